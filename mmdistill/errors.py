@@ -1,0 +1,9 @@
+"""The one exception for mistakes that a user can mend."""
+
+
+class DistillError(ValueError):
+    """A user's mistake (a missing folder, an id out of range, ...).
+
+    The message is one line that says what is wrong, where, and what to do. The command line tools print it without
+    a traceback and exit with 1; it is never raised for a defect of our own.
+    """

@@ -1,0 +1,123 @@
+"""Requests and plans: what a run is going to make, as plain values.
+
+The plan is written before the first image is made; sharding, resuming and counting read it alone.
+"""
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Optional, Tuple
+
+from .errors import DistillError
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Request:
+    """One image to make.
+
+    Attributes:
+        id: Unique in the plan; the stem of the file that is written.
+        seed: Every random number of this image comes from it, 0 <= seed < 2**63.
+        source_index: Index of the source sample in the source data set.
+        source: Path or URI of the source image.
+        mask: Path or URI of the source mask; None for classification.
+        classes: Class ids that the image has to show, ascending.
+        prompt: Text for generators that read one.
+    """
+    id: str
+    seed: int
+    source_index: int
+    source: str
+    mask: Optional[str] = None
+    classes: Tuple[int, ...] = ()
+    prompt: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The ordered requests of a run.
+
+    Attributes:
+        method: Name of the method, e.g. ``'D3S2'``.
+        config_hash: Hash of everything in the config that decides what the images look like (:func:`config_hash`).
+        seed: Seed of the run; each request's seed is derived from it.
+        classes: Names of the classes, in the order of the ids.
+        palette: One RGB triple a class, 0..255; only for pictures.
+        source_size: Number of samples that the selector chose from.
+        requests: In the order in which they were picked.
+        provenance: What else the manifest keeps: weights, selector, data root (JSON values).
+    """
+    method: str
+    config_hash: str
+    seed: int
+    classes: Tuple[str, ...]
+    palette: Tuple[Tuple[int, int, int], ...]
+    source_size: int
+    requests: Tuple[Request, ...]
+    provenance: Dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path) -> None:
+        """Write the plan as JSON, atomically."""
+        write_json(path, dict(version=PLAN_VERSION, **asdict(self)))
+
+    @classmethod
+    def load(cls, path) -> 'Plan':
+        """Read a plan back.
+
+        Raises:
+            DistillError: The file is missing, truncated, or of another version.
+        """
+        try:
+            data = json.loads(Path(path).read_text())
+            if data.pop('version') != PLAN_VERSION:
+                raise ValueError('written by another version of mmdistill')
+            requests = tuple(
+                Request(**{**r, 'classes': tuple(r['classes'])}) for r in data.pop('requests'))
+            return cls(
+                requests=requests,
+                classes=tuple(data.pop('classes')),
+                palette=tuple(tuple(c) for c in data.pop('palette')),
+                **data)
+        except FileNotFoundError:
+            raise DistillError(f'no plan at {path}: start the run without --resume') from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DistillError(
+                f'{path} is not a readable plan ({error}): delete it and start the run again') from None
+
+
+def request_seed(run_seed: int, request_id: str) -> int:
+    """The seed of a request: a hash of the run's seed and the request's id, 0 <= seed < 2**63."""
+    digest = hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()
+    return int.from_bytes(digest[:8], 'big') >> 1
+
+
+def config_hash(values: Any) -> str:
+    """A short hash of JSON-like values, equal for equal values whatever the order of their keys."""
+    text = json.dumps(values, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def write_atomic(path, data: bytes) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        DistillError: The disk is full or the folder cannot be written; nothing is left behind.
+    """
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
+                           'folder, then run again with --resume') from None
+
+
+def write_json(path, value: Any) -> None:
+    """Write ``value`` as indented JSON, atomically."""
+    write_atomic(path, (json.dumps(value, indent=1) + '\n').encode())

@@ -1,0 +1,48 @@
+"""The registries of mmdistill.
+
+Each root registry of MMEngine has a child here under the scope ``mmdistill``. ``locations`` lets a stock config of
+any host name ``mmdistill.X`` without custom imports. Four parts are our own and have roots here: selectors,
+generators, guidances (the objectives of the guided denoising loop) and writers.
+"""
+from mmengine import registry as roots
+from mmengine.registry import Registry
+
+_SCOPE = 'mmdistill'
+
+
+def _child(parent: Registry, location: str) -> Registry:
+    return Registry(parent.name, parent=parent, scope=_SCOPE, locations=[f'mmdistill.{location}'])
+
+
+def _root(name: str, location: str) -> Registry:
+    return Registry(name, scope=_SCOPE, locations=[f'mmdistill.{location}'])
+
+
+RUNNERS = _child(roots.RUNNERS, 'engine')
+RUNNER_CONSTRUCTORS = _child(roots.RUNNER_CONSTRUCTORS, 'engine')
+LOOPS = _child(roots.LOOPS, 'engine')
+HOOKS = _child(roots.HOOKS, 'engine')
+LOG_PROCESSORS = _child(roots.LOG_PROCESSORS, 'engine')
+STRATEGIES = _child(roots.STRATEGIES, 'engine')
+OPTIMIZERS = _child(roots.OPTIMIZERS, 'engine')
+OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'engine')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(roots.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
+PARAM_SCHEDULERS = _child(roots.PARAM_SCHEDULERS, 'engine')
+DATASETS = _child(roots.DATASETS, 'datasets')
+DATA_SAMPLERS = _child(roots.DATA_SAMPLERS, 'datasets')
+TRANSFORMS = _child(roots.TRANSFORMS, 'datasets')
+FUNCTIONS = _child(roots.FUNCTIONS, 'datasets')
+MODELS = _child(roots.MODELS, 'models')
+MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, 'models')
+WEIGHT_INITIALIZERS = _child(roots.WEIGHT_INITIALIZERS, 'models')
+TASK_UTILS = _child(roots.TASK_UTILS, 'models')
+METRICS = _child(roots.METRICS, 'evaluation')
+EVALUATOR = _child(roots.EVALUATOR, 'evaluation')
+VISUALIZERS = _child(roots.VISUALIZERS, 'engine')
+VISBACKENDS = _child(roots.VISBACKENDS, 'engine')
+INFERENCERS = _child(roots.INFERENCERS, 'engine')
+
+SELECTORS = _root('selector', 'engine.components')
+GENERATORS = _root('generator', 'engine.components')
+GUIDANCES = _root('guidance', 'engine.components')
+WRITERS = _root('writer', 'datasets')
