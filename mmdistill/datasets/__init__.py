@@ -1,0 +1,4 @@
+"""Data sets, writers and the manifest: how images and labels come in and go out."""
+from .streets import StreetScenes
+
+__all__ = ['StreetScenes']

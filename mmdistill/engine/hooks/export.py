@@ -1,0 +1,76 @@
+"""Writing a trained part as a diffusers folder, and pictures of what it makes."""
+import os.path as osp
+
+import numpy as np
+import torch
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+
+from mmdistill.registry import HOOKS
+
+
+def _unwrap(model):
+    return model.module if is_model_wrapper(model) else model
+
+
+def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
+    """Images (N, 3, H, W) in [-1, 1] → uint8 RGB grid with ``columns`` in a row, row by row."""
+    pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+    pad = -len(pixels) % columns
+    pixels = np.concatenate([pixels, np.zeros((pad, *pixels.shape[1:]), np.uint8)])
+    return np.concatenate([np.concatenate(list(row), 1) for row in pixels.reshape(-1, columns, *pixels.shape[1:])], 0)
+
+
+@HOOKS.register_module()
+class SampleGridHook(Hook):
+    """Shows, every ``interval`` iterations and at the end, what the model makes of the first validation batch.
+
+    The model's ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` makes the pictures; they go to the visualizer.
+
+    Args:
+        interval: Iterations between two grids.
+        columns: Images in a row.
+    """
+    priority = 'LOW'
+
+    def __init__(self, interval: int, columns: int = 8) -> None:
+        self.interval, self.columns = interval, columns
+
+    def _draw(self, runner: Runner) -> None:
+        model = _unwrap(runner.model)
+        model.eval()
+        batch = next(iter(runner.val_loop.dataloader))
+        grid = image_grid(model.sample_images(batch), self.columns)
+        runner.visualizer.add_image('samples', grid, step=runner.iter)
+        model.train()
+
+    def after_train_iter(self, runner: Runner, batch_idx, data_batch=None, outputs=None) -> None:
+        """Draw on the main process when it is time."""
+        if runner.rank == 0 and self.every_n_train_iters(runner, self.interval):
+            self._draw(runner)
+
+
+@HOOKS.register_module()
+class ExportDiffusersHook(Hook):
+    """Writes the trained part as a diffusers folder when the training ends.
+
+    It runs before MMEngine's EMA hook puts the raw weights back, so that the averaged ones are exported.
+
+    Args:
+        out_dir: The folder; ``{work_dir}/diffusers`` by default.
+    """
+    priority = 'VERY_LOW'
+
+    def __init__(self, out_dir: str = None) -> None:
+        self.out_dir = out_dir
+
+    def after_train(self, runner: Runner) -> None:
+        """Export on the main process, from the averaged weights where an EMA hook keeps them."""
+        if runner.rank != 0:
+            return
+        model = _unwrap(runner.model)
+        averaged = next((hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')), model)
+        folder = self.out_dir or osp.join(runner.work_dir, 'diffusers')
+        _unwrap(averaged).export(folder)
+        runner.logger.info(f'Exported to {folder}')
