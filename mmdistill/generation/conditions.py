@@ -1,0 +1,55 @@
+"""What a batch of images is conditioned on."""
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Batch-first tensors by name, with what takes their place in the unconditional pass.
+
+    The layout condition is ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too.
+
+    Attributes:
+        tensors: Name to (B, ...) tensor.
+        nulls: Name to the (B, ...) tensor of the unconditional pass; a name that is missing keeps its tensor there.
+        names: What each row is called in messages; empty for row numbers.
+    """
+    tensors: Mapping[str, Tensor]
+    nulls: Mapping[str, Tensor] = field(default_factory=dict)
+    names: Tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.tensors[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.tensors
+
+    def __len__(self) -> int:
+        return len(next(iter(self.tensors.values())))
+
+    def name(self, row: int) -> str:
+        """What row ``row`` is called in messages."""
+        return self.names[row] if self.names else f'row {row}'
+
+    def null(self) -> 'Condition':
+        """The condition of the unconditional pass."""
+        return Condition({**self.tensors, **self.nulls}, self.nulls, self.names)
+
+    def cat(self, other: 'Condition') -> 'Condition':
+        """The rows of both, these first; both have the same names of tensors."""
+        return Condition({k: torch.cat([v, other.tensors[k]]) for k, v in self.tensors.items()},
+                         {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()}, self.names + other.names)
+
+    def rows(self, index: Sequence[int]) -> 'Condition':
+        """The rows with these numbers, in that order; a row may come twice."""
+        index = list(index)
+        return Condition({k: v[index] for k, v in self.tensors.items()}, {k: v[index] for k, v in self.nulls.items()},
+                         tuple(self.names[i] for i in index) if self.names else ())
+
+    def to(self, device) -> 'Condition':
+        """The same on another device."""
+        return Condition({k: v.to(device) for k, v in self.tensors.items()},
+                         {k: v.to(device) for k, v in self.nulls.items()}, self.names)

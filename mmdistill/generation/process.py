@@ -1,0 +1,171 @@
+"""The noise process of a stock diffusers scheduler, in the terms that guidance needs."""
+from typing import List, Optional, Tuple
+
+import torch
+from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
+                       UniPCMultistepScheduler)
+from torch import Tensor
+
+from ..errors import DistillError
+
+#: The schedulers that can be guided through their clean prediction x0.
+SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
+              FlowMatchEulerDiscreteScheduler)
+
+
+def scheduler_class(name: str) -> type:
+    """The allowed scheduler class of that name.
+
+    Raises:
+        DistillError: The scheduler is not one that the loop can guide.
+    """
+    for allowed in SCHEDULERS:
+        if allowed.__name__ == name:
+            return allowed
+    raise DistillError(f'scheduler {name} cannot be guided: set scheduler to one of '
+                       + ', '.join(s.__name__ for s in SCHEDULERS))
+
+
+class NoiseProcess:
+    """A scheduler's steps and noise levels, ``x_t = alpha_i * x0 + sigma_i * eps``, for one batch at a time.
+
+    Guidance changes the clean prediction; :meth:`to_output` turns it back into what the network would have said, so
+    that the stock ``step`` does the rest. Solvers with a memory so remember guided predictions.
+
+    Args:
+        scheduler: One of :data:`SCHEDULERS`. It is copied from its config and never changed.
+        num_steps: Number of denoising steps.
+
+    Attributes:
+        timesteps: (num_steps,) what the network is told, on the CPU; descending.
+        alphas, sigmas: Python floats, one a step, so that no step waits for a device.
+
+    Raises:
+        DistillError: The scheduler, or how it is set, does not allow guidance through x0.
+    """
+
+    def __init__(self, scheduler, num_steps: int):
+        cls = scheduler_class(type(scheduler).__name__)
+        config = dict(scheduler.config)
+        _check(cls.__name__, config, num_steps)
+        # DPM-Solver cuts learned variances off at 3 channels, whatever the latents have: here they are cut beforehand.
+        learned = cls is DPMSolverMultistepScheduler and config.get('variance_type')
+        self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
+        self._num_steps = num_steps
+        self._scheduler.set_timesteps(num_steps)
+        self.timesteps: Tensor = self._scheduler.timesteps
+        self.name = cls.__name__
+        self._prediction = config.get('prediction_type', 'flow_prediction')
+        self._learned = cls is DDPMScheduler and str(config.get('variance_type')).startswith('learned')
+        self.alphas, self.sigmas = self._levels()
+        if self._prediction == 'epsilon' and min(self.alphas) == 0:
+            raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says nothing '
+                               'of x0: set scheduler rescale_betas_zero_snr=False')
+        if cls is DDIMScheduler:
+            self._check_spacing()
+
+    def __len__(self) -> int:
+        return len(self.timesteps)
+
+    def start(self, noise: Tensor, init: Optional[Tensor] = None, strength: float = 1.0) -> Tuple[Tensor, int]:
+        """Forget the last batch and give the latents to begin with.
+
+        Args:
+            noise: (B, C, h, w) standard normal.
+            init: (B, C, h, w) clean latents to begin from instead of pure noise.
+            strength: Part of the steps that is done, in (0, 1]; below 1 only with ``init``. Steps are counted as in
+                diffusers' image-to-image pipelines.
+
+        Returns:
+            The noisy latents and the index of the first step.
+
+        Raises:
+            DistillError: The strength leaves no step, or there is nothing to begin from.
+        """
+        count = min(int(len(self) * strength), len(self))
+        if not 0 < strength <= 1 or count == 0:
+            raise DistillError(f'strength {strength} with {len(self)} steps leaves none: set strength in '
+                               f'[{1 / len(self):.3g}, 1]')
+        if init is None and strength < 1:
+            raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
+        first = len(self) - count
+        self._scheduler.set_timesteps(self._num_steps)
+        if hasattr(self._scheduler, 'set_begin_index'):
+            self._scheduler.set_begin_index(first)
+        if init is None:
+            return noise, first  # every allowed scheduler begins from a standard normal
+        return self.alphas[first] * init + self.sigmas[first] * noise, first
+
+    def x0(self, x: Tensor, out: Tensor, i: int) -> Tensor:
+        """The clean latents that the network's output ``out`` at step ``i`` stands for. (B, C, h, w)"""
+        out, alpha, sigma = out[:, :x.shape[1]], self.alphas[i], self.sigmas[i]
+        if self._prediction == 'epsilon':
+            return (x - sigma * out) / alpha
+        if self._prediction == 'v_prediction':
+            return alpha * x - sigma * out
+        if self._prediction == 'sample':
+            return out
+        return x - sigma * out
+
+    def to_output(self, x: Tensor, x0: Tensor, out: Tensor, i: int) -> Tensor:
+        """The inverse of :meth:`x0`: the output that stands for ``x0``; a learned variance in ``out`` is kept."""
+        alpha, sigma = self.alphas[i], self.sigmas[i]
+        if self._prediction == 'epsilon':
+            new = (x - alpha * x0) / sigma
+        elif self._prediction == 'v_prediction':
+            new = (alpha * x - x0) / sigma
+        elif self._prediction == 'sample':
+            new = x0
+        else:
+            new = (x - x0) / sigma
+        return torch.cat([new, out[:, x.shape[1]:]], dim=1)
+
+    def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
+        """The latents of step ``i + 1``, by the stock scheduler.
+
+        Args:
+            out: (B, C or 2C, h, w) output in the scheduler's own type.
+            i: Steps are taken in order, once each.
+            x: (B, C, h, w) latents of step ``i``.
+            generators: One for each row, for schedulers that add noise.
+        """
+        channels = x.shape[1]
+        if self._learned and out.shape[1] != 2 * channels:
+            raise DistillError(f'{self.name}: variance_type expects a network with {2 * channels} output channels, '
+                               f"got {out.shape[1]}: set scheduler variance_type='fixed_small'")
+        out = out if self._learned else out[:, :channels]
+        noise = {} if self.name == 'UniPCMultistepScheduler' else dict(generator=generators)  # it takes none
+        return self._scheduler.step(out, self.timesteps[i], x, return_dict=False, **noise)[0]
+
+    def _levels(self) -> Tuple[List[float], List[float]]:
+        scheduler = self._scheduler
+        if self.name in ('DDIMScheduler', 'DDPMScheduler'):
+            kept = scheduler.alphas_cumprod[self.timesteps]
+            return (kept**0.5).tolist(), ((1 - kept)**0.5).tolist()
+        sigmas = scheduler.sigmas[:len(self.timesteps)]
+        if self._prediction == 'flow_prediction':
+            return (1 - sigmas).tolist(), sigmas.tolist()
+        alphas = 1 / (sigmas**2 + 1)**0.5  # these solvers store sigma / alpha
+        return alphas.tolist(), (sigmas * alphas).tolist()
+
+    def _check_spacing(self) -> None:
+        # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
+        stride = self._scheduler.config.num_train_timesteps // self._num_steps
+        wrong = self._scheduler.config.timestep_spacing == 'linspace' and len(self) == 1
+        if wrong or any(a - b != stride for a, b in zip(self.timesteps[:-1].tolist(), self.timesteps[1:].tolist())):
+            raise DistillError(f'DDIMScheduler: timestep_spacing={self._scheduler.config.timestep_spacing!r} with '
+                               f'{self._num_steps} steps does not meet its own steps of {stride}: set scheduler '
+                               "timestep_spacing='leading', or take DPMSolverMultistepScheduler")
+
+
+def _check(name: str, config: dict, num_steps: int) -> None:
+    trained = config.get('num_train_timesteps', 1000)
+    if not 1 <= num_steps <= trained:
+        raise DistillError(f'num_steps={num_steps} is outside [1, {trained}] of {name}')
+    for key in ('clip_sample', 'thresholding', 'use_dynamic_shifting', 'invert_sigmas'):
+        if config.get(key):
+            raise DistillError(f'{name}: {key}=True does not work with guided latents: set scheduler {key}=False')
+    flow = name.startswith('Flow') or config.get('use_flow_sigmas', False)
+    if flow != (config.get('prediction_type', 'flow_prediction') == 'flow_prediction'):
+        raise DistillError(f"{name}: use_flow_sigmas={flow} and prediction_type={config['prediction_type']!r} do not go "
+                           "together: flow networks need both use_flow_sigmas=True and 'flow_prediction'")
