@@ -1,4 +1,6 @@
 """Objectives that steer the denoising loop, and the guidance that applies them. No host package is needed."""
 from .base import Guidance, Objective
+from .features import ClassFeatureMatching, ClassStatistics
+from .segmentation import SegmentationConsistency
 
-__all__ = ['Guidance', 'Objective']
+__all__ = ['ClassFeatureMatching', 'ClassStatistics', 'Guidance', 'Objective', 'SegmentationConsistency']

@@ -1,0 +1,45 @@
+"""The networks that predict: one call signature, ``(x, t, condition) -> output`` of the scheduler's type."""
+from torch import Tensor, nn
+
+from .conditions import Condition
+
+
+class LayoutUNetDenoiser(nn.Module):
+    """A :class:`~mmdistill.models.layout_unet.LayoutUNet`, told the label map itself.
+
+    Args:
+        unet: ``unet(x, t, layout) -> .sample``; a map of 255 alone is its null condition.
+    """
+
+    def __init__(self, unet: nn.Module):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Latents (B, C, h, w), timesteps (B,), condition with ``mask`` → (B, C, h, w) in the network's dtype."""
+        return self.unet(x.to(self.unet.dtype), t, condition['mask']).sample
+
+
+class ControlNetDenoiser(nn.Module):
+    """A stock text-to-image UNet led by a ControlNet.
+
+    Args:
+        unet: ``UNet2DConditionModel``.
+        controlnet: ``ControlNetModel``.
+        scale: Factor of the ControlNet's residuals.
+    """
+
+    def __init__(self, unet: nn.Module, controlnet: nn.Module, scale: float = 1.0):
+        super().__init__()
+        self.unet = unet
+        self.controlnet = controlnet
+        self.scale = scale
+
+    def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        """Latents (B, C, h, w), timesteps (B,), condition with ``prompt`` (B, L, D) and ``control`` in [0, 1]."""
+        dtype = self.unet.dtype
+        x, prompt = x.to(dtype), condition['prompt'].to(dtype)
+        down, mid = self.controlnet(x, t, encoder_hidden_states=prompt, controlnet_cond=condition['control'].to(dtype),
+                                    conditioning_scale=self.scale, return_dict=False)
+        return self.unet(x, t, encoder_hidden_states=prompt, down_block_additional_residuals=down,
+                         mid_block_additional_residual=mid, return_dict=False)[0]

@@ -1,0 +1,238 @@
+"""Generators: requests and masks in, images out."""
+import json
+from contextlib import contextmanager
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..errors import DistillError
+from ..plan import Request
+from .conditions import Condition
+from .denoisers import LayoutUNetDenoiser
+from .process import NoiseProcess
+from .sampler import ClassifierFreeGuidance, sample
+from .weights import (check_fit, class_name, decode, dtype_of, encode, fingerprints, load_part, load_scheduler,
+                      load_vae, resolve, vae_factor)
+
+__all__ = ['LatentGenerator', 'LayoutUNetGenerator', 'decode', 'encode', 'load_vae']
+
+Size = Union[int, Tuple[int, int]]
+
+
+class LatentGenerator:
+    """Frozen latent diffusion networks behind one call, :meth:`generate`.
+
+    An image depends on its own request, mask and seed alone: its noise comes from one CPU generator, and the networks
+    always see ``micro_batch`` rows, the last batch filled up with repeats. On the CPU in float32 its bytes are then
+    the same for any batch size and order (see :func:`_steady_threads`); on a GPU they are as far as its kernels treat
+    all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
+
+    Sub-classes load their networks and say what a batch is conditioned on.
+
+    Args:
+        vae: Frozen autoencoder, float32.
+        denoiser: ``(x, t, condition) -> output``.
+        scheduler: Of an allowed class (:data:`~mmdistill.generation.process.SCHEDULERS`).
+        image_size: Side, or (H, W), of the images in pixels.
+        num_classes: Number of classes K that a mask may show.
+        num_steps: Denoising steps.
+        cfg_scale: Scale of classifier-free guidance; 1 turns it off.
+        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are always
+            float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
+        micro_batch: Rows that the networks see at once.
+        guidance_vae: Folder or hub id of a cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's)
+            that decodes for guidance; the images still come from ``vae``.
+        gradient_checkpointing: Trade time for memory in guidance.
+    """
+
+    def __init__(self,
+                 vae: nn.Module,
+                 denoiser: nn.Module,
+                 scheduler,
+                 *,
+                 image_size: Size,
+                 num_classes: int,
+                 num_steps: int = 20,
+                 cfg_scale: float = 2.0,
+                 dtype: str = 'float32',
+                 micro_batch: int = 8,
+                 guidance_vae: Optional[str] = None,
+                 gradient_checkpointing: bool = False):
+        if micro_batch < 1:
+            raise DistillError(f'micro_batch={micro_batch} must be at least 1')
+        self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
+        self.guide_vae = load_vae(guidance_vae) if guidance_vae else vae
+        self.image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
+        self.cfg = ClassifierFreeGuidance(cfg_scale)
+        self.dtype = dtype_of(dtype)
+        self.process = NoiseProcess(scheduler, num_steps)
+        self.sources: Dict[str, dict] = {}
+        factor = vae_factor(vae)
+        if any(side % factor for side in self.image_size) or vae_factor(self.guide_vae) != factor:
+            raise DistillError(f'image_size {self.image_size} must be a multiple of {factor}, the factor of the '
+                               'autoencoder, which a guidance_vae must share')
+        self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
+        if gradient_checkpointing:
+            networks = {id(m): m for m in (self.guide_vae, *denoiser.modules())
+                        if getattr(m, '_supports_gradient_checkpointing', False)}
+            for network in networks.values():
+                network.enable_gradient_checkpointing()
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return next(self.vae.parameters()).device
+
+    def to(self, device) -> 'LatentGenerator':
+        """Move the networks."""
+        for network in (self.vae, self.guide_vae, self.denoiser):
+            network.to(device)
+        return self
+
+    def generate(self, requests: Sequence[Request], masks: Sequence[np.ndarray], guidance=None) -> List[np.ndarray]:
+        """One image for each request.
+
+        Args:
+            requests: With any seeds; ids are used in messages.
+            masks: (H, W) uint8 train ids, 255 = ignore, of any size: resized to ``image_size`` by nearest neighbour.
+            guidance: A :class:`~mmdistill.guidance.base.Guidance`; its ``decode`` is set where it is None.
+
+        Returns:
+            (H, W, 3) uint8 RGB arrays of ``image_size``.
+
+        Raises:
+            DistillError: A mask is no label map of these classes, or guidance fails; names the request.
+        """
+        batches = self._batches(requests, masks, guidance)
+        pixels = [((batch / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu() for batch in batches]
+        return [image.numpy() for batch in pixels for image in batch]
+
+    def sample_images(self, masks: Sequence[np.ndarray], seeds: Sequence[int]) -> Tensor:
+        """Unguided images of these masks, (N, 3, H, W) float32 in [-1, 1], on the networks' device."""
+        requests = [Request(id=str(n), seed=int(seed), source_index=n, source='') for n, seed in enumerate(seeds)]
+        return torch.cat([batch.clamp(-1, 1) for batch in self._batches(requests, masks, None)])
+
+    def guidance_decode(self, latents: Tensor) -> Tensor:
+        """Latents (B, C, h, w) to images (B, 3, H, W) in the dtype of the latents, differentiable."""
+        half = self.dtype is torch.bfloat16
+        with torch.autocast(latents.device.type, torch.bfloat16, enabled=half):
+            return decode(self.guide_vae, latents).to(latents.dtype)
+
+    def describe(self) -> dict:
+        """What decides the images besides requests and guidance, as JSON values for the manifest."""
+        scheduler = json.loads(self.scheduler.to_json_string(), parse_constant=str)
+        return dict(type=type(self).__name__, weights=self.sources, scheduler=scheduler, num_steps=self.num_steps,
+                    cfg_scale=self.cfg.scale, dtype=str(self.dtype).split('.')[-1], image_size=list(self.image_size),
+                    micro_batch=self.micro_batch)
+
+    def condition(self, requests: Sequence[Request], masks: Tensor) -> Condition:
+        """The condition of a batch, on the CPU or the networks' device.
+
+        Args:
+            masks: (B, H, W) int64 of ``image_size``.
+        """
+        raise NotImplementedError
+
+    def _batches(self, requests, masks, guidance) -> Iterator[Tensor]:
+        if len(requests) != len(masks):
+            raise ValueError(f'{len(requests)} requests with {len(masks)} masks')
+        if guidance is not None and guidance.decode is None:
+            guidance.decode = self.guidance_decode
+        for begin in range(0, len(requests), self.micro_batch):
+            chunk = list(requests[begin:begin + self.micro_batch])
+            label_maps = [self._label_map(*pair) for pair in zip(chunk, masks[begin:])]
+            empty = self.micro_batch - len(chunk)
+            with _steady_threads(self.device, self.micro_batch):
+                yield self._sample(chunk + chunk[-1:] * empty, torch.stack(label_maps + label_maps[-1:] * empty),
+                                   guidance)[:len(chunk)]
+
+    def _sample(self, requests: List[Request], masks: Tensor, guidance) -> Tensor:
+        generators = [torch.Generator().manual_seed(request.seed) for request in requests]
+        noise = torch.stack([torch.randn(self.latent_shape, generator=g) for g in generators]).to(self.device)
+        with torch.no_grad():
+            condition = self.condition(requests, masks).to(self.device)
+        latents = sample(self.denoiser, self.process, noise, condition, cfg=self.cfg, guidance=guidance,
+                         generators=generators)
+        with torch.no_grad():
+            return decode(self.vae, latents)
+
+    def _label_map(self, request: Request, mask: np.ndarray) -> Tensor:
+        if mask.dtype != np.uint8 or mask.ndim != 2:
+            raise DistillError(f'request {request.id}: a mask is (H, W) uint8, got {mask.dtype} {mask.shape}')
+        wrong = mask[(mask >= self.num_classes) & (mask != 255)]
+        if wrong.size:
+            raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
+                               f'generator has {self.num_classes} classes (255 = ignore)')
+        label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
+        return F.interpolate(label_map, self.image_size, mode='nearest-exact')[0, 0].long()
+
+
+class LayoutUNetGenerator(LatentGenerator):
+    """Label maps to images with a :class:`~mmdistill.models.layout_unet.LayoutUNet`.
+
+    Args:
+        weights: diffusers folder or hub id with ``unet``, ``vae`` and ``scheduler``.
+        scheduler: None for the folder's own, a class name, or ``dict(type=name, key=value, …)``.
+        dtype: See :class:`LatentGenerator`, as are the other settings; ``image_size`` must be given.
+
+    Raises:
+        DistillError: The weights are missing or do not fit each other.
+
+    Example:
+        >>> generator = LayoutUNetGenerator('work_dirs/streets/diffusers', image_size=64, num_steps=12,
+        ...                                 scheduler='DPMSolverMultistepScheduler')
+        >>> images = generator.generate(requests, masks)
+    """
+
+    def __init__(self, weights: str, *, scheduler: Union[None, str, dict] = None, dtype: str = 'float32', **settings):
+        from ..models.layout_unet import LayoutUNet
+        parts = ('unet', 'vae', 'scheduler')
+        folder = resolve(weights, parts)
+        if (name := class_name(folder / 'unet')) != 'LayoutUNet':
+            raise DistillError(f'weights that do not fit the config: {folder}/unet holds a {name}, not a LayoutUNet')
+        unet = load_part(LayoutUNet, folder / 'unet', dtype_of(dtype))
+        self._assemble(load_vae(str(folder)), unet, load_scheduler(folder, scheduler), dtype=dtype, **settings)
+        self.sources = dict(generator=dict(id=str(weights), sha256=fingerprints(folder, parts)))
+
+    @classmethod
+    def from_parts(cls, vae: nn.Module, unet: nn.Module, scheduler, **settings) -> 'LayoutUNetGenerator':
+        """A generator of networks at hand, which are used as they are: neither frozen, moved nor cast."""
+        generator = cls.__new__(cls)
+        generator._assemble(vae, unet, scheduler, **settings)
+        return generator
+
+    def _assemble(self, vae, unet, scheduler, **settings) -> None:
+        LatentGenerator.__init__(self, vae, LayoutUNetDenoiser(unet), scheduler, num_classes=unet.config.num_classes,
+                                 **settings)
+        check_fit('layout_factor of unet', unet.config.layout_factor, 'factor of vae', vae_factor(vae))
+        check_fit('latent_channels of unet', unet.config.latent_channels, 'of vae', vae.config.latent_channels)
+        multiple = vae_factor(vae) * 2**(len(unet.config.block_out_channels) - 1)
+        if any(side % multiple for side in self.image_size):
+            raise DistillError(f'image_size {self.image_size} must be a multiple of {multiple} with these weights')
+
+    def condition(self, requests: Sequence[Request], masks: Tensor) -> Condition:
+        """The label maps; a map without labels is the null condition."""
+        return Condition(dict(mask=masks), dict(mask=torch.full_like(masks, 255)),
+                         tuple(f'request {r.id}' for r in requests))
+
+
+@contextmanager
+def _steady_threads(device: torch.device, rows: int):
+    """Few enough CPU threads that every row of a batch is computed alike.
+
+    torch cuts an elementwise kernel's work into one piece a thread, anywhere in the batch, and rounds the end of a
+    piece by another code path than its middle. With one thread, or two that share an even number of rows, the cuts
+    fall between rows. Measured: 3 threads change a row's bits with its position in the batch, 1 and 2 do not. A batch
+    of one row has no positions: it may use all threads.
+    """
+    threads = torch.get_num_threads()
+    steady = threads if device.type != 'cpu' or rows == 1 else min(threads, 1 + (rows % 2 == 0))
+    torch.set_num_threads(steady)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

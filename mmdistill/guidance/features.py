@@ -1,0 +1,227 @@
+"""Class-wise feature matching: what a class looks like to a network, against the real training set."""
+import json
+from pathlib import Path
+from typing import Callable, List, Optional, Tuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..errors import DistillError
+from ..plan import write_atomic
+
+# Inside every square root, so that a class of one flat colour has a finite gradient. In statistics and loss alike.
+EPS = 1e-5
+
+
+def class_fractions(mask: Tensor, size: Tuple[int, int], classes: int) -> Tensor:
+    """(B, K, h * w): which part of each cell of a layer each class covers.
+
+    Area fractions, not a nearest-neighbour map: a class that is smaller than a cell still has a share of it, and no
+    class vanishes from the coarse layers. Unlabelled pixels (255) belong to no class.
+
+    Args:
+        mask: (B, H, W) int64.
+        size: (h, w) of the layer; where it is finer than the mask, the mask's pixels are repeated.
+        classes: K.
+    """
+    (batch, height, width), (h, w) = mask.shape, size
+    height, width = max(height, h), max(width, w)
+    device = mask.device
+    y, x = torch.arange(height, device=device), torch.arange(width, device=device)
+    mask = mask[:, y * mask.shape[1] // height][:, :, x * mask.shape[2] // width]
+    cell = (y * h // height)[:, None] * w + x * w // width
+    index = (torch.arange(batch, device=device)[:, None, None] * (h * w) + cell) * (classes + 1)
+    counts = torch.bincount((index + mask.clamp_max(classes)).flatten(), minlength=batch * h * w * (classes + 1))
+    sizes = torch.bincount(cell.flatten(), minlength=h * w)
+    counts = counts.view(batch, h * w, classes + 1)[..., :classes]
+    return (counts / sizes[:, None]).transpose(1, 2)
+
+
+def class_moments(features: Tensor, fractions: Tensor) -> Tuple[Tensor, Tensor]:
+    """Mean and variance of a layer's features inside each class, each (B, K, C); 0 for classes that are not there.
+
+    Args:
+        features: (B, C, h, w).
+        fractions: (B, K, h * w), see :func:`class_fractions`.
+    """
+    values = features.flatten(2).transpose(1, 2)
+    shares = fractions / fractions.sum(2, keepdim=True).clamp_min(torch.finfo(fractions.dtype).tiny)
+    # Centred first: the difference of squares would otherwise lose the digits of a small variance.
+    centre = values.detach().mean(1, keepdim=True)
+    values = values - centre
+    present = (shares.sum(2, keepdim=True) > 0).to(values.dtype)
+    mean = shares @ values
+    variance = (shares @ values.square() - mean.square()).clamp_min(0)
+    return mean + centre * present, variance
+
+
+def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
+    """(B, K) bool: whether a class covers at least ``min_area`` of the image, and at least one pixel."""
+    area = class_fractions(mask, (1, 1), classes)[..., 0]
+    return (area > 0) & (area >= min_area)
+
+
+class ClassStatistics:
+    """Mean and standard deviation of each class's features over a data set, layer by layer.
+
+    One streaming pass in float64; parts of a data set can be fitted apart and merged. Every image's class region counts
+    by its area. Reconstruction: whether D3S2 pools pixels or images is not known; pixels are pooled here.
+
+    Args:
+        num_classes: K.
+        min_area: A class that covers less of an image is left out of that image.
+        fingerprint: Names what was measured (data, network, layers); kept in the file.
+
+    Attributes:
+        images_: (K,) int64: the images that each class was measured in.
+
+    Example:
+        >>> statistics = ClassStatistics(19, fingerprint='camvid/resnet18')
+        >>> for images, masks in loader:
+        ...     statistics.fit(extractor(images), masks)
+        >>> statistics.save('features.safetensors')
+    """
+
+    def __init__(self, num_classes: int, min_area: float = 0.001, fingerprint: str = ''):
+        self.num_classes, self.min_area, self.fingerprint = num_classes, min_area, fingerprint
+        self.images_ = torch.zeros(num_classes, dtype=torch.long)
+        # Of each layer: mass (K,), mean (K, C) and sum of squared deviations (K, C).
+        self._layers: List[Tuple[Tensor, Tensor, Tensor]] = []
+
+    @property
+    def num_layers(self) -> int:
+        """Number of layers that were fitted."""
+        return len(self._layers)
+
+    @torch.no_grad()
+    def fit(self, features: List[Tensor], mask: Tensor) -> 'ClassStatistics':
+        """Take in a batch: each layer's (B, C_l, h_l, w_l) features and the masks (B, H, W) int64, 255 = ignore."""
+        used = large_enough(mask, self.num_classes, self.min_area)
+        layers = []
+        for layer in features:
+            fractions = class_fractions(mask, layer.shape[-2:], self.num_classes).to(torch.float64)
+            fractions = fractions * used[..., None]
+            mean, variance = class_moments(layer.to(torch.float64), fractions)
+            mass = fractions.mean(2)  # in images, so that masks of any size count by their share
+            total = _empty(self.num_classes, layer.shape[1])
+            for row in zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu()):
+                total = _merge(total, row)
+            layers.append(total)
+        return self._add(layers, used.sum(0).cpu())
+
+    def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
+        """Take in what ``other`` was fitted on."""
+        if (self.num_classes, self.min_area, self.fingerprint) != (other.num_classes, other.min_area,
+                                                                   other.fingerprint):
+            raise ValueError('statistics of different classes, areas or fingerprints cannot be merged')
+        return self._add(other._layers, other.images_)
+
+    def layer(self, index: int) -> Tuple[Tensor, Tensor]:
+        """Mean and standard deviation of a layer, each (K, C) float64; 0 and sqrt(EPS) where nothing was seen."""
+        mass, mean, squares = self._layers[index]
+        return mean, (squares / mass.clamp_min(1e-300)[:, None] + EPS).sqrt()
+
+    def save(self, path) -> None:
+        """Write as safetensors, atomically."""
+        tensors = {f'{name}.{n}': value.contiguous() for n, layer in enumerate(self._layers)
+                   for name, value in zip(('mass', 'mean', 'squares'), layer)}
+        metadata = dict(num_classes=self.num_classes, min_area=self.min_area, fingerprint=self.fingerprint)
+        write_atomic(path, save(dict(tensors, images=self.images_), {'statistics': json.dumps(metadata)}))
+
+    @classmethod
+    def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassStatistics':
+        """Read back.
+
+        Args:
+            fingerprint: What the file has to be of; None takes any.
+
+        Raises:
+            DistillError: The file is missing, unreadable or of something else.
+        """
+        try:
+            with safe_open(Path(path), 'pt') as file:
+                statistics = cls(**json.loads(file.metadata()['statistics']))
+                statistics.images_ = file.get_tensor('images')
+                count = sum(name.startswith('mass.') for name in file.keys())
+                statistics._layers = [tuple(file.get_tensor(f'{name}.{n}') for name in ('mass', 'mean', 'squares'))
+                                      for n in range(count)]
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file and run again, it '
+                               'is measured anew') from None
+        if fingerprint is not None and statistics.fingerprint != fingerprint:
+            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the file and '
+                               'run again, it is measured anew')
+        return statistics
+
+    def _add(self, layers, images: Tensor) -> 'ClassStatistics':
+        self._layers = [_merge(*pair) for pair in zip(self._layers, layers)] if self._layers else list(layers)
+        self.images_ = self.images_ + images
+        return self
+
+
+class ClassFeatureMatching:
+    r"""Each class's feature mean and deviation against the real training set's (D3S2's L_feat).
+
+    .. math:: L_b = \sum_l \frac1{s_l} \sum_{c \in m_b} \|\mu_{l,c}(x_b) - \mu^*_{l,c}\|^2
+        + \|\sigma_{l,c}(x_b) - \sigma^*_{l,c}\|^2
+
+    pooled inside the class's region at each layer's resolution. Reconstruction; the paper's exact form was not
+    available. The scale s_l is ours: the sum over channels of the layer's mean variance, without which the layer with
+    the largest numbers decides alone.
+
+    Args:
+        extractor: Images (B, 3, H, W) in [-1, 1] to a list of (B, C_l, h_l, w_l) features.
+        statistics: Of the same extractor over the real training set.
+        weight: Factor in the guidance's sum.
+        min_area: A class that covers less of the image is left out; the statistics' own by default.
+        normalize: ``False`` sets s_l = 1, the plain sum.
+    """
+    space = 'image'
+
+    def __init__(self,
+                 extractor: Callable[[Tensor], List[Tensor]],
+                 statistics: ClassStatistics,
+                 weight: float = 1.0,
+                 min_area: Optional[float] = None,
+                 normalize: bool = True):
+        self.extractor = extractor
+        self.statistics = statistics
+        self.weight = weight
+        self.min_area = statistics.min_area if min_area is None else min_area
+        self._seen = statistics.images_ > 0
+        self._targets = [statistics.layer(n) for n in range(statistics.num_layers)]
+        self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0
+                        for _, std in self._targets]
+
+    def __call__(self, x: Tensor, batch) -> Tensor:
+        """(B,) losses of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 where no class is large enough."""
+        mask, classes = batch['mask'], self.statistics.num_classes
+        layers = self.extractor(x)
+        if [layer.shape[1] for layer in layers] != [mean.shape[1] for mean, _ in self._targets]:
+            raise DistillError(f'guidance: the extractor gives layers of {[layer.shape[1] for layer in layers]} channels, '
+                               f'the statistics are of {[mean.shape[1] for mean, _ in self._targets]}: measure them anew')
+        used = large_enough(mask, classes, self.min_area) & self._seen.to(mask.device)
+        total = x.new_zeros(len(x))
+        for layer, target, scale in zip(layers, self._targets, self._scales):
+            fractions = class_fractions(mask, layer.shape[-2:], classes).to(layer.dtype)
+            mean, variance = class_moments(layer, fractions)
+            target_mean, target_std = (value.to(layer) for value in target)
+            error = (mean - target_mean).square() + ((variance + EPS).sqrt() - target_std).square()
+            total = total + (error.sum(2) * used).sum(1) / scale
+        return total
+
+
+def _empty(classes: int, channels: int) -> Tuple[Tensor, Tensor, Tensor]:
+    return tuple(torch.zeros(shape, dtype=torch.float64) for shape in ((classes, ), (classes, channels),
+                                                                       (classes, channels)))
+
+
+def _merge(a, b):
+    """Mass, mean and squared deviations of two parts together (Chan, Golub & LeVeque 1983)."""
+    (mass_a, mean_a, squares_a), (mass_b, mean_b, squares_b) = a, b
+    mass = mass_a + mass_b
+    share = (mass_b / mass.clamp_min(1e-300))[:, None]
+    delta = mean_b - mean_a
+    return mass, mean_a + delta * share, squares_a + squares_b + delta.square() * share * mass_a[:, None]

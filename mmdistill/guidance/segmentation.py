@@ -1,0 +1,71 @@
+"""Pixel alignment: a segmentor has to see in the image what the mask says."""
+from typing import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import DistillError
+
+IGNORE = 255
+
+
+class SegmentationConsistency:
+    r"""Cross-entropy of a frozen segmentor on the decoded image against the mask (D3S2's L_seg).
+
+    .. math:: L_b = \sum_p w_p \, \mathrm{CE}(f(x_b)_p, m_{b,p}) \Big/ \sum_p w_p
+
+    over the labelled pixels p of sample b. Reconstruction; the paper's exact form was not available.
+
+    Args:
+        segmentor: Images (B, 3, H, W) in [-1, 1] to logits (B, K, h, w), its own preprocessing inside; resized to the
+            mask bilinearly.
+        weight: Factor in the guidance's sum.
+        class_weight: ``'none'``: each pixel counts alike; ``'balanced'``: each class in the mask counts alike, so that
+            small objects are not outvoted.
+        probabilities: The segmentor gives scores of [0, 1] instead of logits, such as Mask2Former's semantic map, which
+            does not sum to 1: the loss is then -log of the score, clamped to [1e-6, 1].
+
+    Example:
+        >>> objective = SegmentationConsistency(segmentor, class_weight='balanced')
+        >>> losses = objective(images, dict(mask=masks))  # (B,)
+    """
+    space = 'image'
+
+    def __init__(self,
+                 segmentor: Callable[[Tensor], Tensor],
+                 weight: float = 1.0,
+                 class_weight: str = 'none',
+                 probabilities: bool = False):
+        if class_weight not in ('none', 'balanced'):
+            raise DistillError(f'class_weight={class_weight!r} is unknown: set it to none or balanced')
+        self.segmentor = segmentor
+        self.weight = weight
+        self.class_weight = class_weight
+        self.probabilities = probabilities
+
+    def __call__(self, x: Tensor, batch) -> Tensor:
+        """(B,) losses of images (B, 3, H, W) against ``batch['mask']`` (B, H, W); 0 where nothing is labelled."""
+        mask = batch['mask']
+        scores = self.segmentor(x)
+        labelled = mask != IGNORE
+        classes = scores.shape[1]
+        if (highest := int(mask.masked_fill(~labelled, 0).max())) >= classes:
+            raise DistillError(f'guidance: the segmentor has {classes} classes, a mask shows id {highest}: set a '
+                               'segmentor of the same classes')
+        if scores.shape[-2:] != mask.shape[-2:]:
+            scores = F.interpolate(scores, mask.shape[-2:], mode='bilinear', align_corners=False)
+        logs = scores.clamp(1e-6, 1).log() if self.probabilities else scores.log_softmax(1)
+        losses = F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none').flatten(1)
+        weights = labelled.flatten(1).to(losses.dtype)
+        if self.class_weight == 'balanced':
+            weights = weights / _own_class_size(mask.flatten(1), classes)
+        return (weights * losses).sum(1) / weights.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
+
+
+def _own_class_size(mask: Tensor, classes: int) -> Tensor:
+    """(B, P): for each pixel, how many of its sample's pixels are of its class."""
+    ids = mask.clamp_max(classes)  # ignored pixels have a bin of their own
+    counts = torch.zeros(len(mask), classes + 1, dtype=torch.long, device=mask.device)
+    counts.scatter_add_(1, ids, torch.ones_like(ids))
+    return counts.gather(1, ids)
