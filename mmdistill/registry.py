@@ -4,8 +4,21 @@ Each root registry of MMEngine has a child here under the scope ``mmdistill``. `
 any host name ``mmdistill.X`` without custom imports. Four parts are our own and have roots here: selectors,
 generators, guidances (the objectives of the guided denoising loop) and writers.
 """
-from mmengine import registry as roots
-from mmengine.registry import Registry
+try:
+    from mmengine import registry as roots
+    from mmengine.config import utils as config_utils
+    from mmengine.registry import Registry
+except ModuleNotFoundError as error:
+    if (error.name or '').partition('.')[0] != 'mmengine':
+        raise
+    raise ImportError('mmdistill needs an OpenMMLab stack here and none is installed: run `pip install '
+                      '--no-build-isolation "mmdistill[onedl]"` (the maintained forks; torch first), or `pip install '
+                      '--no-build-isolation "mmdistill[openmmlab]"` (OpenMMLab\'s own packages)') from error
+
+# MMEngine looks the package of `_base_ = '<package>::...'` up in a fixed table of distribution names. It has no
+# mmdistill, and its entry for mmseg (mmsegmentation) is not what the forks' distribution is called; module names are
+# found on either stack. It happens here because tools import this module before they read a config.
+config_utils.MODULE2PACKAGE.update(mmdistill='mmdistill', mmseg='mmseg')
 
 _SCOPE = 'mmdistill'
 

@@ -1,0 +1,34 @@
+# make quickstart   distil a small data set, train on it, compare: work_dirs/quickstart/
+# make test         the tests, as CI runs them
+# make setup        only .venv (both of the above make it when it is not there)
+# make clean        remove .venv and what was built; results in work_dirs/ stay
+# Another interpreter: make PYTHON=/path/to/python3.11 setup
+
+PYTHON ?=
+export PYTHON
+
+# The set-up is repeated when what it installs has changed, or the repository has moved (an editable install and a
+# venv hold absolute paths).
+inputs := $(wildcard requirements/*) setup.py pyproject.toml mmdistill/version.py
+stamp := .venv/.ready-$(shell (pwd; cat $(inputs)) | cksum | tr ' ' '-')
+
+.PHONY: quickstart test setup clean
+.DEFAULT_GOAL := quickstart
+
+quickstart: $(stamp)
+	@echo 'Output: work_dirs/quickstart/ (report.html, results.json, distilled/)'
+	@.venv/bin/python tools/quickstart.py
+
+test: $(stamp)
+	@mkdir -p work_dirs
+	@echo 'Report: work_dirs/tests.xml'
+	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
+
+setup: $(stamp)
+
+$(stamp):
+	@requirements/setup_env.sh $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache
+	find mmdistill tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,50 @@
+"""Packaging of mmdistill. No mm* package is a core dependency: two stacks share the import names (see README.md)."""
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+
+def version() -> str:
+    """The version, read without importing the package (its dependencies may not be there yet)."""
+    values = {}
+    exec((ROOT / 'mmdistill/version.py').read_text(), values)
+    return values['__version__']
+
+
+def requirements(name: str) -> list:
+    """The lines of ``requirements/<name>.txt``."""
+    return (ROOT / f'requirements/{name}.txt').read_text().split('\n')[:-1]
+
+
+# mmdistill/.mim holds relative links to tools, configs and model-index.yml, as the hosts' packages have them: a wheel
+# carries the real files, an editable install follows the links.
+PACKAGE_DATA = [
+    '.mim/model-index.yml',
+    '.mim/tools/**/*.py',
+    '.mim/tools/**/*.sh',
+    '.mim/configs/**/*.py',
+    '.mim/configs/**/*.yml',
+    '.mim/configs/**/*.md',
+    'weights/**/*.safetensors',
+    'weights/**/*.json',
+]
+
+setup(
+    name='mmdistill',
+    version=version(),
+    description='Data set distillation with diffusion models, as an OpenMMLab plugin',
+    long_description=(ROOT / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    author='The mmdistill contributors',
+    license='Apache-2.0',
+    keywords='dataset distillation, diffusion, semantic segmentation, OpenMMLab',
+    python_requires='>=3.10',
+    packages=find_packages(include=['mmdistill', 'mmdistill.*']),
+    package_data={'mmdistill': PACKAGE_DATA},
+    install_requires=requirements('core'),
+    extras_require={name: requirements(name)
+                    for name in ('onedl', 'openmmlab', 'tests')},
+    zip_safe=False,
+)
