@@ -1,0 +1,163 @@
+"""What all selectors share: the estimator contract, checks of the input, class fractions."""
+from typing import Optional, Sequence, Tuple, Union
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.base import BaseEstimator
+
+from ..errors import DistillError
+from .budget import resolve_budget
+
+
+class BaseSelector(BaseEstimator):
+    """Chooses masks by their class histograms, under a budget.
+
+    A scikit-learn estimator: ``__init__`` stores its arguments, :meth:`fit` checks and uses them.
+
+    Args:
+        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
+        init: Indices of masks that are chosen already. They come first in ``selected_`` and count towards the budget.
+
+    Attributes:
+        selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
+    """
+
+    def __init__(self, budget: Union[int, float], init: Optional[Sequence[int]] = None):
+        self.budget = budget
+        self.init = init
+
+    def fit(self, histograms, y=None) -> 'BaseSelector':
+        """Select.
+
+        Args:
+            histograms: (N, K) pixels of each class in each mask: whole numbers, ignored pixels left out. A mask of
+                zeros has only ignored pixels and is never picked.
+            y: Not used; scikit-learn's contract.
+
+        Raises:
+            DistillError: Bad histograms, budget or init, or fewer usable masks than the budget.
+        """
+        counts = check_histograms(histograms)
+        budget = resolve_budget(self.budget, len(counts))
+        usable = counts.any(axis=1)
+        if usable.sum() < budget:
+            raise DistillError(f'the budget is {budget} masks, but only {usable.sum()} of {len(counts)} have a '
+                               'labelled pixel: lower the budget')
+        init = check_init(self.init, usable, budget)
+        self.n_features_in_ = counts.shape[1]
+        self.selected_ = np.asarray(self._select(counts, usable, budget, init), np.int64)
+        return self
+
+    def _select(self, counts: np.ndarray, usable: np.ndarray, budget: int, init: np.ndarray) -> Sequence[int]:
+        """Indices of ``budget`` usable masks, ``init`` first. ``counts`` is int64 (N, K), ``usable`` bool (N,)."""
+        raise NotImplementedError
+
+
+class PresenceSelector(BaseSelector):
+    """A selector for which a class is in a mask only above a minimum presence.
+
+    Args:
+        budget: See :class:`BaseSelector`.
+        min_area: Pixels that a class needs to count as present.
+        min_fraction: Share of the mask's labelled pixels that a class needs to count as present, in [0, 1). The
+            default, 0.001, is 4 of the 64x64 latent pixels of a 512x512 image: what is smaller cannot be drawn.
+        init: See :class:`BaseSelector`.
+
+    Attributes:
+        selected_: See :class:`BaseSelector`.
+        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
+    """
+
+    def __init__(self,
+                 budget: Union[int, float],
+                 min_area: int = 1,
+                 min_fraction: float = 0.001,
+                 init: Optional[Sequence[int]] = None):
+        super().__init__(budget, init)
+        self.min_area = min_area
+        self.min_fraction = min_fraction
+
+    def _fractions(self, counts: np.ndarray) -> csr_array:
+        fractions = class_fractions(counts, self.min_area, self.min_fraction)
+        present = np.bincount(fractions.indices, minlength=counts.shape[1]) > 0
+        self.too_small_ = np.flatnonzero(counts.any(axis=0) & ~present)
+        return fractions
+
+
+def check_histograms(histograms) -> np.ndarray:
+    """``histograms`` as int64 (N, K).
+
+    Raises:
+        DistillError: Not two-dimensional, empty, or a value that is no whole number >= 0.
+    """
+    counts = np.asarray(histograms)
+    if counts.ndim != 2 or 0 in counts.shape:
+        raise DistillError(f'class histograms have to be of shape (masks, classes), not {counts.shape}')
+    if counts.dtype.kind == 'f':
+        if not np.isfinite(counts).all() or (counts != np.rint(counts)).any():
+            raise DistillError('class histograms are counts of pixels: they hold a value that is no whole number')
+    elif counts.dtype.kind not in 'iu':
+        raise DistillError(f'class histograms have to be integers, not {counts.dtype}')
+    counts = counts.astype(np.int64, copy=False)
+    if counts.min() < 0:
+        raise DistillError(f'class histograms are counts of pixels: mask {int(np.argmin(counts.min(axis=1)))} '
+                           'has a negative one')
+    return counts
+
+
+def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -> np.ndarray:
+    """``init`` as int64 (n,), n <= budget, distinct indices of usable masks.
+
+    Raises:
+        DistillError: It is none of that.
+    """
+    indices = np.asarray([] if init is None else init)
+    if indices.ndim != 1 or (indices.size and indices.dtype.kind not in 'iu'):
+        raise DistillError('init has to be a list of mask indices')
+    indices = indices.astype(np.int64)
+    if len(indices) > budget:
+        raise DistillError(f'init has {len(indices)} masks, but they count towards the budget of {budget}')
+    outside = indices[(indices < 0) | (indices >= len(usable))]
+    if len(outside):
+        raise DistillError(f'init names mask {outside[0]}: the set has masks 0..{len(usable) - 1}')
+    if len(np.unique(indices)) != len(indices):
+        raise DistillError('init names a mask twice')
+    empty = indices[~usable[indices]]
+    if len(empty):
+        raise DistillError(f'init names mask {empty[0]}, which has no labelled pixel')
+    return indices
+
+
+def class_fractions(counts: np.ndarray, min_area: int = 1, min_fraction: float = 0.0) -> csr_array:
+    """Share of each class in the labelled pixels of its mask, 0 where the class is not present enough.
+
+    Args:
+        counts: int64 (N, K).
+        min_area: Pixels that a class needs.
+        min_fraction: Share that a class needs, in [0, 1).
+
+    Returns:
+        csr_array: float64 (N, K), values in (0, 1], column indices ascending in each row.
+
+    Raises:
+        DistillError: A threshold out of range.
+    """
+    if not min_area >= 0:
+        raise DistillError(f'min_area {min_area} is out of range: it is a number of pixels, 0 or more')
+    if not 0 <= min_fraction < 1:
+        raise DistillError(f'min_fraction {min_fraction} is out of range: it is a share of the mask in [0, 1)')
+    totals = counts.sum(axis=1)
+    rows, columns = np.nonzero(counts)
+    pixels = counts[rows, columns]
+    values = pixels / totals[rows]
+    present = (pixels >= min_area) & (values >= min_fraction)
+    starts = np.concatenate(([0], np.cumsum(np.bincount(rows[present], minlength=len(counts)))))
+    return csr_array((values[present], columns[present], starts), shape=counts.shape)
+
+
+def split_by_class(fractions: csr_array) -> Tuple[np.ndarray, ...]:
+    """For each class, the masks that show it: the class with most of it first, then the lowest index."""
+    by_class = fractions.tocsc()
+    by_class.sort_indices()
+    spans = zip(by_class.indptr[:-1], by_class.indptr[1:])
+    return tuple(by_class.indices[a:b][np.argsort(-by_class.data[a:b], kind='stable')] for a, b in spans)

@@ -1,0 +1,130 @@
+"""Class histograms of many masks: read in parallel, cached."""
+import hashlib
+import io
+import multiprocessing
+import os
+import sys
+import zipfile
+import zlib
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
+
+import numpy as np
+
+from ..errors import DistillError
+from ..plan import write_atomic
+from .masks import mask_histogram
+
+_CHUNK = 32
+Load = Callable[[Any], np.ndarray]
+
+
+def class_histograms(items: Sequence,
+                     load: Load,
+                     num_classes: int,
+                     *,
+                     workers: Optional[int] = None,
+                     cache=None,
+                     fingerprint: Optional[str] = None,
+                     progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
+    """Pixels of each class in each mask.
+
+    Args:
+        items: One picklable descriptor (an index, a path, ...) a mask.
+        load: Mask uint8 (H, W) of an item, ids 0..K-1 and 255 for ignored pixels; picklable.
+        num_classes: Number of classes K.
+        workers: Processes that call ``load``; by default the number of cores, 0 and 1 call it in this process.
+        cache: Path of a .npz file. What it holds is returned if it was written for the same ``fingerprint``, number of
+            items and classes; else, or if it cannot be read, it is made anew.
+        fingerprint: Changes when the masks do (:func:`files_fingerprint`); needed with ``cache``.
+        progress: Called as ``progress(iterable, total)`` and iterated instead: a progress bar over the items. It is not
+            called when the cache is used.
+
+    Returns:
+        np.ndarray: int64 (N, K).
+
+    Raises:
+        DistillError: A mask cannot be read or holds an id out of range, or a process died.
+    """
+    if cache is not None and fingerprint is None:
+        raise ValueError('a cache needs a fingerprint of the masks')
+    shape = (len(items), num_classes)
+    if cache is not None:
+        counts = _read_cache(cache, fingerprint, shape)
+        if counts is not None:
+            return counts
+    if workers is None:
+        workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    if workers > 1 and len(items) > _CHUNK:
+        rows = _parallel(items, load, num_classes, workers)
+    else:
+        rows = (_histogram(load, item, num_classes) for item in items)
+    if progress is not None:
+        rows = progress(rows, len(items))
+    counts = np.zeros(shape, np.int64)
+    for i, row in enumerate(rows):
+        counts[i] = row
+    if cache is not None:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))
+        write_atomic(cache, buffer.getvalue())
+    return counts
+
+
+def files_fingerprint(paths: Iterable, extra: str = '') -> str:
+    """A hash of the path, size and time of change (ns) of local files, and of ``extra``: how they are read.
+
+    Raises:
+        DistillError: A file is missing.
+    """
+    digest = hashlib.sha256(extra.encode())
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            raise DistillError(f'cannot read {path}: {error.strerror}') from None
+        digest.update(repr((os.fspath(path), status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def _read_cache(path, fingerprint: str, shape) -> Optional[np.ndarray]:
+    """The cached histograms, or None if they are missing, of other masks, or unreadable."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            if str(data['fingerprint']) != fingerprint:
+                return None
+            counts = data['counts']
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return counts if counts.shape == shape and counts.dtype == np.int64 else None
+
+
+def _histogram(load: Load, item, num_classes: int) -> np.ndarray:
+    return mask_histogram(load(item), num_classes, f'mask {item}')
+
+
+def _parallel(items: Sequence, load: Load, num_classes: int, workers: int) -> Iterator[np.ndarray]:
+    # As in torch's DataLoader: fork where it is safe, so that nothing is imported anew; spawn elsewhere.
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
+    chunks = [[items[i] for i in range(start, min(start + _CHUNK, len(items)))]
+              for start in range(0, len(items), _CHUNK)]
+    pool = ProcessPoolExecutor(min(workers, len(chunks)), context, _start_worker, (load, num_classes))
+    try:
+        for rows in pool.map(_count_chunk, chunks):
+            yield from rows
+    except BrokenProcessPool:
+        raise DistillError(f'a process that reads masks died, out of memory perhaps: use fewer than {workers} '
+                           'workers') from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(load: Load, num_classes: int) -> None:
+    global _worker_job
+    _worker_job = load, num_classes
+
+
+def _count_chunk(items: Sequence) -> np.ndarray:
+    load, num_classes = _worker_job
+    return np.stack([_histogram(load, item, num_classes) for item in items])

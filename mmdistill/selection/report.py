@@ -1,0 +1,137 @@
+"""What was selected: a table and a picture of the classes, against the full set and against random."""
+import io
+from typing import Any, Dict, List, Sequence
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from ..errors import DistillError
+from ..plan import write_atomic
+from .base import check_histograms
+
+Row = Dict[str, Any]
+_SETS = (('full', 'full set', '#9aa0a6'), ('random', 'random', '#e8a33d'), ('selected', 'selected', '#2368c4'))
+_PANEL_CLASSES = 45
+
+
+def selection_table(histograms,
+                    selected: Sequence[int],
+                    classes: Sequence[str],
+                    random_state=0,
+                    repeats: int = 20) -> List[Row]:
+    """What the selected masks hold of each class.
+
+    Args:
+        histograms: (N, K) pixels of each class in each mask.
+        selected: Indices of the selected masks.
+        classes: K names.
+        random_state: Seed of the random selections to compare with, or a ``numpy.random.RandomState``.
+        repeats: Number of random selections, each as large as ``selected``.
+
+    Returns:
+        One dict a class, in the order of the ids. ``class``: its name. ``full_images``, ``selected_images`` (int) and
+        ``random_images`` (mean): the masks with a pixel of it. ``full_pixels``, ``selected_pixels`` and
+        ``random_pixels`` (mean): its share of the labelled pixels, 0..1.
+
+    Raises:
+        DistillError: Names and histograms do not fit, nothing is selected, or an index is out of range.
+    """
+    counts = check_histograms(histograms)
+    selected = np.asarray(selected)
+    if len(classes) != counts.shape[1]:
+        raise DistillError(f'{len(classes)} class names for histograms of {counts.shape[1]} classes')
+    usable = np.flatnonzero(counts.any(axis=1))
+    if not 1 <= len(selected) <= len(usable):
+        raise DistillError(f'{len(selected)} masks are selected: a report needs 1..{len(usable)}')
+    if selected.min() < 0 or selected.max() >= len(counts):
+        raise DistillError(f'a selected index is out of range: the set has masks 0..{len(counts) - 1}')
+    rng = check_random_state(random_state)
+    draws = [_summary(counts[rng.choice(usable, len(selected), replace=False)]) for _ in range(repeats)]
+    random_images, random_pixels = np.mean(draws, axis=0)
+    full_images, full_pixels = _summary(counts)
+    selected_images, selected_pixels = _summary(counts[selected])
+    return [{
+        'class': str(name),
+        'full_images': int(full_images[c]),
+        'selected_images': int(selected_images[c]),
+        'random_images': float(random_images[c]),
+        'full_pixels': float(full_pixels[c]),
+        'selected_pixels': float(selected_pixels[c]),
+        'random_pixels': float(random_pixels[c]),
+    } for c, name in enumerate(classes)]
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """The rows as aligned plain text, the rarest class (by pixels) first."""
+    header = ('class', 'images: full', 'random', 'selected', 'pixels %: full', 'random', 'selected')
+    lines = [header]
+    for row in _rarest_first(rows):
+        lines.append((row['class'], str(row['full_images']), f'{row["random_images"]:.1f}',
+                      str(row['selected_images']), *(f'{100 * row[key + "_pixels"]:.3f}' for key, _, _ in _SETS)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    return '\n'.join(
+        line[0].ljust(widths[0]) + ''.join('  ' + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))
+        for line in lines)
+
+
+def plot_selection(rows: Sequence[Row], path) -> None:
+    """Write a PNG: the share of pixels and the number of images of each class, rarest first, as bars on a log scale.
+
+    A class that a set does not hold has a cross in place of its bar.
+
+    Raises:
+        DistillError: ``path`` cannot be written.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    rows = _rarest_first(rows)
+    panels = -(-len(rows) // _PANEL_CLASSES)
+    size = -(-len(rows) // panels)
+    parts = [rows[i:i + size] for i in range(0, len(rows), size)]
+    names = max(len(row['class']) for row in rows)
+    figure = Figure((max(7.0, 2.0 + 0.36 * size), 2 * panels * (2.0 + 0.055 * min(names, 24)) + 0.4),
+                    layout='constrained')
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(2 * panels, 1, squeeze=False)[:, 0]
+    for measure, scale, label, group in (('pixels', 100.0, 'pixels, %', axes[:panels]),
+                                         ('images', 1.0, 'images', axes[panels:])):
+        values = {key: scale * np.array([row[f'{key}_{measure}'] for row in rows]) for key, _, _ in _SETS}
+        positive = np.concatenate([v[v > 0] for v in values.values()])
+        floor, top = positive.min() / 2, positive.max() * 1.6
+        for i, (axis, part) in enumerate(zip(group, parts)):
+            _bars(axis, {key: v[i * size:i * size + len(part)] for key, v in values.items()}, floor)
+            axis.set(yscale='log', ylim=(floor, top), xlim=(-0.6, size - 0.4), ylabel=label)
+            axis.set_xticks(range(len(part)), [_shorten(row['class']) for row in part], rotation=45, ha='right',
+                            rotation_mode='anchor', fontsize=8)
+            axis.grid(axis='y', alpha=0.3)
+            axis.set_axisbelow(True)
+            axis.spines[['top', 'right']].set_visible(False)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside upper center', ncols=len(_SETS), frameon=False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format='png')
+    write_atomic(path, buffer.getvalue())
+
+
+def _summary(counts: np.ndarray) -> np.ndarray:
+    """float64 (2, K): masks with each class, and its share of the labelled pixels."""
+    pixels = counts.sum(axis=0)
+    return np.stack(((counts > 0).sum(axis=0), pixels / pixels.sum()))
+
+
+def _rarest_first(rows: Sequence[Row]) -> List[Row]:
+    return sorted(rows, key=lambda row: row['full_pixels'])
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= 24 else name[:23] + '…'
+
+
+def _bars(axis, values, floor: float) -> None:
+    width = 0.8 / len(_SETS)
+    for k, (key, label, colour) in enumerate(_SETS):
+        x = np.arange(len(values[key])) + (k - (len(_SETS) - 1) / 2) * width
+        axis.bar(x, values[key], width, color=colour, label=label)
+        absent = values[key] == 0
+        axis.plot(x[absent], np.full(absent.sum(), floor * 1.25), 'x', color=colour, markersize=4, clip_on=False)
