@@ -60,7 +60,7 @@ step() {
     echo "[$number/$steps] $what"
     echo "### $what" >>"$log"
     start=$(wc -l <"$log")
-    say_progress "$start" &
+    say_progress "$start" 2>/dev/null &
     watcher=$!
     disown "$watcher"
     "$@" >>"$log" 2>&1 || code=$?
