@@ -11,6 +11,7 @@ from .base import check_histograms
 
 Row = Dict[str, Any]
 _SETS = (('full', 'full set', '#9aa0a6'), ('random', 'random', '#e8a33d'), ('selected', 'selected', '#2368c4'))
+_MEASURES = ('images', 'image_share', 'pixel_share')
 _PANEL_CLASSES = 45
 
 
@@ -29,9 +30,9 @@ def selection_table(histograms,
         repeats: Number of random selections, each as large as ``selected``.
 
     Returns:
-        One dict a class, in the order of the ids. ``class``: its name. ``full_images``, ``selected_images`` (int) and
-        ``random_images`` (mean): the masks with a pixel of it. ``full_pixels``, ``selected_pixels`` and
-        ``random_pixels`` (mean): its share of the labelled pixels, 0..1.
+        One dict a class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the mean)
+        and ``selected`` three numbers: ``full_images``, the masks with a pixel of the class, ``full_image_share``, that
+        over the number of masks, and ``full_pixel_share``, its share of the labelled pixels; both shares are 0..1.
 
     Raises:
         DistillError: Names and histograms do not fit, nothing is selected, or an index is out of range.
@@ -47,17 +48,11 @@ def selection_table(histograms,
         raise DistillError(f'a selected index is out of range: the set has masks 0..{len(counts) - 1}')
     rng = check_random_state(random_state)
     draws = [_summary(counts[rng.choice(usable, len(selected), replace=False)]) for _ in range(repeats)]
-    random_images, random_pixels = np.mean(draws, axis=0)
-    full_images, full_pixels = _summary(counts)
-    selected_images, selected_pixels = _summary(counts[selected])
+    summaries = dict(full=_summary(counts), random=np.mean(draws, axis=0), selected=_summary(counts[selected]))
     return [{
         'class': str(name),
-        'full_images': int(full_images[c]),
-        'selected_images': int(selected_images[c]),
-        'random_images': float(random_images[c]),
-        'full_pixels': float(full_pixels[c]),
-        'selected_pixels': float(selected_pixels[c]),
-        'random_pixels': float(random_pixels[c]),
+        **{f'{key}_{measure}': float(summary[m, c]) for key, summary in summaries.items()
+           for m, measure in enumerate(_MEASURES)}
     } for c, name in enumerate(classes)]
 
 
@@ -66,8 +61,9 @@ def format_table(rows: Sequence[Row]) -> str:
     header = ('class', 'images: full', 'random', 'selected', 'pixels %: full', 'random', 'selected')
     lines = [header]
     for row in _rarest_first(rows):
-        lines.append((row['class'], str(row['full_images']), f'{row["random_images"]:.1f}',
-                      str(row['selected_images']), *(f'{100 * row[key + "_pixels"]:.3f}' for key, _, _ in _SETS)))
+        lines.append((row['class'], f'{row["full_images"]:.0f}', f'{row["random_images"]:.1f}',
+                      f'{row["selected_images"]:.0f}',
+                      *(f'{100 * row[key + "_pixel_share"]:.3f}' for key, _, _ in _SETS)))
     widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
     return '\n'.join(
         line[0].ljust(widths[0]) + ''.join('  ' + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))
@@ -75,7 +71,7 @@ def format_table(rows: Sequence[Row]) -> str:
 
 
 def plot_selection(rows: Sequence[Row], path) -> None:
-    """Write a PNG: the share of pixels and the number of images of each class, rarest first, as bars on a log scale.
+    """Write a PNG: each class's share of the pixels and of the images, rarest class first, as bars on a log scale.
 
     A class that a set does not hold has a cross in place of its bar.
 
@@ -84,6 +80,7 @@ def plot_selection(rows: Sequence[Row], path) -> None:
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter
 
     rows = _rarest_first(rows)
     panels = -(-len(rows) // _PANEL_CLASSES)
@@ -94,16 +91,20 @@ def plot_selection(rows: Sequence[Row], path) -> None:
                     layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 * panels, 1, squeeze=False)[:, 0]
-    for measure, scale, label, group in (('pixels', 100.0, 'pixels, %', axes[:panels]),
-                                         ('images', 1.0, 'images', axes[panels:])):
-        values = {key: scale * np.array([row[f'{key}_{measure}'] for row in rows]) for key, _, _ in _SETS}
+    for measure, label, group in (('pixel_share', '% of pixels', axes[:panels]),
+                                  ('image_share', '% of images', axes[panels:])):
+        values = {key: 100 * np.array([row[f'{key}_{measure}'] for row in rows]) for key, _, _ in _SETS}
         positive = np.concatenate([v[v > 0] for v in values.values()])
-        floor, top = positive.min() / 2, positive.max() * 1.6
+        floor, top = positive.min() / 2, min(positive.max() * 1.6, 110)
+        ticks = (1, ) if top > 100 * floor else (1, 2, 5)
         for i, (axis, part) in enumerate(zip(group, parts)):
             _bars(axis, {key: v[i * size:i * size + len(part)] for key, v in values.items()}, floor)
             axis.set(yscale='log', ylim=(floor, top), xlim=(-0.6, size - 0.4), ylabel=label)
             axis.set_xticks(range(len(part)), [_shorten(row['class']) for row in part], rotation=45, ha='right',
                             rotation_mode='anchor', fontsize=8)
+            axis.yaxis.set_major_locator(LogLocator(subs=ticks))
+            axis.yaxis.set_major_formatter('{x:g}')
+            axis.yaxis.set_minor_formatter(NullFormatter())
             axis.grid(axis='y', alpha=0.3)
             axis.set_axisbelow(True)
             axis.spines[['top', 'right']].set_visible(False)
@@ -115,13 +116,13 @@ def plot_selection(rows: Sequence[Row], path) -> None:
 
 
 def _summary(counts: np.ndarray) -> np.ndarray:
-    """float64 (2, K): masks with each class, and its share of the labelled pixels."""
-    pixels = counts.sum(axis=0)
-    return np.stack(((counts > 0).sum(axis=0), pixels / pixels.sum()))
+    """float64 (3, K): the :data:`_MEASURES` of each class."""
+    images, pixels = (counts > 0).sum(axis=0), counts.sum(axis=0)
+    return np.stack((images, images / len(counts), pixels / pixels.sum()))
 
 
 def _rarest_first(rows: Sequence[Row]) -> List[Row]:
-    return sorted(rows, key=lambda row: row['full_pixels'])
+    return sorted(rows, key=lambda row: row['full_pixel_share'])
 
 
 def _shorten(name: str) -> str:
@@ -134,4 +135,4 @@ def _bars(axis, values, floor: float) -> None:
         x = np.arange(len(values[key])) + (k - (len(_SETS) - 1) / 2) * width
         axis.bar(x, values[key], width, color=colour, label=label)
         absent = values[key] == 0
-        axis.plot(x[absent], np.full(absent.sum(), floor * 1.25), 'x', color=colour, markersize=4, clip_on=False)
+        axis.plot(x[absent], np.full(absent.sum(), floor * 1.25), 'x', color=colour, markersize=4)
