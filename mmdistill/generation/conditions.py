@@ -2,8 +2,10 @@
 from dataclasses import dataclass, field
 from typing import Mapping, Sequence, Tuple
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -53,3 +55,11 @@ class Condition:
         """The same on another device."""
         return Condition({k: v.to(device) for k, v in self.tensors.items()},
                          {k: v.to(device) for k, v in self.nulls.items()}, self.names)
+
+
+def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Label map (h, w) uint8 → (H, W) uint8 by nearest neighbour (pixel centres), so that no id is mixed."""
+    if mask.shape == tuple(size):
+        return mask
+    label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
+    return F.interpolate(label_map, tuple(size), mode='nearest-exact')[0, 0].numpy()

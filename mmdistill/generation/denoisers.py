@@ -5,7 +5,7 @@ from .conditions import Condition
 
 
 class LayoutUNetDenoiser(nn.Module):
-    """A :class:`~mmdistill.models.layout_unet.LayoutUNet`, told the label map itself.
+    """A :class:`~mmdistill.generation.layout_unet.LayoutUNet`, told the label map itself.
 
     Args:
         unet: ``unet(x, t, layout) -> .sample``; a map of 255 alone is its null condition.

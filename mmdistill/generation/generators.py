@@ -6,11 +6,10 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from ..errors import DistillError
 from ..plan import Request
-from .conditions import Condition
+from .conditions import Condition, resize_mask
 from .denoisers import LayoutUNetDenoiser
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance, sample
@@ -167,12 +166,11 @@ class LatentGenerator:
         if wrong.size:
             raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
                                f'generator has {self.num_classes} classes (255 = ignore)')
-        label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
-        return F.interpolate(label_map, self.image_size, mode='nearest-exact')[0, 0].long()
+        return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, self.image_size))).long()
 
 
 class LayoutUNetGenerator(LatentGenerator):
-    """Label maps to images with a :class:`~mmdistill.models.layout_unet.LayoutUNet`.
+    """Label maps to images with a :class:`~mmdistill.generation.layout_unet.LayoutUNet`.
 
     Args:
         weights: diffusers folder or hub id with ``unet``, ``vae`` and ``scheduler``.
@@ -189,7 +187,7 @@ class LayoutUNetGenerator(LatentGenerator):
     """
 
     def __init__(self, weights: str, *, scheduler: Union[None, str, dict] = None, dtype: str = 'float32', **settings):
-        from ..models.layout_unet import LayoutUNet
+        from .layout_unet import LayoutUNet
         parts = ('unet', 'vae', 'scheduler')
         folder = resolve(weights, parts)
         if (name := class_name(folder / 'unet')) != 'LayoutUNet':

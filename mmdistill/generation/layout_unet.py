@@ -1,0 +1,58 @@
+"""A small denoiser that is conditioned on a label map."""
+from typing import Sequence
+
+import torch
+from diffusers import ConfigMixin, ModelMixin, UNet2DModel
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.unets.unet_2d import UNet2DOutput
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+IGNORE = 255
+
+
+class LayoutUNet(ModelMixin, ConfigMixin):
+    """Stock ``UNet2DModel`` that sees the label map beside the noisy latent.
+
+    The map's one-hot form is folded to the latent's resolution by a convolution whose stride is the autoencoder's
+    factor, so that nothing of it is lost, and concatenated to the input. Reconstruction: the published D3S2 uses a
+    pretrained layout-to-image model; this is the one that users can train on their own data.
+
+    Args:
+        num_classes: Number of classes K; ids 0..K-1, 255 is "unlabelled". A map of 255 alone is the null condition.
+        layout_factor: Side of the label map over side of the latent.
+        latent_channels: Channels C of the latent.
+        layout_channels: Channels that the folded map takes.
+        block_out_channels: Width of each resolution.
+        layers_per_block: Residual blocks at each resolution.
+        attention_levels: How many of the coarsest resolutions have self-attention.
+    """
+
+    @register_to_config
+    def __init__(self,
+                 num_classes: int,
+                 layout_factor: int,
+                 latent_channels: int,
+                 layout_channels: int = 32,
+                 block_out_channels: Sequence[int] = (48, 96, 128),
+                 layers_per_block: int = 1,
+                 attention_levels: int = 1) -> None:
+        super().__init__()
+        plain = len(block_out_channels) - attention_levels
+        self.layout = nn.Conv2d(num_classes + 1, layout_channels, layout_factor, layout_factor)
+        self.unet = UNet2DModel(
+            in_channels=latent_channels + layout_channels,
+            out_channels=latent_channels,
+            block_out_channels=tuple(block_out_channels),
+            layers_per_block=layers_per_block,
+            norm_num_groups=16,
+            attention_head_dim=32,
+            down_block_types=('DownBlock2D', ) * plain + ('AttnDownBlock2D', ) * attention_levels,
+            up_block_types=('AttnUpBlock2D', ) * attention_levels + ('UpBlock2D', ) * plain)
+
+    def forward(self, sample: Tensor, timestep, layout: Tensor) -> UNet2DOutput:
+        """Noisy latents (B, C, h, w), timesteps and label maps (B, h·factor, w·factor) → prediction (B, C, h, w)."""
+        classes = self.config.num_classes
+        ids = torch.where(layout == IGNORE, classes, layout).long()
+        one_hot = F.one_hot(ids, classes + 1).permute(0, 3, 1, 2).to(sample.dtype)
+        return self.unet(torch.cat([sample, self.layout(one_hot)], 1), timestep)

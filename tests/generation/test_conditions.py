@@ -1,0 +1,27 @@
+import torch
+
+from mmdistill.generation import Condition
+
+
+def make():
+    mask = torch.arange(12).view(3, 2, 2)
+    return Condition(dict(mask=mask, control=mask.float()), dict(mask=torch.full_like(mask, 255)), ('a', 'b', 'c'))
+
+
+def test_null_replaces_only_what_has_one():
+    null = make().null()
+    assert (null['mask'] == 255).all() and torch.equal(null['control'], make()['control'])
+
+
+def test_rows_and_cat():
+    picked = make().rows([2, 0, 2])
+    assert picked.names == ('c', 'a', 'c') and len(picked) == 3
+    assert torch.equal(picked['mask'], make()['mask'][[2, 0, 2]])
+    both = make().null().cat(make())
+    assert len(both) == 6 and torch.equal(both['mask'][3:], make()['mask']) and len(both.null()['mask']) == 6
+
+
+def test_names_in_messages():
+    assert make().name(1) == 'b'
+    assert Condition(dict(mask=torch.zeros(2, 1, 1))).name(1) == 'row 1'
+    assert 'mask' in make() and 'prompt' not in make()

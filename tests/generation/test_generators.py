@@ -1,0 +1,195 @@
+import json
+import random
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from mmdistill.errors import DistillError
+from mmdistill.generation import LayoutUNetGenerator
+from mmdistill.generation.generators import decode, encode, load_vae
+from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
+
+SOLVER = 'DPMSolverMultistepScheduler'
+
+
+def build(folder, **settings):
+    settings = dict(dict(image_size=32, num_steps=4, micro_batch=4, scheduler=SOLVER), **settings)
+    return LayoutUNetGenerator(str(folder), **settings)
+
+
+def guide(classes=5):
+    torch.manual_seed(1)
+    net = torch.nn.Sequential(torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.SiLU(), torch.nn.Conv2d(16, classes, 3, 1, 1))
+    net.requires_grad_(False)
+    extractor = lambda x: [net[0](x)]  # noqa: E731
+    statistics = ClassStatistics(classes, min_area=0).fit(extractor(torch.rand(4, 3, 32, 32)),
+                                                          torch.randint(0, classes, (4, 32, 32)))
+    return Guidance([SegmentationConsistency(net), ClassFeatureMatching(extractor, statistics, min_area=0)])
+
+
+@pytest.mark.parametrize('scheduler', [SOLVER, 'DDPMScheduler'])
+@pytest.mark.parametrize('threads', [1, 3])
+def test_bytes_do_not_depend_on_batch_or_order(layout_folder, work, scheduler, threads):
+    generator = build(layout_folder, scheduler=scheduler, num_steps=3)
+    requests, masks = work(5)
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads)
+        whole = generator.generate(requests, masks, guide())
+        assert torch.get_num_threads() == threads
+        assert len({image.tobytes() for image in whole}) == 5
+        order = random.Random(threads).sample(range(5), 5)
+        for size in (1, 3):
+            for begin in range(0, 5, size):
+                part = order[begin:begin + size]
+                again = generator.generate([requests[n] for n in part], [masks[n] for n in part], guide())
+                assert all(np.array_equal(again[k], whole[n]) for k, n in enumerate(part))
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_generator_of_its_own_gives_the_same_bytes(layout_folder, work):
+    requests, masks = work(3)
+    first = build(layout_folder).generate(requests, masks, guide())
+    assert all(np.array_equal(*pair) for pair in zip(first, build(layout_folder).generate(requests, masks, guide())))
+    assert first[0].shape == (32, 32, 3) and first[0].dtype == np.uint8
+
+
+def test_seed_mask_and_guidance_matter(layout_folder, work):
+    generator = build(layout_folder)
+    requests, masks = work(2)
+    image = generator.generate(requests[:1], masks[:1])[0]
+    assert (generator.generate(requests[1:], masks[:1])[0] != image).any()
+    assert (generator.generate(requests[:1], masks[1:])[0] != image).any()
+    assert (generator.generate(requests[:1], masks[:1], guide())[0] != image).any()
+
+
+def test_masks_are_resized_by_nearest_neighbour(layout_folder, work):
+    generator = build(layout_folder)
+    requests, masks = work(1)
+    large = np.kron(masks[0], np.ones((3, 3), np.uint8))
+    assert np.array_equal(generator.generate(requests, [large])[0], generator.generate(requests, masks)[0])
+
+
+def test_bfloat16_network_is_close(layout_folder, work):
+    requests, masks = work(2)
+    exact, half = (build(layout_folder, dtype=dtype).generate(requests, masks, guide())
+                   for dtype in ('float32', 'bfloat16'))
+    assert np.abs(exact[0].astype(int) - half[0].astype(int)).mean() < 5
+
+
+def test_gradient_checkpointing_changes_nothing(layout_folder, work):
+    requests, masks = work(2)
+    guidance = [Guidance(guide().objectives, through='xt') for _ in range(2)]
+    plain = build(layout_folder).generate(requests, masks, guidance[0])
+    spared = build(layout_folder, gradient_checkpointing=True).generate(requests, masks, guidance[1])
+    assert np.abs(plain[0].astype(int) - spared[0].astype(int)).max() <= 1
+
+
+def test_guidance_can_decode_with_another_autoencoder(layout_folder, work, tmp_path):
+    from diffusers import AutoencoderTiny
+    torch.manual_seed(5)
+    AutoencoderTiny(encoder_block_out_channels=(8, ) * 3, decoder_block_out_channels=(8, ) * 3,
+                    num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).save_pretrained(tmp_path)
+    generator, requests, masks = build(layout_folder, guidance_vae=str(tmp_path)), *work(1)
+    assert generator.guide_vae.config.decoder_block_out_channels == [8, 8, 8]
+    usual = build(layout_folder)
+    assert np.array_equal(generator.generate(requests, masks)[0], usual.generate(requests, masks)[0])
+    assert (generator.generate(requests, masks, guide())[0] != usual.generate(requests, masks, guide())[0]).any()
+
+
+def test_from_parts_leaves_a_training_network_alone(layout_folder):
+    whole = build(layout_folder)
+    unet = whole.denoiser.unet.requires_grad_(True)
+    generator = LayoutUNetGenerator.from_parts(whole.vae, unet, whole.scheduler, image_size=32, num_steps=4)
+    images = generator.sample_images([np.zeros((32, 32), np.uint8)] * 3, seeds=range(3))
+    assert images.shape == (3, 3, 32, 32) and images.abs().max() <= 1 and not images.requires_grad
+    assert all(p.requires_grad for p in unet.parameters())
+
+
+def test_encode_and_decode_share_one_scale():
+    from diffusers import AutoencoderKL
+    vae = AutoencoderKL(block_out_channels=(8, ), norm_num_groups=4, latent_channels=4, scaling_factor=0.2,
+                        shift_factor=0.5).eval()
+    images = torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        latents = encode(vae, images)
+        mean = vae.encode(images).latent_dist.mean
+        torch.testing.assert_close(latents, (mean - 0.5) * 0.2)
+        torch.testing.assert_close(decode(vae, latents), vae.decode(mean).sample, rtol=1e-4, atol=1e-5)
+
+
+def test_description_is_json(layout_folder):
+    described = json.loads(json.dumps(build(layout_folder).describe(), allow_nan=False))
+    assert described['scheduler']['_class_name'] == SOLVER and described['dtype'] == 'float32'
+    # 'leading' of the folder's scheduler is not carried to another class.
+    assert described['scheduler']['timestep_spacing'] == 'linspace'
+    assert len(described['weights']['generator']['sha256']['unet/diffusion_pytorch_model.safetensors']) == 64
+
+
+@pytest.mark.parametrize('mask,message', [
+    (np.full((32, 32), 5, np.uint8), 'request r0: id 5 .*5 classes'),
+    (np.zeros((32, 32), np.int64), 'uint8'),
+    (np.zeros((32, 32, 3), np.uint8), r'\(H, W\)'),
+])
+def test_a_wrong_mask_names_its_request(layout_folder, work, mask, message):
+    with pytest.raises(DistillError, match=message):
+        build(layout_folder).generate(work(1)[0], [mask])
+
+
+@pytest.mark.parametrize('settings,message', [
+    (dict(image_size=30), 'multiple of 4'),
+    (dict(image_size=36), 'multiple of 8'),
+    (dict(dtype='float8'), 'float8'),
+    (dict(micro_batch=0), 'micro_batch'),
+    (dict(scheduler='PNDMScheduler'), 'PNDMScheduler cannot be guided'),
+    (dict(scheduler=dict(type='DDIMScheduler', clip_sample=True)), 'clip_sample=False'),
+    (dict(num_steps=0), 'num_steps'),
+])
+def test_wrong_settings(layout_folder, settings, message):
+    with pytest.raises(DistillError, match=message):
+        build(layout_folder, **settings)
+
+
+def test_missing_and_foreign_weights(layout_folder, tmp_path):
+    with pytest.raises(DistillError, match='no weights at .*nowhere'):
+        build(tmp_path / 'nowhere')
+    folder = shutil.copytree(layout_folder, tmp_path / 'copy')
+    config = json.loads((folder / 'unet' / 'config.json').read_text())
+    (folder / 'unet' / 'config.json').write_text(json.dumps(dict(config, layout_channels=32)))
+    with pytest.raises(DistillError, match='do not fit the config: LayoutUNet in .*unet'):
+        build(folder)
+    (folder / 'unet' / 'config.json').write_text(json.dumps(dict(config, layers_per_block=2)))
+    with pytest.raises(DistillError, match='tensors are missing|do not fit'):
+        build(folder)
+    (folder / 'unet' / 'config.json').write_text(json.dumps(dict(config, layout_factor=8)))
+    with pytest.raises(DistillError, match='do not fit the config'):
+        build(folder)
+    (folder / 'unet' / 'diffusion_pytorch_model.safetensors').write_bytes(b'torn')
+    with pytest.raises(DistillError, match='do not fit the config'):
+        build(folder)
+    (folder / 'vae' / 'config.json').unlink()
+    with pytest.raises(DistillError, match='vae'):
+        load_vae(str(folder))
+
+
+def test_a_relative_folder_is_not_asked_of_the_hub(tmp_path, monkeypatch):
+    (tmp_path / 'work_dirs').mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr('huggingface_hub.snapshot_download', lambda *a, **k: pytest.fail('asked the hub'))
+    with pytest.raises(DistillError, match='no weights at work_dirs/streets'):
+        build('work_dirs/streets')
+
+
+def test_the_hub_is_asked_once_for_the_parts(layout_folder, monkeypatch):
+    asked = []
+
+    def snapshot(name, allow_patterns):
+        asked.append((name, allow_patterns))
+        return str(layout_folder)
+
+    monkeypatch.setattr('huggingface_hub.snapshot_download', snapshot)
+    assert build('someone/streets').describe()['weights']['generator']['id'] == 'someone/streets'
+    assert asked[0][0] == 'someone/streets' and 'unet/*.json' in asked[0][1] and len(asked) == 1

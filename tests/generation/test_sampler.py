@@ -1,0 +1,168 @@
+import pytest
+import torch
+from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
+                       UniPCMultistepScheduler)
+
+from mmdistill.generation import ClassifierFreeGuidance, Condition, NoiseProcess, sample
+from mmdistill.guidance import Guidance
+
+VP = dict(beta_schedule='scaled_linear', beta_start=0.00085, beta_end=0.012)
+SCHEDULERS = dict(
+    ddim=(DDIMScheduler, dict(VP, clip_sample=False, set_alpha_to_one=True)),
+    ddpm=(DDPMScheduler, dict(VP, clip_sample=False)),
+    dpm=(DPMSolverMultistepScheduler, VP),
+    sde=(DPMSolverMultistepScheduler, dict(VP, algorithm_type='sde-dpmsolver++')),
+    unipc=(UniPCMultistepScheduler, VP),
+    flow=(FlowMatchEulerDiscreteScheduler, {}))
+
+
+class Net(torch.nn.Module):
+    """A smooth network that reads its condition."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(5, 4, 3, padding=1).requires_grad_(False)
+
+    def forward(self, x, t, condition):
+        level = (condition['level'] + t / 1000).view(-1, 1, 1, 1).to(x).expand(-1, 1, *x.shape[2:])
+        return x * 0.7 + 0.3 * torch.tanh(self.conv(torch.cat([x, level], 1)))
+
+
+class Pull:
+    """Squared distance to a value."""
+    space, weight = 'latent', 1.0
+
+    def __call__(self, x, batch):
+        return (x - 0.5).square().flatten(1).sum(1)
+
+
+def inputs(rows=3):
+    noise = torch.randn(3, 4, 6, 6, generator=torch.Generator().manual_seed(1))[:rows]
+    level = torch.tensor([0.3, -0.2, 0.9])[:rows]
+    return noise, Condition(dict(level=level), dict(level=torch.zeros_like(level)))
+
+
+def seeds(rows=3):
+    return [torch.Generator().manual_seed(n) for n in range(rows)]
+
+
+def process_of(name, steps=12):
+    cls, config = SCHEDULERS[name]
+    return NoiseProcess(cls(**config), steps)
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+@pytest.mark.parametrize('scale', [1.0, 3.0])
+def test_unguided_is_stock_stepping(name, scale):
+    noise, condition = inputs()
+    net = Net()
+    ours = sample(net, process_of(name), noise, condition, cfg=ClassifierFreeGuidance(scale), generators=seeds())
+    cls, config = SCHEDULERS[name]
+    scheduler = cls(**config)
+    scheduler.set_timesteps(12)
+    x, generators = noise, seeds()
+    for t in scheduler.timesteps:
+        cond = net(x, t.expand(3), condition)
+        uncond = net(x, t.expand(3), condition.null())
+        out = cond if scale == 1 else uncond + scale * (cond - uncond)
+        extra = {} if name == 'unipc' else dict(generator=generators)
+        x = scheduler.step(out, t, x, **extra).prev_sample
+    torch.testing.assert_close(ours, x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_a_shift_of_zero_changes_nothing(name):
+    noise, condition = inputs()
+    plain = sample(Net(), process_of(name), noise, condition, generators=seeds())
+    guided = sample(Net(), process_of(name), noise, condition, generators=seeds(),
+                    guidance=Guidance([Pull()], scale=0.0, window=(0, 1)))
+    torch.testing.assert_close(guided, plain, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+@pytest.mark.parametrize('through', ['x0', 'xt'])
+@pytest.mark.parametrize('update', ['x0', 'prev'])
+def test_guidance_lowers_its_loss(name, through, update):
+    noise, condition = inputs()
+    plain = sample(Net(), process_of(name), noise, condition, generators=seeds())
+    guidance = Guidance([Pull()], scale=1.0, through=through, update=update)
+    guided = sample(Net(), process_of(name), noise, condition, generators=seeds(), guidance=guidance)
+    assert (Pull()(guided, None) < Pull()(plain, None)).all()
+    assert not guided.requires_grad
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+@pytest.mark.parametrize('through', ['x0', 'xt'])
+def test_a_sample_does_not_depend_on_its_batch(name, through):
+    noise, condition = inputs()
+    run = lambda rows: sample(  # noqa: E731
+        Net(), process_of(name), noise[rows], condition.rows(rows), cfg=ClassifierFreeGuidance(2.0),
+        generators=[seeds()[n] for n in rows], guidance=Guidance([Pull()], through=through))
+    together = run([0, 1, 2])
+    for n in range(3):
+        torch.testing.assert_close(run([n])[0], together[n], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_a_process_forgets_its_last_batch(name):
+    noise, condition = inputs()
+    process = process_of(name)
+    first = sample(Net(), process, noise, condition, generators=seeds())
+    assert torch.equal(sample(Net(), process, noise, condition, generators=seeds()), first)
+
+
+@pytest.mark.parametrize('name', ['dpm', 'unipc'])
+def test_a_solvers_memory_holds_guided_predictions(name):
+    noise, condition = inputs()
+    process, seen = process_of(name), {}
+    guidance = Guidance([Pull()], scale=2.0, window=(0.5, 0.6))  # step 6 of 12 alone
+
+    def on_step(i, x0):
+        seen[i] = (x0, [m.clone() for m in process._scheduler.model_outputs if m is not None])
+
+    sample(Net(), process, noise, condition, guidance=guidance, on_step=on_step)
+    guided, memory = seen[6][0], seen[7][1]
+    torch.testing.assert_close(memory[-2], guided, rtol=1e-4, atol=1e-5)
+    assert (seen[6][0] - seen[5][0]).abs().max() > 0.01
+
+
+@pytest.mark.parametrize('name,steps', [('ddim', 500), ('ddpm', 500), ('dpm', 40), ('unipc', 40), ('flow', 200)])
+def test_a_gaussian_gets_its_mean_and_variance(name, steps):
+    """The exact denoiser of N(m, s^2) has to give samples of N(m, s^2), and DDPM fresh noise of the right size."""
+    mean, std, rows = 1.5, 0.6, 4
+    cls, config = SCHEDULERS[name]
+    # Linear betas end at pure noise; Stable Diffusion's keep 7 % of the mean, which noise of mean 0 then lacks.
+    process = NoiseProcess(cls(**{k: v for k, v in config.items() if k not in VP}), steps)
+    index = {t: i for i, t in enumerate(process.timesteps.tolist())}
+
+    def denoiser(x, t, condition):
+        i = index[t[0].item()]
+        alpha, sigma = process.alphas[i], process.sigmas[i]
+        x0 = mean + alpha * std**2 / (alpha**2 * std**2 + sigma**2) * (x - alpha * mean)
+        return process.to_output(x, x0, x, i)
+
+    noise = torch.randn(rows, 4, 64, 64, generator=torch.Generator().manual_seed(0))
+    condition = Condition(dict(mask=torch.zeros(rows, 1)))
+    x = sample(denoiser, process, noise, condition, generators=seeds(rows))
+    assert x.mean().item() == pytest.approx(mean, abs=0.02)
+    assert x.std().item() == pytest.approx(std, rel=0.03)
+
+
+def test_image_to_image_starts_in_the_middle():
+    noise, condition = inputs()
+    process, steps = process_of('dpm', 10), []
+    x = sample(Net(), process, noise, condition, init=torch.zeros_like(noise), strength=0.4,
+               on_step=lambda i, x0: steps.append(i))
+    assert steps == [6, 7, 8, 9] and x.shape == noise.shape
+
+
+def test_latents_stay_float32_around_a_bfloat16_network():
+    noise, condition = inputs()
+    half = Net().bfloat16()
+    x = sample(lambda x, t, c: half(x.bfloat16(), t, c), process_of('dpm'), noise, condition,
+               cfg=ClassifierFreeGuidance(2.0), guidance=Guidance([Pull()], scale=0.1))
+    exact = sample(Net(), process_of('dpm'), noise, condition, cfg=ClassifierFreeGuidance(2.0),
+                   guidance=Guidance([Pull()], scale=0.1))
+    assert x.dtype == torch.float32
+    assert (x - exact).norm() / exact.norm() < 0.03

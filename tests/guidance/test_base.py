@@ -1,0 +1,148 @@
+import pytest
+import torch
+from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
+
+from mmdistill.errors import DistillError
+from mmdistill.generation import ClassifierFreeGuidance, Condition, NoiseProcess, sample
+from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
+
+K = 4
+PROCESSES = [
+    DDIMScheduler(clip_sample=False), DDIMScheduler(clip_sample=False, prediction_type='v_prediction'),
+    DPMSolverMultistepScheduler(prediction_type='sample'), FlowMatchEulerDiscreteScheduler()]
+
+
+class Denoiser(torch.nn.Module):
+
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Tanh(),
+                                       torch.nn.Conv2d(8, 2, 3, padding=1))
+
+    def forward(self, x, t, condition):
+        mask = torch.nn.functional.interpolate(condition['mask'][:, None].to(x) / 10, x.shape[2:])
+        return self.net(torch.cat([x, mask], 1))
+
+
+@pytest.fixture
+def parts():
+    """float64 networks: denoiser, decoder, segmentor, extractor, with a batch of two."""
+    torch.manual_seed(0)
+    denoiser = Denoiser()
+    decoder = torch.nn.Sequential(torch.nn.ConvTranspose2d(2, 6, 2, 2), torch.nn.Tanh(),
+                                  torch.nn.ConvTranspose2d(6, 3, 2, 2), torch.nn.Tanh())
+    first = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 3, 2, 1), torch.nn.SiLU())
+    second = torch.nn.Conv2d(5, K, 3, 1, 1)
+    for net in (denoiser, decoder, first, second):
+        net.double().requires_grad_(False)
+    extractor = lambda x: [first(x), second(first(x))]  # noqa: E731
+    mask = torch.randint(0, K, (2, 12, 12))
+    mask[0, :3] = 255
+    real = torch.rand(3, 3, 12, 12).double()
+    statistics = ClassStatistics(K, min_area=0).fit(extractor(real), torch.randint(0, K, (3, 12, 12)))
+    objectives = dict(seg=SegmentationConsistency(lambda x: second(first(x)), weight=0.7, class_weight='balanced'),
+                      feat=ClassFeatureMatching(extractor, statistics, weight=0.3))
+    condition = Condition(dict(mask=mask), dict(mask=torch.full_like(mask, 255)), ('request a', 'request b'))
+    return denoiser, decoder, objectives, condition
+
+
+def energy(objectives, decoder, x0, condition):
+    image = decoder(x0)
+    return sum(o.weight * o(image, condition) for o in objectives.values()).sum()
+
+
+@pytest.mark.parametrize('scheduler', PROCESSES, ids=lambda s: f'{type(s).__name__}-{s.config.get("prediction_type")}')
+def test_gradient_through_everything_against_finite_differences(parts, scheduler):
+    """Through classifier-free guidance, denoiser, x0, decoder, and both objectives."""
+    denoiser, decoder, objectives, condition = parts
+    process, i = NoiseProcess(scheduler, 10), 6
+    cfg, t = ClassifierFreeGuidance(2.5), process.timesteps[6]
+    x = torch.randn(2, 2, 3, 3, dtype=torch.float64).requires_grad_()
+    predict = lambda x: process.x0(x, cfg(denoiser, x, t, condition), i)  # noqa: E731
+    guidance = Guidance(objectives, decoder, scale=1.0, through='xt', norm='none')
+    analytic = -guidance.shift(x, predict(x), condition, i)
+    with torch.no_grad():
+        for direction in torch.eye(x.numel(), dtype=torch.float64).view(-1, *x.shape)[::5]:
+            ahead, behind = (energy(objectives, decoder, predict(x + s * 1e-6 * direction), condition) for s in (1, -1))
+            assert (analytic * direction).sum().item() == pytest.approx((ahead - behind).item() / 2e-6, rel=1e-5,
+                                                                        abs=1e-8)
+
+
+def test_gradient_of_x0_against_finite_differences(parts):
+    _, decoder, objectives, condition = parts
+    x0 = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    analytic = -Guidance(objectives, decoder, scale=1.0, norm='none').shift(None, x0, condition, 0)
+    for direction in torch.eye(x0.numel(), dtype=torch.float64).view(-1, *x0.shape)[::3]:
+        ahead, behind = (energy(objectives, decoder, x0 + s * 1e-6 * direction, condition) for s in (1, -1))
+        assert (analytic * direction).sum().item() == pytest.approx((ahead - behind).item() / 2e-6, rel=1e-5, abs=1e-8)
+
+
+@pytest.mark.parametrize('norm', ['none', 'unit', 'rms'])
+def test_a_samples_shift_does_not_depend_on_its_batch(parts, norm):
+    _, decoder, objectives, condition = parts
+    x0 = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    guidance = Guidance(objectives, decoder, norm=norm)
+    together = guidance.shift(None, x0, condition, 0)
+    for n in (0, 1):
+        torch.testing.assert_close(guidance.shift(None, x0[n:n + 1], condition.rows([n]), 0)[0], together[n])
+
+
+class Const:
+    space, weight = 'latent', 1.0
+
+    def __init__(self, gradient):
+        self.gradient = gradient
+
+    def __call__(self, x, batch):
+        return (x * self.gradient).flatten(1).sum(1)
+
+
+@pytest.mark.parametrize('size', [1e-30, 1.0, 1e30])
+def test_norms(size):
+    gradient = torch.randn(3, 2, 4, 4) * size
+    gradient[1] = 0
+    x0 = torch.zeros(3, 2, 4, 4)
+    unit = Guidance([Const(gradient)], scale=2.0).shift(None, x0, None, 0)
+    torch.testing.assert_close(unit.flatten(1).norm(dim=1), torch.tensor([2.0, 0.0, 2.0]))
+    rms = Guidance([Const(gradient)], scale=2.0, norm='rms').shift(None, x0, None, 0)
+    torch.testing.assert_close(rms.square().mean((1, 2, 3)).sqrt(), torch.tensor([2.0, 0.0, 2.0]))
+    plain = Guidance([Const(gradient)], scale=2.0, norm='none').shift(None, x0, None, 0)
+    torch.testing.assert_close(plain, -2 * gradient)
+
+
+def test_a_gradient_that_is_not_finite_names_request_and_step():
+    gradient = torch.ones(2, 2, 4, 4)
+    gradient[1, 0, 0, 0] = float('nan')
+    condition = Condition(dict(mask=torch.zeros(2, 4, 4)), names=('request a', 'request b'))
+    with pytest.raises(DistillError, match='request b is not finite at step 7'):
+        Guidance([Const(gradient)]).shift(None, torch.zeros(2, 2, 4, 4), condition, 7)
+
+
+@pytest.mark.parametrize('window,every,expected', [
+    ((0.25, 1.0), 1, list(range(3, 12))), ((0.0, 0.5), 2, [0, 2, 4]), ((0.5, 0.75), 3, [6]), ((0, 1), 12, [0])])
+def test_window(window, every, expected):
+    guidance = Guidance([Const(0)], window=window, every=every)
+    assert [i for i in range(12) if guidance.active(i, 12)] == expected
+
+
+def test_images_are_decoded_once_and_losses_kept(parts):
+    denoiser, decoder, objectives, condition = parts
+    calls = []
+    guidance = Guidance(objectives, lambda x: (calls.append(1), decoder(x))[1], window=(0.5, 1.0))
+    noise = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    sample(denoiser, NoiseProcess(PROCESSES[0], 10), noise, condition, guidance=guidance)
+    assert len(calls) == 5
+    assert set(guidance.last_losses) == {'seg', 'feat'} and guidance.last_losses['seg'].shape == (2, )
+
+
+def test_latent_objectives_need_no_decoder():
+    assert Guidance([Const(1.0)]).shift(None, torch.zeros(1, 2, 4, 4), None, 0).shape == (1, 2, 4, 4)
+
+
+@pytest.mark.parametrize('settings,message', [
+    (dict(through='eps'), 'through'), (dict(update='eps'), 'update'), (dict(norm='l1'), 'norm'),
+    (dict(window=(0.5, 0.5)), 'window'), (dict(window=(0.5, 1.5)), 'window'), (dict(every=0), 'every'),
+    (dict(objectives=[]), 'no objectives'), (dict(objectives=[Const(0), Const(1)]), 'two objectives')])
+def test_wrong_settings(settings, message):
+    with pytest.raises(DistillError, match=message):
+        Guidance(**dict(dict(objectives=[Const(0)]), **settings))
