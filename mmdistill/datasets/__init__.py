@@ -1,4 +1,10 @@
 """Data sets, writers and the manifest: how images and labels come in and go out."""
-from .streets import StreetScenes
+import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
 
-__all__ = ['StreetScenes']
+from .distilled import DistilledDataset
+from .manifest import read_manifest, write_manifest
+from .masks import DatasetMasks
+from .streets import StreetScenes
+from .writers import SegWriter
+
+__all__ = ['DatasetMasks', 'DistilledDataset', 'SegWriter', 'StreetScenes', 'read_manifest', 'write_manifest']

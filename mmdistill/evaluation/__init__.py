@@ -1,4 +1,6 @@
 """Metrics, evaluation of distilled sets, and the report."""
-from .psnr import PSNR
+import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
 
-__all__ = ['PSNR']
+from .training_metrics import PSNR, MeanLoss
+
+__all__ = ['MeanLoss', 'PSNR']

@@ -11,6 +11,7 @@ from ..errors import DistillError
 from ..plan import Request
 from .conditions import Condition, resize_mask
 from .denoisers import LayoutUNetDenoiser
+from .layout_unet import LayoutUNet
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance, sample
 from .weights import (check_fit, class_name, decode, dtype_of, encode, fingerprints, load_part, load_scheduler,
@@ -187,7 +188,6 @@ class LayoutUNetGenerator(LatentGenerator):
     """
 
     def __init__(self, weights: str, *, scheduler: Union[None, str, dict] = None, dtype: str = 'float32', **settings):
-        from .layout_unet import LayoutUNet
         parts = ('unet', 'vae', 'scheduler')
         folder = resolve(weights, parts)
         if (name := class_name(folder / 'unet')) != 'LayoutUNet':

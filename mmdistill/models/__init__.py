@@ -1,4 +1,9 @@
 """What is trained here, and the hosts' networks as guides."""
-from .autoencoder import AutoencoderTrainer
+import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
 
-__all__ = ['AutoencoderTrainer']
+from .autoencoder import AutoencoderTrainer
+from .distiller import Distiller
+from .layout_diffusion import LayoutDiffusion
+from .segmentor import SegmentorGuide
+
+__all__ = ['AutoencoderTrainer', 'Distiller', 'LayoutDiffusion', 'SegmentorGuide']

@@ -9,7 +9,7 @@ train_cfg = dict(type='IterBasedTrainLoop', max_iters=max_iters, val_interval=10
 val_cfg = dict(type='ValLoop')
 custom_hooks = [
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.002),
-    dict(type='SampleGridHook', interval=1000),
+    dict(type='SampleGridHook'),
     dict(type='ExportDiffusersHook'),
 ]
 data_preprocessor = dict(

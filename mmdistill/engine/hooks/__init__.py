@@ -1,4 +1,7 @@
 """Hooks: how a user composes a run. No algorithm lives here."""
 from .export import ExportDiffusersHook, SampleGridHook
+from .guidance import GuidedSynthesisHook
+from .preview import PreviewHook
+from .selection import MaskSelectionHook
 
-__all__ = ['ExportDiffusersHook', 'SampleGridHook']
+__all__ = ['ExportDiffusersHook', 'GuidedSynthesisHook', 'MaskSelectionHook', 'PreviewHook', 'SampleGridHook']

@@ -24,38 +24,30 @@ def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
 
 @HOOKS.register_module()
 class SampleGridHook(Hook):
-    """Shows, every ``interval`` iterations and at the end, what the model makes of the first validation batch.
+    """Shows, after each validation, what the model makes of the first validation batch.
 
-    The model's ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` makes the pictures; they go to the visualizer.
+    The model's ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` makes the pictures; they go to the visualizer. It
+    runs before MMEngine's EMA hook puts the raw weights back, so that the averaged ones are shown.
 
     Args:
-        interval: Iterations between two grids.
         columns: Images in a row.
     """
-    priority = 'LOW'
+    priority = 'HIGH'
 
-    def __init__(self, interval: int, columns: int = 8) -> None:
-        self.interval, self.columns = interval, columns
+    def __init__(self, columns: int = 8) -> None:
+        self.columns = columns
 
-    def _draw(self, runner: Runner) -> None:
-        model = _unwrap(runner.model)
-        model.eval()
-        batch = next(iter(runner.val_loop.dataloader))
-        grid = image_grid(model.sample_images(batch), self.columns)
-        runner.visualizer.add_image('samples', grid, step=runner.iter)
-        model.train()
-
-    def after_train_iter(self, runner: Runner, batch_idx, data_batch=None, outputs=None) -> None:
-        """Draw on the main process when it is time."""
-        if runner.rank == 0 and self.every_n_train_iters(runner, self.interval):
-            self._draw(runner)
+    def after_val_epoch(self, runner: Runner, metrics=None) -> None:
+        """Draw on the main process."""
+        if runner.rank == 0:
+            batch = next(iter(runner.val_loop.dataloader))
+            grid = image_grid(_unwrap(runner.model).sample_images(batch), self.columns)
+            runner.visualizer.add_image('samples', grid, step=runner.iter)
 
 
 @HOOKS.register_module()
 class ExportDiffusersHook(Hook):
     """Writes the trained part as a diffusers folder when the training ends.
-
-    It runs before MMEngine's EMA hook puts the raw weights back, so that the averaged ones are exported.
 
     Args:
         out_dir: The folder; ``{work_dir}/diffusers`` by default.

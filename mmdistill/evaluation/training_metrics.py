@@ -1,4 +1,4 @@
-"""Peak signal-to-noise ratio of reconstructions."""
+"""What a generator's parts are judged by while they train."""
 from typing import Dict, List, Sequence
 
 import torch
@@ -24,3 +24,16 @@ class PSNR(BaseMetric):
     def compute_metrics(self, results: List[float]) -> Dict[str, float]:
         """Their mean."""
         return dict(PSNR=sum(results) / len(results))
+
+
+@METRICS.register_module()
+class MeanLoss(BaseMetric):
+    """Mean over samples of the ``loss`` that the model predicts for each."""
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
+        """Keep each sample's loss."""
+        self.results += [sample['loss'] for sample in data_samples]
+
+    def compute_metrics(self, results: List[float]) -> Dict[str, float]:
+        """Their mean."""
+        return dict(loss=sum(results) / len(results))

@@ -1,0 +1,90 @@
+"""Reading the masks of any mmseg data set for selection and synthesis."""
+import io
+from typing import List, Tuple
+
+import numpy as np
+from mmengine.fileio import get as read_file
+from PIL import Image
+
+from mmdistill.errors import DistillError
+from mmdistill.generation import resize_mask
+from mmdistill.plan import config_hash
+from mmdistill.selection import class_histograms, files_fingerprint, read_mask
+
+
+class DatasetMasks:
+    """The masks of an mmseg data set as training would see them, each checked when it is read.
+
+    Args:
+        dataset: Any ``BaseSegDataset``, whatever its pipeline.
+
+    Raises:
+        DistillError: The data set is empty or names no masks.
+    """
+
+    def __init__(self, dataset) -> None:
+        dataset.full_init()
+        meta = dataset.metainfo
+        if not meta.get('classes'):
+            raise DistillError(f'{type(dataset).__name__} names no classes: give it metainfo=dict(classes=(...))')
+        self.classes = tuple(meta['classes'])
+        self.palette = tuple(tuple(int(v) for v in colour) for colour in meta['palette'])
+        self.reduce_zero_label, self.ignore_index = dataset.reduce_zero_label, dataset.ignore_index
+        self.label_map = dataset.label_map
+        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
+        if not infos:
+            raise DistillError(f'{type(dataset).__name__} finds no image under {dataset.data_prefix.get("img_path")} '
+                               f'ending in {dataset.img_suffix}: check data_root, data_prefix and img_suffix')
+        self.images: List[str] = [info['img_path'] for info in infos]
+        if 'seg_map_path' not in infos[0]:
+            raise DistillError(f'{type(dataset).__name__} has no masks: give data_prefix a seg_map_path')
+        self.masks: List[str] = [info['seg_map_path'] for info in infos]
+
+    def __len__(self) -> int:
+        return len(self.masks)
+
+    def mask(self, path: str) -> np.ndarray:
+        """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""
+        return read_mask(
+            self._bytes(path, 'mask'), path, num_classes=len(self.classes), reduce_zero_label=self.reduce_zero_label,
+            label_map=self.label_map, ignore_index=self.ignore_index)
+
+    def checked_mask(self, index: int) -> np.ndarray:
+        """The mask of sample ``index``, after its image was found to be there and of the same size."""
+        image, path = self.images[index], self.masks[index]
+        mask = self.mask(path)
+        try:
+            width, height = Image.open(io.BytesIO(self._bytes(image, 'image'))).size
+        except (OSError, SyntaxError) as error:
+            raise DistillError(f'{image} is not a readable image ({error}): replace or remove it') from None
+        if (height, width) != mask.shape:
+            raise DistillError(f'{path} is {mask.shape[1]}x{mask.shape[0]} but its image {image} is {width}x{height}: '
+                               'give both the same size or remove them')
+        return mask
+
+    def pair(self, index: int, size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
+        """Sample ``index`` squashed to ``size`` (H, W): image uint8 RGB by area, mask uint8 by nearest neighbour."""
+        image = Image.open(io.BytesIO(self._bytes(self.images[index], 'image'))).convert('RGB')
+        image = image.resize(size[::-1], Image.Resampling.BOX)
+        return np.asarray(image), resize_mask(self.mask(self.masks[index]), size)
+
+    def fingerprint(self) -> str:
+        """Changes when a file or the reading of the ids does."""
+        paths = self.images + self.masks
+        remote = [path for path in paths if '://' in path]  # taken for unchanged while their names are
+        how = config_hash([self.classes, self.reduce_zero_label, self.ignore_index, self.label_map, remote])
+        return files_fingerprint([path for path in paths if '://' not in path], how)
+
+    def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
+        """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""
+        return class_histograms(
+            range(len(self)), self.checked_mask, len(self.classes), workers=workers, cache=cache,
+            fingerprint=self.fingerprint() if cache else None, progress=progress)
+
+    def _bytes(self, path: str, what: str) -> bytes:
+        try:
+            return read_file(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
+                               'data_prefix and the suffixes') from None
+

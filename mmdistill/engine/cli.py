@@ -1,0 +1,58 @@
+"""What the command line tools share."""
+import argparse
+import os
+import os.path as osp
+import re
+import sys
+from typing import Callable
+
+import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
+from mmengine.config import Config, DictAction
+
+from mmdistill.errors import DistillError
+
+
+def runner_parser(description: str) -> argparse.ArgumentParser:
+    """The hosts' usual arguments: config, work dir, resume, overrides, launcher."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where everything goes; work_dirs/<name of the config> by default')
+    parser.add_argument('--resume', action='store_true', help='go on with the run in the work dir')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='keys of the config to set, a.b=c')
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser
+
+
+def load_config(args: argparse.Namespace) -> Config:
+    """The config that the arguments ask for, its work dir made.
+
+    Raises:
+        DistillError: No such config, or a work dir that cannot be written.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if '::' not in args.config and not osp.isfile(args.config):
+        raise DistillError(f'no config at {args.config}: give a file, or mmdistill::… for one that is installed')
+    cfg = Config.fromfile(args.config)
+    cfg.launcher = args.launcher
+    cfg.merge_from_dict(args.cfg_options or {})
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
+        'work_dirs', osp.splitext(osp.basename(args.config))[0])
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+        if not os.access(cfg.work_dir, os.W_OK):
+            raise PermissionError(13, 'permission denied')
+    except OSError as error:
+        raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
+                           'choose another --work-dir') from None
+    return cfg
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run ``main``; a user's mistake becomes one line and exit status 1."""
+    try:
+        main()
+    except DistillError as error:
+        # The registry puts where it was building in front of the message.
+        message = re.sub(r'^(class `\w+` in \S+: )+', '', ' '.join(str(error).split()))
+        sys.exit(f'error: {message}')

@@ -1,0 +1,49 @@
+"""The runner's model in a distillation run: a frozen generator and what guides it."""
+from typing import Any, Dict, List, Optional, Sequence
+
+import numpy as np
+from mmengine.model import BaseModel
+
+from mmdistill.plan import Request
+from mmdistill.registry import GENERATORS, MODEL_WRAPPERS, MODELS
+
+
+# Registered as a wrapper too: a runner wraps no wrapper, and DistributedDataParallel refuses a model that has nothing
+# to train. Ranks make different images and have nothing to synchronise.
+@MODEL_WRAPPERS.register_module()
+@MODELS.register_module()
+class Distiller(BaseModel):
+    """Makes the images of requests.
+
+    The generator is built when it is first needed, so that a plan is made, or refused, before weights are read.
+
+    Args:
+        generator: Config of a registered generator.
+    """
+
+    def __init__(self, generator: dict) -> None:
+        super().__init__()
+        self.generator_cfg = generator
+        self.guidance: Optional[Any] = None
+        self._generator: Optional[Any] = None
+
+    @property
+    def module(self) -> 'Distiller':
+        """Itself: what a wrapper's ``module`` would be."""
+        return self
+
+    @property
+    def generator(self):
+        """The generator, on the device of the run."""
+        if self._generator is None:
+            from mmengine.device import get_device
+            self._generator = GENERATORS.build(self.generator_cfg).to(get_device())
+        return self._generator
+
+    def forward(self, requests: Sequence[Request], masks: Sequence[np.ndarray]) -> List[np.ndarray]:
+        """Images uint8 RGB (H, W, 3), one a request; none depends on the others of the batch."""
+        return self.generator.generate(requests, masks, guidance=self.guidance)
+
+    def test_step(self, data: Dict[str, Any]) -> List[np.ndarray]:
+        """:meth:`forward` of ``dict(requests=..., masks=...)``."""
+        return self(**data)

@@ -1,0 +1,128 @@
+"""Any mmseg segmentor as a frozen, differentiable guide."""
+import hashlib
+from typing import List, Optional, Sequence, Union
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.runner.checkpoint import _load_checkpoint
+from mmseg.registry import MODELS as MMSEG_MODELS
+from mmseg.utils import register_all_modules
+from torch import Tensor, nn
+
+from mmdistill.errors import DistillError
+from mmdistill.registry import MODELS
+
+
+def load_weights(path: str) -> dict:
+    """State dict of a safetensors file or of a checkpoint of the host (read with ``weights_only`` where it is local).
+
+    Raises:
+        DistillError: There is no such file, or it cannot be read.
+    """
+    try:
+        if path.endswith('.safetensors'):
+            from safetensors.torch import load_file
+            return load_file(path)
+        if '://' in path:
+            checkpoint = _load_checkpoint(path, map_location='cpu')
+        else:
+            checkpoint = _load_local(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give an existing '
+                           'checkpoint') from None
+    return checkpoint.get('state_dict', checkpoint)
+
+
+def _load_local(path: str) -> dict:
+    # What MMEngine puts into a checkpoint beside tensors.
+    from collections import OrderedDict
+
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+    safe = [OrderedDict, HistoryBuffer, np.ndarray, np.dtype, np.core.multiarray._reconstruct,
+            np.core.multiarray.scalar, *{type(np.dtype(t)) for t in ('f4', 'f8', 'i4', 'i8')}]
+    with torch.serialization.safe_globals(safe):
+        return torch.load(path, map_location='cpu', weights_only=True)
+
+
+@MODELS.register_module()
+class SegmentorGuide(nn.Module):
+    """A frozen mmseg segmentor that takes generated images.
+
+    Its own preprocessing (channel order, mean, standard deviation) is part of the graph. The last batch's outputs are
+    remembered, so that objectives which share this network cost one pass.
+
+    Args:
+        config: Path, or ``mmseg::`` name, of an mmseg config, or its ``model`` as a dict.
+        checkpoint: Weights: safetensors or a checkpoint of the host.
+        layers: Names of sub-modules whose outputs :meth:`features` gives, e.g. ``'backbone'``; an output that is a
+            tuple counts as its members.
+
+    Raises:
+        DistillError: The weights do not fit the config, or a layer does not exist.
+    """
+
+    def __init__(self, config: Union[str, dict], checkpoint: str, layers: Sequence[str] = ()) -> None:
+        super().__init__()
+        register_all_modules(init_default_scope=False)
+        name = config if isinstance(config, str) else 'the given model'
+        model = Config.fromfile(config).model if isinstance(config, str) else config
+        model = dict(model, init_cfg=None, pretrained=None)
+        if isinstance(model.get('backbone'), dict):
+            model['backbone'] = dict(model['backbone'], init_cfg=None)
+        self.model = revert_sync_batchnorm(MMSEG_MODELS.build(dict(model, _scope_='mmseg')))
+        try:
+            self.model.load_state_dict(load_weights(checkpoint))
+        except RuntimeError as error:
+            detail = ' '.join(str(error).split())[:160]
+            raise DistillError(f'the weights {checkpoint} do not fit {name}: {detail}') from None
+        self.model.float().eval().requires_grad_(False)
+        pre = self.model.data_preprocessor
+        self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
+        self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
+        self.rgb = bool(pre.channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
+        self.num_classes = self.model.decode_head.out_channels if not isinstance(
+            self.model.decode_head, nn.ModuleList) else self.model.decode_head[-1].out_channels
+        self._outputs: List[Tensor] = []
+        modules = dict(self.model.named_modules())
+        for layer in layers:
+            if layer not in modules:
+                raise DistillError(f'{name} has no layer {layer!r}: choose among {", ".join(list(modules)[1:8])}, ...')
+            modules[layer].register_forward_hook(self._record)
+        self._seen: Optional[Tensor] = None
+
+    def _record(self, module, inputs, output) -> None:
+        self._outputs += list(output) if isinstance(output, (tuple, list)) else [output]
+
+    def _run(self, images: Tensor) -> None:
+        if images is self._seen:
+            return
+        self._outputs = []
+        pixels = (images + 1) * 127.5
+        pixels = ((pixels if self.rgb else pixels.flip(1)) - self.mean) / self.std
+        size = tuple(images.shape[-2:])
+        metas = [dict(img_shape=size, pad_shape=size, ori_shape=size)] * len(images)
+        self._logits = self.model.encode_decode(pixels, metas)
+        self._seen = images
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, H, W); for Mask2Former the unnormalised class map."""
+        self._run(images)
+        return self._logits
+
+    def features(self, images: Tensor) -> List[Tensor]:
+        """Images (B, 3, H, W) RGB in [-1, 1] → outputs (B, C_l, h_l, w_l) of the layers."""
+        self._run(images)
+        return self._outputs
+
+    def fingerprint(self) -> str:
+        """Changes when a weight does."""
+        digest = hashlib.sha256()
+        for name, value in self.model.state_dict().items():
+            digest.update(name.encode() + value.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def forget(self) -> None:
+        """Let go of the last batch and its graph."""
+        self._seen, self._logits, self._outputs = None, None, []
