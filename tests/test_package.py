@@ -1,0 +1,162 @@
+"""What is installed: wheel content, metadata, imports without a host stack, configs, and no path of one machine."""
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from email import message_from_string
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+from packaging.requirements import Requirement
+
+import mmdistill
+import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py'))
+
+# Makes the import of a host package fail as it does where none is installed.
+BLOCKER = """
+import sys
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition('.')[0] in ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet'):
+            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+sys.meta_path.insert(0, Blocker())
+"""
+
+
+def repository_files() -> list:
+    """Files that git tracks or would track: what a clone of the working tree holds."""
+    done = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT,
+                          check=True, capture_output=True, text=True)
+    return sorted(name for name in set(done.stdout.split('\0')) if name and (ROOT / name).exists())
+
+
+@pytest.fixture(scope='module')
+def wheel(tmp_path_factory) -> Path:
+    """A wheel built from a copy, so that no build folder of the working tree gets into it."""
+    source = tmp_path_factory.mktemp('source')
+    for name in repository_files():
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, source / name, follow_symlinks=False)
+    target = tmp_path_factory.mktemp('wheel')
+    subprocess.run([sys.executable, '-m', 'pip', 'wheel', '-q', '--no-deps', '--no-build-isolation', '-w', target,
+                    source], check=True, capture_output=True)
+    return next(target.glob('mmdistill-*.whl'))
+
+
+def test_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        entries = {info.filename: info for info in archive.infolist()}
+    wanted = [name for name in repository_files() if not (ROOT / name).is_symlink()]
+    expected = {name for name in wanted if re.match(r'mmdistill/.*\.(py|json|safetensors)$', name)}
+    expected |= {f'mmdistill/.mim/{name}' for name in wanted if re.match(r'(configs|tools)/.*\.(py|sh|yml|md)$', name)}
+    expected |= {'mmdistill/.mim/model-index.yml'}
+    assert expected <= set(entries)
+    assert any(name.startswith('mmdistill/.mim/configs/') for name in expected)
+    assert any(name.startswith('mmdistill/.mim/tools/') for name in expected)
+    # Nothing else: no tests, caches or work dirs.
+    assert {name for name in entries if '.dist-info/' not in name} == expected
+    assert not [name for name, info in entries.items() if stat.S_ISLNK(info.external_attr >> 16)]
+    assert any(name.endswith('licenses/LICENSE') for name in entries)
+
+
+def test_metadata(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(n for n in archive.namelist() if n.endswith('.dist-info/METADATA'))
+        metadata = message_from_string(archive.read(name).decode())
+    assert metadata['Version'] == mmdistill.__version__
+    assert metadata['Requires-Python'] == '>=3.10'
+    assert {'onedl', 'openmmlab', 'tests'} <= set(metadata.get_all('Provides-Extra'))
+    core = [Requirement(line) for line in metadata.get_all('Requires-Dist') if 'extra' not in line]
+    assert 'torch' in [requirement.name for requirement in core]
+    # Two stacks share the import names, so that the core can ask for neither.
+    assert not [r for r in core if re.match(r'(onedl-)?mm', r.name)]
+
+
+def test_installed_wheel_is_usable_and_finds_its_configs(wheel, tmp_path, python):
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(tmp_path)
+    code = ('import mmdistill.registry, mmengine.config as c, pathlib, sys\n'
+            'pathlib.Path("child.py").write_text("_base_ = \'mmdistill::_base_/default_runtime.py\'")\n'
+            'print(mmdistill.__file__, bool(c.Config.fromfile("child.py")))')
+    assert python(code, PYTHONPATH=str(tmp_path)).split() == [str(tmp_path / 'mmdistill/__init__.py'), 'True']
+
+
+@pytest.mark.parametrize('name', ['core', 'onedl', 'openmmlab', 'tests'])
+def test_requirements_are_lower_bounds_that_the_tested_versions_meet(name):
+    def read(file):
+        lines = (ROOT / f'requirements/{file}.txt').read_text().splitlines()
+        return [Requirement(line) for line in lines if line and not line.startswith('#')]
+
+    tested = {r.name.lower(): next(iter(r.specifier)).version for r in read('tested') if '==' in str(r.specifier)}
+    for requirement in read(name):
+        assert {specifier.operator for specifier in requirement.specifier} <= {'>='}
+        version = tested.get(requirement.name.lower())
+        assert version is None or requirement.specifier.contains(version), requirement
+
+
+def test_core_is_importable_without_a_host_stack(python):
+    code = BLOCKER + """
+import importlib, pkgutil
+import mmdistill.errors, mmdistill.plan, mmdistill.version
+for package in ('selection', 'generation', 'guidance'):
+    module = importlib.import_module('mmdistill.' + package)
+    for info in pkgutil.walk_packages(module.__path__, module.__name__ + '.'):
+        importlib.import_module(info.name)
+        print(info.name)
+"""
+    assert len(python(code).split()) > 10
+
+
+@pytest.mark.parametrize('module', ['registry', 'engine', 'datasets', 'models', 'evaluation'])
+def test_an_adapter_without_a_host_stack_names_the_command(python, module):
+    code = BLOCKER + f"""
+try:
+    import mmdistill.{module}
+except ImportError as error:
+    print(error)
+"""
+    message = python(code)
+    assert 'pip install' in message and 'mmdistill[onedl]' in message and 'mmdistill[openmmlab]' in message
+
+
+def test_importing_the_package_loads_nothing_else(python):
+    code = 'import sys, mmdistill; print(mmdistill.__version__, {"torch", "mmengine", "numpy"} & set(sys.modules))'
+    assert python(code).strip() == f'{mmdistill.__version__} set()'
+
+
+def test_there_are_configs():
+    assert CONFIGS
+
+
+@pytest.mark.parametrize('config', CONFIGS)
+def test_every_config_parses(config):
+    Config.fromfile(ROOT / config)
+
+
+@pytest.mark.parametrize('name', ['mmdistill::_base_/default_runtime.py', 'mmseg::_base_/default_runtime.py'])
+def test_configs_of_packages_as_base(tmp_path, name):
+    child = tmp_path / 'child.py'
+    child.write_text(f'_base_ = {name!r}\n')
+    assert 'default_scope' in Config.fromfile(child)
+
+
+def test_no_file_names_a_path_of_one_machine():
+    pattern = re.compile(rb'(?<![\w.}/-])/(?:work|root|home/\w+|Users/\w+)/\w')
+    guilty = []
+    for name in repository_files():
+        path = ROOT / name
+        if path.is_file() and not path.is_symlink() and path.suffix not in ('.safetensors', '.png', '.jpg'):
+            guilty += [f'{name}: {match.group()!r}' for match in pattern.finditer(path.read_bytes())]
+    assert not guilty
+
+
+def test_mim_links_are_relative():
+    for name in ('tools', 'configs', 'model-index.yml'):
+        link = ROOT / 'mmdistill/.mim' / name
+        assert link.is_symlink() and not link.readlink().is_absolute() and link.exists()

@@ -1,0 +1,74 @@
+"""Every part is found by its name inside a stock config, and every root registry of MMEngine has a child of ours."""
+import json
+
+from mmengine import registry as mmengine_registry
+from mmengine.registry import root as mmengine_roots
+
+from mmdistill import registry
+
+PARTS = {
+    'DATASETS': ['StreetScenes', 'DistilledDataset'],
+    'LOOPS': ['DistillLoop'],
+    'HOOKS': ['MaskSelectionHook', 'GuidedSynthesisHook'],
+    'MODELS': ['AutoencoderTrainer', 'LayoutDiffusion'],
+}
+OWN_PARTS = {
+    'SELECTORS': ['ClassBalancedGreedy'],
+    'GENERATORS': ['LayoutUNetGenerator', 'ControlNetGenerator'],
+    'GUIDANCES': ['SegmentationConsistency', 'ClassFeatureMatching'],
+    'WRITERS': ['SegWriter'],
+}
+
+# What a stock config does: only MMEngine is imported, and the default scope is the host's.
+RESOLVE = """
+import importlib, json
+from mmengine.registry import init_default_scope
+init_default_scope('mmseg')
+module = importlib.import_module({module!r})
+found = {{}}
+for name, types in {parts!r}.items():
+    with getattr(module, name).switch_scope_and_registry(None) as scoped:
+        found[name] = [scoped.get('mmdistill.' + type_).__module__ for type_ in types]
+print('RESULT' + json.dumps(found))
+"""
+
+
+def resolve(python, module, parts):
+    return json.loads(python(RESOLVE.format(module=module, parts=parts)).partition('RESULT')[2])
+
+
+def test_parts_resolve_in_a_stock_scope_without_custom_imports(python):
+    found = resolve(python, 'mmengine.registry', PARTS)
+    assert {name: len(modules) for name, modules in found.items()} == {k: len(v) for k, v in PARTS.items()}
+    assert all(module.startswith('mmdistill.') for modules in found.values() for module in modules)
+
+
+def test_own_parts_resolve_in_a_stock_scope(python):
+    found = resolve(python, 'mmdistill.registry', OWN_PARTS)
+    assert all(module.startswith('mmdistill.') for modules in found.values() for module in modules)
+
+
+def test_one_child_for_every_root_of_mmengine():
+    roots = {name: value for name, value in vars(mmengine_roots).items()
+             if isinstance(value, mmengine_registry.Registry)}
+    assert len(roots) > 20
+    for name, parent in roots.items():
+        child = getattr(registry, name)
+        assert child.parent is parent, name
+        assert child.scope == 'mmdistill'
+        assert parent.children['mmdistill'] is child
+
+
+def test_own_registries_are_roots():
+    for name in OWN_PARTS:
+        assert getattr(registry, name).parent is None
+
+
+def test_locations_can_be_imported():
+    for name in vars(registry):
+        if name.isupper() and isinstance(getattr(registry, name), mmengine_registry.Registry):
+            getattr(registry, name).import_from_location()
+
+
+def test_a_name_that_does_not_exist_is_not_found_elsewhere():
+    assert registry.HOOKS.get('mmdistill.CheckpointHook') is None
