@@ -1,0 +1,176 @@
+"""Where a data set of the host keeps its files, and how its masks name the classes."""
+import os.path as osp
+from dataclasses import asdict, dataclass
+from typing import Any, Dict, Optional, Tuple
+
+import numpy as np
+
+from mmdistill.errors import DistillError
+
+IGNORE = 255
+IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
+
+
+@dataclass(frozen=True)
+class SegLayout:
+    """The tree and the mask encoding that a segmentation data set of the host reads.
+
+    The encoding is the inverse of what mmseg's ``LoadAnnotations`` does with ``reduce_zero_label`` and ``label_map``,
+    so that the host gets back the train ids that were written.
+
+    Attributes:
+        name: Name of the layout.
+        image_dir: Folder of the images, relative to the data root.
+        mask_dir: Folder of the masks, relative to the data root.
+        image_suffix: What follows the stem of an image; its extension chooses JPEG or PNG.
+        mask_suffix: What follows the stem of a mask; it ends in ``.png``.
+        reduce_zero_label: Whether the host takes 0 for 'ignore' and 1 for train id 0.
+        num_classes: How many classes the host's data set has; None where any number fits.
+        label_map: ``(host id, train id)`` pairs applied after ``reduce_zero_label``; None where they are the same.
+        ann_file: List of the stems, relative to the data root; empty where the host lists the folder.
+
+    Raises:
+        DistillError: A folder outside the data root, an unknown file type, images and masks with the same names, or
+            a label map that cannot be inverted.
+    """
+    name: str
+    image_dir: str
+    mask_dir: str
+    image_suffix: str = '.jpg'
+    mask_suffix: str = '.png'
+    reduce_zero_label: bool = False
+    num_classes: Optional[int] = None
+    label_map: Optional[Tuple[Tuple[int, int], ...]] = None
+    ann_file: str = ''
+
+    def __post_init__(self) -> None:
+        for path in (self.image_dir, self.mask_dir, self.ann_file):
+            if osp.isabs(path) or osp.normpath(path).split('/')[0] == '..':
+                raise DistillError(f'layout {self.name!r}: {path} is outside the data root; give data_prefix and '
+                                   'ann_file relative to data_root')
+        if osp.splitext(f'x{self.image_suffix}')[1].lower() not in IMAGE_FORMATS:
+            raise DistillError(f'layout {self.name!r} cannot write images as *{self.image_suffix}: choose a layout with '
+                               f'one of {", ".join(IMAGE_FORMATS)}')
+        if not self.mask_suffix.endswith('.png'):
+            raise DistillError(f'layout {self.name!r} cannot write masks as *{self.mask_suffix}: choose a layout with '
+                               '.png masks')
+        if (self.image_dir, self.image_suffix) == (self.mask_dir, self.mask_suffix):
+            raise DistillError(f'layout {self.name!r} gives an image and its mask one name: set data_prefix or suffixes')
+        kept = [new for _, new in self.label_map or () if new != IGNORE]
+        if len(kept) != len(set(kept)):
+            raise DistillError(f'layout {self.name!r}: the label map sends two ids to one class, so the masks cannot be '
+                               "written with the source's ids; choose another layout")
+
+    @property
+    def image_format(self) -> str:
+        """``'JPEG'`` or ``'PNG'``."""
+        return IMAGE_FORMATS[osp.splitext(f'x{self.image_suffix}')[1].lower()]
+
+    def decoding(self) -> np.ndarray:
+        """Table uint8 (256,): the train id that the host reads for each id in a file, 255 = ignored."""
+        table = np.arange(256)
+        if self.reduce_zero_label:
+            table = np.where((table == 0) | (table == 255), IGNORE, table - 1)
+        if self.label_map is not None:
+            mapping = np.arange(256)
+            for old, new in self.label_map:
+                mapping[old] = new
+            table = mapping[table]
+        return table.astype(np.uint8)
+
+    def decode(self, host_mask: np.ndarray) -> np.ndarray:
+        """Host ids uint8 (H, W) to train ids uint8 (H, W), as the host's ``LoadAnnotations`` does."""
+        return self.decoding()[host_mask]
+
+    def encode(self, mask: np.ndarray) -> np.ndarray:
+        """Train ids uint8 (H, W), 255 = ignored, to the host ids uint8 (H, W) of a mask file.
+
+        Raises:
+            DistillError: An id that this layout has no host id for.
+        """
+        mapped = None if self.label_map is None else {new for _, new in self.label_map}
+        table = np.full(256, -1)
+        for host, train in enumerate(self.decoding()):
+            known = mapped is None or int(train) in mapped
+            if train != IGNORE and known and train < (self.num_classes or IGNORE):
+                table[train] = host
+        table[IGNORE] = 0 if self.reduce_zero_label else IGNORE
+        encoded = table[mask]
+        if encoded.min(initial=0) < 0:
+            wrong = int(mask[encoded < 0].min())
+            limit = f' of {self.num_classes} classes' if self.num_classes else ''
+            raise DistillError(f'class id {wrong} cannot be written in layout {self.name!r}{limit}: choose a layout that '
+                               'has this class')
+        return encoded.astype(np.uint8)
+
+    def names(self, stem: str) -> Tuple[str, str]:
+        """Paths of an image and of its mask, relative to the data root."""
+        return (osp.join(self.image_dir, stem + self.image_suffix), osp.join(self.mask_dir, stem + self.mask_suffix))
+
+    def to_dict(self) -> Dict[str, Any]:
+        """JSON values; :meth:`from_dict` reads them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Dict[str, Any]) -> 'SegLayout':
+        """The layout of a manifest."""
+        pairs = values.get('label_map')
+        return cls(**{**values, 'label_map': None if pairs is None else tuple(tuple(p) for p in pairs)})
+
+    @classmethod
+    def of_dataset(cls, dataset: Any) -> 'SegLayout':
+        """The tree of a source data set itself, so that its own config reads the distilled set.
+
+        Args:
+            dataset: A built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough). One that keeps no files, such as
+                the built-in scenes, gets the folders ``images`` and ``masks``.
+        """
+        root = dataset.data_root
+
+        def relative(path: Optional[str]) -> str:
+            if not path or not root:
+                return path or ''
+            path = osp.relpath(path, root)
+            return '' if path == '.' else path
+
+        folders = [relative(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path')]
+        suffixes = dataset.img_suffix, dataset.seg_map_suffix
+        if not any(folders) and suffixes[0] == suffixes[1]:
+            folders = ['images', 'masks']
+        return cls(
+            'source',
+            *folders,
+            *suffixes,
+            reduce_zero_label=dataset.reduce_zero_label,
+            num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
+            label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,
+            ann_file=relative(dataset.ann_file))
+
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        SegLayout('ade20k', 'images/training', 'annotations/training', reduce_zero_label=True, num_classes=150),
+        SegLayout('coco_stuff164k', 'images/train2017', 'annotations/train2017', mask_suffix='_labelTrainIds.png',
+                  num_classes=171),
+        SegLayout('coco_stuff10k', 'images/train2014', 'annotations/train2014', mask_suffix='_labelTrainIds.png',
+                  reduce_zero_label=True, num_classes=171),
+    )
+}
+
+
+def get_layout(name: str, dataset: Any = None) -> SegLayout:
+    """A layout by its name.
+
+    Args:
+        name: ``'ade20k'``, ``'coco_stuff164k'``, ``'coco_stuff10k'`` or ``'source'``.
+        dataset: The built source data set, for ``'source'``.
+
+    Raises:
+        DistillError: An unknown name, or ``'source'`` without a data set.
+    """
+    if name == 'source' and dataset is not None:
+        return SegLayout.of_dataset(dataset)
+    if name not in LAYOUTS:
+        raise DistillError(f'no layout {name!r}: use one of {", ".join(LAYOUTS)}, or source with a source data set')
+    return LAYOUTS[name]

@@ -1,0 +1,120 @@
+"""The manifest ``meta/distilled.json``: where every image of a distilled set came from.
+
+It is written last, so a set without one is unfinished.
+"""
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Dict, Mapping, Optional, Union
+
+from mmdistill.errors import DistillError
+from mmdistill.plan import Plan, write_atomic, write_json
+from mmdistill.version import __version__
+from .layouts import SegLayout
+
+MANIFEST_VERSION = 1
+MANIFEST = 'meta/distilled.json'
+# Distribution names; the hosts come as the maintained forks or as the originals.
+_HOSTS = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
+LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
+             *(f'onedl-{name}' for name in _HOSTS), *_HOSTS)
+
+
+def library_versions() -> Dict[str, str]:
+    """Versions of Python, mmdistill and those libraries that decide what an image looks like, where installed."""
+    versions = dict(python=platform.python_version(), mmdistill=__version__)
+    for name in LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def write_manifest(root: Union[str, Path],
+                   plan: Plan,
+                   layout: SegLayout,
+                   weights: Mapping[str, Any],
+                   extra: Optional[Mapping[str, Any]] = None) -> Path:
+    """Finish a distilled set: list the stems where the layout asks for it, then write the manifest, atomically.
+
+    The bytes depend on the arguments and the installed libraries alone: no times, no paths but the plan's own.
+
+    Args:
+        root: The data root of the set; every image and mask of the plan is there.
+        plan: What was made.
+        layout: How it was written.
+        weights: What the generator and the guides were loaded from (JSON values).
+        extra: More JSON values for the manifest.
+
+    Returns:
+        Path of the manifest.
+
+    Raises:
+        DistillError: Images or masks are missing, or the folder cannot be written.
+    """
+    root = Path(root)
+    images, missing = [], []
+    for request in plan.requests:
+        image, mask = layout.names(request.id)
+        missing.extend(name for name in (image, mask) if not (root / name).is_file())
+        images.append(
+            dict(
+                id=request.id,
+                image=image,
+                mask=mask,
+                seed=request.seed,
+                source_index=request.source_index,
+                source=request.source,
+                source_mask=request.mask,
+                classes=list(request.classes),
+                prompt=request.prompt))
+    if missing:
+        raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
+                           'tools/distill.py with --resume')
+    for folder in (layout.image_dir, layout.mask_dir):
+        for leftover in (root / folder).glob('.*.tmp'):  # of a run that was killed while it wrote
+            leftover.unlink()
+    if layout.ann_file:
+        write_atomic(root / layout.ann_file, ''.join(f'{r.id}\n' for r in plan.requests).encode())
+    manifest = dict(
+        version=MANIFEST_VERSION,
+        method=plan.method,
+        config_hash=plan.config_hash,
+        seed=plan.seed,
+        classes=list(plan.classes),
+        palette=[list(color) for color in plan.palette],
+        layout=layout.to_dict(),
+        weights=dict(weights),
+        source_size=plan.source_size,
+        provenance=plan.provenance,
+        extra=dict(extra or {}),
+        libraries=library_versions(),
+        images=images)
+    write_json(root / MANIFEST, manifest)
+    return root / MANIFEST
+
+
+def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
+    """The manifest of a distilled set, as :func:`write_manifest` made it.
+
+    Raises:
+        DistillError: No such folder, an unfinished set, or a manifest that cannot be read.
+    """
+    path = Path(root) / MANIFEST
+    if not Path(root).is_dir():
+        raise DistillError(f'no distilled set at {root}: give the folder that tools/distill.py wrote')
+    try:
+        manifest = json.loads(path.read_text())
+        if manifest['version'] != MANIFEST_VERSION:
+            raise ValueError('written by another version of mmdistill')
+        absent = {'classes', 'palette', 'layout', 'images'} - manifest.keys()
+        if absent:
+            raise ValueError(f'without {", ".join(sorted(absent))}')
+    except FileNotFoundError:
+        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run tools/distill.py … --resume') from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run tools/distill.py … --resume'
+                           ) from None
+    return manifest

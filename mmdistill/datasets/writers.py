@@ -1,0 +1,94 @@
+"""Writers: lay images and labels down as a data set of the host."""
+import io
+from pathlib import Path
+from typing import Any, Tuple, Union
+
+import numpy as np
+from PIL import Image
+
+from mmdistill.errors import DistillError
+from mmdistill.plan import write_atomic
+from mmdistill.registry import WRITERS
+from .layouts import SegLayout, get_layout
+
+
+def encode_image(image: np.ndarray, image_format: str) -> bytes:
+    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, or JPEG of quality 95 without chroma subsampling."""
+    options = dict(quality=95, subsampling=0) if image_format == 'JPEG' else {}
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+@WRITERS.register_module()
+class SegWriter:
+    """Writes image and mask pairs in the layout of a segmentation data set of the host.
+
+    A pair is finished as soon as both files are there: each is written atomically, the mask first. The bytes depend
+    on the pixels alone.
+
+    Args:
+        root: The data root; its folders are made with the first image.
+        layout: A layout or its name (:func:`get_layout`).
+        dataset: The built source data set, for the layout ``'source'``.
+
+    Raises:
+        DistillError: An unknown layout.
+
+    Examples:
+        >>> writer = SegWriter('work_dirs/run/distilled', 'ade20k')
+        >>> writer.write('000003', image, mask)  # images/training/000003.jpg, annotations/training/000003.png
+    """
+
+    def __init__(self, root: Union[str, Path], layout: Union[str, SegLayout] = 'source', dataset: Any = None) -> None:
+        self.root = Path(root)
+        self.layout = layout if isinstance(layout, SegLayout) else get_layout(layout, dataset)
+
+    def paths(self, request_id: str) -> Tuple[Path, Path]:
+        """The files of a request: image, mask.
+
+        Raises:
+            DistillError: An id that is no plain file name.
+        """
+        if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0'):
+            raise DistillError(f'request id {request_id!r} is no file name')
+        image, mask = self.layout.names(request_id)
+        return self.root / image, self.root / mask
+
+    def done(self, request_id: str) -> bool:
+        """Whether both files of a request are there and not empty."""
+        return all(path.is_file() and path.stat().st_size > 0 for path in self.paths(request_id))
+
+    def write(self, request_id: str, image: np.ndarray, mask: np.ndarray) -> None:
+        """Write a pair; one that exists is replaced.
+
+        Args:
+            request_id: Stem of the files.
+            image: RGB uint8 (H, W, 3).
+            mask: Train ids uint8 (H, W), 255 = ignored.
+
+        Raises:
+            DistillError: Wrong shape or type, a class that the layout does not have, a full disk, a folder that cannot
+                be written. No half of a pair stays behind.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise DistillError(f'{request_id}: an image has to be uint8 (H, W, 3), not {image.dtype} {image.shape}')
+        if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:
+            raise DistillError(f'{request_id}: the mask has to be uint8 {image.shape[:2]} as its image is, not '
+                               f'{mask.dtype} {mask.shape}')
+        image_path, mask_path = self.paths(request_id)
+        mask_bytes = encode_image(self.layout.encode(mask), 'PNG')
+        image_bytes = encode_image(image, self.layout.image_format)
+        for folder in (image_path.parent, mask_path.parent):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise DistillError(f'cannot make {folder}: {error.strerror}; choose another --work-dir') from None
+        write_atomic(mask_path, mask_bytes)
+        try:
+            write_atomic(image_path, image_bytes)
+        except DistillError:
+            # A mask alone would look like a set with a missing image; the mask of an older image stays.
+            if not image_path.exists():
+                mask_path.unlink(missing_ok=True)
+            raise
