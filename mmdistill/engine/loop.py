@@ -76,7 +76,7 @@ class DistillLoop(BaseLoop):
         self.root = osp.join(runner.work_dir, 'distilled')
         self.writer_cfg = dict(writer or dict(type='SegWriter', layout='source'), root=self.root, dataset=self.dataset)
         self.writer: Optional[SegWriter] = None
-        runner.visualizer.dataset_meta = self.dataset.metainfo
+        runner.visualizer.dataset_meta = runner.model.dataset_meta = self.dataset.metainfo
 
     @property
     def config_hash(self) -> str:

@@ -1,7 +1,9 @@
 """The runner's model in a distillation run: a frozen generator and what guides it."""
+import inspect
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
+from mmengine.device import get_device
 from mmengine.model import BaseModel
 
 from mmdistill.plan import Request
@@ -25,6 +27,7 @@ class Distiller(BaseModel):
         super().__init__()
         self.generator_cfg = generator
         self.guidance: Optional[Any] = None
+        self.dataset_meta: Dict[str, Any] = {}
         self._generator: Optional[Any] = None
 
     @property
@@ -36,8 +39,11 @@ class Distiller(BaseModel):
     def generator(self):
         """The generator, on the device of the run."""
         if self._generator is None:
-            from mmengine.device import get_device
-            self._generator = GENERATORS.build(self.generator_cfg).to(get_device())
+            cfg = dict(self.generator_cfg)
+            for key in ('classes', 'palette'):  # the data set's own, where the generator wants to know
+                if key in inspect.signature(GENERATORS.get(cfg['type'])).parameters:
+                    cfg.setdefault(key, self.dataset_meta.get(key))
+            self._generator = GENERATORS.build(cfg).to(get_device())
         return self._generator
 
     def forward(self, requests: Sequence[Request], masks: Sequence[np.ndarray]) -> List[np.ndarray]:

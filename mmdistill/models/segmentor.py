@@ -1,49 +1,49 @@
 """Any mmseg segmentor as a frozen, differentiable guide."""
 import hashlib
+import pickle
 from typing import List, Optional, Sequence, Union
 
+import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.logging import HistoryBuffer
 from mmengine.model import revert_sync_batchnorm
-from mmengine.runner.checkpoint import _load_checkpoint
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 
 
+# What MMEngine puts into a checkpoint beside tensors and plain values.
+_SAFE = [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar,
+         *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8')}]
+
+
 def load_weights(path: str) -> dict:
-    """State dict of a safetensors file or of a checkpoint of the host (read with ``weights_only`` where it is local).
+    """State dict of a safetensors file or of a checkpoint of the host, never unpickling more than tensors.
+
+    Args:
+        path: A file or a URL.
 
     Raises:
         DistillError: There is no such file, or it cannot be read.
     """
     try:
         if path.endswith('.safetensors'):
-            from safetensors.torch import load_file
             return load_file(path)
-        if '://' in path:
-            checkpoint = _load_checkpoint(path, map_location='cpu')
-        else:
-            checkpoint = _load_local(path)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give an existing '
-                           'checkpoint') from None
+        with torch.serialization.safe_globals(_SAFE):
+            if '://' in path:
+                checkpoint = torch.hub.load_state_dict_from_url(path, map_location='cpu', weights_only=True)
+            else:
+                checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give a checkpoint that '
+                           'exists and holds only tensors') from None
     return checkpoint.get('state_dict', checkpoint)
-
-
-def _load_local(path: str) -> dict:
-    # What MMEngine puts into a checkpoint beside tensors.
-    from collections import OrderedDict
-
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-    safe = [OrderedDict, HistoryBuffer, np.ndarray, np.dtype, np.core.multiarray._reconstruct,
-            np.core.multiarray.scalar, *{type(np.dtype(t)) for t in ('f4', 'f8', 'i4', 'i8')}]
-    with torch.serialization.safe_globals(safe):
-        return torch.load(path, map_location='cpu', weights_only=True)
 
 
 @MODELS.register_module()
