@@ -30,8 +30,8 @@ class ControlNetGenerator(LatentGenerator):
             request's own prompt goes before it.
         negative_prompt: Prompt of the unconditional pass.
         control_scale: Factor of the ControlNet's residuals.
-        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel a class (and perhaps one more
-            for unlabelled pixels).
+        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel a class (and perhaps one
+            more for unlabelled pixels).
         image_size: The UNet's own by default.
         scheduler: None for the folder's own, a class name, or ``dict(type=name, key=value, …)``.
         dtype: See :class:`LatentGenerator`, as are the other settings.
@@ -93,7 +93,7 @@ class ControlNetGenerator(LatentGenerator):
                     control_scale=self.denoiser.scale, rendering=self.rendering)
 
     def condition(self, requests: Sequence[Request], masks: Tensor) -> Condition:
-        """Control image, prompt and label map; the unconditional pass has the negative prompt and the control image."""
+        """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""
         if self.rendering == 'palette':
             control = render_palette(masks, self.palette)
         else:
@@ -110,8 +110,8 @@ class ControlNetGenerator(LatentGenerator):
         """
         if request.prompt is not None:
             if not self.prompts.fits(request.prompt):
-                logger.warning(f'request {request.id}: CLIP reads {self.prompts.limit} tokens, the end of its prompt is '
-                               'cut off')
+                logger.warning(f'request {request.id}: CLIP reads {self.prompts.limit} tokens, the end of its prompt '
+                               'is cut off')
             return request.prompt
         counts = torch.bincount(mask[mask != 255], minlength=self.num_classes)
         # Stable, so that of two classes of one size the first id comes first on every machine.
@@ -170,7 +170,8 @@ class PromptEncoder:
             ids = self.tokenizer([text], padding='max_length', max_length=self.limit, truncation=True,
                                  return_tensors='pt')
             device = self.text_encoder.device
-            mask = ids.attention_mask.to(device) if getattr(self.text_encoder.config, 'use_attention_mask', 0) else None
+            masked = getattr(self.text_encoder.config, 'use_attention_mask', False)  # Stable Diffusion 2.x sets it
+            mask = ids.attention_mask.to(device) if masked else None
             with torch.no_grad():
                 self._known[text] = self.text_encoder(ids.input_ids.to(device), attention_mask=mask)[0]
         return self._known[text]

@@ -40,8 +40,8 @@ class LatentGenerator:
         num_classes: Number of classes K that a mask may show.
         num_steps: Denoising steps.
         cfg_scale: Scale of classifier-free guidance; 1 turns it off.
-        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are always
-            float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
+        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
+            always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
         micro_batch: Rows that the networks see at once.
         guidance_vae: Folder or hub id of a cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's)
             that decodes for guidance; the images still come from ``vae``.

@@ -59,8 +59,8 @@ class NoiseProcess:
         self._learned = cls is DDPMScheduler and str(config.get('variance_type')).startswith('learned')
         self.alphas, self.sigmas = self._levels()
         if self._prediction == 'epsilon' and min(self.alphas) == 0:
-            raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says nothing '
-                               'of x0: set scheduler rescale_betas_zero_snr=False')
+            raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says '
+                               'nothing of x0: set scheduler rescale_betas_zero_snr=False')
         if cls is DDIMScheduler:
             self._check_spacing()
 
@@ -167,5 +167,5 @@ def _check(name: str, config: dict, num_steps: int) -> None:
             raise DistillError(f'{name}: {key}=True does not work with guided latents: set scheduler {key}=False')
     flow = name.startswith('Flow') or config.get('use_flow_sigmas', False)
     if flow != (config.get('prediction_type', 'flow_prediction') == 'flow_prediction'):
-        raise DistillError(f"{name}: use_flow_sigmas={flow} and prediction_type={config['prediction_type']!r} do not go "
-                           "together: flow networks need both use_flow_sigmas=True and 'flow_prediction'")
+        raise DistillError(f"{name}: use_flow_sigmas={flow} and prediction_type={config['prediction_type']!r} do not "
+                           "go together: flow networks need both use_flow_sigmas=True and 'flow_prediction'")

@@ -57,8 +57,8 @@ def load_part(cls, folder: Path, dtype: torch.dtype = torch.float32):
         raise DistillError(f'weights that do not fit the config: {where}: {reason}') from None
     missing = [*info['missing_keys'], *info.get('mismatched_keys', ())]
     if missing:
-        raise DistillError(f'weights that do not fit the config: {where}: {len(missing)} tensors are missing, the first '
-                           f'is {missing[0]}')
+        raise DistillError(f'weights that do not fit the config: {where}: {len(missing)} tensors are missing, the '
+                           f'first is {missing[0]}')
     return network.eval().requires_grad_(False)
 
 

@@ -31,8 +31,8 @@ class Guidance:
 
     D3S2's step, :math:`z_{t-1} \leftarrow z_{t-1} - \rho \nabla_{z_t} \sum_k \lambda_k L_k(\hat x_0)` inside a window
     of steps, is ``through='xt', update='prev', norm='none'`` (reconstruction; the paper's exact form was not
-    available). The defaults are cheaper and as good on the built-in set: the network's output is held constant and
-    the clean prediction itself is moved.
+    available). The defaults are cheaper: the network's output is held constant and the clean prediction itself is
+    moved.
 
     Args:
         objectives: By name, or in a sequence (their class names then name them).
@@ -42,7 +42,8 @@ class Guidance:
         scale: The step size. Shifts of x0 and of x_{t-1} of one size are not alike: early in the trajectory the former
             move the sample much less.
         through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
-            dx0/dx_t of that linear form is left out); ``'xt'``: with respect to the noisy latents, through the network.
+            dx0/dx_t of that linear form is left out); ``'xt'``: with respect to the noisy latents, through the
+            network.
         update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it.
         norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
             scale serves any latent size.
@@ -113,8 +114,8 @@ class Guidance:
         if not finite.all():
             row = int(finite.logical_not().nonzero()[0])
             losses = ', '.join(f'{k}={v[row].item():.4g}' for k, v in self.last_losses.items())
-            raise DistillError(f'guidance: the gradient of {condition.name(row)} is not finite at step {i} ({losses}): '
-                               'lower the scale, or run the networks in float32')
+            raise DistillError(f'guidance: the gradient of {condition.name(row)} is not finite at step {i} '
+                               f'({losses}): lower the scale, or run the networks in float32')
         return -self.scale * self._normalise(gradient)
 
     def _energy(self, x0: Tensor, batch) -> Tensor:

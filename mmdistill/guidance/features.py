@@ -66,8 +66,8 @@ def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
 class ClassStatistics:
     """Mean and standard deviation of each class's features over a data set, layer by layer.
 
-    One streaming pass in float64; parts of a data set can be fitted apart and merged. Every image's class region counts
-    by its area. Reconstruction: whether D3S2 pools pixels or images is not known; pixels are pooled here.
+    One streaming pass in float64; parts of a data set can be fitted apart and merged. Every image's class region
+    counts by its area. Reconstruction: whether D3S2 pools pixels or images is not known; pixels are pooled here.
 
     Args:
         num_classes: K.
@@ -148,11 +148,11 @@ class ClassStatistics:
                 statistics._layers = [tuple(file.get_tensor(f'{name}.{n}') for name in ('mass', 'mean', 'squares'))
                                       for n in range(count)]
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file and run again, it '
-                               'is measured anew') from None
+            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file and run again, '
+                               'it is measured anew') from None
         if fingerprint is not None and statistics.fingerprint != fingerprint:
-            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the file and '
-                               'run again, it is measured anew')
+            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the file '
+                               'and run again, it is measured anew')
         return statistics
 
     def _add(self, layers, images: Tensor) -> 'ClassStatistics':
@@ -199,9 +199,10 @@ class ClassFeatureMatching:
         """(B,) losses of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 where no class is large enough."""
         mask, classes = batch['mask'], self.statistics.num_classes
         layers = self.extractor(x)
-        if [layer.shape[1] for layer in layers] != [mean.shape[1] for mean, _ in self._targets]:
-            raise DistillError(f'guidance: the extractor gives layers of {[layer.shape[1] for layer in layers]} channels, '
-                               f'the statistics are of {[mean.shape[1] for mean, _ in self._targets]}: measure them anew')
+        given, known = [layer.shape[1] for layer in layers], [mean.shape[1] for mean, _ in self._targets]
+        if given != known:
+            raise DistillError(f'guidance: the extractor gives layers of {given} channels, the statistics are of '
+                               f'{known}: measure them anew')
         used = large_enough(mask, classes, self.min_area) & self._seen.to(mask.device)
         total = x.new_zeros(len(x))
         for layer, target, scale in zip(layers, self._targets, self._scales):

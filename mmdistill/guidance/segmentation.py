@@ -23,8 +23,8 @@ class SegmentationConsistency:
         weight: Factor in the guidance's sum.
         class_weight: ``'none'``: each pixel counts alike; ``'balanced'``: each class in the mask counts alike, so that
             small objects are not outvoted.
-        probabilities: The segmentor gives scores of [0, 1] instead of logits, such as Mask2Former's semantic map, which
-            does not sum to 1: the loss is then -log of the score, clamped to [1e-6, 1].
+        probabilities: The segmentor gives scores of [0, 1] instead of logits, such as Mask2Former's semantic map,
+            which does not sum to 1: the loss is then -log of the score, clamped to [1e-6, 1].
 
     Example:
         >>> objective = SegmentationConsistency(segmentor, class_weight='balanced')

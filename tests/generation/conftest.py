@@ -60,7 +60,8 @@ def sd_folder(tmp_path_factory):
     tokens = [*letters, *(letter + '</w>' for letter in letters), '<|startoftext|>', '<|endoftext|>']
     (folder / 'vocab.json').write_text(json.dumps({token: n for n, token in enumerate(tokens)}))
     (folder / 'merges.txt').write_text('#version: 0.2\n')
-    CLIPTokenizer(folder / 'vocab.json', folder / 'merges.txt', model_max_length=77).save_pretrained(folder / 'tokenizer')
+    tokenizer = CLIPTokenizer(folder / 'vocab.json', folder / 'merges.txt', model_max_length=77)
+    tokenizer.save_pretrained(folder / 'tokenizer')
     CLIPTextModel(CLIPTextConfig(vocab_size=len(tokens), hidden_size=32, intermediate_size=37, num_hidden_layers=2,
                                  num_attention_heads=4, bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1,
                                  pad_token_id=len(tokens) - 1)).save_pretrained(folder / 'text_encoder')

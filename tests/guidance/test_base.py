@@ -63,7 +63,7 @@ def test_gradient_through_everything_against_finite_differences(parts, scheduler
     analytic = -guidance.shift(x, predict(x), condition, i)
     with torch.no_grad():
         for direction in torch.eye(x.numel(), dtype=torch.float64).view(-1, *x.shape)[::5]:
-            ahead, behind = (energy(objectives, decoder, predict(x + s * 1e-6 * direction), condition) for s in (1, -1))
+            ahead, behind = (energy(objectives, decoder, predict(x + h * direction), condition) for h in (1e-6, -1e-6))
             assert (analytic * direction).sum().item() == pytest.approx((ahead - behind).item() / 2e-6, rel=1e-5,
                                                                         abs=1e-8)
 

@@ -66,7 +66,8 @@ def test_statistics_against_numpy(min_area):
     statistics = ClassStatistics(K, min_area)
     for n in (0, 2, 4):
         statistics.fit([layer[n:n + 2] for layer in features], masks[n:n + 2])
-    used = [[(masks[n] == c).any() and (masks[n] == c).double().mean() >= min_area for c in range(K)] for n in range(5)]
+    areas = [[(mask == c).double().mean() for c in range(K)] for mask in masks]
+    used = [[area > 0 and area >= min_area for area in row] for row in areas]
     assert statistics.images_.tolist() == [sum(bool(row[c]) for row in used) for c in range(K)]
     for index, layer in enumerate(features):
         h, w = layer.shape[-2:]
