@@ -3,10 +3,8 @@ import hashlib
 import pickle
 from typing import List, Optional, Sequence, Union
 
-import numpy as np
 import torch
 from mmengine.config import Config
-from mmengine.logging import HistoryBuffer
 from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
@@ -18,9 +16,21 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 
 
-# What MMEngine puts into a checkpoint beside tensors and plain values.
-_SAFE = [HistoryBuffer, np.ndarray, np.dtype, np._core.multiarray._reconstruct, np._core.multiarray.scalar,
-         *{type(np.dtype(kind)) for kind in ('f4', 'f8', 'i4', 'i8')}]
+class _Ignored:
+    """Stands for what MMEngine's log buffers are pickled with: nothing of it is called or kept."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        pass
+
+    def __setstate__(self, state) -> None:
+        pass
+
+
+# What MMEngine's checkpoints hold beside tensors and plain values.
+_SAFE = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'), (_Ignored, 'builtins.getattr'),
+         (_Ignored, 'numpy._core.multiarray._reconstruct'), (_Ignored, 'numpy.core.multiarray._reconstruct'),
+         (_Ignored, 'numpy._core.multiarray.scalar'), (_Ignored, 'numpy.core.multiarray.scalar'),
+         (_Ignored, 'numpy.ndarray'), (_Ignored, 'numpy.dtype')]
 
 
 def load_weights(path: str) -> dict:
