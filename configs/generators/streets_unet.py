@@ -6,7 +6,7 @@ model = dict(
     type='LayoutDiffusion',
     data_preprocessor=_base_.data_preprocessor,
     cache_latents=True,
-    vae='work_dirs/streets_autoencoder/diffusers',
+    vae='work_dirs/streets_autoencoder/export',
     unet=dict(num_classes=11, layout_factor=4, block_out_channels=(48, 96, 128), layers_per_block=1))
 train_dataloader = dict(
     batch_size=16,

@@ -10,7 +10,7 @@ val_cfg = dict(type='ValLoop')
 custom_hooks = [
     dict(type='EMAHook', ema_type='ExponentialMovingAverage', momentum=0.002),
     dict(type='SampleGridHook'),
-    dict(type='ExportDiffusersHook'),
+    dict(type='ExportHook'),
 ]
 data_preprocessor = dict(
     type='ImgDataPreprocessor', mean=[127.5] * 3, std=[127.5] * 3, bgr_to_rgb=True)

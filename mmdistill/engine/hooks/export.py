@@ -1,12 +1,15 @@
 """Writing a trained part as a diffusers folder, and pictures of what it makes."""
 import os.path as osp
+from typing import Optional
 
 import numpy as np
 import torch
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
+from safetensors.torch import save
 
+from mmdistill.plan import write_atomic
 from mmdistill.registry import HOOKS
 
 
@@ -46,23 +49,31 @@ class SampleGridHook(Hook):
 
 
 @HOOKS.register_module()
-class ExportDiffusersHook(Hook):
-    """Writes the trained part as a diffusers folder when the training ends.
+class ExportHook(Hook):
+    """Writes what was trained, fp16 safetensors, when the training ends.
+
+    A part of a generator becomes a diffusers folder (its ``export(folder)``), a model of the host
+    ``model.safetensors``, as :class:`SegmentorGuide` reads it. Averaged weights are written where an EMA hook keeps them.
 
     Args:
-        out_dir: The folder; ``{work_dir}/diffusers`` by default.
+        out_dir: The folder; ``{work_dir}/export`` by default.
     """
     priority = 'VERY_LOW'
 
-    def __init__(self, out_dir: str = None) -> None:
+    def __init__(self, out_dir: Optional[str] = None) -> None:
         self.out_dir = out_dir
 
     def after_train(self, runner: Runner) -> None:
-        """Export on the main process, from the averaged weights where an EMA hook keeps them."""
+        """Export on the main process."""
         if runner.rank != 0:
             return
         model = _unwrap(runner.model)
         averaged = next((hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')), model)
-        folder = self.out_dir or osp.join(runner.work_dir, 'diffusers')
-        _unwrap(averaged).export(folder)
+        folder = self.out_dir or osp.join(runner.work_dir, 'export')
+        if hasattr(averaged, 'export'):
+            averaged.export(folder)
+        else:
+            state = averaged.state_dict()
+            half = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
+            write_atomic(osp.join(folder, 'model.safetensors'), save(half))
         runner.logger.info(f'Exported to {folder}')

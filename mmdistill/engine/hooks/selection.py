@@ -43,7 +43,7 @@ class MaskSelectionHook(Hook):
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         if is_main_process():
             runner.logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-            masks.histograms(cache, self.workers, progress=track_iter_progress)
+            masks.histograms(cache, self.workers, progress=lambda items, total: track_iter_progress((items, total)))
         barrier()
         histograms = masks.histograms(cache, self.workers)
         selected = selector.fit(histograms).selected_
