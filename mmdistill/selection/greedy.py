@@ -1,7 +1,7 @@
 """D3S2's class-balanced mask selection (arXiv 2605.25022, stage 1).
 
-The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are a reconstruction; the
-paper's exact form was not available.
+The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are a reconstruction;
+the paper's exact form was not available.
 """
 from typing import Optional, Sequence, Union
 
@@ -11,8 +11,8 @@ from scipy.sparse import csr_array
 from ..errors import DistillError
 from .base import PresenceSelector, split_by_class
 
-# Gains that differ by less than this, relatively, are equal but for rounding: the lowest index wins, whatever the order
-# in which a machine adds.
+# Gains that differ by less than this, relatively, are equal but for rounding: the lowest index wins, whatever the
+# order in which a machine adds.
 TIE = 1e-12
 # A gain that was computed earlier bounds the present one but for rounding.
 _SLACK = 1e-9
@@ -24,18 +24,19 @@ class ClassBalancedGreedy(PresenceSelector):
 
     .. math:: F(S) = \sum_c \log\Big(1 + \frac{1}{\tau} \sum_{i \in S} \tilde h_i[c]\Big)
 
-    where h̃_i[c] is the share of class c in the labelled pixels of mask i, 0 below the minimum presence. A mask's gain is
-    Σ_c log(1 + h̃_i[c] / (τ + x_c)), x_c what the selected masks hold of c already: a pixel of a class weighs
+    where h̃_i[c] is the share of class c in the labelled pixels of mask i, 0 below the minimum presence. A mask's gain
+    is Σ_c log(1 + h̃_i[c] / (τ + x_c)), x_c what the selected masks hold of c already: a pixel of a class weighs
     1 / (τ + x_c), so that rare classes weigh most until they are covered. F is monotone and submodular: a mask's gain
-    can only fall, an earlier gain is an upper bound, and lazy evaluation (Minoux 1978; CELF, Leskovec et al. 2007) gives
-    exactly the plain greedy selection, with F at least (1 - 1/e) of the best possible (Nemhauser et al. 1978). Equal
-    gains: the lowest index wins.
+    can only fall, an earlier gain is an upper bound, and lazy evaluation (Minoux 1978; CELF, Leskovec et al. 2007)
+    gives exactly the plain greedy selection, with F at least (1 - 1/e) of the best possible (Nemhauser et al. 1978).
+    Equal gains: the lowest index wins.
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        tau: τ > 0, in masks' worth of pixels: the coverage above which a class begins to count as covered. Large values
-            count pixels, small ones count classes. 'auto' is what one average mask holds of the median class (of those
-            that are present), so that the frequent half of the classes is covered by about one mask.
+        tau: τ > 0, in masks' worth of pixels: the coverage above which a class begins to count as covered. Large
+            values count pixels, small ones balance the classes' logarithms. 'auto' is what one average mask holds of
+            the median class (of those that are present), so that one mask begins to cover the frequent half of the
+            classes and the rare half needs more. The selection hardly changes for τ down to 0 from there.
         min_area: Pixels that a class needs to count as present.
         min_fraction: Share of the mask's labelled pixels that a class needs to count as present.
         init: Indices of masks that are chosen already: they count towards the coverage and towards the budget.

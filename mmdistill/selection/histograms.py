@@ -38,8 +38,8 @@ def class_histograms(items: Sequence,
         cache: Path of a .npz file. What it holds is returned if it was written for the same ``fingerprint``, number of
             items and classes; else, or if it cannot be read, it is made anew.
         fingerprint: Changes when the masks do (:func:`files_fingerprint`); needed with ``cache``.
-        progress: Called as ``progress(iterable, total)`` and iterated instead: a progress bar over the items. It is not
-            called when the cache is used.
+        progress: Called as ``progress(iterable, total)`` and iterated instead: a progress bar over the items. It is
+            not called when the cache is used.
 
     Returns:
         np.ndarray: int64 (N, K).

@@ -30,9 +30,10 @@ def selection_table(histograms,
         repeats: Number of random selections, each as large as ``selected``.
 
     Returns:
-        One dict a class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the mean)
-        and ``selected`` three numbers: ``full_images``, the masks with a pixel of the class, ``full_image_share``, that
-        over the number of masks, and ``full_pixel_share``, its share of the labelled pixels; both shares are 0..1.
+        One dict a class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the
+        mean) and ``selected`` three numbers: ``full_images``, the masks with a pixel of the class,
+        ``full_image_share``, that over the number of masks, and ``full_pixel_share``, its share of the labelled
+        pixels; both shares are 0..1.
 
     Raises:
         DistillError: Names and histograms do not fit, nothing is selected, or an index is out of range.

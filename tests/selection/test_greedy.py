@@ -1,0 +1,194 @@
+"""The greedy selectors against naive ones written from the definition, dense and in float64."""
+import itertools
+
+import numpy as np
+import pytest
+
+from mmdistill.errors import DistillError
+from mmdistill.selection import ClassBalancedGreedy, RarestClassFirst
+
+RANDOM = range(60)
+
+
+def shares(counts, min_area=1, min_fraction=0.001):
+    counts = np.asarray(counts, float)
+    total = np.maximum(counts.sum(1, keepdims=True), 1)
+    return np.where((counts >= min_area) & (counts / total >= min_fraction), counts / total, 0)
+
+
+def objective(shares_, chosen, tau):
+    return np.log(1 + shares_[list(chosen)].sum(0) / tau).sum()
+
+
+def naive(counts, budget, tau, init=(), **presence):
+    """Plain greedy: every gain anew in each round, as a difference of two values of F's terms."""
+    h, usable = shares(counts, **presence), np.asarray(counts).any(1)
+    chosen, covered = list(init), shares(counts, **presence)[list(init)].sum(0)
+    while len(chosen) < budget:
+        gains = (np.log1p((covered + h) / tau) - np.log1p(covered / tau)).sum(1)
+        gains[~usable] = -1
+        gains[chosen] = -1
+        best = gains.max()
+        chosen.append(next(i for i, g in enumerate(gains) if g >= 0 and g >= best - 1e-12 * max(best, 1)))
+        covered = covered + h[chosen[-1]]
+    return chosen
+
+
+def random_counts(seed):
+    """All kinds of sets: long tails, ties, equal rows, empty rows, absent classes, tiny classes."""
+    rng = np.random.default_rng(seed)
+    masks, classes = rng.integers(8, 120), rng.integers(1, 15)
+    counts = (rng.random((masks, classes)) < rng.uniform(0.1, 0.9) / (1 + np.arange(classes))**rng.uniform(0, 1.5))
+    if seed % 3 == 0:  # whole masks out of the same few pieces: exact ties everywhere
+        counts = counts * 2**rng.integers(0, 3, (masks, classes))
+    else:
+        counts = counts * rng.integers(1, 10**rng.integers(1, 6), (masks, classes))
+    if seed % 2:
+        counts = counts[rng.integers(0, masks, masks)]
+    counts[rng.integers(0, masks, 2)] = 0
+    counts[0, 0] += 1
+    return counts
+
+
+@pytest.mark.parametrize('seed', RANDOM)
+def test_lazy_is_plain_greedy(seed):
+    counts = random_counts(seed)
+    rng = np.random.default_rng(1000 + seed)
+    tau = float(rng.choice([1e-4, 0.01, 0.3, 5.0]))
+    presence = dict(min_area=int(rng.choice([0, 1, 3])), min_fraction=float(rng.choice([0, 0.001, 0.05])))
+    usable = np.flatnonzero(counts.any(1))
+    init = rng.permutation(usable)[:rng.integers(0, 1 + len(usable) // 4)].tolist() if seed % 4 == 0 else None
+    for budget in {max(1, len(init or [])), max(len(usable) // 2, len(init or []), 1), len(usable)}:
+        fitted = ClassBalancedGreedy(budget, tau=tau, init=init, **presence).fit(counts)
+        assert fitted.selected_.tolist() == naive(counts, budget, tau, init or (), **presence)
+        assert fitted.objective_ == pytest.approx(objective(shares(counts, **presence), fitted.selected_, tau))
+
+
+def test_lazy_is_plain_greedy_where_few_bounds_are_stale():
+    """More masks than are kept in view, so that winners come from outside."""
+    rng = np.random.default_rng(5)
+    counts = (rng.random((3000, 30)) < 1.5 / (1 + np.arange(30))) * rng.integers(1, 5000, (3000, 30))
+    assert ClassBalancedGreedy(150, tau=0.01).fit(counts).selected_.tolist() == naive(counts, 150, 0.01)
+
+
+def test_equal_masks_are_taken_in_their_order():
+    counts = np.tile([[3, 1, 4, 0]], (200, 1))
+    assert ClassBalancedGreedy(70).fit(counts).selected_.tolist() == list(range(70))
+    assert RarestClassFirst(70).fit(counts).selected_.tolist() == list(range(70))
+
+
+def test_ties_but_for_rounding_go_to_the_lowest_index():
+    """The same shares on other classes: equal gains, whatever the order of the sum."""
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        row = rng.integers(1, 1000, 9)
+        counts = np.array([rng.permutation(row) for _ in range(200)])
+        assert ClassBalancedGreedy(1, tau=0.07).fit(counts).selected_.tolist() == [0]
+
+
+@pytest.mark.parametrize('seed', range(25))
+def test_bound_against_the_best_selection(seed):
+    rng = np.random.default_rng(seed)
+    counts = (rng.random((9, 6)) < 0.4) * rng.integers(1, 100, (9, 6))
+    counts[:, 0] += 1
+    for budget in (2, 3, 4):
+        fitted = ClassBalancedGreedy(budget, tau=0.05).fit(counts)
+        best = max(objective(shares(counts), chosen, 0.05) for chosen in itertools.combinations(range(9), budget))
+        assert (1 - 1 / np.e) * best <= fitted.objective_ <= best * (1 + 1e-9)
+        if budget == 2:
+            assert fitted.gains_[0] == pytest.approx(max(objective(shares(counts), [i], 0.05) for i in range(9)))
+
+
+def test_gains_add_up_and_diminish():
+    for seed in range(10):
+        counts = random_counts(seed)
+        fitted = ClassBalancedGreedy(int(counts.any(1).sum())).fit(counts)
+        assert fitted.gains_.sum() == pytest.approx(fitted.objective_)
+        assert (np.diff(fitted.gains_) <= 1e-9).all()
+
+
+def test_the_objective_has_diminishing_returns():
+    """A mask adds no more to a larger selection: F is submodular, and monotone."""
+    rng = np.random.default_rng(0)
+    counts = random_counts(1)
+    usable = np.flatnonzero(counts.any(1))
+
+    def value(chosen):
+        return ClassBalancedGreedy(len(chosen), tau=0.02, init=list(chosen)).fit(counts).objective_
+
+    for _ in range(40):
+        masks = rng.permutation(usable)
+        few, more, new = masks[:2], masks[:5], masks[5]
+        gain_few = value([*few, new]) - value(few)
+        gain_more = value([*more, new]) - value(more)
+        assert gain_few >= gain_more - 1e-12 and gain_more >= -1e-12
+
+
+def test_init_gains_are_those_of_its_order():
+    counts = random_counts(2)
+    chosen = np.flatnonzero(counts.any(1))[:4].tolist()
+    fitted = ClassBalancedGreedy(6, tau=0.1, init=chosen).fit(counts)
+    values = [objective(shares(counts), chosen[:n], 0.1) for n in range(5)]
+    np.testing.assert_allclose(fitted.gains_[:4], np.diff(values), atol=1e-12)
+
+
+def long_tail():
+    """1000 masks, 20 classes; the rarest quarter has 1 % of the pixels."""
+    rng = np.random.default_rng(3)
+    shown = rng.random((1000, 20)) < np.minimum(1.2 / (1 + np.arange(20)), 1)
+    counts = shown * rng.integers(1, 100, (1000, 20)) * np.where(np.arange(20) < 5, 100, 5)
+    counts[:, 0] += 1
+    return counts
+
+
+@pytest.mark.parametrize('selector', [ClassBalancedGreedy(0.03), RarestClassFirst(0.03)])
+def test_rare_classes_are_lifted(selector):
+    counts = long_tail()
+    h = shares(counts)
+    selected = selector.fit(counts).selected_
+    rare = np.argsort(h.sum(0))[:5]
+    assert (h[selected] > 0).any(0).all()
+    assert h[selected][:, rare].mean() > 5 * h[:, rare].mean()
+
+
+def test_auto_tau_is_the_median_class_of_one_mask():
+    counts = long_tail()
+    fitted = ClassBalancedGreedy(5).fit(counts)
+    assert fitted.tau_ == pytest.approx(np.median(shares(counts).mean(0)))
+    absent = np.hstack((counts, np.zeros((len(counts), 30), int)))
+    assert ClassBalancedGreedy(5).fit(absent).tau_ == pytest.approx(fitted.tau_)
+    explicit = ClassBalancedGreedy(5, tau=fitted.tau_).fit(counts)
+    np.testing.assert_array_equal(explicit.selected_, fitted.selected_)
+
+
+@pytest.mark.parametrize('tau', [0, -1.0, float('nan'), float('inf'), 'mean', True])
+def test_bad_tau(tau):
+    with pytest.raises(DistillError, match='tau'):
+        ClassBalancedGreedy(2, tau=tau).fit(long_tail())
+
+
+def naive_rarest(counts, budget, init=()):
+    h, usable = shares(counts), np.asarray(counts).any(1)
+    chosen, amount = list(init), np.zeros(h.shape[1])
+    for i in chosen:
+        amount = amount + h[i]
+    while len(chosen) < budget:
+        free = [i for i in range(len(h)) if usable[i] and i not in chosen]
+        classes = [c for c in range(h.shape[1]) if any(h[i, c] > 0 for i in free)]
+        if classes:
+            c = min(classes, key=lambda c: (amount[c], c))
+            chosen.append(min(free, key=lambda i: (-h[i, c], i)))
+        else:
+            chosen.append(free[0])
+        amount = amount + h[chosen[-1]]
+    return chosen
+
+
+@pytest.mark.parametrize('seed', RANDOM)
+def test_rarest_class_first_is_its_definition(seed):
+    counts = random_counts(seed)
+    usable = np.flatnonzero(counts.any(1))
+    init = usable[-2:].tolist() if seed % 4 == 0 and len(usable) > 4 else []
+    for budget in {max(1, len(init)), max(len(usable) // 2, len(init), 1), len(usable)}:
+        fitted = RarestClassFirst(budget, init=init).fit(counts)
+        assert fitted.selected_.tolist() == naive_rarest(counts, budget, init)
