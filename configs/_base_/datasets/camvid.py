@@ -1,0 +1,26 @@
+# CamVid at 256x192: 367 / 101 / 233 frames of 11 classes, as images/{train,val,test}/*.jpg and annotations/{…}/*.png.
+# Elsewhere than in data/camvid: `CAMVID=/path/to/camvid python tools/….py …`. Every config that stands on this one
+# reads it, which a --cfg-options key could not reach.
+data_root = '{{$CAMVID:data/camvid}}'
+image_scale = (256, 192)
+load_pipeline = [
+    dict(type='mmseg.LoadImageFromFile'),
+    dict(type='mmseg.LoadAnnotations'),
+    dict(type='mmseg.Resize', scale=image_scale, keep_ratio=False),
+    dict(type='mmseg.PackSegInputs'),
+]
+train_dataset = dict(
+    type='mmseg.BaseSegDataset',
+    data_root=data_root,
+    data_prefix=dict(img_path='images/train', seg_map_path='annotations/train'),
+    img_suffix='.jpg',
+    seg_map_suffix='.png',
+    reduce_zero_label=False,
+    metainfo=dict(
+        classes=('sky', 'building', 'pole', 'road', 'pavement', 'tree', 'signsymbol', 'fence', 'car', 'pedestrian',
+                 'bicyclist'),
+        palette=[[128, 128, 128], [128, 0, 0], [192, 192, 128], [128, 64, 128], [60, 40, 222], [128, 128, 0],
+                 [192, 128, 128], [64, 64, 128], [64, 0, 128], [64, 64, 0], [0, 128, 192]]),
+    pipeline=load_pipeline)
+val_dataset = dict(train_dataset, data_prefix=dict(img_path='images/val', seg_map_path='annotations/val'))
+test_dataset = dict(train_dataset, data_prefix=dict(img_path='images/test', seg_map_path='annotations/test'))
