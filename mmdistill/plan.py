@@ -2,6 +2,7 @@
 
 The plan is written before the first image is made; sharding, resuming and counting read it alone.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -113,7 +114,8 @@ def write_atomic(path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
                            'folder, then run again with --resume') from None
 

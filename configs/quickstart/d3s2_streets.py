@@ -1,12 +1,11 @@
 # D3S2 on the built-in street scenes: 20 of 2 000, with the built-in weights.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/streets.py']
-weights = 'mmdistill/weights'
 
 model = dict(
     type='Distiller',
     generator=dict(
         type='LayoutUNetGenerator',
-        weights=f'{weights}/streets',
+        weights='mmdistill://streets',
         scheduler='DPMSolverMultistepScheduler',
         image_size=64,
         num_steps=20,
@@ -25,8 +24,8 @@ custom_hooks = [
         type='GuidedSynthesisHook',
         segmentor=dict(
             type='SegmentorGuide',
-            config='configs/students/unet_streets.py',
-            checkpoint=f'{weights}/streets/segmentor/model.safetensors',
+            config='mmdistill::students/unet_streets.py',
+            checkpoint='mmdistill://streets/segmentor/model.safetensors',
             layers=['backbone']),
         objectives=[
             dict(type='SegmentationConsistency', class_weight='balanced'),

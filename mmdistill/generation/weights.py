@@ -14,16 +14,23 @@ from .process import scheduler_class
 DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
 
 
+def builtin(address: str) -> str:
+    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
+    prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'weights'
+    return str(root / address[len(prefix):]) if str(address).startswith(prefix) else str(address)
+
+
 def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
     """The local folder of ``weights``: a folder, or a hub id ``owner/name`` whose snapshot is fetched once.
 
     Args:
-        weights: A hub id is only what is no folder, and whose first half is no folder either.
+        weights: ``mmdistill://name`` names built-in ones. A hub id is only what is no folder, and whose first half is no folder either.
         parts: Sub-folders to fetch from the hub, besides a network at its top.
 
     Raises:
         DistillError: There is no such folder, and no such hub id can be reached.
     """
+    weights = builtin(weights)
     path = Path(weights).expanduser()
     if path.is_dir():
         return path

@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from mmdistill.errors import DistillError
+from mmdistill.generation.weights import builtin
 from mmdistill.registry import MODELS
 
 
@@ -37,11 +38,12 @@ def load_weights(path: str) -> dict:
     """State dict of a safetensors file or of a checkpoint of the host, never unpickling more than tensors.
 
     Args:
-        path: A file or a URL.
+        path: A file, a URL, or ``mmdistill://name`` for built-in weights.
 
     Raises:
         DistillError: There is no such file, or it cannot be read.
     """
+    path = builtin(path)
     try:
         if path.endswith('.safetensors'):
             return load_file(path)
@@ -91,7 +93,7 @@ class SegmentorGuide(nn.Module):
         pre = self.model.data_preprocessor
         self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
         self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
-        self.rgb = bool(pre.channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
+        self.rgb = bool(pre._channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
         self.num_classes = self.model.decode_head.out_channels if not isinstance(
             self.model.decode_head, nn.ModuleList) else self.model.decode_head[-1].out_channels
         self._outputs: List[Tensor] = []

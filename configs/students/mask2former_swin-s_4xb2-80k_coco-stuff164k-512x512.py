@@ -1,0 +1,43 @@
+# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K alone. For a distilled set change one key:
+# train_dataloader.dataset.data_root. 4 GPUs of 2 images, 80k iterations; the learning rate is the host's for 16 images
+# (auto_scale_lr.enable=True scales it to yours).
+#
+# The base is named by path, not as 'mmseg::...', which MMEngine resolves only where mmdistill was imported first: the
+# host's own train script reads this file too.
+_base_ = __import__('mmseg').__path__[0] + '/.mim/configs/mask2former/mask2former_swin-s_8xb2-160k_ade20k-512x512.py'
+
+num_classes = 171
+model = dict(
+    decode_head=dict(num_classes=num_classes, loss_cls=dict(class_weight=[1.0] * num_classes + [0.1])))
+
+dataset_type = 'COCOStuffDataset'
+data_root = 'data/coco_stuff164k'
+# The ADE20K pipelines shift the ids by one; those of COCO-Stuff 164k are train ids.
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations'),
+    *_base_.train_pipeline[2:],
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
+    dict(type='LoadAnnotations'),
+    dict(type='PackSegInputs'),
+]
+train_dataloader = dict(
+    batch_size=2,
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='images/train2017', seg_map_path='annotations/train2017'),
+        pipeline=train_pipeline))
+val_dataloader = dict(
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix=dict(img_path='images/val2017', seg_map_path='annotations/val2017'),
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+train_cfg = dict(max_iters=80000)
+param_scheduler = [dict(type='PolyLR', eta_min=0, power=0.9, begin=0, end=80000, by_epoch=False)]
