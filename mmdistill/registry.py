@@ -4,8 +4,14 @@ Each root registry of MMEngine has a child here under the scope ``mmdistill``. `
 any host name ``mmdistill.X`` without custom imports. Four parts are our own and have roots here: selectors,
 generators, guidances (the objectives of the guided denoising loop) and writers.
 """
+from importlib.util import find_spec
+from pathlib import Path
+
+from .errors import DistillError
+
 try:
     from mmengine import registry as roots
+    from mmengine.config import Config
     from mmengine.config import utils as config_utils
     from mmengine.registry import Registry
 except ModuleNotFoundError as error:
@@ -59,3 +65,21 @@ SELECTORS = _root('selector', 'engine.components')
 GENERATORS = _root('generator', 'engine.components')
 GUIDANCES = _root('guidance', 'engine.components')
 WRITERS = _root('writer', 'datasets')
+
+
+def read_config(path: str) -> Config:
+    """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
+
+    Raises:
+        DistillError: There is none.
+    """
+    file = Path(path)
+    if '::' in path:
+        package, name = path.split('::')
+        spec = find_spec(package)
+        if spec is None:
+            raise DistillError(f'no config at {path}: {package} is not installed')
+        file = Path(spec.origin).parent / '.mim' / 'configs' / name
+    if not file.is_file():
+        raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
+    return Config.fromfile(file)

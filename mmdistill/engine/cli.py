@@ -6,10 +6,10 @@ import re
 import sys
 from typing import Callable
 
-import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
 from mmengine.config import Config, DictAction
 
 from mmdistill.errors import DistillError
+from mmdistill.registry import read_config
 
 
 def runner_parser(description: str) -> argparse.ArgumentParser:
@@ -31,9 +31,7 @@ def load_config(args: argparse.Namespace) -> Config:
         DistillError: No such config, or a work dir that cannot be written.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    if '::' not in args.config and not osp.isfile(args.config):
-        raise DistillError(f'no config at {args.config}: give a file, or mmdistill::… for one that is installed')
-    cfg = Config.fromfile(args.config)
+    cfg = read_config(args.config)
     cfg.launcher = args.launcher
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(

@@ -4,7 +4,6 @@ import pickle
 from typing import List, Optional, Sequence, Union
 
 import torch
-from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from mmdistill.errors import DistillError
 from mmdistill.generation.weights import builtin
-from mmdistill.registry import MODELS
+from mmdistill.registry import MODELS, read_config
 
 
 class _Ignored:
@@ -79,7 +78,7 @@ class SegmentorGuide(nn.Module):
         super().__init__()
         register_all_modules(init_default_scope=False)
         name = config if isinstance(config, str) else 'the given model'
-        model = Config.fromfile(config).model if isinstance(config, str) else config
+        model = read_config(config).model if isinstance(config, str) else config
         model = dict(model, init_cfg=None, pretrained=None)
         if isinstance(model.get('backbone'), dict):
             model['backbone'] = dict(model['backbone'], init_cfg=None)
