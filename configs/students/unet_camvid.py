@@ -2,7 +2,7 @@
 # It is trained from scratch; predictions are compared with the masks at their own 480x360.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/camvid.py']
 default_scope = 'mmseg'
-max_iters = 150
+max_iters = 200
 norm_cfg = dict(type='BN')
 model = dict(
     type='EncoderDecoder',
@@ -49,7 +49,7 @@ train_pipeline = [
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=8,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(_base_.train_dataset, pipeline=train_pipeline))
