@@ -1,5 +1,6 @@
 """Reading the masks of any mmseg data set for selection and synthesis."""
 import io
+import os.path as osp
 from typing import List, Tuple
 
 import numpy as np
@@ -71,6 +72,9 @@ class DatasetMasks:
     def fingerprint(self) -> str:
         """Changes when a file or the reading of the ids does."""
         paths = self.images + self.masks
+        for path in self.masks:
+            if '://' not in path and not osp.isfile(path):
+                raise _missing(path, 'mask')
         remote = [path for path in paths if '://' in path]  # taken for unchanged while their names are
         how = config_hash([self.classes, self.reduce_zero_label, self.ignore_index, self.label_map, remote])
         return files_fingerprint([path for path in paths if '://' not in path], how)
@@ -85,6 +89,9 @@ class DatasetMasks:
         try:
             return read_file(path)
         except (FileNotFoundError, NotADirectoryError):
-            raise DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
-                               'data_prefix and the suffixes') from None
+            raise _missing(path, what) from None
 
+
+def _missing(path: str, what: str) -> DistillError:
+    return DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
+                        'data_prefix and the suffixes')

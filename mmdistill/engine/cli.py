@@ -6,6 +6,7 @@ import re
 import sys
 from typing import Callable
 
+import torch
 from mmengine.config import Config, DictAction
 
 from mmdistill.errors import DistillError
@@ -33,6 +34,8 @@ def load_config(args: argparse.Namespace) -> Config:
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = read_config(args.config)
     cfg.launcher = args.launcher
+    if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
     cfg.merge_from_dict(args.cfg_options or {})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])

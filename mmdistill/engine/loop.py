@@ -65,11 +65,15 @@ class DistillLoop(BaseLoop):
                  dry_run: bool = False) -> None:
         try:
             super().__init__(runner, dataloader)
+            self.dataset = self.dataloader.dataset
+            self.masks = DatasetMasks(self.dataset)
         except FileNotFoundError as error:
             raise DistillError(f'no data at {error.filename or error}: set test_dataloader.dataset.data_root') from None
-        self.dataset = self.dataloader.dataset
+        except DistillError:
+            raise
+        except (AssertionError, ValueError) as error:  # the host's own checks: classes, list of files, prefixes
+            raise DistillError(f'test_dataloader.dataset: {error}') from None
         self.batch_size = self.dataloader.batch_size
-        self.masks = DatasetMasks(self.dataset)
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
         self.plan: Optional[Plan] = None
         self.plan_path = osp.join(runner.work_dir, 'plan.json')
@@ -82,7 +86,7 @@ class DistillLoop(BaseLoop):
     def config_hash(self) -> str:
         """Hash of what decides the images: data set, generator, method, seed, selection and guidance."""
         cfg = self.runner.cfg
-        hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook['type'] != 'PreviewHook']
+        hooks = [hook for hook in cfg.get('custom_hooks') or [] if hook['type'].split('.')[-1] != 'PreviewHook']
         return config_hash([cfg.model, cfg.test_dataloader['dataset'], self.method, self.seed, hooks,
                             cfg.test_cfg.get('writer')])
 
