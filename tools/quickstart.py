@@ -69,9 +69,12 @@ def digest(folder: Path) -> str:
     return value.hexdigest()[:16]
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
+    import warnings
+
     import torch
     torch.set_num_threads(1)
+    warnings.simplefilter('ignore')  # the host's, of every student again
 
 
 def train_students(jobs: List[Dict[str, Any]], cells, workers: int, say: Callable[[dict], str]) -> None:
@@ -91,7 +94,7 @@ def train_students(jobs: List[Dict[str, Any]], cells, workers: int, say: Callabl
     workers = min(workers, len(jobs))
     print(f'\n{len(jobs)} students to train, {workers} at a time', flush=True)
     start = time.perf_counter()
-    pool = ProcessPoolExecutor(workers, context, _one_thread)
+    pool = ProcessPoolExecutor(workers, context, _start_worker)
     try:
         futures = {pool.submit(train_student, **job['arguments']): job for job in jobs}
         for done, future in enumerate(as_completed(futures), 1):
@@ -154,8 +157,9 @@ def main() -> None:
         for name in args.sets:
             train = training_set(name, seed)
             key = dict(student=student.to_dict(), train=digests.get(name, train), seed=seed, libraries=versions)
+            logs = str(cells.path(key).with_suffix(''))
             jobs.append(dict(set=name, key=key, arguments=dict(
-                student_cfg=student, train_dataset_cfg=train, seed=seed, work_dir=str(cells.path(key).with_suffix('')))))
+                student_cfg=student, train_dataset_cfg=train, seed=seed, work_dir=logs)))
 
     def with_rare(metrics: dict) -> dict:
         return dict(metrics, rare_IoU=mean_iou(metrics, rare)) if rare else metrics
@@ -170,8 +174,8 @@ def main() -> None:
     rows = summarise(results, names)
     write_json(work_dir / 'results.json', rows)
     notes = [
-        f'Each student: {args.student}, trained on {len(plan.requests)} images, the same schedule for every set, tested '
-        f'on {student.test_dataloader.dataset.get("num_scenes", "all")} held-out scenes.',
+        f'Each student: {args.student}, trained on {len(plan.requests)} images, the same schedule for every set, '
+        f'tested on {student.test_dataloader.dataset.get("num_scenes", "all")} held-out scenes.',
         f'random_real: {len(plan.requests)} real images drawn at random, drawn anew for each seed. selected_real: the '
         'real images of the selected masks.'
         + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else ''),

@@ -111,16 +111,16 @@ def _selection(picture: Path, manifest: dict, histograms: Optional[np.ndarray]) 
     html = ''
     if picture.is_file():
         data = base64.b64encode(picture.read_bytes()).decode()
-        html += ('<img class="chart" alt="Share of pixels and of images of each class in the full set, a random one and '
-                 f'the selected one" src="data:image/png;base64,{data}">')
+        html += ('<img class="chart" alt="Share of pixels and of images of each class in the full set, a random one '
+                 f'and the selected one" src="data:image/png;base64,{data}">')
     if histograms is not None:
-        table = selection_table(histograms, [image['source_index'] for image in manifest['images']], manifest['classes'])
+        selected = [image['source_index'] for image in manifest['images']]
+        table = selection_table(histograms, selected, manifest['classes'])
         lines = [[_swatch(manifest, manifest['classes'].index(row['class'])) + escape(row['class']),
                   f'{row["full_images"]:,.0f}', f'{row["random_images"]:.1f}', f'{row["selected_images"]:.0f}',
                   *(f'{100 * row[f"{key}_pixel_share"]:.2f}' for key in ('full', 'random', 'selected'))]
                  for row in sorted(table, key=lambda row: row['full_pixel_share'])]
-        html += _table(['Class', 'Images: full set', 'random', 'selected', 'Pixels %: full set', 'random', 'selected'],
-                       lines)
+        html += _table(['Class', 'Images: full', 'random', 'selected', 'Pixels %: full', 'random', 'selected'], lines)
     return html
 
 
@@ -144,8 +144,8 @@ def _gallery(root: Path, manifest: dict, masks: Optional[DatasetMasks]) -> str:
             image = np.asarray(Image.open(root / entry['image']).convert('RGB'))
             mask = layout.decode(np.asarray(Image.open(root / entry['mask'])))
         except (OSError, SyntaxError) as error:
-            raise DistillError(f'cannot read {entry["image"]} and its mask in {root} ({error}): restore them, or delete '
-                               'meta/distilled.json and run tools/distill.py … --resume') from None
+            raise DistillError(f'cannot read {entry["image"]} and its mask in {root} ({error}): restore them, or '
+                               'delete meta/distilled.json and run tools/distill.py … --resume') from None
         pictures = [('mask', colours[mask], True), ('distilled', image, False)]
         if masks is not None:
             pictures.insert(0, ('real', masks.pair(entry['source_index'], image.shape[:2])[0], False))

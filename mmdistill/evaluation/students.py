@@ -55,7 +55,8 @@ def _own_globals():
             manager._instance_dict.update(instances)
 
 
-def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str) -> Config:
+def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int,
+                          work_dir: str) -> Config:
     """The student's config, made to train on another data set and to be tested once, at the end.
 
     Args:
@@ -78,7 +79,8 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     return cfg
 
 
-def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str) -> Dict[str, float]:
+def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int,
+                  work_dir: str) -> Dict[str, float]:
     """Train a stock mmseg model on a set and test it; MMEngine's globals are as before afterwards.
 
     Args:

@@ -57,8 +57,8 @@ def test_the_page_holds_images_table_and_provenance(run):
     assert path == run / 'report.html'
     assert not re.search(r'(?:src|href)="(?!data:)|url\(|@import|https?://', text)
     page = Page(text)
-    for part in ('A < B', 'a & b', 'run $it "now" <here>', '71.3', '60.0 ± 0.0', '3 images in place of 10', '<S&lector>',
-                 'weights/unet', 'sky, road'):
+    for part in ('A < B', 'a & b', 'run $it "now" <here>', '71.3', '60.0 ± 0.0', '3 images in place of 10',
+                 '<S&lector>', 'weights/unet', 'sky, road'):
         assert part in page.text
     names = [name for name, _ in page.images]
     assert names[1:] == ['real', 'mask', 'distilled'] * 3
