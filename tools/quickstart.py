@@ -179,7 +179,8 @@ def main() -> None:
         f'random_real: {len(plan.requests)} real images drawn at random, drawn anew for each seed. selected_real: the '
         'real images of the selected masks.'
         + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else ''),
-        'mIoU and rare_IoU in points; ± is the sample\'s standard deviation over the seeds.'
+        'mIoU and rare_IoU in points; ± is the sample\'s standard deviation over the seeds; '
+        'seconds: training and test of one student.'
         + (f' rare_IoU: mean over the classes with under 1 % of the real pixels ({", ".join(rare)}).' if rare else ''),
     ]
     if not distilling['resumed']:

@@ -52,7 +52,10 @@ pre { overflow-x: auto; }
 @media (max-width: 600px) {
   main { padding: 20px 12px 40px; }
   section { padding: 14px; }
-  th, td { padding: 6px 8px; }
+  table { font-size: .82rem; }
+  th, td { padding: 5px 6px; }
+  thead th { font-size: .75rem; white-space: normal; vertical-align: bottom; }
+  .bar { min-width: 56px; }
   dl { grid-template-columns: 1fr; gap: 0; }
   dd { margin-bottom: 8px; }
 }

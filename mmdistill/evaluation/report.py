@@ -104,7 +104,7 @@ def _results(rows: Sequence[Row]) -> str:
             else:
                 cells.append('')
         lines.append([*cells, str(first['seeds']), f'{first["seconds"]:.0f}'])
-    return _table(['Set', *(escape(metric) for metric in metrics), 'Seeds', 'Seconds a student'], lines)
+    return _table(['Set', *(escape(metric) for metric in metrics), 'Seeds', 'Seconds'], lines)
 
 
 def _selection(picture: Path, manifest: dict, histograms: Optional[np.ndarray]) -> str:
