@@ -1,7 +1,7 @@
-# The guiding segmentor of the built-in generator: the small student, on 8 000 scenes.
+# The guiding segmentor of the built-in generator: the student's network, on 8 000 scenes.
 _base_ = '../students/unet_streets.py'
 max_iters = 2500
-train_dataloader = dict(dataset=dict(num_scenes=8000))
+train_dataloader = dict(batch_size=16, dataset=dict(num_scenes=8000))
 val_dataloader = dict(dataset=dict(split='val'))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),

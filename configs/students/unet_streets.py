@@ -1,8 +1,11 @@
 # A small stock mmseg network for 64x64 street scenes: the student of the quickstart, and (on more scenes) the guide.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/streets.py']
 default_scope = 'mmseg'
-max_iters = 400
+max_iters = 600
 norm_cfg = dict(type='BN')
+# About 1 / sqrt(share of the data set's pixels), 1 for the classes that fill a street: 20 images teach little of the
+# rest otherwise, whatever they are.
+class_weight = [1.0, 1.0, 1.0, 1.0, 1.5, 4.0, 4.0, 3.0, 8.0, 6.0, 6.0]
 model = dict(
     type='EncoderDecoder',
     data_preprocessor=dict(
@@ -40,14 +43,12 @@ model = dict(
 train_pipeline = [
     dict(type='LoadImageFromFile'),
     dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(64, 64), ratio_range=(0.8, 1.6), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=(64, 64)),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
     dict(type='PackSegInputs'),
 ]
 train_dataloader = dict(
-    batch_size=16,
+    batch_size=4,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     dataset=dict(_base_.train_dataset, pipeline=train_pipeline))

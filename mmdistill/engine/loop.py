@@ -72,7 +72,9 @@ class DistillLoop(BaseLoop):
         except DistillError:
             raise
         except (AssertionError, ValueError) as error:  # the host's own checks: classes, list of files, prefixes
-            raise DistillError(f'test_dataloader.dataset: {error}') from None
+            empty = 'need at least one array' in str(error)  # what the host says of a folder without images
+            reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
+            raise DistillError(f'test_dataloader.dataset: {reason}') from None
         self.batch_size = self.dataloader.batch_size
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
         self.plan: Optional[Plan] = None

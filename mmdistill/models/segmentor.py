@@ -4,6 +4,7 @@ import pickle
 from typing import List, Optional, Sequence, Union
 
 import torch
+from mmengine.config import ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
@@ -79,10 +80,10 @@ class SegmentorGuide(nn.Module):
         register_all_modules(init_default_scope=False)
         name = config if isinstance(config, str) else 'the given model'
         model = read_config(config).model if isinstance(config, str) else config
-        model = dict(model, init_cfg=None, pretrained=None)
+        model = ConfigDict(model, init_cfg=None, pretrained=None)
         if isinstance(model.get('backbone'), dict):
             model['backbone'] = dict(model['backbone'], init_cfg=None)
-        self.model = revert_sync_batchnorm(MMSEG_MODELS.build(dict(model, _scope_='mmseg')))
+        self.model = revert_sync_batchnorm(MMSEG_MODELS.build(ConfigDict(model, _scope_='mmseg')))
         try:
             self.model.load_state_dict(load_weights(checkpoint))
         except RuntimeError as error:

@@ -64,7 +64,7 @@ class GuidedSynthesisHook(Hook):
         loop = runner.test_loop
         fingerprint = config_hash([loop.masks.fingerprint(), self.segmentor, min_area,
                                    guide.fingerprint(), list(loop.image_size)])
-        if is_main_process() and not osp.isfile(path):
+        if is_main_process() and not _measured(path, fingerprint):
             runner.logger.info(f'Measuring class statistics of {len(loop.masks)} real images: {path}')
             statistics = ClassStatistics(len(loop.masks.classes), min_area, fingerprint)
             progress = ProgressBar(len(loop.masks))
@@ -76,3 +76,11 @@ class GuidedSynthesisHook(Hook):
             statistics.save(path)
         barrier()
         return ClassStatistics.load(path, fingerprint)
+
+
+def _measured(path: str, fingerprint: str) -> bool:
+    """Whether the statistics at ``path`` are of these data and this network."""
+    try:
+        return osp.isfile(path) and bool(ClassStatistics.load(path, fingerprint))
+    except DistillError:
+        return False

@@ -1,0 +1,87 @@
+"""tools/distill.py from its config to the distilled set."""
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope='module')
+def finished(root, streets, tmp_path_factory):
+    """Work dir of an undisturbed run of the tool, in an interpreter of its own."""
+    work = tmp_path_factory.mktemp('finished')
+    done = subprocess.run([sys.executable, 'tools/distill.py', streets, '--work-dir', work], cwd=root, text=True,
+                          capture_output=True, env={**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'})
+    assert done.returncode == 0, done.stderr[-3000:]
+    return work, done.stdout
+
+
+def test_what_a_run_writes(finished, tree):
+    work, log = finished
+    plan = json.loads((work / 'plan.json').read_text())
+    assert len(plan['requests']) == 6 and len({request['seed'] for request in plan['requests']}) == 6
+    manifest = json.loads((work / 'distilled/meta/distilled.json').read_text())
+    assert [image['id'] for image in manifest['images']] == [request['id'] for request in plan['requests']]
+    assert manifest['config_hash'] == plan['config_hash']
+    assert len(manifest['weights']['weights']['generator']['sha256']) == 2
+    files = tree(work / 'distilled')
+    assert len(files) == 13 and not [name for name in files if name.endswith('.tmp')]
+    for image in manifest['images']:
+        pixels, mask = (cv2.imread(str(work / 'distilled' / image[key]), cv2.IMREAD_UNCHANGED)
+                        for key in ('image', 'mask'))
+        assert pixels.shape == (32, 32, 3) and mask.shape == (32, 32) and mask.max() < 11
+        assert image['classes'] == np.unique(mask).tolist()
+    assert (work / 'class_histograms.npz').is_file() and (work / 'class_statistics.safetensors').is_file()
+    assert (work / 'selection.png').is_file() and list(work.rglob('preview_*.png'))
+    assert re.search(r'\[ *[12]/2\].*eta: ', log)
+
+
+def test_a_dry_run_makes_a_plan_and_reads_no_weights(tools, streets, finished, tmp_path):
+    done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run')
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / 'plan.json').read_bytes() == (finished[0] / 'plan.json').read_bytes()
+    assert 'Plan: 6 images from 12' in done.stdout and not (tmp_path / 'distilled').exists()
+    done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', '--cfg-options',
+                 'model.generator.weights=/nowhere/at/all')
+    assert done.returncode == 0 and '/nowhere/at/all' in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize('batch', [1, 5])
+def test_another_batch_size_gives_the_same_bytes(tools, streets, finished, tree, tmp_path, batch):
+    done = tools('distill', streets, '--work-dir', tmp_path, '--cfg-options', f'test_dataloader.batch_size={batch}')
+    assert done.returncode == 0, done.stderr
+    assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
+
+
+def test_two_processes_give_the_same_bytes(tools, streets, finished, tree, tmp_path):
+    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(29000 + os.getpid() % 1000))
+    jobs = [tools.start('distill', streets, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
+                        LOCAL_RANK=rank, **env) for rank in '01']
+    for job in jobs:
+        done = tools.end(job)
+        assert done.returncode == 0, done.stderr
+    assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
+
+
+def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree, tmp_path):
+    arguments = ('distill', streets, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
+    job = tools.start(*arguments)
+    while len(list(tmp_path.rglob('images/*.png'))) < 2:
+        time.sleep(0.002)
+        os.kill(job.pid, 0)
+    os.kill(job.pid, signal.SIGKILL)
+    assert tools.end(job).returncode == -signal.SIGKILL
+    before = tree(tmp_path / 'distilled')
+    assert 4 <= len(before) < 13 and 'meta/distilled.json' not in before
+
+    done = tools(*arguments)  # a new run does not mix with the old one
+    assert done.returncode == 1 and '--resume' in done.stderr and tree(tmp_path / 'distilled') == before
+    done = tools(*arguments, '--resume')
+    assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
+    assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')

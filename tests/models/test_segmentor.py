@@ -1,0 +1,81 @@
+import pytest
+import torch
+from mmengine.config import ConfigDict
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from mmseg.utils import register_all_modules
+
+from mmdistill.errors import DistillError
+from mmdistill.models import SegmentorGuide
+
+
+def model(bgr_to_rgb=True):
+    norm = dict(type='BN')
+    colours = dict(bgr_to_rgb=True) if bgr_to_rgb else {}
+    return dict(
+        type='EncoderDecoder',
+        data_preprocessor=dict(type='SegDataPreProcessor', mean=[123.675, 116.28, 103.53], std=[58.4, 57.1, 50.],
+                               pad_val=0, seg_pad_val=255, size=(16, 16), **colours),
+        backbone=dict(type='UNet', base_channels=4, num_stages=2, strides=(1, 1), enc_num_convs=(1, 1),
+                      dec_num_convs=(1, ), downsamples=(True, ), enc_dilations=(1, 1), dec_dilations=(1, ),
+                      norm_cfg=norm),
+        decode_head=dict(type='FCNHead', in_channels=4, in_index=1, channels=4, num_convs=1, concat_input=False,
+                         num_classes=3, norm_cfg=norm),
+        train_cfg=dict(), test_cfg=dict(mode='whole'))
+
+
+@pytest.fixture(params=[True, False], ids=['rgb', 'bgr'])
+def guide(request, tmp_path):
+    """A guide with random weights, and the host's own network with the same."""
+    register_all_modules(init_default_scope=False)
+    torch.manual_seed(0)
+    cfg = ConfigDict(model(request.param))
+    host = MODELS.build(ConfigDict(cfg, _scope_='mmseg')).eval()
+    torch.save(dict(state_dict=host.state_dict()), tmp_path / 'guide.pth')
+    return SegmentorGuide(cfg, str(tmp_path / 'guide.pth'), layers=['backbone']), host
+
+
+def test_sees_what_the_host_sees(guide):
+    guide, host = guide
+    pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)  # RGB; the host loads BGR
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 16, 16)),
+                             metainfo=dict(img_shape=(16, 16), ori_shape=(16, 16))) for _ in range(2)]
+    with torch.no_grad():
+        predicted = host.test_step(dict(inputs=list(pixels.flip(1)), data_samples=samples))
+    expected = torch.stack([sample.seg_logits.data for sample in predicted])
+    torch.testing.assert_close(guide(pixels.float() / 127.5 - 1), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_one_pass_serves_logits_and_features(guide):
+    guide, _ = guide
+    passes = []
+    guide.model.backbone.register_forward_hook(lambda *_: passes.append(1))
+    images = torch.rand(1, 3, 16, 16, requires_grad=True)
+    logits, features = guide(images), guide.features(images)
+    assert len(passes) == 1 and [f.shape for f in features] == [(1, 8, 8, 8), (1, 4, 16, 16)]
+    assert torch.autograd.grad(logits.sum() + features[0].sum(), images)[0].abs().sum() > 0
+    assert all(parameter.grad is None for parameter in guide.parameters())
+    guide.forget()
+    guide(images)
+    assert len(passes) == 2
+
+
+def test_weights_and_layers_that_do_not_fit(guide, tmp_path):
+    path, cfg = str(tmp_path / 'guide.pth'), model()
+    wide = dict(cfg, decode_head=dict(cfg['decode_head'], num_classes=4))
+    with pytest.raises(DistillError, match='do not fit the given model'):
+        SegmentorGuide(wide, path)
+    with pytest.raises(DistillError, match="no layer 'neck'"):
+        SegmentorGuide(cfg, path, layers=['neck'])
+    (tmp_path / 'broken.pth').write_bytes(b'nothing')
+    for missing in ('broken.pth', 'none.pth', 'none.safetensors'):
+        with pytest.raises(DistillError, match=f'cannot read weights from .*{missing}'):
+            SegmentorGuide(cfg, str(tmp_path / missing))
+
+
+def test_fingerprint_changes_with_a_weight(guide):
+    guide, _ = guide
+    before = guide.fingerprint()
+    next(guide.model.parameters()).data[0] += 1
+    assert guide.fingerprint() != before
