@@ -49,17 +49,18 @@ class SegLayout:
                 raise DistillError(f'layout {self.name!r}: {path} is outside the data root; give data_prefix and '
                                    'ann_file relative to data_root')
         if osp.splitext(f'x{self.image_suffix}')[1].lower() not in IMAGE_FORMATS:
-            raise DistillError(f'layout {self.name!r} cannot write images as *{self.image_suffix}: choose a layout with '
-                               f'one of {", ".join(IMAGE_FORMATS)}')
+            raise DistillError(f'layout {self.name!r} cannot write images as *{self.image_suffix}: choose a layout '
+                               f'with one of {", ".join(IMAGE_FORMATS)}')
         if not self.mask_suffix.endswith('.png'):
             raise DistillError(f'layout {self.name!r} cannot write masks as *{self.mask_suffix}: choose a layout with '
                                '.png masks')
         if (self.image_dir, self.image_suffix) == (self.mask_dir, self.mask_suffix):
-            raise DistillError(f'layout {self.name!r} gives an image and its mask one name: set data_prefix or suffixes')
+            raise DistillError(f'layout {self.name!r} gives an image and its mask one name: set data_prefix or '
+                               'the suffixes')
         kept = [new for _, new in self.label_map or () if new != IGNORE]
         if len(kept) != len(set(kept)):
-            raise DistillError(f'layout {self.name!r}: the label map sends two ids to one class, so the masks cannot be '
-                               "written with the source's ids; choose another layout")
+            raise DistillError(f'layout {self.name!r}: the label map sends two ids to one class, so the masks cannot '
+                               "be written with the source's ids; choose another layout")
 
     @property
     def image_format(self) -> str:
@@ -99,8 +100,8 @@ class SegLayout:
         if encoded.min(initial=0) < 0:
             wrong = int(mask[encoded < 0].min())
             limit = f' of {self.num_classes} classes' if self.num_classes else ''
-            raise DistillError(f'class id {wrong} cannot be written in layout {self.name!r}{limit}: choose a layout that '
-                               'has this class')
+            raise DistillError(f'class id {wrong} cannot be written in layout {self.name!r}{limit}: choose a layout '
+                               'that has this class')
         return encoded.astype(np.uint8)
 
     def names(self, stem: str) -> Tuple[str, str]:

@@ -13,7 +13,7 @@ from .layouts import SegLayout, get_layout
 
 
 def encode_image(image: np.ndarray, image_format: str) -> bytes:
-    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, or JPEG of quality 95 without chroma subsampling."""
+    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, or JPEG of quality 95, chroma not subsampled."""
     options = dict(quality=95, subsampling=0) if image_format == 'JPEG' else {}
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, image_format, **options)

@@ -33,15 +33,15 @@ def test_says_where_each_image_came_from(tmp_path, plan):
     assert path == tmp_path / MANIFEST
     manifest = read_manifest(tmp_path)
     assert manifest == json.loads(path.read_text())
-    assert {k: manifest[k] for k in ('method', 'config_hash', 'seed', 'weights', 'extra', 'source_size', 'provenance')} == \
-        dict(method='D3S2', config_hash='cafe', seed=5, weights=dict(generator='sd'), extra=dict(steps=20),
-             source_size=30, provenance=dict(selector='greedy'))
+    expected = dict(method='D3S2', config_hash='cafe', seed=5, weights=dict(generator='sd'), extra=dict(steps=20),
+                    source_size=30, provenance=dict(selector='greedy'))
+    assert {key: manifest[key] for key in expected} == expected
     assert manifest['classes'] == list(plan.classes)
     assert manifest['palette'][1] == [1, 2, 3]
     assert SegLayout.from_dict(manifest['layout']) == LAYOUTS['ade20k']
     assert manifest['images'][2] == dict(
-        id='002', image='images/training/002.jpg', mask='annotations/training/002.png', seed=2**62 + 2, source_index=20,
-        source='data/i2.jpg', source_mask='data/m2.png', classes=[0, 3], prompt=None)
+        id='002', image='images/training/002.jpg', mask='annotations/training/002.png', seed=2**62 + 2,
+        source_index=20, source='data/i2.jpg', source_mask='data/m2.png', classes=[0, 3], prompt=None)
 
 
 def test_library_versions():

@@ -91,7 +91,8 @@ def test_wrong_arrays_write_nothing(tmp_path, pair):
     writer = SegWriter(tmp_path, 'ade20k')
     for bad_image, bad_mask, message in [
         (image / 255., mask, 'uint8'), (image[..., :1], mask, r'\(H, W, 3\)'), (image[..., 0], mask, r'\(H, W, 3\)'),
-        (image, mask.astype(np.int64), 'int64'), (image, mask[:-1], r'\(64, 64\)'), (image, np.full_like(mask, 200), '200')
+        (image, mask.astype(np.int64), 'int64'), (image, mask[:-1], r'\(64, 64\)'),
+        (image, np.full_like(mask, 200), '200')
     ]:
         with pytest.raises(DistillError, match=message):
             writer.write('x', bad_image, bad_mask)
