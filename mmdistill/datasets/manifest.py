@@ -115,6 +115,6 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
     except FileNotFoundError:
         raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run tools/distill.py … --resume') from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run tools/distill.py … --resume'
-                           ) from None
+        raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run '
+                           'tools/distill.py … --resume') from None
     return manifest
