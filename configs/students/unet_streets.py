@@ -1,7 +1,7 @@
 # A small stock mmseg network for 64x64 street scenes: the student of the quickstart, and (on more scenes) the guide.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/streets.py']
 default_scope = 'mmseg'
-max_iters = 600
+max_iters = 1000
 norm_cfg = dict(type='BN')
 # About 1 / sqrt(share of the data set's pixels), 1 for the classes that fill a street: 20 images teach little of the
 # rest otherwise, whatever they are.
