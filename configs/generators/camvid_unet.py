@@ -4,11 +4,11 @@ _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/camvid.py', '../_b
 
 max_iters = 1600
 flip_pipeline = [
-    dict(type='mmseg.LoadImageFromFile'),
-    dict(type='mmseg.LoadAnnotations'),
-    dict(type='mmseg.Resize', scale=_base_.image_scale, keep_ratio=False),
-    dict(type='mmseg.RandomFlip', prob=0.5),
-    dict(type='mmseg.PackSegInputs'),
+    dict(_scope_='mmseg', type='LoadImageFromFile'),
+    dict(_scope_='mmseg', type='LoadAnnotations'),
+    dict(_scope_='mmseg', type='Resize', scale=_base_.image_scale, keep_ratio=False),
+    dict(_scope_='mmseg', type='RandomFlip', prob=0.5),
+    dict(_scope_='mmseg', type='PackSegInputs'),
 ]
 model = dict(
     type='LayoutDiffusion',

@@ -32,7 +32,7 @@ custom_hooks = [
             dict(type='ClassFeatureMatching', weight=0.1),
         ],
         window=(0.25, 1.0),
-        scale=3.0),
+        scale=1.0),
     dict(type='PreviewHook'),
 ]
 default_hooks = dict(logger=dict(interval=1), checkpoint=None)

@@ -8,8 +8,8 @@ from mmdistill.datasets import StreetScenes
 from mmdistill.datasets.street_scenes import CLASSES, street_scene
 from mmdistill.errors import DistillError
 
-PIPELINE = [dict(type='mmseg.LoadImageFromFile'), dict(type='mmseg.LoadAnnotations'),
-            dict(type='mmseg.PackSegInputs')]
+PIPELINE = [dict(_scope_='mmseg', type='LoadImageFromFile'), dict(_scope_='mmseg', type='LoadAnnotations'),
+            dict(_scope_='mmseg', type='PackSegInputs')]
 
 
 @pytest.fixture(autouse=True)

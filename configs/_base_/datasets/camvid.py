@@ -4,10 +4,10 @@
 data_root = '{{$CAMVID:data/camvid}}'
 image_scale = (256, 192)
 load_pipeline = [
-    dict(type='mmseg.LoadImageFromFile'),
-    dict(type='mmseg.LoadAnnotations'),
-    dict(type='mmseg.Resize', scale=image_scale, keep_ratio=False),
-    dict(type='mmseg.PackSegInputs'),
+    dict(_scope_='mmseg', type='LoadImageFromFile'),
+    dict(_scope_='mmseg', type='LoadAnnotations'),
+    dict(_scope_='mmseg', type='Resize', scale=image_scale, keep_ratio=False),
+    dict(_scope_='mmseg', type='PackSegInputs'),
 ]
 train_dataset = dict(
     type='mmseg.BaseSegDataset',

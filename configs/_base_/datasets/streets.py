@@ -1,8 +1,8 @@
 # The built-in street scenes: 2 000 to distil, 300 to test on. Other counts of the same generator train the generators.
 load_pipeline = [
-    dict(type='mmseg.LoadImageFromFile'),
-    dict(type='mmseg.LoadAnnotations'),
-    dict(type='mmseg.PackSegInputs'),
+    dict(_scope_='mmseg', type='LoadImageFromFile'),
+    dict(_scope_='mmseg', type='LoadAnnotations'),
+    dict(_scope_='mmseg', type='PackSegInputs'),
 ]
 train_dataset = dict(type='mmdistill.StreetScenes', num_scenes=2000, split='train', pipeline=load_pipeline)
 test_dataset = dict(type='mmdistill.StreetScenes', num_scenes=300, split='test', pipeline=load_pipeline)
