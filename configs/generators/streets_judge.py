@@ -1,7 +1,7 @@
 # A judge of street scenes that takes no part in guidance: another depth and width, another seed, and scenes that neither
 # the guide nor the generator saw. `IoUMetric` on a distilled set says how well its images show their masks.
 _base_ = './streets_segmentor.py'
-max_iters = 3000
+max_iters = 2000
 model = dict(
     backbone=dict(
         base_channels=20,

@@ -1,7 +1,4 @@
 """Tiny networks, built from configs and saved as diffusers folders."""
-import json
-import string
-
 import numpy as np
 import pytest
 import torch
@@ -29,42 +26,6 @@ def layout_folder(tmp_path_factory):
     LayoutUNet(5, 4, 4, layout_channels=16, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
     DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
                   clip_sample=False).save_pretrained(folder / 'scheduler')
-    return folder
-
-
-@pytest.fixture(scope='session')
-def sd_folder(tmp_path_factory):
-    """A Stable Diffusion of the smallest size, PNDM as in version 1.5, with ControlNets for colours and one-hot."""
-    from diffusers import AutoencoderKL, ControlNetModel, PNDMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp('sd')
-    unet = UNet2DConditionModel(sample_size=8, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32,
-                                attention_head_dim=8, down_block_types=('DownBlock2D', 'CrossAttnDownBlock2D'),
-                                up_block_types=('CrossAttnUpBlock2D', 'UpBlock2D'))
-    unet.save_pretrained(folder / 'unet')
-    for name, channels in (('colours', 3), ('one_hot', len(CLASSES) + 1)):
-        control = ControlNetModel.from_unet(unet, conditioning_embedding_out_channels=(8, 16, 16),
-                                            conditioning_channels=channels)
-        for block in (*control.controlnet_down_blocks, control.controlnet_mid_block, ):
-            torch.nn.init.normal_(block.weight, std=0.1)  # they start at 0: the control image would not matter
-        torch.nn.init.normal_(control.controlnet_cond_embedding.conv_out.weight, std=0.1)
-        control.save_pretrained(folder / name)
-    AutoencoderKL(block_out_channels=(16, 16, 16), down_block_types=('DownEncoderBlock2D', ) * 3, norm_num_groups=8,
-                  up_block_types=('UpDecoderBlock2D', ) * 3, latent_channels=4).save_pretrained(folder / 'vae')
-    PNDMScheduler(beta_schedule='scaled_linear', beta_start=0.00085, beta_end=0.012, steps_offset=1,
-                  skip_prk_steps=True).save_pretrained(folder / 'scheduler')
-    file = folder / 'scheduler' / 'scheduler_config.json'
-    file.write_text(json.dumps(dict(json.loads(file.read_text()), clip_sample=False)))  # as in version 1.5's file
-    letters = string.ascii_lowercase + string.digits + string.punctuation
-    tokens = [*letters, *(letter + '</w>' for letter in letters), '<|startoftext|>', '<|endoftext|>']
-    (folder / 'vocab.json').write_text(json.dumps({token: n for n, token in enumerate(tokens)}))
-    (folder / 'merges.txt').write_text('#version: 0.2\n')
-    tokenizer = CLIPTokenizer(folder / 'vocab.json', folder / 'merges.txt', model_max_length=77)
-    tokenizer.save_pretrained(folder / 'tokenizer')
-    CLIPTextModel(CLIPTextConfig(vocab_size=len(tokens), hidden_size=32, intermediate_size=37, num_hidden_layers=2,
-                                 num_attention_heads=4, bos_token_id=len(tokens) - 2, eos_token_id=len(tokens) - 1,
-                                 pad_token_id=len(tokens) - 1)).save_pretrained(folder / 'text_encoder')
     return folder
 
 

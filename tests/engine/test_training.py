@@ -1,0 +1,56 @@
+"""tools/train.py from nothing to weights that tools/distill.py loads."""
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from safetensors.torch import load_file
+
+from mmdistill.generation import LayoutUNetGenerator
+from mmdistill.plan import Request
+
+SHORT = ['train_cfg.max_iters=30', 'train_cfg.val_interval=30', 'default_hooks.logger.interval=1',
+         'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_scenes=4', 'val_dataloader.batch_size=4',
+         'val_dataloader.dataset.num_scenes=4', 'default_hooks.checkpoint.interval=20', 'param_scheduler.0.end=2']
+
+
+def losses(log):
+    return [float(value) for value in re.findall(r'Iter\(train\).* loss: ([\d.]+)', log)]
+
+
+@pytest.fixture(scope='module')
+def trained(tools, root, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('trained')
+    vae = tools('train', root / 'configs/generators/streets_autoencoder.py', '--work-dir', folder / 'vae',
+                '--cfg-options', *SHORT)
+    assert vae.returncode == 0, vae.stderr[-2000:]
+    command = ['train', root / 'configs/generators/streets_unet.py', '--work-dir', folder / 'unet', '--cfg-options',
+               f'model.vae={folder / "vae/export"}', 'model.unet.block_out_channels=[32,32]', *SHORT]
+    unet = tools(*command)
+    assert unet.returncode == 0, unet.stderr[-2000:]
+    return SimpleNamespace(folder=folder, vae=vae.stdout, unet=unet.stdout, command=command)
+
+
+def test_the_losses_fall(trained):
+    for log in (trained.vae, trained.unet):
+        values = losses(log)
+        assert len(values) == 30 and np.mean(values[-5:]) < 0.8 * np.mean(values[:5])
+    assert 'PSNR' in trained.vae
+    assert list((trained.folder / 'unet').rglob('samples_*.png')) and list((trained.folder / 'vae').rglob('samples_*'))
+
+
+def test_the_export_makes_images(trained):
+    for part in ('unet', 'vae'):
+        weights = load_file(trained.folder / f'unet/export/{part}/diffusion_pytorch_model.safetensors')
+        assert {str(value.dtype) for value in weights.values()} == {'torch.float16'}
+    generator = LayoutUNetGenerator(str(trained.folder / 'unet/export'), image_size=64, num_steps=2, micro_batch=1,
+                                    scheduler='DDIMScheduler')
+    image, = generator.generate([Request('a', 1, 0, '')], [np.zeros((64, 64), np.uint8)])
+    assert image.shape == (64, 64, 3) and image.std() > 0
+
+
+def test_resume_goes_on(trained, tools):
+    done = tools(*trained.command, 'train_cfg.max_iters=33', '--resume')
+    assert done.returncode == 0, done.stderr[-2000:]
+    iterations = [int(number) for number in re.findall(r'Iter\(train\) *\[ *(\d+)/33\]', done.stdout)]
+    assert iterations[0] > 20 and iterations[-1] == 33
