@@ -32,7 +32,8 @@ custom_hooks = [
             dict(type='ClassFeatureMatching', weight=0.1),
         ],
         window=(0.25, 1.0),
-        scale=1.0),
+        update='prev',
+        scale=0.6),
     dict(type='PreviewHook'),
 ]
 default_hooks = dict(logger=dict(interval=1), checkpoint=None)
