@@ -72,7 +72,20 @@ class KCenterSelector(BaseSelector):
             selected.append(farthest)
 
 
-class FrequencyWeightedSelector(PresenceSelector):
+class _RandomPresenceSelector(PresenceSelector):
+    """A selector by presence that draws random numbers."""
+
+    def __init__(self,
+                 budget: Union[int, float],
+                 min_area: int = 1,
+                 min_fraction: float = 0.001,
+                 random_state=0,
+                 init: Optional[Sequence[int]] = None):
+        super().__init__(budget, min_area, min_fraction, init)
+        self.random_state = random_state
+
+
+class FrequencyWeightedSelector(_RandomPresenceSelector):
     """Masks drawn without replacement, with probability proportional to how rare their classes are.
 
     A mask's weight is the mean of 1 / f_c over the classes c that it shows, f_c the share of the masks that show c.
@@ -88,15 +101,6 @@ class FrequencyWeightedSelector(PresenceSelector):
         selected_: int64 (budget,), ``init`` first.
         too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
     """
-
-    def __init__(self,
-                 budget: Union[int, float],
-                 min_area: int = 1,
-                 min_fraction: float = 0.001,
-                 random_state=0,
-                 init: Optional[Sequence[int]] = None):
-        super().__init__(budget, min_area, min_fraction, init)
-        self.random_state = random_state
 
     def _select(self, counts, usable, budget, init):
         rng = check_random_state(self.random_state)
@@ -114,7 +118,7 @@ class FrequencyWeightedSelector(PresenceSelector):
         return np.concatenate((init, drawn))
 
 
-class UniformPerClassSelector(PresenceSelector):
+class UniformPerClassSelector(_RandomPresenceSelector):
     """The classes in turn, in a new random order each round; of each a random mask that shows it.
 
     A class whose masks are all selected is passed over; when none is left, random masks fill the budget.
@@ -130,15 +134,6 @@ class UniformPerClassSelector(PresenceSelector):
         selected_: int64 (budget,), ``init`` first.
         too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
     """
-
-    def __init__(self,
-                 budget: Union[int, float],
-                 min_area: int = 1,
-                 min_fraction: float = 0.001,
-                 random_state=0,
-                 init: Optional[Sequence[int]] = None):
-        super().__init__(budget, min_area, min_fraction, init)
-        self.random_state = random_state
 
     def _select(self, counts, usable, budget, init):
         rng = check_random_state(self.random_state)

@@ -1,10 +1,10 @@
 """Pictures of a distillation run as it goes."""
 
-import cv2
 import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
+from mmdistill.generation import resize_mask
 from mmdistill.registry import HOOKS
 
 
@@ -12,8 +12,7 @@ def preview(image: np.ndarray, mask: np.ndarray, palette) -> np.ndarray:
     """Mask in its colours, image, and overlay side by side: uint8 RGB (H, 3W, 3); unlabelled pixels are black."""
     colours = np.zeros((256, 3), np.uint8)
     colours[:len(palette)] = palette
-    size = image.shape[1::-1]
-    layer = colours[cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)]
+    layer = colours[resize_mask(mask, image.shape[:2])]
     overlay = (image.astype(np.uint16) + layer) // 2
     return np.concatenate([layer, image, overlay.astype(np.uint8)], 1)
 

@@ -43,9 +43,11 @@ class MaskSelectionHook(Hook):
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         if is_main_process():
             runner.logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-            masks.histograms(cache, self.workers, progress=lambda items, total: track_iter_progress((items, total)))
+            histograms = masks.histograms(
+                cache, self.workers, progress=lambda items, total: track_iter_progress((items, total)))
         barrier()
-        histograms = masks.histograms(cache, self.workers)
+        if not is_main_process():
+            histograms = masks.histograms(cache, self.workers)
         selected = selector.fit(histograms).selected_
         if is_main_process():
             rows = selection_table(histograms, selected, masks.classes)
