@@ -23,8 +23,8 @@ class LatentDiffusion(BaseModel):
     Args:
         vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
         drop: Share of the samples trained without their condition.
-        cache_latents: Encode each image once (twice, where the pipeline flips) and keep its latents in memory. The
-            pipeline must not crop or distort at random then.
+        cache_latents: Encode each image once (twice, where the pipeline flips), in bfloat16, and keep its latents in
+            memory. The pipeline must not crop or distort at random then.
         num_sampling_steps: Denoising steps of the sample grids.
         data_preprocessor: Brings images to RGB in [-1, 1].
     """
@@ -62,10 +62,15 @@ class LatentDiffusion(BaseModel):
     def _latents(self, inputs: Tensor, data_samples) -> Tensor:
         if self._cache is None:
             return encode(self.vae, inputs)
+        # Once for the whole training, and most of a small one's time: channels last and bfloat16 are three times as
+        # fast on a CPU, and their error is far below the noise that is added.
+        vae = self.vae.to(memory_format=torch.channels_last)
         keys = [(sample.img_path, bool(sample.get('flip'))) for sample in data_samples]
         missing = [i for i, key in enumerate(keys) if key not in self._cache]
         if missing:
-            self._cache.update(zip((keys[i] for i in missing), encode(self.vae, inputs[missing]).cpu()))
+            with torch.autocast(inputs.device.type, torch.bfloat16):
+                fresh = encode(vae, inputs[missing].contiguous(memory_format=torch.channels_last))
+            self._cache.update(zip((keys[i] for i in missing), fresh.float().contiguous().cpu()))
         return torch.stack([self._cache[key] for key in keys]).to(inputs.device)
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor') -> Union[Dict, List[dict]]:

@@ -1,0 +1,12 @@
+# imagenette_class_unet.py at a size for one CPU core: under an hour, and far from what the larger one draws.
+_base_ = './imagenette_class_unet.py'
+max_iters = 8000
+model = dict(
+    unet=dict(_delete_=True, num_classes=10, sample_size=16, block_out_channels=(64, 96, 128), attention_levels=2))
+train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
+optim_wrapper = dict(optimizer=dict(lr=1e-3))
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
+]
+train_cfg = dict(max_iters=max_iters, val_interval=2000)
