@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from .class_unet import ClassUNet
-from .conditions import Condition
+from .conditions import Condition, class_rows
 from .denoisers import ClassDenoiser
 from .generators import LatentGenerator, Size
 from .weights import (check_fit, class_name, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve,
@@ -116,5 +116,5 @@ class ClassConditionalGenerator(LatentGenerator):
                 raise DistillError(f'request {request.id} is for classes {list(request.classes)}: give one of '
                                    f'0..{self.num_classes - 1}')
         label = torch.tensor([self.class_ids[request.classes[0]] for request in requests])
-        return Condition(dict(label=label), dict(label=torch.full_like(label, self.null)),
+        return Condition(dict(label=label, **class_rows(requests)), dict(label=torch.full_like(label, self.null)),
                          tuple(f'request {r.id}' for r in requests))

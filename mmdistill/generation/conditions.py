@@ -1,18 +1,21 @@
 """What a batch of images is conditioned on."""
 from dataclasses import dataclass, field
-from typing import Mapping, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..plan import Request
+
 
 @dataclass(frozen=True)
 class Condition:
     """Batch-first tensors by name, with what takes their place in the unconditional pass.
 
-    The layout condition is ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too.
+    The layout condition is ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too, and
+    ``class_id`` and ``seed`` of :func:`class_rows`.
 
     Attributes:
         tensors: Name to (B, ...) tensor.
@@ -55,6 +58,17 @@ class Condition:
         """The same on another device."""
         return Condition({k: v.to(device) for k, v in self.tensors.items()},
                          {k: v.to(device) for k, v in self.nulls.items()}, self.names)
+
+
+def class_rows(requests: Sequence[Request]) -> Dict[str, Tensor]:
+    """What guidance reads of requests for classes, and no network does.
+
+    Returns:
+        ``class_id`` (B,) int64, the data set's id of the class, -1 where a request has not exactly one; ``seed`` (B,)
+        int64.
+    """
+    return dict(class_id=torch.tensor([r.classes[0] if len(r.classes) == 1 else -1 for r in requests]),
+                seed=torch.tensor([r.seed for r in requests]))
 
 
 def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
-from .conditions import Condition
+from .conditions import Condition, class_rows
 from .denoisers import TextDenoiser
 from .generators import LatentGenerator, Size
 from .prompts import PromptEncoder
@@ -77,5 +77,6 @@ class Img2ImgGenerator(LatentGenerator):
                 raise DistillError(f'request {request.id} has no prompt: make the plan with ClassPlanHook or '
                                    'PrototypeHook')
         prompt = torch.cat([self.prompts(self.prompts.checked(request)) for request in requests])
-        return Condition(dict(prompt=prompt), dict(prompt=self.prompts(self.negative_prompt).expand_as(prompt)),
+        null = self.prompts(self.negative_prompt).expand_as(prompt)
+        return Condition(dict(prompt=prompt, **class_rows(requests)), dict(prompt=null),
                          tuple(f'request {r.id}' for r in requests))

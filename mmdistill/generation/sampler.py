@@ -74,7 +74,7 @@ def sample(
     x, first = process.start(x, init, strength)
     times = process.timesteps.to(x.device)
     for i in range(first, len(process)):
-        step_condition = condition if guidance is None else guidance.condition(condition, i, len(process))
+        step_condition = condition if guidance is None else guidance.condition(condition, process.timesteps[i].item())
         active = guidance is not None and guidance.active(i, len(process))
         through = active and guidance.through == 'xt'
         with torch.set_grad_enabled(through):

@@ -48,6 +48,8 @@ class Guidance:
         norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
             scale serves any latent size.
         every: Guide each ``every``-th step of the window.
+        semantic: ``(condition, t) -> condition`` that the network sees, e.g.
+            :class:`~mmdistill.guidance.semantic.SemanticMatching`; objectives may be empty with it.
 
     Attributes:
         last_losses: Name to (B,) unweighted losses at the last guided step, on the device.
@@ -65,7 +67,8 @@ class Guidance:
                  through: str = 'x0',
                  update: str = 'x0',
                  norm: str = 'unit',
-                 every: int = 1):
+                 every: int = 1,
+                 semantic: Optional[Callable] = None):
         for key, value, allowed in (('through', through, ('x0', 'xt')), ('update', update, ('x0', 'prev')),
                                     ('norm', norm, ('none', 'unit', 'rms'))):
             if value not in allowed:
@@ -74,7 +77,8 @@ class Guidance:
             raise DistillError(f'guidance: window={tuple(window)} must be 0 <= first < last <= 1')
         if every < 1:
             raise DistillError(f'guidance: every={every} must be at least 1')
-        self.objectives = _named(objectives)
+        self.objectives = _named(objectives, optional=semantic is not None)
+        self.semantic = semantic
         self.decode = decode
         self.window = tuple(window)
         self.scale = scale
@@ -84,14 +88,14 @@ class Guidance:
         self.every = every
         self.last_losses: Dict[str, Tensor] = {}
 
-    def condition(self, condition, i: int, num_steps: int):
-        """The condition that the network sees at step ``i``; methods that change it override this."""
-        return condition
+    def condition(self, condition, t: float):
+        """The condition that the network sees at the scheduler's timestep ``t``."""
+        return condition if self.semantic is None else self.semantic(condition, t)
 
     def active(self, i: int, num_steps: int) -> bool:
         """Whether step ``i`` of ``num_steps`` is guided."""
         first, last = (round(edge * num_steps) for edge in self.window)
-        return first <= i < last and (i - first) % self.every == 0
+        return bool(self.objectives) and first <= i < last and (i - first) % self.every == 0
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int) -> Tensor:
         """``-scale * gradient``, (B, C, h, w).
@@ -138,12 +142,12 @@ class Guidance:
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
 
 
-def _named(objectives) -> Dict[str, Objective]:
+def _named(objectives, optional: bool) -> Dict[str, Objective]:
     if isinstance(objectives, Sequence):
         named = {type(o).__name__: o for o in objectives}
         if len(named) < len(objectives):
             raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for each')
         objectives = named
-    if not objectives:
+    if not objectives and not optional:
         raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
     return dict(objectives)

@@ -96,6 +96,13 @@ def test_null_class_is_the_row_behind_the_last(folders):
     assert condition['label'].tolist() == [0, 1] and condition.null()['label'].tolist() == [3, 3]
 
 
+def test_guidance_is_told_class_and_seed(folders):
+    generator = build(folders / 'ClassUNet', classes=NAMES[:2], class_ids=(2, 0))
+    condition = generator.condition([Request('a', 2**63 - 1, classes=(1, )), Request('b', 7, classes=(0, ))])
+    for rows in (condition, condition.null()):
+        assert rows['class_id'].tolist() == [1, 0] and rows['seed'].tolist() == [2**63 - 1, 7]
+
+
 def test_the_network_takes_embeddings_of_labels():
     torch.manual_seed(0)
     unet = ClassUNet(3, 4, block_out_channels=(16, 32)).eval()

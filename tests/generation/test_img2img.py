@@ -70,6 +70,11 @@ def test_latents_of_its_own_autoencoder_start_it(sd_folder):
     assert generator.generate([Request('a', 1, prompt='x')], latents=[latents[0].numpy()])[0].shape == (32, 32, 3)
 
 
+def test_guidance_is_told_class_and_seed(sd_folder, work):
+    condition = build(sd_folder).condition([work[0][1], Request('x', 3, prompt='a cat')])
+    assert condition['class_id'].tolist() == [1, -1] and condition['seed'].tolist() == [101, 3]
+
+
 def test_a_long_prompt_is_said(sd_folder, work, caplog):
     with caplog.at_level(logging.WARNING, 'mmdistill'):
         build(sd_folder, num_steps=2).generate([replace(work[0][0], prompt='x' * 99)])

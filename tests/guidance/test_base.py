@@ -139,6 +139,24 @@ def test_latent_objectives_need_no_decoder():
     assert Guidance([Const(1.0)]).shift(None, torch.zeros(1, 2, 4, 4), None, 0).shape == (1, 2, 4, 4)
 
 
+def test_the_network_sees_what_semantic_guidance_says():
+    seen, told = [], []
+
+    def denoiser(x, t, condition):
+        seen.append((condition['label'].item(), t.item()))
+        return x
+
+    def semantic(condition, t):
+        told.append(t)
+        return Condition(dict(label=condition['label'] + len(told)))
+
+    process = NoiseProcess(PROCESSES[0], 5)
+    guidance = Guidance([], window=(0, 1), semantic=semantic)
+    assert not any(guidance.active(i, 5) for i in range(5))
+    sample(denoiser, process, torch.randn(1, 2, 3, 3), Condition(dict(label=torch.tensor([10]))), guidance=guidance)
+    assert told == process.timesteps.tolist() and seen == [(11 + i, t) for i, t in enumerate(told)]
+
+
 @pytest.mark.parametrize('settings,message', [
     (dict(through='eps'), 'through'), (dict(update='eps'), 'update'), (dict(norm='l1'), 'norm'),
     (dict(window=(0.5, 0.5)), 'window'), (dict(window=(0.5, 1.5)), 'window'), (dict(every=0), 'every'),
