@@ -1,7 +1,8 @@
-# ImageNette, 10 classes of ImageNet, as {train,val}/<wnid>/*.JPEG of any size. Elsewhere than in data/imagenette:
-# `IMAGENETTE=/path/to/imagenette python tools/….py …`. Every config that stands on this one reads it, which a
-# --cfg-options key could not reach. Publications take the images of ImageNet's own train and val folders (50 test
-# images a class); fastai's archives divide them anew, and numbers on those are not comparable.
+# ImageNette, 10 classes of ImageNet, as {train,val}/<wnid>/*.JPEG of any size; other folders beside them, such as
+# those of the whole ImageNet, do not matter. Elsewhere than in data/imagenette: `IMAGENETTE=/path python tools/….py …`;
+# every config that stands on this one reads it, which a --cfg-options key could not reach. Publications take the
+# images of ImageNet's own train and val folders (50 test images a class); fastai's archives divide them anew, and
+# numbers on those are not comparable.
 data_root = '{{$IMAGENETTE:data/imagenette}}'
 image_scale = (224, 224)
 classes = ('n01440764', 'n02102040', 'n02979186', 'n03000684', 'n03028079', 'n03394916', 'n03417042', 'n03425413',
@@ -15,7 +16,7 @@ load_pipeline = [
     dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataset = dict(
-    type='mmpretrain.ImageNet',
+    type='mmdistill.ImageNetSubset',
     data_root=data_root,
     split='train',
     classes=classes,
