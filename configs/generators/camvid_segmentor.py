@@ -1,6 +1,6 @@
 # The guiding segmentor of CamVid: the student's network, longer, on the whole train split.
 _base_ = '../students/unet_camvid.py'
-max_iters = 2400
+max_iters = 1600
 train_dataloader = dict(batch_size=8)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.05, by_epoch=False, begin=0, end=20),

@@ -217,7 +217,7 @@ def test_mmseg_m2f_tiny_trains(root, tmp_path, monkeypatch):
             Image.fromarray(rng.integers(0, values, shape, dtype=np.uint8)).save(path)
     monkeypatch.setenv('CAMVID', str(tmp_path))
     cfg = Config.fromfile(root / 'configs/protocols/mmseg_m2f-tiny.py')
-    assert cfg.protocol.max_iters == cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 1000
+    assert cfg.protocol.max_iters == cfg.train_cfg.max_iters == cfg.param_scheduler[-1].end == 600
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 1
     cfg.train_dataloader.batch_size = 2
     with DefaultScope.overwrite_default_scope('mmseg'):
