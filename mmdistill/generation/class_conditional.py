@@ -1,5 +1,5 @@
 """Models that are told a class id."""
-from typing import Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from .class_unet import ClassUNet
 from .conditions import Condition, class_rows
 from .denoisers import ClassDenoiser
 from .generators import LatentGenerator, Size
+from .soft_labels import install_soft_labels
 from .weights import (check_fit, class_name, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve,
                       vae_factor)
 
@@ -40,6 +41,7 @@ class ClassConditionalGenerator(LatentGenerator):
         >>> images = generator.generate(requests, latents=latents)
     """
     kind = 'classes'
+    embedded = 'label'  # what `embed` makes embeddings of
 
     def __init__(self,
                  weights: str,
@@ -118,3 +120,24 @@ class ClassConditionalGenerator(LatentGenerator):
         label = torch.tensor([self.class_ids[request.classes[0]] for request in requests])
         return Condition(dict(label=label, **class_rows(requests)), dict(label=torch.full_like(label, self.null)),
                          tuple(f'request {r.id}' for r in requests))
+
+    def class_embeddings(self, requests: Sequence[Request] = ()) -> Dict[int, Tensor]:
+        """The embedding (D,) of each class of the data set; the network then takes embeddings in place of labels.
+
+        Raises:
+            DistillError: A DiT whose blocks embed classes differently; see
+                :func:`~mmdistill.generation.soft_labels.install_soft_labels`.
+        """
+        table = self._table().weight.detach()
+        return {own: table[label] for own, label in enumerate(self.class_ids)}
+
+    def embed(self, condition: Condition) -> Condition:
+        """The condition with float embeddings ``label`` (B, D) in place of labels, for both passes."""
+        with torch.no_grad():
+            tensors, nulls = ({'label': self._table()(labels['label'])}
+                              for labels in (condition.tensors, condition.nulls))
+        return condition.replace(tensors, nulls)
+
+    def _table(self) -> nn.Embedding:
+        network = self.denoiser.network
+        return network.labels if isinstance(network, ClassUNet) else install_soft_labels(network).table

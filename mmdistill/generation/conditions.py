@@ -43,6 +43,10 @@ class Condition:
         """The condition of the unconditional pass."""
         return Condition({**self.tensors, **self.nulls}, self.nulls, self.names)
 
+    def replace(self, tensors: Mapping[str, Tensor], nulls: Mapping[str, Tensor]) -> 'Condition':
+        """The same rows with these tensors under their names."""
+        return Condition({**self.tensors, **tensors}, {**self.nulls, **nulls}, self.names)
+
     def cat(self, other: 'Condition') -> 'Condition':
         """The rows of both, these first; both have the same names of tensors."""
         return Condition({k: torch.cat([v, other.tensors[k]]) for k, v in self.tensors.items()},

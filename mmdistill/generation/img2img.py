@@ -1,5 +1,5 @@
 """A text-to-image model started from latents."""
-from typing import Optional, Sequence, Union
+from typing import Dict, Optional, Sequence, Union
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Img2ImgGenerator(LatentGenerator):
         DistillError: The weights are missing or do not fit each other.
     """
     kind = 'classes'
+    embedded = 'prompt'  # see `embed`
 
     def __init__(self,
                  weights: str,
@@ -80,3 +81,21 @@ class Img2ImgGenerator(LatentGenerator):
         null = self.prompts(self.negative_prompt).expand_as(prompt)
         return Condition(dict(prompt=prompt, **class_rows(requests)), dict(prompt=null),
                          tuple(f'request {r.id}' for r in requests))
+
+    def class_embeddings(self, requests: Sequence[Request]) -> Dict[int, Tensor]:
+        """The prompt's embedding (L, D) of the first request of each class.
+
+        Raises:
+            DistillError: A request has no class, or no prompt.
+        """
+        firsts: Dict[int, Request] = {}
+        for request in requests:
+            if len(request.classes) != 1:
+                raise DistillError(f'request {request.id} is for classes {list(request.classes)}: embeddings of '
+                                   'classes need requests for one class each')
+            firsts.setdefault(request.classes[0], request)
+        return {c: self.condition([firsts[c]])['prompt'][0] for c in sorted(firsts)}
+
+    def embed(self, condition: Condition) -> Condition:
+        """The condition as it is: prompts are embeddings already."""
+        return condition

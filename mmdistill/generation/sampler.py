@@ -11,12 +11,18 @@ from .process import NoiseProcess
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
+    DiT's code counts alike: its ``cfg_scale`` 4 is scale 4 here. Where a paper writes
+    ``(1 + w) * cond - w * uncond``, as DMGD's does, the scale is 1 + w.
+
     Args:
         scale: 1 is the conditional prediction alone, in one pass of half the size.
+        channels: The first channels of the latents that are guided, while the others keep the conditional prediction:
+            3 of 4 in DiT's code. None for all.
     """
 
-    def __init__(self, scale: float = 1.0):
+    def __init__(self, scale: float = 1.0, channels: Optional[int] = None):
         self.scale = scale
+        self.channels = channels
 
     def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The combined prediction in the dtype of ``x``; a learned variance is the conditional pass's.
@@ -31,9 +37,9 @@ class ClassifierFreeGuidance:
             return denoiser(x, t.expand(len(x)), condition).to(x.dtype)
         out = denoiser(torch.cat([x, x]), t.expand(2 * len(x)), condition.null().cat(condition)).to(x.dtype)
         uncond, cond = out.chunk(2)
-        channels = x.shape[1]
-        mixed = uncond[:, :channels] + self.scale * (cond[:, :channels] - uncond[:, :channels])
-        return torch.cat([mixed, cond[:, channels:]], dim=1)
+        guided = self.channels or x.shape[1]
+        mixed = uncond[:, :guided] + self.scale * (cond[:, :guided] - uncond[:, :guided])
+        return torch.cat([mixed, cond[:, guided:]], dim=1)
 
 
 def sample(

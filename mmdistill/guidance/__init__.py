@@ -2,5 +2,7 @@
 from .base import Guidance, Objective
 from .features import ClassFeatureMatching, ClassStatistics
 from .segmentation import SegmentationConsistency
+from .semantic import SemanticMatching
 
-__all__ = ['ClassFeatureMatching', 'ClassStatistics', 'Guidance', 'Objective', 'SegmentationConsistency']
+__all__ = ['ClassFeatureMatching', 'ClassStatistics', 'Guidance', 'Objective', 'SegmentationConsistency',
+           'SemanticMatching']

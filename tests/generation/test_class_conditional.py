@@ -7,6 +7,7 @@ import torch
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator
 from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.guidance import Guidance
 from mmdistill.plan import Request
 
 NAMES = ('dog', 'cat', 'owl')
@@ -103,6 +104,43 @@ def test_guidance_is_told_class_and_seed(folders):
         assert rows['class_id'].tolist() == [1, 0] and rows['seed'].tolist() == [2**63 - 1, 7]
 
 
+def shared(generator):
+    """The generator with one label embedding in all blocks, as trained DiTs have."""
+    norms = [block.norm1 for block in getattr(generator.denoiser.network, 'transformer_blocks', ())]
+    for norm in norms[1:]:
+        norm.emb.load_state_dict(norms[0].emb.state_dict())
+    return generator
+
+
+@pytest.mark.parametrize('name', ['ClassUNet', 'DiT'])
+def test_embeddings_of_labels_are_the_labels(folders, name):
+    generator, (requests, latents) = shared(build(folders / name, class_ids=(2, 0, 1))), work()
+    hard = generator.generate(requests, latents=latents)
+    classes = generator.class_embeddings(requests)
+    condition = generator.embed(generator.condition(requests))
+    assert sorted(classes) == [0, 1, 2] and condition['seed'].tolist() == [10, 11, 12]
+    assert torch.equal(condition['label'], torch.stack([classes[n] for n in range(3)]))
+    assert condition['label'].dtype == condition.nulls['label'].dtype == torch.float32
+    soft = Guidance([], semantic=lambda condition, t: generator.embed(condition))
+    assert all(map(np.array_equal, generator.generate(requests, latents=latents, guidance=soft), hard))
+
+
+def test_a_dit_of_unequal_blocks_takes_labels_alone(folders):
+    generator, (requests, _) = build(folders / 'DiT'), work(1)
+    generator.generate(requests)
+    with pytest.raises(DistillError, match='block 1 of the DiT has another .*leave semantic matching out'):
+        generator.class_embeddings(requests)
+
+
+def test_cfg_of_some_channels(folders):
+    images = {}
+    for channels in (None, 3, 4):
+        generator = build(folders / 'DiT', cfg_channels=channels)
+        images[channels], = generator.generate(work(1)[0])
+        assert generator.describe()['cfg_channels'] == channels
+    assert np.array_equal(images[None], images[4]) and (images[3] != images[4]).any()
+
+
 def test_the_network_takes_embeddings_of_labels():
     torch.manual_seed(0)
     unet = ClassUNet(3, 4, block_out_channels=(16, 32)).eval()
@@ -116,6 +154,8 @@ def test_the_network_takes_embeddings_of_labels():
     (dict(classes=NAMES[:2]), 'weights have 3 classes, the data set 2: .*class_ids'),
     (dict(classes=NAMES, class_ids=(0, 1)), '2 class_ids for the 3 classes'),
     (dict(class_ids=(0, 3)), r'class_ids has 3, .*0\.\.2'),
+    (dict(cfg_channels=5), r'cfg_channels=5 must be in \[1, 4\]'),
+    (dict(cfg_channels=0), 'cfg_channels=0'),
     (dict(image_size=36), 'multiple of 8'),
     (dict(image_size=(32, 64)), 'square'),
 ])

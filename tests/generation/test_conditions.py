@@ -21,6 +21,12 @@ def test_rows_and_cat():
     assert len(both) == 6 and torch.equal(both['mask'][3:], make()['mask']) and len(both.null()['mask']) == 6
 
 
+def test_replace_keeps_the_rest():
+    other = make().replace(dict(mask=torch.zeros(3, 1)), dict(mask=torch.ones(3, 1)))
+    assert torch.equal(other['mask'], torch.zeros(3, 1)) and torch.equal(other.null()['mask'], torch.ones(3, 1))
+    assert torch.equal(other['control'], make()['control']) and other.names == make().names
+
+
 def test_names_in_messages():
     assert make().name(1) == 'b'
     assert Condition(dict(mask=torch.zeros(2, 1, 1))).name(1) == 'row 1'

@@ -75,6 +75,16 @@ def test_guidance_is_told_class_and_seed(sd_folder, work):
     assert condition['class_id'].tolist() == [1, -1] and condition['seed'].tolist() == [101, 3]
 
 
+def test_embeddings_of_classes_are_their_first_prompts(sd_folder, work):
+    generator, (requests, _) = build(sd_folder), work
+    classes = generator.class_embeddings([requests[2], replace(requests[2], prompt='a cat'), requests[0]])
+    condition = generator.condition(requests)
+    assert list(classes) == [0, 2] and all(torch.equal(classes[n], condition['prompt'][n]) for n in classes)
+    assert torch.equal(generator.embed(condition)['prompt'], condition['prompt'])
+    with pytest.raises(DistillError, match='request n/0 .* one class each'):
+        generator.class_embeddings([replace(requests[0], classes=())])
+
+
 def test_a_long_prompt_is_said(sd_folder, work, caplog):
     with caplog.at_level(logging.WARNING, 'mmdistill'):
         build(sd_folder, num_steps=2).generate([replace(work[0][0], prompt='x' * 99)])

@@ -1,0 +1,55 @@
+"""Soft labels for diffusers' DiT, whose own label tables read class ids alone."""
+import torch
+from torch import Tensor, nn
+
+from ..errors import DistillError
+
+
+class SoftLabelConditioning(nn.Module):
+    """Timestep and label embedding that takes embeddings in place of class ids, one for all blocks of a DiT.
+
+    For class ids it is bit-equal to the stock module in eval mode; unlike that one it drops no label at random in
+    train mode.
+
+    Args:
+        stock: The ``CombinedTimestepLabelEmbeddings`` whose parameters it uses.
+    """
+
+    def __init__(self, stock: nn.Module):
+        super().__init__()
+        self.time_proj = stock.time_proj
+        self.timestep_embedder = stock.timestep_embedder
+        self.table: nn.Embedding = stock.class_embedder.embedding_table  # the last row is the null class
+
+    def forward(self, timestep: Tensor, class_labels: Tensor, hidden_dtype=None) -> Tensor:
+        """Timesteps (B,) and class ids (B,) or embeddings (B, D) → (B, D)."""
+        time = self.timestep_embedder(self.time_proj(timestep).to(dtype=hidden_dtype))
+        if class_labels.is_floating_point():
+            return time + class_labels.to(self.table.weight.dtype)
+        return time + self.table(class_labels)
+
+
+def install_soft_labels(transformer: nn.Module) -> SoftLabelConditioning:
+    """Let a ``DiTTransformer2DModel`` take embeddings (B, D) in place of class ids, in place.
+
+    Each block has a copy of the embedding, and the last layer uses the first block's: one module takes the place of
+    all, which also frees the copies. A transformer that has it already keeps it.
+
+    Raises:
+        DistillError: The copies differ.
+    """
+    norms = [block.norm1 for block in transformer.transformer_blocks]
+    if isinstance(norms[0].emb, SoftLabelConditioning):
+        return norms[0].emb
+    expected = norms[0].emb.state_dict()
+    for index, norm in enumerate(norms):
+        for key, value in norm.emb.state_dict().items():
+            if not torch.equal(value, expected[key]):
+                part = 'label table' if key.startswith('class_embedder') else 'timestep embedding'
+                raise DistillError(f'soft labels: block {index} of the DiT has another {part} than block 0, so that '
+                                   'one embedding cannot stand for a class in all blocks: take weights whose blocks '
+                                   'share it, as the original DiT\'s do, or leave semantic matching out')
+    shared = SoftLabelConditioning(norms[0].emb)
+    for norm in norms:
+        norm.emb = shared
+    return shared

@@ -1,0 +1,122 @@
+"""Semantic matching: the class embedding changes with the timestep."""
+import math
+from typing import Dict, List, Optional, Sequence, Tuple
+
+import torch
+from torch import Tensor
+
+from ..errors import DistillError
+from ..plan import Request, request_seed
+
+
+class SemanticMatching:
+    r"""DMGD's dynamic soft label (arXiv 2605.03877), a condition that changes by timestep.
+
+    .. math:: \tilde y = \sqrt{\lambda_t}\, y + \beta_n \sqrt{1 - \lambda_t}\, n + \beta_s \sqrt{1 - \lambda_t}\, y^*
+
+    brought to the mean and the standard deviation of :math:`y` (over the last dimension), with y the embedding of the
+    sample's class, y* that of a random other class of the set, and n standard normal noise. Three stages:
+    exploration before ``window`` (:math:`\lambda = 0`, no y*), the soft label inside (:math:`\lambda` linear in t),
+    and refinement after it (:math:`\lambda = 1`: the condition as it is).
+
+    n and y* follow from the request's seed and t alone: neither batch, order nor a resumed run changes them, and the
+    sampler's own noise stays as it is.
+
+    Args:
+        beta_noise: Weight of n, above 0.
+        beta_label: Weight of y*; unused in a set of one class.
+        window: Timesteps at which the soft label begins and ends, in a process of 1000; others are scaled to it.
+        compat: ``'released'`` for what the released code does differently: n uniform on [0, 1), and the null embedding
+            is mixed with noise of its own too (reconstruction: without y*, for the null class is none of the set's).
+
+    Example:
+        >>> semantic = SemanticMatching().bind(generator, plan.requests)
+        >>> images = generator.generate(requests, guidance=Guidance([], semantic=semantic))
+    """
+
+    def __init__(self,
+                 beta_noise: float = 0.06,
+                 beta_label: float = 0.01,
+                 window: Tuple[float, float] = (900, 500),
+                 compat: Optional[str] = None):
+        if beta_noise <= 0 or beta_label < 0:
+            raise DistillError(f'semantic matching: beta_noise={beta_noise} must be above 0, beta_label={beta_label} '
+                               'at least 0')
+        if not 1000 >= window[0] > window[1] >= 0:
+            raise DistillError(f'semantic matching: window={tuple(window)} must be 1000 >= first > last >= 0')
+        if compat not in (None, 'released'):
+            raise DistillError(f"semantic matching: compat={compat!r} is unknown: set it to None or 'released'")
+        self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
+        self.released = compat == 'released'
+        self._generator = None
+
+    def bind(self, generator, requests: Sequence[Request]) -> 'SemanticMatching':
+        """Take the class embeddings of a generator.
+
+        Args:
+            generator: With ``embedded``, ``class_embeddings`` and ``embed``.
+            requests: All of the plan, whatever is left to make.
+
+        Raises:
+            DistillError: The generator has no class condition, or none that can be mixed.
+        """
+        if not hasattr(generator, 'class_embeddings'):
+            raise DistillError(f'semantic matching mixes embeddings of classes, and {type(generator).__name__} has no '
+                               'class condition: take ClassConditionalGenerator or Img2ImgGenerator')
+        self._generator = generator
+        self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
+        self._unit = 1000 / generator.scheduler.config.num_train_timesteps
+        self._batch = None
+        return self
+
+    def level(self, t: float) -> float:
+        """:math:`\\lambda_t` of a timestep of 1000."""
+        first, last = self.window
+        return min(max((first - t) / (first - last), 0.0), 1.0)
+
+    def __call__(self, condition, t: float):
+        """The condition at the scheduler's timestep ``t``: float embeddings instead of class ids, for both passes."""
+        if self._generator is None:
+            raise DistillError('semantic matching has no generator: call bind first')
+        level = self.level(t * self._unit)
+        if level == 1:
+            return condition
+        name = self._generator.embedded
+        soft, rows = self._embedded(condition)
+        own, null = soft[name].float(), soft.nulls[name].float()
+        draws = [self._draw(own.shape[1:], class_id, seed, t) for class_id, seed in rows]
+        noise, others, null_noise = (torch.stack(drawn).to(own) for drawn in zip(*draws))
+        rest = math.sqrt(1 - level)
+        mixed = math.sqrt(level) * own + self.beta_noise * rest * noise
+        if t * self._unit <= self.window[0]:
+            mixed = mixed + self.beta_label * rest * others
+        if self.released:
+            null = _like(math.sqrt(level) * null + self.beta_noise * rest * null_noise, null)
+        return soft.replace({name: _like(mixed, own)}, {name: null})
+
+    def _embedded(self, condition):
+        """The condition with embeddings, and (class id, seed) of its rows; read from the device once a batch."""
+        if self._batch is None or self._batch[0] is not condition:
+            rows: List[Tuple[int, int]] = list(zip(condition['class_id'].tolist(), condition['seed'].tolist()))
+            for row, (class_id, _) in enumerate(rows):
+                if class_id not in self._classes:
+                    raise DistillError(f'semantic matching: {condition.name(row)} is for no single class of the set')
+            self._batch = condition, self._generator.embed(condition), rows
+        return self._batch[1:]
+
+    def _draw(self, shape: torch.Size, class_id: int, seed: int, t: float) -> Tuple[Tensor, Tensor, Tensor]:
+        """n, y* (0 where there is no other class) and the null embedding's noise of one row."""
+        generator = torch.Generator().manual_seed(request_seed(seed, f'semantic/{float(t)}'))
+        sample = torch.rand if self.released else torch.randn
+        noise, null_noise = (sample(shape, generator=generator) for _ in range(2))
+        others = [other for other in self._classes if other != class_id]
+        if not others:
+            return noise, torch.zeros(shape), null_noise
+        return noise, self._classes[others[int(torch.randint(len(others), (), generator=generator))]], null_noise
+
+
+def _like(mixed: Tensor, model: Tensor) -> Tensor:
+    """``mixed`` with the mean and the standard deviation of ``model``, over the last dimension."""
+    std, mean = torch.std_mean(mixed, -1, keepdim=True)
+    model_std, model_mean = torch.std_mean(model, -1, keepdim=True)
+    return (mixed - mean) / std * model_std + model_mean
