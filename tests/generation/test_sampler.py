@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
@@ -147,6 +148,73 @@ def test_a_gaussian_gets_its_mean_and_variance(name, steps):
     x = sample(denoiser, process, noise, condition, generators=seeds(rows))
     assert x.mean().item() == pytest.approx(mean, abs=0.02)
     assert x.std().item() == pytest.approx(std, rel=0.03)
+
+
+class LearnedVariance(torch.nn.Module):
+    """A smooth float64 network of 4 channels that says their variances too, as 4 more around [-1, 1]."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = torch.nn.Conv2d(5, 8, 3, padding=1).double().requires_grad_(False)
+
+    def forward(self, x, t, condition):
+        level = (condition['level'] + t / 1000).view(-1, 1, 1, 1).to(x).expand(-1, 1, *x.shape[2:])
+        return torch.tanh(self.conv(torch.cat([x, level], 1))) * 1.2
+
+
+def reference_of_dit(net, x, condition, generators, scale, channels):
+    """x0 of all 50 steps and the end, in float64, from the papers' equations.
+
+    Steps, respaced betas and learned variances: arXiv 2102.09672, section 4 (evenly spaced numbers from 1 to T,
+    rounded) and equations 15 and 19; posterior: arXiv 2006.11239, equations 6 and 7; CFG: DiT's, arXiv 2212.09748.
+    """
+    kept = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))  # alpha bar, kept[t - 1] for t in 1..T
+    times = np.rint(np.linspace(1, 1000, 50)).astype(int)
+    seen = []
+    for k in reversed(range(50)):
+        now, before = kept[times[k] - 1], kept[times[k - 1] - 1] if k else 1.0
+        beta = 1 - now / before
+        t = torch.full((len(x), ), int(times[k]) - 1)  # networks count from 0
+        cond, uncond = net(x, t, condition), net(x, t, condition.null())
+        eps, v = cond[:, :4].clone(), (cond[:, 4:] + 1) / 2
+        eps[:, :channels] = uncond[:, :channels] + scale * (cond - uncond)[:, :channels]
+        x0 = (x - np.sqrt(1 - now) * eps) / np.sqrt(now)
+        seen.append(x0)
+        x = np.sqrt(before) * beta / (1 - now) * x0 + np.sqrt(now / before) * (1 - before) / (1 - now) * x
+        if k:
+            posterior = (1 - before) / (1 - now) * beta
+            std = torch.exp((v * np.log(beta) + (1 - v) * np.log(posterior)) / 2)
+            noise = [torch.randn(1, *x.shape[1:], generator=g, dtype=x.dtype) for g in generators]
+            x = x + std * torch.cat(noise)
+    return seen, x
+
+
+def dit_process(**changes):
+    return NoiseProcess(DDPMScheduler(**dict(dict(variance_type='learned_range', timestep_spacing='linspace',
+                                                  clip_sample=False), **changes)), 50)
+
+
+@pytest.mark.parametrize('channels', [None, 3])
+def test_ancestral_steps_are_those_of_the_original_dit(channels):
+    noise, condition = inputs()
+    noise, net, seen = noise.double(), LearnedVariance(), []
+    x = sample(net, dit_process(), noise, condition, cfg=ClassifierFreeGuidance(4.0, channels), generators=seeds(),
+               on_step=lambda i, x0: seen.append(x0))
+    expected, end = reference_of_dit(net, noise, condition, seeds(), 4.0, channels or 4)
+    assert len(seen) == 50
+    for ours, theirs in zip([*seen, x], [*expected, end]):
+        assert (ours - theirs).norm() < 1e-5 * theirs.norm()  # the scheduler's alphas are float32
+    other = sample(net, dit_process(), noise, condition, cfg=ClassifierFreeGuidance(4.0, 2), generators=seeds())
+    assert (other - end).norm() > 1e-2 * end.norm()
+
+
+def test_only_linspace_takes_the_steps_of_improved_diffusion():
+    respaced = (np.rint(np.linspace(1, 1000, 50)) - 1).astype(int)[::-1].tolist()
+    assert respaced[:3] == [999, 979, 958] and respaced[-2:] == [20, 0]
+    assert dit_process().timesteps.tolist() == respaced
+    for spacing in ('leading', 'trailing'):
+        assert dit_process(timestep_spacing=spacing).timesteps.tolist() != respaced
 
 
 def test_image_to_image_starts_in_the_middle():
