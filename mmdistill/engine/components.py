@@ -8,7 +8,8 @@ for _registry, _package, _names in (
                             'RandomPerClassSelector')),
     (GENERATORS, generation, ('LayoutUNetGenerator', 'ControlNetGenerator', 'Img2ImgGenerator',
                               'ClassConditionalGenerator')),
-    (GUIDANCES, guidance, ('SegmentationConsistency', 'ClassFeatureMatching', 'SemanticMatching')),
+    (GUIDANCES, guidance, ('SegmentationConsistency', 'ClassFeatureMatching', 'SemanticMatching',
+                            'TransportMatching')),
 ):
     for _name in _names:
         _registry.register_module(module=getattr(_package, _name))

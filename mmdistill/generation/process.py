@@ -37,6 +37,7 @@ class NoiseProcess:
         num_steps: Number of denoising steps.
 
     Attributes:
+        memoryless: Whether a step depends on earlier ones through its latents alone.
         timesteps: (num_steps,) what the network is told, on the CPU; descending.
         alphas, sigmas: Python floats, one a step, so that no step waits for a device.
 
@@ -56,6 +57,7 @@ class NoiseProcess:
         self.timesteps: Tensor = self._scheduler.timesteps
         self.name = cls.__name__
         self._prediction = config.get('prediction_type', 'flow_prediction')
+        self.memoryless = cls in (DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler)
         self._learned = cls is DDPMScheduler and str(config.get('variance_type')).startswith('learned')
         self.alphas, self.sigmas = self._levels()
         if self._prediction == 'epsilon' and min(self.alphas) == 0:
@@ -85,12 +87,26 @@ class NoiseProcess:
         if init is None and strength < 1:
             raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
         first = self.first_step(strength)
-        self._scheduler.set_timesteps(self._num_steps)
-        if hasattr(self._scheduler, 'set_begin_index'):
-            self._scheduler.set_begin_index(first)
+        self.resume(first)
         if init is None:
             return noise, first  # every allowed scheduler begins from a standard normal
         return self.alphas[first] * init + self.sigmas[first] * noise, first
+
+    def resume(self, first: int) -> None:
+        """Forget the last batch; the next step is ``first``, of latents that came to it earlier.
+
+        Beyond :meth:`start` only for a :attr:`memoryless` scheduler.
+        """
+        self._scheduler.set_timesteps(self._num_steps)
+        if hasattr(self._scheduler, 'set_begin_index'):
+            self._scheduler.set_begin_index(first)
+
+    def posterior_std(self, i: int) -> float:
+        """Standard deviation of x_{i+1} given x_i and x0; 0 at the last step."""
+        if i + 1 == len(self):
+            return 0.0
+        (a, b), (sigma, after) = self.alphas[i:i + 2], self.sigmas[i:i + 2]
+        return after / sigma * max(sigma**2 - (a / b * after)**2, 0.0)**0.5
 
     def first_step(self, strength: float) -> int:
         """Index of the first step that a strength leaves, counted as in diffusers' image-to-image pipelines.

@@ -1,9 +1,10 @@
 """The denoising loop: one for all methods."""
-from typing import Callable, List, Optional
+from typing import Callable, Dict, List, Optional
 
 import torch
 from torch import Tensor
 
+from ..errors import DistillError
 from .conditions import Condition
 from .process import NoiseProcess
 
@@ -53,6 +54,9 @@ def sample(
     generators: Optional[List[torch.Generator]] = None,
     init: Optional[Tensor] = None,
     strength: float = 1.0,
+    begin: Optional[int] = None,
+    end: Optional[int] = None,
+    failures: Optional[Dict[int, str]] = None,
     on_step: Optional[Callable[[int, Tensor], None]] = None,
 ) -> Tensor:
     """Turn noise into clean latents.
@@ -70,16 +74,27 @@ def sample(
         guidance: A :class:`~mmdistill.guidance.base.Guidance` or None.
         generators: One CPU generator for each row; schedulers that add noise draw from them.
         init, strength: See :meth:`NoiseProcess.start`.
+        begin: Go on at this step, with ``noise`` its latents.
+        end: Stop before this step.
+        failures: Gets the reason of each row that is not finite any more; the other rows are what they would be.
         on_step: Called after each step with its index and the (guided) x0.
 
     Returns:
-        (B, C, h, w) clean latents, float32 (float64 for float64 noise).
+        (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 noise).
+
+    Raises:
+        DistillError: Latents or a guidance's gradient are not finite and there are no ``failures`` to write them to;
+            names the row and the step.
     """
     cfg = cfg or ClassifierFreeGuidance()
     x = noise.to(torch.promote_types(noise.dtype, torch.float32))
-    x, first = process.start(x, init, strength)
+    if begin is None:
+        x, first = process.start(x, init, strength)
+    else:
+        process.resume(first := begin)
+    watch = _FiniteWatch(x)
     times = process.timesteps.to(x.device)
-    for i in range(first, len(process)):
+    for i in range(first, len(process) if end is None else end):
         step_condition = condition if guidance is None else guidance.condition(condition, process.timesteps[i].item())
         active = guidance is not None and guidance.active(i, len(process))
         through = active and guidance.through == 'xt'
@@ -87,7 +102,9 @@ def sample(
             x = x.detach().requires_grad_(through)
             out = cfg(denoiser, x, times[i], step_condition)
             x0 = process.x0(x, out, i)
-        shift = guidance.shift(x, x0, condition, i) if active else None
+        shift = guidance.shift(x, x0, condition, i, process) if active else None
+        if active:
+            watch.see(shift, i, 'the gradient of the guidance is')
         with torch.no_grad():
             if active and guidance.update == 'x0':
                 x0 = x0 + shift
@@ -95,6 +112,27 @@ def sample(
             x = process.step(out, i, x, generators)
             if active and guidance.update == 'prev':
                 x = x + shift
+        watch.see(x, i, 'latents are')
         if on_step is not None:
             on_step(i, x0.detach())
+    for row, reason in watch.failures().items():
+        if failures is None:
+            raise DistillError(f'{condition.name(row)}: {reason}')
+        failures[row] = reason
     return x.detach()
+
+
+class _FiniteWatch:
+    """Which rows stop being finite, where first. What it sees is read from the device once, by :meth:`failures`."""
+
+    def __init__(self, x: Tensor):
+        self.first = x.new_full((len(x), ), -1, dtype=torch.long)
+        self.seen: List[str] = []
+
+    def see(self, value: Tensor, i: int, what: str) -> None:
+        bad = value.isfinite().flatten(1).all(1).logical_not()
+        self.first = torch.where(bad & (self.first < 0), len(self.seen), self.first)
+        self.seen.append(f'{what} not finite at step {i}: lower the scale of guidance, or run the networks in float32')
+
+    def failures(self) -> Dict[int, str]:
+        return {row: self.seen[first] for row, first in enumerate(self.first.tolist()) if first >= 0}

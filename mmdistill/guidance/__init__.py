@@ -3,6 +3,7 @@ from .base import Guidance, Objective
 from .features import ClassFeatureMatching, ClassStatistics
 from .segmentation import SegmentationConsistency
 from .semantic import SemanticMatching
+from .transport import TransportMatching
 
 __all__ = ['ClassFeatureMatching', 'ClassStatistics', 'Guidance', 'Objective', 'SegmentationConsistency',
-           'SemanticMatching']
+           'SemanticMatching', 'TransportMatching']

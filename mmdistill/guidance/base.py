@@ -1,5 +1,5 @@
 """Guidance: objectives that steer the denoising loop by their gradient."""
-from typing import Callable, Dict, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -32,7 +32,8 @@ class Guidance:
     D3S2's step, :math:`z_{t-1} \leftarrow z_{t-1} - \rho \nabla_{z_t} \sum_k \lambda_k L_k(\hat x_0)` inside a window
     of steps, is ``through='xt', update='prev', norm='none'`` (reconstruction; the paper's exact form was not
     available). The defaults are cheaper: the network's output is held constant and the clean prediction itself is
-    moved.
+    moved. DMGD's step, :math:`\mu \leftarrow \mu - \rho \sigma_t \nabla_{z_t} L` through the linear form of x0, is
+    ``through='linear', update='prev', step='sigma', norm='none'``.
 
     Args:
         objectives: By name, or in a sequence (their class names then name them).
@@ -42,11 +43,14 @@ class Guidance:
         scale: The step size. Shifts of x0 and of x_{t-1} of one size are not alike: early in the trajectory the former
             move the sample much less.
         through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
-            dx0/dx_t of that linear form is left out); ``'xt'``: with respect to the noisy latents, through the
-            network.
+            dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
+            held constant; ``'xt'``: with respect to the noisy latents, through the network.
         update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it.
         norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
             scale serves any latent size.
+        step: ``'constant'``, or ``'sigma'``: the scale times the standard deviation of the ancestral step's posterior,
+            :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}(1 - \bar\alpha_t / \bar\alpha_{t-1})`,
+            whatever variance the scheduler takes (reconstruction; the paper's exact form was not available).
         every: Guide each ``every``-th step of the window.
         semantic: ``(condition, t) -> condition`` that the network sees, e.g.
             :class:`~mmdistill.guidance.semantic.SemanticMatching`; objectives may be empty with it.
@@ -67,10 +71,11 @@ class Guidance:
                  through: str = 'x0',
                  update: str = 'x0',
                  norm: str = 'unit',
+                 step: str = 'constant',
                  every: int = 1,
                  semantic: Optional[Callable] = None):
-        for key, value, allowed in (('through', through, ('x0', 'xt')), ('update', update, ('x0', 'prev')),
-                                    ('norm', norm, ('none', 'unit', 'rms'))):
+        for key, value, allowed in (('through', through, ('x0', 'linear', 'xt')), ('update', update, ('x0', 'prev')),
+                                    ('norm', norm, ('none', 'unit', 'rms')), ('step', step, ('constant', 'sigma'))):
             if value not in allowed:
                 raise DistillError(f'guidance: {key}={value!r} is unknown: set it to one of {", ".join(allowed)}')
         if not 0 <= window[0] < window[1] <= 1:
@@ -85,6 +90,7 @@ class Guidance:
         self.through = through
         self.update = update
         self.norm = norm
+        self.step = step
         self.every = every
         self.last_losses: Dict[str, Tensor] = {}
 
@@ -92,35 +98,40 @@ class Guidance:
         """The condition that the network sees at the scheduler's timestep ``t``."""
         return condition if self.semantic is None else self.semantic(condition, t)
 
+    @property
+    def memories(self) -> List:
+        """The objectives that finished samples have to be given to, by ``remember(request, latents)``: those with a
+        true ``greedy``."""
+        return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
+
+    def first(self, num_steps: int) -> int:
+        """Index of the first guided step."""
+        return round(self.window[0] * num_steps) if self.objectives else num_steps
+
     def active(self, i: int, num_steps: int) -> bool:
         """Whether step ``i`` of ``num_steps`` is guided."""
         first, last = (round(edge * num_steps) for edge in self.window)
         return bool(self.objectives) and first <= i < last and (i - first) % self.every == 0
 
-    def shift(self, x: Tensor, x0: Tensor, condition, i: int) -> Tensor:
-        """``-scale * gradient``, (B, C, h, w).
+    def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None) -> Tensor:
+        """``-scale * gradient``, (B, C, h, w); not finite where the gradient is not, which the caller looks for.
 
         Args:
             x: (B, C, h, w) noisy latents; requires a gradient for ``through='xt'``.
             x0: (B, C, h, w) clean prediction; depends on ``x`` for ``through='xt'``.
             condition: Of B rows, given to the objectives.
-            i: Index of the step, for messages.
-
-        Raises:
-            DistillError: A gradient is not finite; names the sample and the step.
+            i: Index of the step.
+            process: The noise process, for ``through='linear'`` and ``step='sigma'``.
         """
         with torch.enable_grad():
             leaf = x
-            if self.through == 'x0':
+            if self.through != 'xt':
                 x0 = leaf = x0.detach().requires_grad_()
             (gradient, ) = torch.autograd.grad(self._energy(x0, condition).sum(), leaf)
-        finite = gradient.isfinite().flatten(1).all(1)
-        if not finite.all():
-            row = int(finite.logical_not().nonzero()[0])
-            losses = ', '.join(f'{k}={v[row].item():.4g}' for k, v in self.last_losses.items())
-            raise DistillError(f'guidance: the gradient of {condition.name(row)} is not finite at step {i} '
-                               f'({losses}): lower the scale, or run the networks in float32')
-        return -self.scale * self._normalise(gradient)
+        if self.through == 'linear':
+            gradient = gradient / process.alphas[i]
+        scale = self.scale * (process.posterior_std(i) if self.step == 'sigma' else 1.0)
+        return -scale * self._normalise(gradient)
 
     def _energy(self, x0: Tensor, batch) -> Tensor:
         """(B,) weighted sum of the objectives; the image is decoded once for all."""

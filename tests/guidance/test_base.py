@@ -1,6 +1,6 @@
 import pytest
 import torch
-from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassifierFreeGuidance, Condition, NoiseProcess, sample
@@ -110,12 +110,39 @@ def test_norms(size):
     torch.testing.assert_close(plain, -2 * gradient)
 
 
-def test_a_gradient_that_is_not_finite_names_request_and_step():
-    gradient = torch.ones(2, 2, 4, 4)
+@pytest.mark.parametrize('update', ['x0', 'prev'])
+def test_a_gradient_that_is_not_finite_names_request_and_step(parts, update):
+    denoiser, _, _, condition = parts
+    gradient = torch.ones(2, 2, 3, 3, dtype=torch.float64)
     gradient[1, 0, 0, 0] = float('nan')
-    condition = Condition(dict(mask=torch.zeros(2, 4, 4)), names=('request a', 'request b'))
-    with pytest.raises(DistillError, match='request b is not finite at step 7'):
-        Guidance([Const(gradient)]).shift(None, torch.zeros(2, 2, 4, 4), condition, 7)
+    noise = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    run = lambda gradient, **settings: sample(  # noqa: E731
+        denoiser, NoiseProcess(PROCESSES[0], 10), noise, condition,
+        guidance=Guidance([Const(gradient)], window=(0.7, 1.0), update=update), **settings)
+    with pytest.raises(DistillError, match='request b: the gradient of the guidance is not finite at step 7'):
+        run(gradient)
+    failures = {}
+    skipped = run(gradient, failures=failures)
+    assert list(failures) == [1] and 'at step 7' in failures[1] and not skipped[1].isfinite().all()
+    assert torch.equal(skipped[0], run(torch.ones_like(gradient))[0])  # the other row is what it would be
+
+
+@pytest.mark.parametrize('scheduler', [DDPMScheduler(clip_sample=False, timestep_spacing='linspace'),
+                                       DDIMScheduler(clip_sample=False, prediction_type='v_prediction')])
+def test_dmgds_step(parts, scheduler):
+    """The mean moves by -rho sigma_t grad_{z_t} L, x0 = (z_t - sqrt(1 - abar) eps) / sqrt(abar) with eps held."""
+    process = NoiseProcess(scheduler, 50)
+    i, direction = 12, torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    t, before = (int(process.timesteps[n]) for n in (i, i + 1))
+    kept, kept_before = (float(scheduler.alphas_cumprod[n]) for n in (t, before))
+    variance = (1 - kept_before) / (1 - kept) * (1 - kept / kept_before)
+    if isinstance(scheduler, DDPMScheduler):
+        process.step(torch.zeros(1, 2, 3, 3), 0, torch.zeros(1, 2, 3, 3))
+        assert variance == pytest.approx(float(process._scheduler._get_variance(t)), rel=1e-4)
+    guidance = Guidance([Const(direction)], scale=0.3, through='linear', update='prev', norm='none', step='sigma')
+    shift = guidance.shift(None, torch.randn(2, 2, 3, 3, dtype=torch.float64), None, i, process)
+    torch.testing.assert_close(shift, -0.3 * variance**0.5 * direction / kept**0.5, rtol=1e-4, atol=1e-8)
+    assert process.posterior_std(49) == 0
 
 
 @pytest.mark.parametrize('window,every,expected', [
@@ -158,7 +185,7 @@ def test_the_network_sees_what_semantic_guidance_says():
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(through='eps'), 'through'), (dict(update='eps'), 'update'), (dict(norm='l1'), 'norm'),
+    (dict(through='eps'), 'through'), (dict(step='beta'), 'step'), (dict(update='eps'), 'update'), (dict(norm='l1'), 'norm'),
     (dict(window=(0.5, 0.5)), 'window'), (dict(window=(0.5, 1.5)), 'window'), (dict(every=0), 'every'),
     (dict(objectives=[]), 'no objectives'), (dict(objectives=[Const(0), Const(1)]), 'two objectives')])
 def test_wrong_settings(settings, message):

@@ -1,0 +1,164 @@
+"""Transport matching: entropic optimal transport from a class's samples to its support points."""
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..errors import DistillError
+from ..plan import Request
+
+_FAR = 1e6  # cost of a support point that a class does not have: its mass of 0 stays 0 in the log domain
+
+
+class TransportMatching:
+    r"""DMGD's transport loss (arXiv 2605.03877) with greedy progressive matching.
+
+    For a sample of class c it is :math:`\langle \gamma^*, C \rangle` of the entropic transport plan
+
+    .. math:: \gamma^* = \arg\min_\gamma \langle \gamma, C \rangle + \epsilon \sum \gamma \log \gamma
+
+    from :math:`\{\hat x_0\}` and the finished samples of c, all of one mass, to the support points of c with their
+    masses; C is the Euclidean distance (0 to 2) of L2-normalised latents. Finished samples are frozen, and only those
+    with a lower number in their class count, so that an image depends on its request and on them alone. A row's loss
+    does not depend on the other rows.
+
+    POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding does
+    not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
+
+    With one support point the plan is the masses themselves: ``target='class'`` is then mean matching. ``'own'`` gives
+    each sample one point, the k-th sample of a class its k-th, and no finished samples: the loss is the distance to
+    that point, mode guidance as in MGD3 (reconstruction: MGD3 pulls by the difference of the latents themselves).
+
+    Args:
+        supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents.
+        masses: Class id → (n,) shares, which sum to 1.
+        requests: All of the plan, each class's in the order in which they are made.
+        weight: Factor in a sum of objectives.
+        epsilon: Strength of the entropy, above 0.
+        iterations: Of Sinkhorn, at least 1; the released number is no converged one.
+        unroll: Whether the gradient goes through the iterations. By default it is the envelope theorem's, which holds
+            the plan constant: that of the regularised cost once the iterations have converged.
+        target: ``'class'`` or ``'own'``.
+
+    Raises:
+        DistillError: Bad settings, or a class of the requests has no support points.
+
+    Example:
+        >>> transport = TransportMatching(clusters.centers, clusters.masses, plan.requests)
+        >>> guidance = Guidance([transport], window=(0.08, 0.4), scale=0.1, through='linear', update='prev',
+        ...                     step='sigma', norm='none')
+    """
+    space = 'latent'
+
+    def __init__(self,
+                 supports: Mapping[int, np.ndarray],
+                 masses: Mapping[int, np.ndarray],
+                 requests: Sequence[Request],
+                 weight: float = 1.0,
+                 epsilon: float = 0.1,
+                 iterations: int = 5,
+                 unroll: bool = False,
+                 target: str = 'class'):
+        if not epsilon > 0 or iterations < 1:
+            raise DistillError(f'transport matching: epsilon={epsilon} must be above 0, iterations={iterations} at '
+                               'least 1')
+        if target not in ('class', 'own'):
+            raise DistillError(f"transport matching: target={target!r} is unknown: set it to 'class' or 'own'")
+        self.weight, self.epsilon, self.iterations = weight, epsilon, iterations
+        self.unroll, self.target = unroll, target
+        self._place: Dict[int, Tuple[int, int]] = {}  # of a request's seed: class and number in it
+        sizes: Dict[int, int] = {}
+        for request in requests:
+            if len(request.classes) != 1 or request.classes[0] not in supports:
+                raise DistillError(f'transport matching: request {request.id} is for classes {list(request.classes)}, '
+                                   f'but there are support points of {sorted(supports)}: plan one class an image, all '
+                                   'of them with real images')
+            label = request.classes[0]
+            self._place[request.seed] = label, sizes.get(label, 0)
+            sizes[label] = sizes.get(label, 0) + 1
+        self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
+        self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in sizes}
+        self._slots = max(sizes.values(), default=0) if self.greedy else 0
+        self._finished: Dict[int, Dict[int, Tensor]] = {label: {} for label in sizes}  # costs by number
+        self._batch: Optional[Tuple] = None
+
+    @property
+    def greedy(self) -> bool:
+        """Whether a sample waits for those of its class that come before it."""
+        return self.target == 'class'
+
+    def remember(self, request: Request, latents: Tensor) -> None:
+        """Take a finished sample into the source of those that follow.
+
+        Args:
+            request: Of the plan.
+            latents: (C, h, w) float32 on the CPU, its final latents.
+
+        Raises:
+            DistillError: They are not finite, or of another shape than the support points.
+        """
+        label, number = self._of(request.seed, f'request {request.id}')
+        points = self._points[label].double()
+        if latents.numel() != points.shape[1] or not latents.isfinite().all():
+            raise DistillError(f'request {request.id}: finished latents of shape {tuple(latents.shape)} do not match '
+                               f'support points of {points.shape[1]} values, or are not finite: remove its image and '
+                               'latents, then run again with --resume')
+        self._finished[label][number] = _distance(F.normalize(latents.double().flatten()[None], dim=1), points[None])[0]
+
+    def __call__(self, x: Tensor, batch) -> Tensor:
+        """(B,) losses.
+
+        Args:
+            x: (B, C, h, w) clean prediction.
+            batch: With ``class_id`` and ``seed``.
+        """
+        points, source, masses, costs = self._problem(x, batch)
+        own = _distance(F.normalize(x.flatten(1), dim=1), points).double()
+        cost = torch.cat([own.masked_fill(masses == 0, _FAR)[:, None], costs], 1)
+        from ot.batch import solve_batch
+        plan = solve_batch(cost if self.unroll else cost.detach(), self.epsilon, source, masses,
+                           max_iter=self.iterations, tol=0, method='log_sinkhorn',
+                           grad='autodiff' if self.unroll else 'detach').plan
+        return (plan * cost).sum((1, 2)).to(x.dtype)
+
+    def _problem(self, x: Tensor, batch) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What stays the same for all steps of a batch: points (B, K, D) in the dtype of ``x``, and float64 source
+        (B, 1 + S), masses (B, K) and costs of finished samples (B, S, K)."""
+        if self._batch is None or self._batch[0] is not batch or self._batch[1].dtype is not x.dtype:
+            rows = [self._row(seed, batch.name(row)) for row, seed in enumerate(_seeds(batch))]
+            points, source, masses, costs = (torch.stack(parts).to(x.device) for parts in zip(*rows))
+            self._batch = batch, points.to(x.dtype), source, masses, costs
+        return self._batch[1:]
+
+    def _row(self, seed: int, name: str) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        label, number = self._of(seed, name)
+        points, masses = self._points[label], self._masses[label]
+        if self.target == 'own':
+            return points[number % len(points)][None], torch.ones(1).double(), torch.ones(1).double(), torch.zeros(0, 1)
+        empty = max(map(len, self._points.values())) - len(points)
+        source, costs = torch.zeros(1 + self._slots).double(), torch.zeros(self._slots, len(points)).double()
+        source[0] = 1
+        for before, cost in self._finished[label].items():
+            if before < number:
+                source[1 + before], costs[before] = 1, cost
+        return (F.pad(points, (0, 0, 0, empty)), source / source.sum(), F.pad(masses, (0, empty)),
+                F.pad(costs, (0, empty), value=_FAR))
+
+    def _of(self, seed: int, name: str) -> Tuple[int, int]:
+        if seed not in self._place:
+            raise DistillError(f'transport matching: {name} is not in the plan that it was built for')
+        return self._place[seed]
+
+
+def _seeds(batch) -> List[int]:
+    if 'seed' not in batch:
+        raise DistillError('transport matching needs a class for each image, and the generator has no class condition: '
+                           'take ClassConditionalGenerator or Img2ImgGenerator')
+    return batch['seed'].tolist()
+
+
+def _distance(rows: Tensor, points: Tensor) -> Tensor:
+    """Euclidean distance of (B, D) to (B, K, D): (B, K). Its gradient at distance 0 is 0."""
+    return (rows[:, None] - points).square().sum(-1).clamp_min(1e-24).sqrt()
