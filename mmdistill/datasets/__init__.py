@@ -5,9 +5,10 @@ from .factories import distilled_dataset, imagenet_subset
 from .labels import DatasetLabels
 from .manifest import read_manifest, write_manifest
 from .masks import DatasetMasks
+from .objects import ObjectPictures
 from .streets import StreetScenes
 from .transforms import ShufflePatches
 from .writers import ClassWriter, SegWriter
 
-__all__ = ['ClassWriter', 'DatasetLabels', 'DatasetMasks', 'SegWriter', 'ShufflePatches', 'StreetScenes',
-           'distilled_dataset', 'imagenet_subset', 'read_manifest', 'write_manifest']
+__all__ = ['ClassWriter', 'DatasetLabels', 'DatasetMasks', 'ObjectPictures', 'SegWriter', 'ShufflePatches',
+           'StreetScenes', 'distilled_dataset', 'imagenet_subset', 'read_manifest', 'write_manifest']

@@ -1,0 +1,7 @@
+# The built-in object pictures: 2 000 of 10 classes to distil, 1 000 to test on. Other counts train the generators.
+load_pipeline = [
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='PackInputs'),
+]
+train_dataset = dict(type='mmdistill.ObjectPictures', num_images=2000, split='train', pipeline=load_pipeline)
+test_dataset = dict(type='mmdistill.ObjectPictures', num_images=1000, split='test', pipeline=load_pipeline)
