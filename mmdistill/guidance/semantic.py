@@ -85,13 +85,13 @@ class SemanticMatching:
         soft, rows = self._embedded(condition)
         own, null = soft[name].float(), soft.nulls[name].float()
         draws = [self._draw(own.shape[1:], class_id, seed, t) for class_id, seed in rows]
-        noise, others, null_noise = (torch.stack(drawn).to(own) for drawn in zip(*draws))
+        noise, others = (torch.stack(drawn).to(own) for drawn in zip(*draws))
         rest = math.sqrt(1 - level)
-        mixed = math.sqrt(level) * own + self.beta_noise * rest * noise
+        mixed = math.sqrt(level) * own + self.beta_noise * rest * noise[:, 0]
         if t * self._unit <= self.window[0]:
             mixed = mixed + self.beta_label * rest * others
         if self.released:
-            null = _like(math.sqrt(level) * null + self.beta_noise * rest * null_noise, null)
+            null = _like(math.sqrt(level) * null + self.beta_noise * rest * noise[:, 1], null)
         return soft.replace({name: _like(mixed, own)}, {name: null})
 
     def _embedded(self, condition):
@@ -104,15 +104,15 @@ class SemanticMatching:
             self._batch = condition, self._generator.embed(condition), rows
         return self._batch[1:]
 
-    def _draw(self, shape: torch.Size, class_id: int, seed: int, t: float) -> Tuple[Tensor, Tensor, Tensor]:
-        """n, y* (0 where there is no other class) and the null embedding's noise of one row."""
+    def _draw(self, shape: torch.Size, class_id: int, seed: int, t: float) -> Tuple[Tensor, Tensor]:
+        """Noise of one row, for its embedding and where needed the null one, and y*, 0 where there is none."""
         generator = torch.Generator().manual_seed(request_seed(seed, f'semantic/{float(t)}'))
-        sample = torch.rand if self.released else torch.randn
-        noise, null_noise = (sample(shape, generator=generator) for _ in range(2))
+        noise = (torch.rand((2, *shape), generator=generator) if self.released else
+                 torch.randn((1, *shape), generator=generator))
         others = [other for other in self._classes if other != class_id]
         if not others:
-            return noise, torch.zeros(shape), null_noise
-        return noise, self._classes[others[int(torch.randint(len(others), (), generator=generator))]], null_noise
+            return noise, torch.zeros(shape)
+        return noise, self._classes[others[int(torch.randint(len(others), (), generator=generator))]]
 
 
 def _like(mixed: Tensor, model: Tensor) -> Tensor:

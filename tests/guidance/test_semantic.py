@@ -50,7 +50,7 @@ def standard(x):
 def test_the_formula_in_double_precision(monkeypatch, t, level):
     generator, semantic = Embeddings(), bound(beta_noise=0.3, beta_label=0.2)
     n = torch.randn(2, D, generator=torch.Generator().manual_seed(5))
-    monkeypatch.setattr(semantic, '_draw', lambda shape, own, seed, t: (n[seed], generator.table[own + 1], n[seed]))
+    monkeypatch.setattr(semantic, '_draw', lambda shape, own, seed, t: (n[seed, None], generator.table[own + 1]))
     condition = semantic(rows([3, 0], [0, 1]), t)
     assert semantic.level(t) == pytest.approx(level)
     if level == 1:
