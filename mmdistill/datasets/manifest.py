@@ -56,11 +56,10 @@ def write_manifest(root: Union[str, Path],
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
     """
     root = Path(root)
-    images, missing, folders = [], [], set()
+    images, missing = [], []
     for request in plan.requests:
         files = layout.files(request.id)
         missing.extend(name for name in files.values() if not is_written(root / name))
-        folders.update((root / name).parent for name in files.values())
         images.append(
             dict(
                 id=request.id,
@@ -75,9 +74,8 @@ def write_manifest(root: Union[str, Path],
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'tools/distill.py with --resume')
-    for folder in folders:
-        for leftover in folder.glob('.*.tmp'):  # of a run that was killed while it wrote
-            leftover.unlink()
+    for leftover in root.rglob('.*.tmp'):  # of a run that was killed while it wrote
+        leftover.unlink()
     if layout.ann_file:
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
     manifest = dict(

@@ -5,6 +5,8 @@ from typing import Any, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
 
 from mmdistill.errors import DistillError
 from mmdistill.plan import write_atomic
@@ -110,7 +112,9 @@ class SegWriter:
 class ClassWriter:
     """Writes images in ImageNet's layout: ``train/<folder of the class>/<number>.JPEG``, and ``meta/train.txt``.
 
-    The list is written with the manifest, when all images are there. The bytes depend on the pixels alone.
+    The list is written with the manifest, when all images are there. The bytes depend on the pixels alone. Latents
+    that later images depend on go to ``latents/<folder>/<number>.safetensors``, before their image: where that is
+    there, so are they.
 
     Args:
         root: The data root; its folders are made with the first image of a class.
@@ -146,12 +150,13 @@ class ClassWriter:
         """Whether the image of a request is there and not empty."""
         return is_written(self.path(request_id))
 
-    def write(self, request_id: str, image: np.ndarray) -> None:
+    def write(self, request_id: str, image: np.ndarray, latents: Optional[np.ndarray] = None) -> None:
         """Write an image; one that exists is replaced.
 
         Args:
             request_id: ``folder/name``.
             image: RGB uint8 (H, W, 3).
+            latents: Float32 (C, h, w), to be read back by :meth:`latents`.
 
         Raises:
             DistillError: Wrong shape or type, a full disk, a folder that cannot be written.
@@ -161,5 +166,23 @@ class ClassWriter:
         if self.size and self.size != image.shape[:2]:
             resized = Image.fromarray(image).resize(self.size[::-1], Image.Resampling.LANCZOS)
             image = np.asarray(resized)
+        if latents is not None:
+            write_atomic(self._latents_path(request_id), save(dict(latents=np.ascontiguousarray(latents))))
         make_folder(path.parent)
         write_atomic(path, encode_image(image, 'JPEG'))
+
+    def latents(self, request_id: str) -> np.ndarray:
+        """The latents that were written with an image, float32 (C, h, w).
+
+        Raises:
+            DistillError: They are missing or cannot be read.
+        """
+        path = self._latents_path(request_id)
+        try:
+            return load_file(path)['latents']
+        except (OSError, SafetensorError, KeyError) as error:
+            raise DistillError(f'{path} is missing or not readable ({error}), and later images of its class depend on '
+                               f'it: remove {self.path(request_id)} too, and --resume makes both again') from None
+
+    def _latents_path(self, request_id: str) -> Path:
+        return self.root / 'latents' / f'{request_id}.safetensors'

@@ -1,7 +1,7 @@
 """The loop of a distillation run."""
 import os.path as osp
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple, Union
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -12,24 +12,35 @@ from torch.utils.data import DataLoader
 
 from mmdistill.datasets import DatasetLabels, DatasetMasks, write_manifest
 from mmdistill.errors import DistillError
-from mmdistill.generation import resize_mask
+from mmdistill.generation import Synthesis, resize_mask
 from mmdistill.plan import Plan, Request, config_hash
 from mmdistill.registry import GENERATORS, LOOPS, WRITERS
 
 
 class _Batches:
-    """Batches of this rank's requests with what they need, read when they are due; what the logger counts."""
+    """Batches of this rank's requests with what they need, read when they are due; what the logger counts.
 
-    def __init__(self, requests: List[Request], inputs: Callable[[List[Request]], dict], batch_size: int) -> None:
-        self.requests, self.inputs, self.batch_size = requests, inputs, batch_size
+    With ``spare``, no batch has a class twice, and each names so many of the requests that follow.
+    """
+
+    def __init__(self, requests: List[Request], inputs: Callable[..., dict], batch_size: int, spare: int = 0) -> None:
+        self.requests, self.inputs, self.spare = requests, inputs, spare
+        self.starts, seen = [], set()
+        for index, request in enumerate(requests):
+            full = index == 0 or index - self.starts[-1] == batch_size
+            if full or (spare and not seen.isdisjoint(request.classes)):
+                self.starts.append(index)
+                seen = set()
+            seen.update(request.classes)
 
     def __len__(self) -> int:
-        return -(-len(self.requests) // self.batch_size)
+        return len(self.starts)
 
     def __iter__(self):
-        for start in range(0, len(self.requests), self.batch_size):
-            batch = self.requests[start:start + self.batch_size]
-            yield dict(requests=batch, **self.inputs(batch))
+        for start, end in zip(self.starts, [*self.starts[1:], len(self.requests)]):
+            batch = self.requests[start:end]
+            following = dict(spare=self.requests[end:end + self.spare]) if self.spare else {}
+            yield dict(requests=batch, **following, **self.inputs(batch, **following))
 
 
 @LOOPS.register_module()
@@ -47,16 +58,19 @@ class DistillLoop(BaseLoop):
         method: Name of the method, for the manifest.
         writer: Config of a registered writer but for its ``root``.
         seed: Every image's random numbers follow from it and from the image's id.
+        on_nonfinite: ``'stop'`` at the first image whose latents or gradients are not finite, or ``'skip'`` it: the
+            others are made, and the run ends with the list of those that are missing; ``--resume`` tries them again.
         resume: Continue the run of the work dir. Set by ``tools/distill.py --resume``.
         dry_run: Stop when the plan is written. Set by ``tools/distill.py --dry-run``.
 
     Raises:
         DistillError: The data set is not where the config says, or it has classes and the generator or the writer is
-            one of masks, or the other way round.
+            one of masks, or the other way round; :meth:`run`: an image cannot be made.
 
     Attributes:
         source: The real data set's masks or labels.
         plan: Set by a hook.
+        extra: JSON values of hooks for the manifest.
         start_latent: Set by a hook whose plan has start latents: request → (C, h, w) float32.
     """
 
@@ -67,6 +81,7 @@ class DistillLoop(BaseLoop):
                  method: str = 'D3S2',
                  writer: Optional[dict] = None,
                  seed: int = 0,
+                 on_nonfinite: str = 'stop',
                  resume: bool = False,
                  dry_run: bool = False) -> None:
         try:
@@ -86,7 +101,11 @@ class DistillLoop(BaseLoop):
             raise DistillError(f'test_dataloader.dataset: {" ".join(str(reason).split())}') from None
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
+        if on_nonfinite not in ('stop', 'skip'):
+            raise DistillError(f"test_cfg.on_nonfinite={on_nonfinite!r} is unknown: set it to 'stop' or 'skip'")
+        self.on_nonfinite = on_nonfinite
         self.plan: Optional[Plan] = None
+        self.extra: Dict[str, Any] = {}
         self.plan_path = osp.join(runner.work_dir, 'plan.json')
         self.root = osp.join(runner.work_dir, 'distilled')
         self.writer_cfg = dict(self.source.writer_defaults(), **{**(writer or {}), 'root': self.root})
@@ -141,30 +160,66 @@ class DistillLoop(BaseLoop):
         barrier()  # all ranks list before any rank writes
         if len(pending) < len(self.plan.requests):
             runner.logger.info(f'{len(self.plan.requests) - len(pending)} images are there, {len(pending)} to make')
-        self.dataloader = _Batches(pending[runner.rank::runner.world_size], self._inputs, self.batch_size)
+        memories = runner.model.guidance.memories if runner.model.guidance else []
+        if memories:  # whole classes, since a sample needs those of its class that come before it
+            self._recall(memories)
+            own = [request for request in pending if request.classes[0] % runner.world_size == runner.rank]
+            spare = runner.model.generator.micro_batch
+        else:
+            own, spare = pending[runner.rank::runner.world_size], 0
+        self.dataloader = _Batches(own, self._inputs, self.batch_size, spare)
         runner.call_hook('before_test_epoch')
         runner.model.eval()
         for index, batch in enumerate(self.dataloader):
             runner.call_hook('before_test_iter', batch_idx=index, data_batch=batch)
-            images = runner.model.test_step(batch)
-            for row, (request, image) in enumerate(zip(batch['requests'], images)):
-                label = (resize_mask(batch['masks'][row], image.shape[:2]), ) if 'masks' in batch else ()
-                self.writer.write(request.id, image, *label)
-            runner.call_hook('after_test_iter', batch_idx=index, data_batch=batch, outputs=images)
+            results = enumerate(runner.model.test_step(batch))
+            outputs = [self._keep(made, row, batch, memories) for row, made in results]
+            runner.call_hook('after_test_iter', batch_idx=index, data_batch=batch, outputs=outputs)
         barrier()
+        missing = [request.id for request in self.plan.requests if not self.writer.done(request.id)]
+        if missing and self.on_nonfinite == 'skip':
+            raise DistillError(f'{len(missing)} images are not finite and were left out, so the set is unfinished: '
+                               f'{", ".join(missing)}; --resume tries them again, which helps where the cause was '
+                               'outside; else lower the scale of guidance or run in float32, in another --work-dir')
         if runner.rank == 0:
-            write_manifest(self.root, self.plan, self.writer.layout, runner.model.generator.describe(), {})
+            write_manifest(self.root, self.plan, self.writer.layout, runner.model.generator.describe(), self.extra)
             runner.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')
         runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
         runner.call_hook('after_test')
         return {}
 
-    def _inputs(self, requests: List[Request]) -> Dict[str, Any]:
+    def _inputs(self, requests: List[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
         """What the generator is given besides the requests of a batch."""
         inputs = self.source.inputs(requests)
         if self.start_latent is not None:
-            inputs['latents'] = [self.start_latent(request) for request in requests]
+            inputs['latents'] = [self.start_latent(request) for request in [*requests, *spare]]
         return inputs
+
+    def _recall(self, memories: Sequence) -> None:
+        """Give the objectives what was finished before."""
+        for request in self.plan.requests:
+            if request.classes[0] % self.runner.world_size == self.runner.rank and self.writer.done(request.id):
+                latents = torch.from_numpy(self.writer.latents(request.id))
+                for memory in memories:
+                    memory.remember(request, latents)
+
+    def _keep(self, made: Synthesis, row: int, batch: dict, memories: Sequence) -> Optional[np.ndarray]:
+        """Write an image, and have the objectives remember it; None for one that is not finite."""
+        if made.error:
+            if self.on_nonfinite == 'stop':
+                raise DistillError(f'request {made.request.id}: {made.error}; test_cfg.on_nonfinite=skip goes on '
+                                   'without such images')
+            self.runner.logger.warning(f'request {made.request.id} is left out: {made.error}')
+            return None
+        extra = {}
+        if 'masks' in batch:
+            extra['mask'] = resize_mask(batch['masks'][row], made.image.shape[:2])
+        if memories:
+            extra['latents'] = made.latents.numpy()
+        self.writer.write(made.request.id, made.image, **extra)
+        for memory in memories:
+            memory.remember(made.request, made.latents)
+        return made.image
 
     @property
     def image_size(self) -> Tuple[int, int]:

@@ -1,4 +1,5 @@
 """The denoising loop and the generators. No host package is needed."""
+from .batching import Synthesis
 from .class_conditional import ClassConditionalGenerator
 from .conditions import Condition, resize_mask
 from .controlnet import ControlNetGenerator
@@ -8,4 +9,5 @@ from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance, sample
 
 __all__ = ['ClassConditionalGenerator', 'ClassifierFreeGuidance', 'Condition', 'ControlNetGenerator',
-           'Img2ImgGenerator', 'LatentGenerator', 'LayoutUNetGenerator', 'NoiseProcess', 'resize_mask', 'sample']
+           'Img2ImgGenerator', 'LatentGenerator', 'LayoutUNetGenerator', 'NoiseProcess', 'Synthesis', 'resize_mask',
+           'sample']

@@ -1,7 +1,6 @@
 """Generators: requests and masks in, images out."""
 import json
-from contextlib import contextmanager
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -9,11 +8,12 @@ from torch import Tensor, nn
 
 from ..errors import DistillError
 from ..plan import Request
+from .batching import Job, MicroBatches, Synthesis, filled, steady_threads
 from .conditions import Condition, resize_mask
 from .denoisers import LayoutUNetDenoiser
 from .layout_unet import LayoutUNet
 from .process import NoiseProcess
-from .sampler import ClassifierFreeGuidance, sample
+from .sampler import ClassifierFreeGuidance
 from .weights import (check_fit, class_name, decode, dtype_of, encode, fingerprints, load_part, load_scheduler,
                       load_vae, resolve, vae_factor)
 
@@ -26,9 +26,10 @@ class LatentGenerator:
     """Frozen latent diffusion networks behind one call, :meth:`generate`.
 
     An image depends on its own request, mask, start latents and seed alone: its noise comes from one CPU generator,
-    and the networks always see ``micro_batch`` rows, the last batch filled up with repeats. On the CPU in float32
-    its bytes are then the same for any batch size and order (see :func:`_steady_threads`); on a GPU they are as far as
-    its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
+    and the networks always see ``micro_batch`` rows, the last batch filled up. On the CPU in float32 its bytes are
+    then the same for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`); on a GPU they
+    are as far as its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds
+    differently.
 
     Sub-classes load their networks and say what a batch is conditioned on.
 
@@ -84,6 +85,7 @@ class LatentGenerator:
         self.process = NoiseProcess(scheduler, num_steps)
         self.process.first_step(strength)  # refuses one that leaves no step
         self.sources: Dict[str, dict] = {}
+        self._micro_batches = MicroBatches(self)
         factor = vae_factor(vae)
         if any(side % factor for side in self.image_size) or vae_factor(self.guide_vae) != factor:
             raise DistillError(f'image_size {self.image_size} must be a multiple of {factor}, the factor of the '
@@ -114,27 +116,57 @@ class LatentGenerator:
         """One image for each request.
 
         Args:
-            requests: With any seeds; ids are used in messages.
-            masks: (H, W) uint8 train ids, 255 = ignore, of any size: resized to ``image_size`` by nearest neighbour.
-                None for generators of classes.
-            guidance: A :class:`~mmdistill.guidance.base.Guidance`; its ``decode`` is set where it is None.
-            latents: (C, h, w) float32 clean scaled latents to start from, ``strength`` of the way into noise; None
-                for pure noise.
+            requests, masks, guidance, latents: See :meth:`synthesize`.
 
         Returns:
             (H, W, 3) uint8 RGB arrays of ``image_size``.
 
         Raises:
-            DistillError: A mask is no label map of these classes, a class or a prompt is missing, latents of another
-                shape, or guidance fails; names the request.
+            DistillError: See :meth:`synthesize`; or latents or gradients are not finite, with request and step.
         """
-        batches = self._batches(requests, masks, guidance, latents)
-        pixels = [((batch / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu() for batch in batches]
-        return [image.numpy() for batch in pixels for image in batch]
+        images = []
+        for made in self.synthesize(requests, masks, guidance, latents):
+            if made.error:
+                raise DistillError(f'request {made.request.id}: {made.error}')
+            images.append(made.image)
+        return images
+
+    def synthesize(self,
+                   requests: Sequence[Request],
+                   masks: Optional[Sequence[np.ndarray]] = None,
+                   guidance=None,
+                   latents: Optional[Sequence[np.ndarray]] = None,
+                   spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
+        """Images of requests with their final latents, as they are made; one that is not finite holds up no other.
+
+        Args:
+            requests: With any seeds; ids are used in messages.
+            masks: (H, W) uint8 train ids, 255 = ignore, of any size: resized to ``image_size`` by nearest neighbour.
+                None for generators of classes.
+            guidance: A :class:`~mmdistill.guidance.base.Guidance`; its ``decode`` is set where it is None.
+            latents: (C, h, w) float32 clean scaled latents to start from, ``strength`` of the way into noise; None
+                for pure noise. With ``spare``, those of the spare requests follow.
+            spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
+                :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It changes no image.
+
+        Yields:
+            Synthesis: Of each request, in order.
+
+        Raises:
+            DistillError: A mask is no label map of these classes, a class or a prompt is missing, or latents are of
+                another shape; names the request.
+        """
+        done = 0
+        for decoded, final, failures in self._batches(requests, masks, guidance, latents, spare):
+            pixels = ((decoded / 2 + 0.5).nan_to_num(0).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
+            for row, (image, one) in enumerate(zip(pixels.numpy(), final.cpu())):
+                error = failures.get(row)
+                yield Synthesis(requests[done + row], one, None if error else image, error)
+            done += len(final)
 
     def sample_images(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None) -> Tensor:
         """Unguided images of requests, (N, 3, H, W) float32 in [-1, 1], on the networks' device."""
-        return torch.cat([batch.clamp(-1, 1) for batch in self._batches(requests, masks, None, None)])
+        return torch.cat([decoded.clamp(-1, 1) for decoded, _, _ in self._batches(requests, masks)])
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) of ``image_size`` in [-1, 1] to clean scaled latents (B, C, h, w) float32.
@@ -168,34 +200,32 @@ class LatentGenerator:
         """
         raise NotImplementedError
 
-    def _batches(self, requests, masks, guidance, latents) -> Iterator[Tensor]:
-        for given in (masks, latents):
-            if given is not None and len(requests) != len(given):
-                raise ValueError(f'{len(requests)} requests with {len(given)} masks or latents')
+    def _batches(self, requests, masks=None, guidance=None, latents=None,
+                 spare=None) -> Iterator[Tuple[Tensor, Tensor, Dict[int, str]]]:
+        """Decoded images, final latents and failures of one micro-batch after the other."""
+        everything = [*requests, *(spare or ())]
+        for given, wanted in ((masks, requests), (latents, everything)):
+            if given is not None and len(wanted) != len(given):
+                raise ValueError(f'{len(wanted)} requests with {len(given)} masks or latents')
         if masks is None and self.kind == 'masks':
             raise DistillError(f'{type(self).__name__} makes images of masks and got none: for classes take '
                                'Img2ImgGenerator or ClassConditionalGenerator')
         if guidance is not None and guidance.decode is None:
             guidance.decode = self.guidance_decode
-        for begin in range(0, len(requests), self.micro_batch):
-            chunk = list(requests[begin:begin + self.micro_batch])
-            rows = slice(begin, begin + len(chunk))
-            empty = self.micro_batch - len(chunk)
-            label_maps = None if masks is None else _filled(map(self._label_map, chunk, masks[rows]), empty)
-            start = None if latents is None else _filled(map(self._start, chunk, latents[rows]), empty)
-            with _steady_threads(self.device, self.micro_batch):
-                yield self._sample(chunk + chunk[-1:] * empty, label_maps, guidance, start)[:len(chunk)]
 
-    def _sample(self, requests: List[Request], masks: Optional[Tensor], guidance, start: Optional[Tensor]) -> Tensor:
-        generators = [torch.Generator().manual_seed(request.seed) for request in requests]
-        noise = torch.stack([torch.randn(self.latent_shape, generator=g) for g in generators]).to(self.device)
-        with torch.no_grad():
-            condition = self.condition(requests, masks).to(self.device)
-        begin = {} if start is None else dict(init=start.to(self.device), strength=self.strength)
-        latents = sample(self.denoiser, self.process, noise, condition, cfg=self.cfg, guidance=guidance,
-                         generators=generators, **begin)
-        with torch.no_grad():
-            return decode(self.vae, latents)
+        def job(row: int) -> Job:
+            request = everything[row]
+            return Job(request, None if masks is None else self._label_map(request, masks[row]),
+                       None if latents is None else self._start(request, latents[row]))
+
+        for begin in range(0, len(requests), self.micro_batch):
+            end = min(begin + self.micro_batch, len(requests))
+            following = range(end, min(end + self.micro_batch, len(everything)))
+            final, failures = self._micro_batches.run([job(row) for row in range(begin, end)], guidance,
+                                                      None if spare is None else [job(row) for row in following])
+            with torch.no_grad(), steady_threads(self.device, self.micro_batch):
+                decoded = decode(self.vae, filled(list(final), self.micro_batch - len(final)))
+            yield decoded[:len(final)], final, failures
 
     def _start(self, request: Request, latents: np.ndarray) -> Tensor:
         if latents.dtype != np.float32 or latents.shape != self.latent_shape:
@@ -260,27 +290,3 @@ class LayoutUNetGenerator(LatentGenerator):
         """The label maps; a map without labels is the null condition."""
         return Condition(dict(mask=masks), dict(mask=torch.full_like(masks, 255)),
                          tuple(f'request {r.id}' for r in requests))
-
-
-def _filled(rows: Iterable[Tensor], empty: int) -> Tensor:
-    """The rows stacked, and the last one ``empty`` times more."""
-    rows = list(rows)
-    return torch.stack(rows + rows[-1:] * empty)
-
-
-@contextmanager
-def _steady_threads(device: torch.device, rows: int):
-    """Few enough CPU threads that every row of a batch is computed alike.
-
-    torch cuts an elementwise kernel's work into one piece a thread, anywhere in the batch, and rounds the end of a
-    piece by another code path than its middle. With one thread, or two that share an even number of rows, the cuts
-    fall between rows. Measured: 3 threads change a row's bits with its position in the batch, 1 and 2 do not. A batch
-    of one row has no positions: it may use all threads.
-    """
-    threads = torch.get_num_threads()
-    steady = threads if device.type != 'cpu' or rows == 1 else min(threads, 1 + (rows % 2 == 0))
-    torch.set_num_threads(steady)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

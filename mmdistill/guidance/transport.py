@@ -24,8 +24,8 @@ class TransportMatching:
     with a lower number in their class count, so that an image depends on its request and on them alone. A row's loss
     does not depend on the other rows.
 
-    POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding does
-    not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
+    POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding
+    does not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
 
     With one support point the plan is the masses themselves: ``target='class'`` is then mean matching. ``'own'`` gives
     each sample one point, the k-th sample of a class its k-th, and no finished samples: the loss is the distance to
@@ -103,9 +103,10 @@ class TransportMatching:
         points = self._points[label].double()
         if latents.numel() != points.shape[1] or not latents.isfinite().all():
             raise DistillError(f'request {request.id}: finished latents of shape {tuple(latents.shape)} do not match '
-                               f'support points of {points.shape[1]} values, or are not finite: remove its image and '
-                               'latents, then run again with --resume')
-        self._finished[label][number] = _distance(F.normalize(latents.double().flatten()[None], dim=1), points[None])[0]
+                               f'support points of {points.shape[1]} values, or are not finite: remove its image '
+                               'and latents, then run again with --resume')
+        row = F.normalize(latents.double().flatten()[None], dim=1)
+        self._finished[label][number] = _distance(row, points[None])[0]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses.
@@ -136,7 +137,8 @@ class TransportMatching:
         label, number = self._of(seed, name)
         points, masses = self._points[label], self._masses[label]
         if self.target == 'own':
-            return points[number % len(points)][None], torch.ones(1).double(), torch.ones(1).double(), torch.zeros(0, 1)
+            one = torch.ones(1).double()
+            return points[number % len(points)][None], one, one, torch.zeros(0, 1)
         empty = max(map(len, self._points.values())) - len(points)
         source, costs = torch.zeros(1 + self._slots).double(), torch.zeros(self._slots, len(points)).double()
         source[0] = 1
@@ -154,8 +156,8 @@ class TransportMatching:
 
 def _seeds(batch) -> List[int]:
     if 'seed' not in batch:
-        raise DistillError('transport matching needs a class for each image, and the generator has no class condition: '
-                           'take ClassConditionalGenerator or Img2ImgGenerator')
+        raise DistillError('transport matching needs a class for each image, and the generator has no class '
+                           'condition: take ClassConditionalGenerator or Img2ImgGenerator')
     return batch['seed'].tolist()
 
 

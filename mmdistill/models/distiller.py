@@ -1,11 +1,12 @@
 """The runner's model in a distillation run: a frozen generator and what guides it."""
 import inspect
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, Iterator, Optional, Sequence
 
 import numpy as np
 from mmengine.device import get_device
 from mmengine.model import BaseModel
 
+from mmdistill.generation import Synthesis
 from mmdistill.plan import Request
 from mmdistill.registry import GENERATORS, MODEL_WRAPPERS, MODELS
 
@@ -49,10 +50,11 @@ class Distiller(BaseModel):
     def forward(self,
                 requests: Sequence[Request],
                 masks: Optional[Sequence[np.ndarray]] = None,
-                latents: Optional[Sequence[np.ndarray]] = None) -> List[np.ndarray]:
-        """Images uint8 RGB (H, W, 3), one a request; none depends on the others of the batch."""
-        return self.generator.generate(requests, masks, guidance=self.guidance, latents=latents)
+                latents: Optional[Sequence[np.ndarray]] = None,
+                spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
+        """Images of requests, as they are made; none depends on the others of the batch."""
+        return self.generator.synthesize(requests, masks, self.guidance, latents, spare)
 
-    def test_step(self, data: Dict[str, Any]) -> List[np.ndarray]:
-        """:meth:`forward` of ``dict(requests=..., masks=..., latents=...)``."""
+    def test_step(self, data: Dict[str, Any]) -> Iterator[Synthesis]:
+        """:meth:`forward` of ``dict(requests=..., masks=..., latents=..., spare=...)``."""
         return self(**data)

@@ -8,7 +8,8 @@ import torch
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
-from mmdistill.generation.generators import _steady_threads, decode, encode, load_vae
+from mmdistill.generation.batching import steady_threads
+from mmdistill.generation.generators import decode, encode, load_vae
 from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
 from mmdistill.plan import Request
 
@@ -49,7 +50,7 @@ def test_no_row_is_cut_by_a_thread(rows, device, expected):
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        with pytest.raises(KeyError), _steady_threads(torch.device(device), rows):
+        with pytest.raises(KeyError), steady_threads(torch.device(device), rows):
             assert torch.get_num_threads() == expected
             raise KeyError
         assert torch.get_num_threads() == 3

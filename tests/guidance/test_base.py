@@ -185,7 +185,8 @@ def test_the_network_sees_what_semantic_guidance_says():
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(through='eps'), 'through'), (dict(step='beta'), 'step'), (dict(update='eps'), 'update'), (dict(norm='l1'), 'norm'),
+    (dict(through='eps'), 'through'), (dict(step='beta'), 'step'), (dict(update='eps'), 'update'),
+    (dict(norm='l1'), 'norm'),
     (dict(window=(0.5, 0.5)), 'window'), (dict(window=(0.5, 1.5)), 'window'), (dict(every=0), 'every'),
     (dict(objectives=[]), 'no objectives'), (dict(objectives=[Const(0), Const(1)]), 'two objectives')])
 def test_wrong_settings(settings, message):

@@ -31,7 +31,7 @@ class PreviewHook(Hook):
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
         """Show one image."""
-        if self.every_n_inner_iters(batch_idx, self.interval):
+        if self.every_n_inner_iters(batch_idx, self.interval) and outputs[0] is not None:
             request, picture = data_batch['requests'][0], outputs[0]
             if 'masks' in data_batch:
                 picture = preview(picture, data_batch['masks'][0], runner.test_loop.plan.palette)

@@ -1,23 +1,15 @@
 """The plan of a classification run, and the prototypes that its images start from."""
-import os.path as osp
-import shutil
-from itertools import groupby
-from operator import itemgetter
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Optional
 
 import numpy as np
-import torch
-from mmengine.dist import barrier, is_main_process
 from mmengine.runner import Runner
-from mmengine.utils import ProgressBar
-from torch.utils.data import DataLoader
 
 from mmdistill.datasets import DatasetLabels
 from mmdistill.errors import DistillError
-from mmdistill.generation.weights import network_digest
-from mmdistill.plan import Plan, Request, config_hash, request_seed
+from mmdistill.plan import Plan, Request, request_seed
 from mmdistill.registry import HOOKS
-from mmdistill.selection import ClassClusters, LatentClusters
+from mmdistill.selection import ClassClusters
+from .clusters import class_clusters
 from .plan import PlanHook
 
 PROTOTYPES = 'prototypes.safetensors'
@@ -115,105 +107,11 @@ class PrototypeHook(ClassPlanHook):
             runner.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with '
                                   'other seeds: ' + ', '.join(f'{name} {count}' for name, count in short.items()))
         if not loop.dry_run:
-            clusters = self._prototypes(runner)
+            clusters = class_clusters(runner, PROTOTYPES, self.ipc, crop=self.crop, batch_size=self.batch_size)
             loop.start_latent = lambda request: _at(clusters, request)
-
-    def _prototypes(self, runner: Runner) -> ClassClusters:
-        """Those of the work dir where they are of this run's data and weights; the ranks share the making."""
-        loop, generator = runner.test_loop, runner.model.generator
-        path, parts = osp.join(runner.work_dir, PROTOTYPES), osp.join(runner.work_dir, 'prototypes')
-        fingerprint = config_hash([
-            loop.source.fingerprint(), network_digest(generator.vae), list(generator.image_size),
-            str(generator.dtype), generator.device.type, self.ipc, self.crop, self.batch_size, loop.seed])
-        labels = range(len(loop.source.classes))
-        part = {label: osp.join(parts, f'{label}.safetensors') for label in labels}
-        clusters = _load(path, fingerprint)
-        barrier()  # all ranks look before any rank writes
-        if clusters is not None:
-            return clusters
-        pending = [label for label in labels if _load(part[label], fingerprint) is None]
-        barrier()
-        runner.logger.info(f'Encoding {len(loop.source)} real images, {len(pending)} of {len(labels)} classes to do: '
-                           f'{path}')
-        own = pending[runner.rank::runner.world_size]
-        bar = ProgressBar(int(loop.source.counts[own].sum())) if is_main_process() and own else None
-        for label, batches in groupby(self._latents(loop, generator, own), key=itemgetter(0)):
-            k_means = LatentClusters(self.ipc, random_state=loop.seed)
-            for _, latents in batches:
-                k_means.partial_fit(latents, [label] * len(latents))
-                if bar:
-                    bar.update(len(latents))
-            _marked(k_means.finish([label]), fingerprint).save(part[label])
-        if bar:
-            bar.file.write('\n')
-        barrier()
-        if is_main_process():
-            done = [ClassClusters.load(part[label]) for label in labels]
-            clusters = _marked(
-                ClassClusters(
-                    centers=_merged(done, 'centers'), counts=_merged(done, 'counts'), inertia=_merged(done, 'inertia'),
-                    n_clusters=self.ipc), fingerprint)
-            clusters.save(path)
-            shutil.rmtree(parts)
-            runner.logger.info(f'Prototypes: {path}')
-        barrier()
-        return ClassClusters.load(path)
-
-    def _latents(self, loop, generator, labels: Sequence[int]) -> Iterator[Tuple[int, np.ndarray]]:
-        """Class id and (B, C, h, w) float32 latents, in order; no batch has two classes.
-
-        A latent so does not depend on which other classes this rank has. On a GPU the last batch of a class is filled
-        up with repeats: kernels are chosen once for one shape.
-        """
-        source, size = loop.source, self.batch_size
-        batches = [indices[start:start + size] for indices in map(source.of_class, labels)
-                   for start in range(0, len(indices), size)]
-        images = _Images(source, generator.image_size, self.crop)
-        loader = DataLoader(images, batch_sampler=batches, num_workers=loop.num_workers, collate_fn=list)
-        for indices, batch in zip(batches, loader):
-            for error in (image for image in batch if isinstance(image, DistillError)):
-                raise error
-            empty = 0 if generator.device.type == 'cpu' else size - len(batch)
-            pixels = torch.from_numpy(np.stack(batch + batch[-1:] * empty)).to(generator.device)
-            latents = generator.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
-            yield int(source.labels[indices[0]]), latents[:len(batch)].cpu().numpy()
-
-
-class _Images:
-    """The images of a data set, read when they are asked for; for torch's DataLoader."""
-
-    def __init__(self, source: DatasetLabels, size: Tuple[int, int], crop: bool) -> None:
-        self.source, self.size, self.crop = source, size, crop
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
-        try:
-            return self.source.image(int(index), self.size, self.crop)
-        except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
-            return error
 
 
 def _at(clusters: ClassClusters, request: Request) -> np.ndarray:
     """The start latents that a request's address names."""
     label, number = map(int, request.latent.partition('#')[2].split('/'))
     return clusters.centers[label][number]
-
-
-def _load(path: str, fingerprint: str) -> Optional[ClassClusters]:
-    """The clusters at ``path`` if they are there, readable, and of these data and weights."""
-    try:
-        clusters = ClassClusters.load(path)
-    except DistillError:
-        return None
-    return clusters if clusters.metadata.get('fingerprint') == fingerprint else None
-
-
-def _marked(clusters: ClassClusters, fingerprint: str) -> ClassClusters:
-    clusters.metadata['fingerprint'] = fingerprint
-    return clusters
-
-
-def _merged(clusters: List[ClassClusters], name: str) -> Dict[int, Tuple]:
-    return {label: value for one in clusters for label, value in getattr(one, name).items()}
