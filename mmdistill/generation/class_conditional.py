@@ -1,4 +1,5 @@
 """Models that are told a class id."""
+import logging
 from typing import Dict, Optional, Sequence, Union
 
 import torch
@@ -11,8 +12,10 @@ from .conditions import Condition, class_rows
 from .denoisers import ClassDenoiser
 from .generators import LatentGenerator, Size
 from .soft_labels import install_soft_labels
-from .weights import (check_fit, class_name, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve,
-                      vae_factor)
+from .weights import (check_fit, class_name, dtype_of, fingerprints, licence, load_part, load_scheduler, load_vae,
+                      resolve, vae_factor)
+
+logger = logging.getLogger('mmdistill')
 
 
 class ClassConditionalGenerator(LatentGenerator):
@@ -55,6 +58,8 @@ class ClassConditionalGenerator(LatentGenerator):
         from diffusers import DiTTransformer2DModel
         known = {cls.__name__: cls for cls in (DiTTransformer2DModel, ClassUNet)}
         parts = ('transformer', 'unet', 'vae', 'scheduler')
+        if terms := licence(weights):
+            logger.warning('%s: weights under %s', weights, terms)
         folder = resolve(weights, parts)
         part = folder / 'transformer' if (folder / 'transformer').is_dir() else folder / 'unet'
         if (name := class_name(part)) not in known:
@@ -63,7 +68,8 @@ class ClassConditionalGenerator(LatentGenerator):
         network = load_part(known[name], part, dtype_of(dtype))
         self._assemble(load_vae(str(folder)), network, load_scheduler(folder, scheduler), image_size, classes,
                        class_ids, dtype=dtype, **settings)
-        self.sources = dict(generator=dict(id=str(weights), sha256=fingerprints(folder, parts)))
+        self.sources = dict(generator=dict(
+            id=str(weights), sha256=fingerprints(folder, parts), **(dict(licence=terms) if terms else {})))
 
     @classmethod
     def from_parts(cls, vae: nn.Module, network: nn.Module, scheduler, image_size: Optional[Size] = None,

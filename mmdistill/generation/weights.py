@@ -20,6 +20,12 @@ def builtin(address: str) -> str:
     return str(root / address[len(prefix):]) if str(address).startswith(prefix) else str(address)
 
 
+def licence(weights: str) -> Optional[str]:
+    """The licence of weights that restricts their use; None where none is known to."""
+    restricted = re.fullmatch(r'facebook/DiT-XL-2-(256|512)', str(weights))
+    return 'CC-BY-NC-4.0: not for commercial use' if restricted else None
+
+
 def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
     """The local folder of ``weights``: a folder, or a hub id ``owner/name`` whose snapshot is fetched once.
 

@@ -9,6 +9,7 @@ classes = ('n01440764', 'n02102040', 'n02979186', 'n03000684', 'n03028079', 'n03
            'n03445777', 'n03888257')
 label_texts = ('tench', 'English springer', 'cassette player', 'chain saw', 'church', 'French horn', 'garbage truck',
                'gas pump', 'golf ball', 'parachute')
+imagenet_ids = (0, 217, 482, 491, 497, 566, 569, 571, 574, 701)  # of these classes among ImageNet's 1000
 load_pipeline = [
     dict(_scope_='mmpretrain', type='LoadImageFromFile'),  # greyscale files come as three channels
     dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_scale[0], edge='short', backend='pillow'),

@@ -8,6 +8,7 @@ classes = (
 label_texts = (
     'Shih-Tzu', 'Rhodesian ridgeback', 'beagle', 'English foxhound', 'Border terrier', 'Australian terrier',
     'golden retriever', 'Old English sheepdog', 'Samoyed', 'dingo')
+imagenet_ids = (155, 159, 162, 167, 182, 193, 207, 229, 258, 273)  # of these classes among ImageNet's 1000
 load_pipeline = [
     dict(_scope_='mmpretrain', type='LoadImageFromFile'),  # greyscale files come as three channels
     dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_scale[0], edge='short', backend='pillow'),

@@ -1,0 +1,89 @@
+"""The configs of configs/dmgd on a small DiT of ImageNet's 1000 classes."""
+import json
+import shutil
+
+import pytest
+import torch
+from mmengine.config import Config
+from PIL import Image
+
+from mmdistill.selection import ClassClusters
+
+
+@pytest.fixture(scope='module')
+def dit_folder(tmp_path_factory, sd_folder):
+    """A DiT with a learned variance, the scheduler of the published weights, an autoencoder of factor 4."""
+    from diffusers import DDIMScheduler, DiTTransformer2DModel
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp('dit')
+    network = DiTTransformer2DModel(num_attention_heads=2, attention_head_dim=8, in_channels=4, out_channels=8,
+                                    num_layers=2, sample_size=8, patch_size=2, num_embeds_ada_norm=1000)
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    table = network.transformer_blocks[0].norm1.emb  # one for all blocks, as published
+    for block in network.transformer_blocks[1:]:
+        block.norm1.emb.load_state_dict(table.state_dict())
+    network.save_pretrained(folder / 'transformer')
+    DDIMScheduler(clip_sample=False).save_pretrained(folder / 'scheduler')
+    shutil.copytree(sd_folder / 'vae', folder / 'vae')
+    return folder
+
+
+@pytest.mark.parametrize('name', ['imagenette', 'imagewoof'])
+def test_ids_are_those_of_imagenets_classes(root, name):
+    """By name in mmpretrain's list; ImageNet's order is that of the WordNet ids."""
+    from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
+    cfg = Config.fromfile(root / f'configs/dmgd/{name}_dit.py')
+    ids = cfg.model.generator.class_ids
+    for class_id, text in zip(ids, cfg.label_texts, strict=True):
+        assert text in IMAGENET_CATEGORIES[class_id].split(', ')
+    order = sorted(range(10), key=lambda i: cfg.classes[i])
+    assert [ids[i] for i in order] == sorted(ids)
+
+
+@pytest.mark.parametrize('name', ['imagenette_dit', 'imagewoof_dit', 'imagenet1k_dit', 'imagenette_dit_modes'])
+def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, name):
+    dataset = name.split('_')[0]
+    base = Config.fromfile(root / f'configs/_base_/datasets/{dataset}.py')
+    wnids = base.get('classes') or ['n00000001', 'n00000002']
+    for wnid in wnids:
+        (tmp_path / 'data/train' / wnid).mkdir(parents=True)
+        for n in range(3):
+            Image.new('RGB', (40, 48), (n * 99, 10, 200)).save(tmp_path / f'data/train/{wnid}/{wnid}_{n}.JPEG')
+    options = ['model.generator.num_steps=8', f'model.generator.weights={dit_folder}', 'model.generator.image_size=32',
+               'model.generator.dtype=float32', 'test_dataloader.num_workers=0', 'custom_hooks.0.ipc=2']
+    if dataset == 'imagenet1k':
+        options += [f'test_dataloader.dataset.classes=[{",".join(wnids)}]', 'model.generator.class_ids=[0,1]',
+                    'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
+    variable = dict(imagenette='IMAGENETTE', imagewoof='IMAGEWOOF', imagenet1k='IMAGENET')[dataset]
+    done = tools('distill', root / f'configs/dmgd/{name}.py', '--work-dir', tmp_path / 'work', '--cfg-options',
+                 *options, **{variable: str(tmp_path / 'data')})
+    assert done.returncode == 0, done.stderr[-2000:]
+    manifest = json.loads((tmp_path / 'work/distilled/meta/distilled.json').read_text())
+    assert len(manifest['images']) == 2 * len(wnids)
+    modes = name.endswith('modes')
+    guidance, generator = manifest['extra']['guidance'], manifest['weights']
+    assert manifest['method'] == ('MGD3' if modes else 'DMGD') and guidance['scale'] == 0.1
+    assert (generator['cfg_scale'], generator['scheduler']['variance_type']) == (4.0, 'learned_range')
+    assert (guidance['semantic'] is None) == modes
+    assert (tmp_path / 'work/distilled/latents').exists() != modes
+    clusters = ClassClusters.load(tmp_path / 'work/support_points.safetensors')
+    assert {len(rows) for rows in clusters.centers.values()} == {2 if modes else 3}
+
+
+def test_the_window_is_the_papers(root):
+    from mmdistill.guidance import Guidance
+    hook = Config.fromfile(root / 'configs/dmgd/imagenette_dit.py').custom_hooks[1]
+    guidance = Guidance([], window=hook.window, semantic=lambda condition, t: condition)
+    guidance.objectives = dict(any=None)
+    assert [49 - i for i in range(50) if guidance.active(i, 50)] == list(range(45, 29, -1))
+
+
+def test_the_licence_is_said(caplog, monkeypatch):
+    from mmdistill.errors import DistillError
+    from mmdistill.generation import ClassConditionalGenerator
+    monkeypatch.setenv('HF_HUB_OFFLINE', '1')
+    monkeypatch.setattr('huggingface_hub.snapshot_download', lambda *a, **k: (_ for _ in ()).throw(OSError('offline')))
+    with pytest.raises(DistillError, match='no weights at facebook/DiT'):
+        ClassConditionalGenerator('facebook/DiT-XL-2-256')
+    assert 'CC-BY-NC-4.0: not for commercial use' in caplog.text
