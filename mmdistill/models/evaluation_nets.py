@@ -13,7 +13,6 @@ from mmengine.model import BaseModule
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 
-_WIDTH = 128
 # Of the stem: the kernel of its convolution, and how much it pools.
 _STEMS = dict(large=(7, 4), mid=(3, 2), small=(3, 1))
 _BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
@@ -29,25 +28,27 @@ class ConvNet(BaseModule):
     """ConvNet-D: D times [3x3 convolution to 128 channels with bias, norm, ReLU, 2x2 average pooling], flattened.
 
     The field takes depth 3 at 32 pixels, 4 at 64, 5 at 128 and 6 at 224. The linear head needs
-    ``in_channels = 128 * (H // 2**depth) * (W // 2**depth)``: 1152 for depth 6 at 224 pixels.
+    ``in_channels = width * (H // 2**depth) * (W // 2**depth)``: 1152 for depth 6 at 224 pixels.
 
     Args:
         depth: D, number of blocks, at least 1.
+        width: Channels of each block; 128 in the literature.
         norm_cfg: Norm layer; None is instance norm with weights.
         init_cfg: Initialisation; None is PyTorch's own, as in the literature.
     """
 
-    def __init__(self, depth: int = 6, norm_cfg: Optional[dict] = None, init_cfg: Optional[dict] = None) -> None:
+    def __init__(self, depth: int = 6, width: int = 128, norm_cfg: Optional[dict] = None,
+                 init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        if depth < 1:
-            raise DistillError(f'ConvNet has no depth {depth}: give it at least 1')
+        if min(depth, width) < 1:
+            raise DistillError(f'ConvNet has no depth {depth} and width {width}: give it at least 1 of both')
         self.depth = depth
         self.blocks = nn.Sequential(*(nn.Sequential(
-            nn.Conv2d(_WIDTH if i else 3, _WIDTH, 3, padding=1), _norm(_WIDTH, norm_cfg), nn.ReLU(inplace=True),
+            nn.Conv2d(width if i else 3, width, 3, padding=1), _norm(width, norm_cfg), nn.ReLU(inplace=True),
             nn.AvgPool2d(2)) for i in range(depth)))
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
-        """Features (B, 128 * (H // 2**depth) * (W // 2**depth)) of images (B, 3, H, W).
+        """Features (B, width * (H // 2**depth) * (W // 2**depth)) of images (B, 3, H, W).
 
         Raises:
             DistillError: The images are smaller than 2**depth.

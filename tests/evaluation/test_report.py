@@ -60,7 +60,7 @@ def _pixels(uri):
 
 
 def test_a_comparison_has_every_section(measured):
-    path = write_report([measured], title='A < B', remarks=['a & b'])
+    path = write_report([measured], title='A < B', remarks=[['a & b']])
     assert path == measured / 'report.html'
     page = Page(path)
     assert page.headings == SECTIONS
@@ -69,7 +69,7 @@ def test_a_comparison_has_every_section(measured):
                  'principal components', '3 in place of 10', '<S&lector>', 'weights/unet', 'LatentEncoder',
                  'python tools/evaluate.py tiny.py', f'python tools/report.py {measured}'):
         assert part in page.text, part
-    assert path.read_text() == write_report([measured], title='A < B', remarks=['a & b']).read_text()
+    assert path.read_text() == write_report([measured], title='A < B', remarks=[['a & b']]).read_text()
 
 
 def test_a_comparison_without_the_optional_files(comparison):
@@ -145,6 +145,9 @@ def test_several_work_dirs_stand_one_after_another(comparison, run):
     assert path == run / 'report.html'
     assert page.headings.index('run') < page.headings.index('The images') < page.headings.index('comparison')
     assert page.headings.count('Where it came from') == 2
+    named = Page(write_report([run, comparison], headings=['One & 1', 'Two'], remarks=[[], ['Said of the second.']]))
+    assert [name for name in named.headings if name in ('One & 1', 'Two', 'run')] == ['One & 1', 'Two']
+    assert 'Said of the second.' in named.text
     assert 'make $it <now>' in page.text
     assert 'tools/report.py' not in page.text
 

@@ -25,11 +25,12 @@ def student(root, name):
     return MODELS.build(Config.fromfile(root / f'configs/students/{name}.py').model)
 
 
-@pytest.mark.parametrize('depth', [1, 3, 6])
-def test_convnet_has_the_closed_forms_parameters(depth):
-    width, kernel = 128, 9
+@pytest.mark.parametrize('depth, width', [(1, 128), (3, 128), (6, 128), (4, 32)])
+def test_convnet_has_the_closed_forms_parameters(depth, width):
+    kernel = 9
     convolutions = (3 * kernel + 1) * width + (depth - 1) * (width * kernel + 1) * width
-    assert count(ConvNet(depth)) == convolutions + depth * 2 * width
+    net = ConvNet(depth, **({} if width == 128 else dict(width=width)))
+    assert count(net) == convolutions + depth * 2 * width
 
 
 def test_resnet_ap_has_the_parameters_of_torchvisions_resnet():
@@ -44,6 +45,7 @@ def test_resnet_ap_has_the_parameters_of_torchvisions_resnet():
 @pytest.mark.parametrize('name, size, features, parameters', [
     ('convnet6', 224, 1152, 743040 + 10 * 1153),
     ('convnet6_64px', 64, 128, 743040 + 10 * 129),
+    ('convnet4_objects', 64, 512, 28896 + 10 * 513),
     ('resnetap10', 224, 512, 4905792 + 10 * 513),
     ('resnetap10_64px', 64, 512, 4905792 - 7680 + 10 * 513),
     ('resnet18_in', 224, 512, 11176512 + 10 * 513),
@@ -119,6 +121,8 @@ def test_initialisation_is_the_literatures(root):
 def test_mistakes():
     with pytest.raises(DistillError, match='depth 0'):
         ConvNet(0)
+    with pytest.raises(DistillError, match='width 0'):
+        ConvNet(4, width=0)
     with pytest.raises(DistillError, match='64 pixels or more, not 32x80'):
         ConvNet(6)(torch.rand(1, 3, 32, 80))
     with pytest.raises(DistillError, match='depth 50: choose among 10, 18'):

@@ -27,7 +27,8 @@ def write_report(work_dirs: Sequence[Union[str, Path]],
                  out: Optional[Union[str, Path]] = None,
                  *,
                  title: Optional[str] = None,
-                 remarks: Sequence[str] = (),
+                 headings: Sequence[str] = (),
+                 remarks: Sequence[Sequence[str]] = (),
                  commands: Sequence[Tuple[str, str]] = ()) -> Path:
     """Write one HTML page: all pictures inside, no script, no request to anywhere.
 
@@ -35,7 +36,8 @@ def write_report(work_dirs: Sequence[Union[str, Path]],
         work_dirs: Finished work of ``tools/evaluate.py`` or ``tools/distill.py``, in the page's order.
         out: The page; ``report.html`` in the first work dir by default.
         title: Heading; by default after the first work dir.
-        remarks: Sentences under the first results, after their own.
+        headings: Of the work dirs, where there are several; the folders' names by default.
+        remarks: For each work dir, sentences under its results, after their own.
         commands: (What it does, command) pairs in place of those that the first work dir gives for its making.
 
     Returns:
@@ -53,16 +55,17 @@ def write_report(work_dirs: Sequence[Union[str, Path]],
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'
     body, links = '', []
     for number, (path, work) in enumerate(zip(work_dirs, works)):
-        sections = work_sections(work, colours, remarks if number == 0 else ())
+        sections = work_sections(work, colours, remarks[number] if number < len(remarks) else ())
         pairs = list(commands) if number == 0 else []
         if not pairs:
             pairs = making(work)
             pairs += [('This page', shlex.join(['python', 'tools/report.py', *map(str, work_dirs)]))] * (number == 0)
         sections.append(('Commands', commands_html([*pairs, *using(work)])))
         if len(works) > 1:
-            body += (f'<header class="comparison" id="w{number}"><h2 class="title">{escape(_name(path))}</h2>'
+            heading = headings[number] if number < len(headings) else _name(path)
+            body += (f'<header class="comparison" id="w{number}"><h2 class="title">{escape(heading)}</h2>'
                      f'<p class="lead">{escape(lead(work))}</p></header>')
-            links.append((f'w{number}', _name(path)))
+            links.append((f'w{number}', heading))
         for place, (heading, content) in enumerate(sections):
             anchor = f'w{number}s{place}'
             body += f'<section id="{anchor}"><h2>{escape(heading)}</h2>{content}</section>'
@@ -71,7 +74,7 @@ def write_report(work_dirs: Sequence[Union[str, Path]],
     contents = '<p class="contents">' + ''.join(f'<a href="#{anchor}">{escape(text)}</a>' for anchor, text in links)
     write_atomic(out, PAGE.substitute(
         title=escape(title or f'Distilled data: {_name(work_dirs[0])}' + ' and others' * (len(works) > 1)),
-        lead=escape(lead(works[0]) if len(works) == 1 else f'{len(works)} work dirs'), contents=contents + '</p>',
+        lead=escape(lead(works[0]) if len(works) == 1 else f'{len(works)} parts'), contents=contents + '</p>',
         body=body).encode())
     return out
 
