@@ -1,0 +1,182 @@
+"""DMGD batched across classes against the same mathematics one sample at a time, on networks built here.
+
+    python benchmarks/transport.py                                            # a ClassUNet of the built-in size, CPU
+    python benchmarks/transport.py --device cuda --network dit --side 256 --dtype bfloat16 --steps 50 --ipc 3
+
+One at a time is a loop of its own: batch 1, diffusers' own scheduler, float32 latents, POT's Sinkhorn on one problem.
+Prints seconds an image of both and their ratio; the seconds that each part of the batched run takes; and what
+transport adds to a step in the window. Cases take turns, and the best of several rounds counts.
+"""
+import argparse
+import time
+from collections import defaultdict
+
+import numpy as np
+import ot
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, DDPMScheduler, DiTTransformer2DModel
+
+from mmdistill.generation import ClassConditionalGenerator
+from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.weights import decode
+from mmdistill.guidance import Guidance, TransportMatching
+from mmdistill.plan import Request
+
+POINTS, SCALE, CFG = 10, 0.1, 4.0
+BLOCKS = (128, 256, 512, 512)  # of Stable Diffusion's autoencoder
+
+
+def networks(args):
+    """Autoencoder and denoiser with random weights: small ones, or DiT-XL/2 and Stable Diffusion's autoencoder."""
+    torch.manual_seed(0)
+    if args.network == 'dit':
+        vae = AutoencoderKL(block_out_channels=BLOCKS, down_block_types=('DownEncoderBlock2D', ) * 4,
+                            up_block_types=('UpDecoderBlock2D', ) * 4, layers_per_block=2, latent_channels=4)
+        denoiser = DiTTransformer2DModel(sample_size=args.side // 8, out_channels=8)
+    else:
+        vae = AutoencoderTiny(encoder_block_out_channels=(32, ) * 3, decoder_block_out_channels=(32, ) * 3,
+                              num_encoder_blocks=(1, 2, 2), num_decoder_blocks=(2, 2, 1))
+        denoiser = ClassUNet(args.classes, 4, block_out_channels=(48, 80, 96), layers_per_block=1, attention_levels=2)
+    denoiser = denoiser.to(getattr(torch, args.dtype)).to(args.device)
+    return vae.eval().requires_grad_(False).to(args.device), denoiser.eval().requires_grad_(False)
+
+
+def scheduler(args):
+    learned = dict(variance_type='learned_range') if args.network == 'dit' else {}
+    return DDPMScheduler(clip_sample=False, timestep_spacing='linspace', **learned)
+
+
+def guidance(args, supports, plan, window=(0.08, 0.4)):
+    transport = TransportMatching(supports, {label: np.full(POINTS, 1 / POINTS) for label in supports}, plan)
+    return Guidance([transport], window=window, scale=SCALE, through='linear', update='prev', step='sigma',
+                    norm='none')
+
+
+def batched(generator, guide, plan, classes):
+    """Rounds of one sample of each class."""
+    for start in range(0, len(plan), classes):
+        following = plan[start + classes:start + classes + generator.micro_batch]
+        for made in generator.synthesize(plan[start:start + classes], guidance=guide, spare=following):
+            for memory in guide.memories:
+                memory.remember(made.request, made.latents)
+
+
+@torch.no_grad()
+def one_at_a_time(args, generator, supports, plan):
+    """The released order."""
+    steps, network = scheduler(args), generator.denoiser.network
+    steps.set_timesteps(args.steps)
+    first, last = round(0.08 * args.steps), round(0.4 * args.steps)
+    unit = torch.nn.functional.normalize
+    points = {label: unit(torch.from_numpy(rows).flatten(1), dim=1).to(args.device)
+              for label, rows in supports.items()}
+    weights = torch.full((POINTS, ), 1 / POINTS, device=args.device)
+    finished = defaultdict(list)
+    for request in sorted(plan, key=lambda request: request.classes):
+        label = request.classes[0]
+        random = torch.Generator().manual_seed(request.seed)
+        x = torch.randn((1, *generator.latent_shape), generator=random).to(args.device)
+        labels = torch.tensor([generator.null, label], device=args.device)
+        for i, t in enumerate(steps.timesteps.tolist()):
+            times = torch.full((2, ), t, device=args.device)
+            out = network(torch.cat([x, x]).to(network.dtype), times, labels).sample.float()
+            uncond, cond = out.chunk(2)
+            out = torch.cat([uncond[:, :4] + CFG * (cond - uncond)[:, :4], cond[:, 4:]], 1)
+            kept = float(steps.alphas_cumprod[t])
+            x0 = (x - (1 - kept)**0.5 * out[:, :4]) / kept**0.5
+            x = steps.step(out, t, x, generator=random).prev_sample
+            if first <= i < last:
+                before = float(steps.alphas_cumprod[steps.timesteps[i + 1]])
+                sigma = ((1 - before) / (1 - kept) * (1 - kept / before))**0.5
+                with torch.enable_grad():
+                    leaf = x0.requires_grad_()
+                    rows = torch.cat([unit(leaf.flatten(1), dim=1), *finished[label]])
+                    cost = (rows[:, None] - points[label]).norm(dim=2)
+                    even = torch.full((len(rows), ), 1 / len(rows), device=args.device)
+                    coupling = ot.sinkhorn(even, weights, cost.detach(), 0.1, method='sinkhorn_log', numItermax=5,
+                                           stopThr=0, warn=False)
+                    (gradient, ) = torch.autograd.grad((coupling * cost).sum(), leaf)
+                x = x - SCALE * sigma / kept**0.5 * gradient
+        decode(generator.vae, x).cpu()
+        finished[label].append(unit(x.flatten(1), dim=1))
+
+
+def timed(args, run):
+    begin = time.perf_counter()
+    run()
+    if args.device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter() - begin
+
+
+def profiled(args, generator, guide, run):
+    """Seconds inside the network and the guidance; the device is waited for around each, which slows the run."""
+    spent = defaultdict(float)
+
+    def watched(name, call):
+        def inner(*values, **settings):
+            if args.device == 'cuda':
+                torch.cuda.synchronize()
+            results = []
+            spent[name] += timed(args, lambda: results.append(call(*values, **settings)))
+            return results[0]
+        return inner
+
+    hold = generator.denoiser.forward, guide.shift
+    generator.denoiser.forward, guide.shift = watched('network', hold[0]), watched('transport', hold[1])
+    spent['whole'] = timed(args, run)
+    generator.denoiser.forward, guide.shift = hold
+    return spent
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--device', default='cpu')
+    parser.add_argument('--network', choices=['unet', 'dit'], default='unet')
+    parser.add_argument('--side', type=int, default=64)
+    parser.add_argument('--classes', type=int, default=10)
+    parser.add_argument('--ipc', type=int, default=2)
+    parser.add_argument('--steps', type=int, default=25)
+    parser.add_argument('--dtype', default='float32')
+    parser.add_argument('--rounds', type=int, default=2)
+    args = parser.parse_args()
+    vae, denoiser = networks(args)
+    generator = ClassConditionalGenerator.from_parts(vae, denoiser, scheduler(args), args.side, num_steps=args.steps,
+                                                     cfg_scale=CFG, micro_batch=args.classes, dtype=args.dtype)
+    plan = [Request(f'{label}/{n}', n * args.classes + label, classes=(label, ))
+            for n in range(args.ipc) for label in range(args.classes)]
+    rng = np.random.default_rng(0)
+    supports = {label: rng.standard_normal((POINTS, *generator.latent_shape), np.float32)
+                for label in range(args.classes)}
+
+    full = guidance(args, supports, plan, window=(0, 1))
+    latents = torch.from_numpy(rng.standard_normal(generator.latent_shape, np.float32))
+    for request in plan[:-args.classes]:
+        full.memories[0].remember(request, latents)
+    last = plan[-args.classes:]
+    cases = {
+        'one at a time': lambda: one_at_a_time(args, generator, supports, plan),
+        'batched': lambda: batched(generator, guidance(args, supports, plan), plan, args.classes),
+        'a round, no step guided': lambda: list(generator.synthesize(last)),
+        'a round, all guided': lambda: list(generator.synthesize(last, guidance=full)),
+    }
+    best = {}
+    for turn in range(args.rounds + 1):  # the first one warms up
+        for name, run in cases.items():
+            seconds = timed(args, run)
+            if turn:
+                best[name] = min(best.get(name, seconds), seconds)
+    alone = best['one at a time']
+    for name in ('one at a time', 'batched'):
+        print(f'{name:15} {best[name] / len(plan):8.4f} s an image  {alone / best[name]:5.2f}x')
+    guide = guidance(args, supports, plan)
+    spent = profiled(args, generator, guide, lambda: batched(generator, guide, plan, args.classes))
+    rest = spent['whole'] - spent['network'] - spent['transport']
+    for name, seconds in (*list(spent.items())[:2], ('rest (noise, steps, decoding, copies)', rest)):
+        print(f'{name:40} {seconds / spent["whole"]:6.1%} of the batched run')
+    plain, guided = best['a round, no step guided'], best['a round, all guided']
+    print(f'a guided step takes {guided / plain - 1:+.1%} of one without, in a batch of {args.classes}')
+
+
+if __name__ == '__main__':
+    main()
