@@ -8,9 +8,9 @@ model = dict(
     generator=dict(
         type='ClassConditionalGenerator',
         weights='work_dirs/imagenette_class_unet_cpu/export',
-        scheduler='DPMSolverMultistepScheduler',
+        scheduler=dict(type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace'),
         image_size=128,
-        num_steps=25,
+        num_steps=50,
         strength=0.7,
         cfg_scale=2.5,
         dtype='bfloat16',
