@@ -1,7 +1,7 @@
 # The class-conditional denoiser of the built-in generator on the latents of objects_autoencoder.py.
 _base_ = ['../_base_/default_runtime.py', '../_base_/datasets/objects.py', '../_base_/generators/schedule.py']
 
-max_iters = 4400
+max_iters = 10000
 model = dict(
     type='ClassDiffusion',
     data_preprocessor=_base_.data_preprocessor,
@@ -12,7 +12,7 @@ train_dataloader = dict(
     batch_size=32,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(_base_.train_dataset, num_images=8000))
+    dataset=_base_.train_dataset)
 val_dataloader = dict(
     batch_size=32,
     num_workers=0,
@@ -24,4 +24,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
 ]
-train_cfg = dict(max_iters=max_iters, val_interval=1100)
+train_cfg = dict(max_iters=max_iters, val_interval=2500)

@@ -1,0 +1,14 @@
+# What `make quickstart` compares on object pictures, 10 a class: distilled by D4M, by the same generator without
+# prototypes, drawn at random and by herding.
+_base_ = ['../_base_/datasets/objects.py']
+
+protocol = 'mmdistill::students/convnet4_objects.py'
+training_sets = dict(
+    d4m=dict(data_root='work_dirs/quickstart/objects/d4m/distilled'),
+    unguided=dict(data_root='work_dirs/quickstart/objects/unguided/distilled'),
+    random_real=dict(selector=dict(type='RandomPerClassSelector')),
+    herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
+ipc = 10
+image_sets = 1
+trainings = 1
+encoder = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
