@@ -22,11 +22,12 @@ STRATEGIES = ('kmeans', 'density')
 
 
 def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str = 'kmeans', crop: bool = True,
-                   batch_size: int = 32) -> ClassClusters:
+                   batch_size: int = 32, random_state: int = 0) -> ClassClusters:
     """The clusters of ``{work_dir}/{name}`` where they are of this run's data and weights; else the ranks make them.
 
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. A run that is
-    broken off keeps the classes that it finished.
+    broken off keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may
+    share the file (copy it into the new work dir), for encoding a large set takes longer than the images.
 
     Args:
         runner: Of a distillation run, on every rank.
@@ -36,6 +37,7 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
             random without replacement, all of one mass; they are dense where the class is.
         crop: Whether images are scaled to cover the generator's size and cropped at the centre, or squashed to it.
         batch_size: Real images that the autoencoder sees at once.
+        random_state: Seed of k-means, or of the draw.
 
     Raises:
         DistillError: An image cannot be read, or an unknown strategy.
@@ -47,7 +49,7 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
     parts = osp.splitext(path)[0]
     fingerprint = config_hash([
         loop.source.fingerprint(), network_digest(generator.vae), list(generator.image_size), str(generator.dtype),
-        generator.device.type, n_clusters, strategy, crop, batch_size, loop.seed])
+        generator.device.type, n_clusters, strategy, crop, batch_size, random_state])
     labels = range(len(loop.source.classes))
     part = {label: osp.join(parts, f'{label}.safetensors') for label in labels}
     clusters = _load(path, fingerprint)
@@ -56,14 +58,14 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
         return clusters
     pending = [label for label in labels if _load(part[label], fingerprint) is None]
     barrier()
-    images = {label: _images(loop, label, n_clusters if strategy == 'density' else None)
+    images = {label: _images(loop, label, n_clusters if strategy == 'density' else None, random_state)
               for label in pending[runner.rank::runner.world_size]}
     count = len(loop.source) if strategy == 'kmeans' else f'up to {n_clusters * len(labels)}'
     runner.logger.info(f'Encoding {count} real images, {len(pending)} of {len(labels)} classes to do: {path}')
     bar = ProgressBar(sum(map(len, images.values()))) if is_main_process() and images else None
     for label, batches in groupby(_latents(loop, generator, images, crop, batch_size), key=itemgetter(0)):
         # One cluster more than images: each image is then a centre, as it is.
-        model = LatentClusters(n_clusters if strategy == 'kmeans' else n_clusters + 1, random_state=loop.seed)
+        model = LatentClusters(n_clusters if strategy == 'kmeans' else n_clusters + 1, random_state=random_state)
         for _, latents in batches:
             model.partial_fit(latents, [label] * len(latents))
             if bar:
@@ -85,12 +87,12 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
     return ClassClusters.load(path)
 
 
-def _images(loop, label: int, drawn: Optional[int]) -> np.ndarray:
+def _images(loop, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:
     """Indices of a class's images: all, or so many at random."""
     indices = loop.source.of_class(label)
     if drawn is None or drawn >= len(indices):
         return indices
-    rng = np.random.default_rng((loop.seed, label))
+    rng = np.random.default_rng((random_state, label))
     return np.sort(rng.choice(indices, drawn, replace=False))
 
 

@@ -29,8 +29,8 @@ class GuidedSynthesisHook(Hook):
         objectives: Configs of registered guidances.
         segmentor: Config of the frozen network (:class:`SegmentorGuide`) that objectives of masks share.
         support: Real latents that objectives of classes are drawn to: ``n_clusters`` of each class (10; None for as
-            many as the class has images in the plan), and ``strategy``, ``crop`` and ``batch_size`` of
-            :func:`~mmdistill.engine.hooks.clusters.class_clusters`.
+            many as the class has images in the plan), and ``strategy``, ``crop``, ``batch_size`` and ``random_state``
+            of :func:`~mmdistill.engine.hooks.clusters.class_clusters`.
         semantic: Config of a registered guidance that changes the condition by timestep.
         **guidance: ``window``, ``scale``, ``through``, ``update``, ``norm``, ``step``, ``every`` of
             :class:`mmdistill.guidance.Guidance`.

@@ -85,14 +85,16 @@ class PrototypeHook(ClassPlanHook):
         crop: Whether real images are scaled to cover the generator's size and cropped at the centre, or squashed to it
             as in the released code.
         batch_size: Real images that the autoencoder sees at once.
+        random_state: Seed of k-means. The run's own seed draws the noise alone.
 
     Example:
         >>> custom_hooks = [dict(type='PrototypeHook', ipc=10)]
     """
 
-    def __init__(self, ipc: int, prompt: str = '{}', crop: bool = True, batch_size: int = 32) -> None:
+    def __init__(self, ipc: int, prompt: str = '{}', crop: bool = True, batch_size: int = 32,
+                 random_state: int = 0) -> None:
         super().__init__(ipc, prompt)
-        self.crop, self.batch_size = crop, batch_size
+        self.settings = dict(crop=crop, batch_size=batch_size, random_state=random_state)
 
     def latent(self, source: DatasetLabels, label: int, number: int) -> str:
         """See :class:`ClassPlanHook`."""
@@ -107,7 +109,7 @@ class PrototypeHook(ClassPlanHook):
             runner.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with '
                                   'other seeds: ' + ', '.join(f'{name} {count}' for name, count in short.items()))
         if not loop.dry_run:
-            clusters = class_clusters(runner, PROTOTYPES, self.ipc, crop=self.crop, batch_size=self.batch_size)
+            clusters = class_clusters(runner, PROTOTYPES, self.ipc, **self.settings)
             loop.start_latent = lambda request: _at(clusters, request)
 
 
