@@ -12,7 +12,7 @@ custom_hooks = [
         objectives=[dict(type='TransportMatching', epsilon=0.1, iterations=5)],
         support=dict(n_clusters=10),
         window=(0.08, 0.4),
-        scale=0.1,
+        scale=40,  # the paper's 0.05 to 0.5 belongs to DiT's latents and hardly moves these
         through='linear',
         update='prev',
         step='sigma',

@@ -9,7 +9,7 @@ custom_hooks = [
         objectives=[dict(type='TransportMatching', target='own')],
         support=dict(n_clusters=None),
         window=(0.0, 0.5),
-        scale=0.1,
+        scale=10,
         through='linear',
         update='prev',
         step='sigma',
