@@ -8,7 +8,7 @@ custom_hooks = [
         type='GuidedSynthesisHook',
         objectives=[dict(type='TransportMatching', target='own')],
         support=dict(n_clusters=None, batch_size=32),  # as many as images per class
-        window=(0.0, 0.5),
+        window=(0.1, 0.5),  # before, x0 is all amplified noise, and so is its gradient
         scale=0.1,
         through='linear',
         update='prev',
