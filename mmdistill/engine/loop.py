@@ -1,4 +1,5 @@
 """The loop of a distillation run."""
+import json
 import os.path as osp
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Union
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader
 from mmdistill.datasets import DatasetLabels, DatasetMasks, write_manifest
 from mmdistill.errors import DistillError
 from mmdistill.generation import Synthesis, resize_mask
-from mmdistill.plan import Plan, Request, config_hash
+from mmdistill.plan import Plan, Request, config_hash, write_json
 from mmdistill.registry import GENERATORS, LOOPS, WRITERS
 
 
@@ -158,6 +159,7 @@ class DistillLoop(BaseLoop):
         self.writer = WRITERS.build(self.writer_cfg)
         pending = [request for request in self.plan.requests if not self.writer.done(request.id)]
         barrier()  # all ranks list before any rank writes
+        self._check_weights(len(pending) < len(self.plan.requests))
         if len(pending) < len(self.plan.requests):
             runner.logger.info(f'{len(self.plan.requests) - len(pending)} images are there, {len(pending)} to make')
         memories = runner.model.guidance.memories if runner.model.guidance else []
@@ -187,6 +189,16 @@ class DistillLoop(BaseLoop):
         runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
         runner.call_hook('after_test')
         return {}
+
+    def _check_weights(self, some: bool) -> None:
+        """Note the generator's weights in ``{work_dir}/weights.json``; if there are some images, they are of these."""
+        path, own = Path(self.runner.work_dir, 'weights.json'), self.runner.model.generator.sources
+        if some and path.exists() and json.loads(path.read_text()) != own:
+            raise DistillError(f'the images in {self.root} were made by other weights ({path} names them): give the '
+                               'generator those, remove the images, or choose another --work-dir')
+        barrier()  # all ranks look before one writes
+        if self.runner.rank == 0:
+            write_json(path, own)
 
     def _inputs(self, requests: List[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
         """What the generator is given besides the requests of a batch."""

@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -85,3 +86,12 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree,
     done = tools(*arguments, '--resume')
     assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
+
+
+def test_images_of_other_weights_are_not_mixed(tools, streets, finished, tree, tmp_path):
+    work = tmp_path / 'work'
+    shutil.copytree(finished[0], work)
+    (work / 'weights.json').write_text('{"generator": {"sha256": "another"}}')
+    done = tools('distill', streets, '--work-dir', work, '--resume')
+    assert done.returncode == 1 and 'made by other weights' in done.stderr and 'Traceback' not in done.stderr
+    assert tree(work / 'distilled') == tree(finished[0] / 'distilled')
