@@ -1,7 +1,7 @@
-"""Distil the built-in street scenes, train students on the result, and compare: make quickstart.
+"""Distil the built-in street scenes and object pictures, train students on the results, and compare: make quickstart.
 
-Writes into the work dir: distilled/ (the set), plan.json, selection.png, results.json, report.html. Run again, it does
-only what is missing.
+Writes into the work dir: distilled/ (the street scenes), objects/{d4m,dmgd}/distilled/ (the pictures), the plans,
+results.json, report.html. Run again, it does only what is missing.
 """
 import argparse
 import os
@@ -9,10 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, List, Tuple
 
 ROOT = Path(__file__).resolve().parents[1]
-SETS = ('distilled', 'random_real', 'selected_real', 'unguided')
+PARTS = dict(streets='Street scenes, D3S2', objects='Object pictures, D4M and DMGD')
+STREETS = ('distilled', 'random_real', 'selected_real', 'unguided')
+# Distilled sets of the object pictures; the baselines beside them are configs/evaluation/objects_ipc10.py's.
+OBJECTS = {name: f'configs/quickstart/{name}_objects.py' for name in ('d4m', 'dmgd', 'unguided')}
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,7 +23,9 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where everything goes')
     parser.add_argument('--seeds', type=int, default=1, help='students a set; random_real is drawn anew for each')
-    parser.add_argument('--sets', nargs='+', choices=SETS, default=SETS[:3], help='what to train students on')
+    parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS), help='what to distil')
+    parser.add_argument('--sets', nargs='+', choices=STREETS, default=STREETS[:3],
+                        help='what to train students of the street scenes on')
     parser.add_argument('--workers', type=int, help='students trained at a time; on CPU the number of cores, up to 4')
     args = parser.parse_args()
     if args.seeds < 1 or (args.workers is not None and args.workers < 1):
@@ -35,7 +40,8 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     from mmdistill.datasets.manifest import content_digest
     from mmdistill.errors import DistillError
     from mmdistill.generation.weights import builtin
-    key = dict(distil=config.to_dict(), work_dir=str(work_dir), weights=content_digest(builtin('mmdistill://streets')))
+    weights = content_digest(builtin(config.model.generator.weights))
+    key = dict(distil=config.to_dict(), work_dir=str(work_dir), weights=weights)
     done = cells.get(key)
     if done:
         try:
@@ -58,21 +64,12 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     return done
 
 
-def main() -> None:
-    """Distil, train students, report."""
-    args = parse_args()
-    os.chdir(ROOT)  # the configs name each other and the weights from here
-    start = time.perf_counter()
+def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
+    """Distil the street scenes; their comparison, and what is to be said of it."""
     from mmengine.config import Config
-
-    import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
-    from mmdistill.evaluation import Cells, Matrix, markdown, table_cells
-    from mmdistill.evaluation.report import write_report
-    from mmdistill.plan import write_json
-
-    work_dir, cells = args.work_dir, Cells(args.work_dir / 'cells')
+    work_dir = args.work_dir
     config = Config.fromfile('configs/quickstart/d3s2_streets.py')
-    distilling = distil(config, 'distilled', work_dir, cells)
+    done = distil(config, 'distilled', work_dir, cells)
     comparison = Config.fromfile('configs/evaluation/streets_1p.py')
     comparison.training_sets.distilled.data_root = str(work_dir / 'distilled')
     if 'unguided' in args.sets:
@@ -81,23 +78,62 @@ def main() -> None:
         distil(unguided, 'unguided', work_dir / 'unguided', cells)
         comparison.training_sets.unguided = dict(data_root=str(work_dir / 'unguided/distilled'))
     comparison.training_sets = {name: comparison.training_sets[name] for name in args.sets}
-    comparison.image_sets = args.seeds
-    matrix = Matrix(comparison, work_dir / 'comparison')
-    results = matrix.run(args.workers)
-
-    notes = [
+    return comparison, [
         'random_real: real images drawn at random, anew for each run. selected_real: the real images of the selected '
-        'masks.' + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else '')]
-    if not distilling['resumed']:
-        notes.append(f'Distilling took {distilling["seconds"]:.0f} s.')
-    write_json(work_dir / 'results.json', results['rows'])
-    print('\n'.join(['', markdown(table_cells(results['rows'])), '', *results['notes'], *notes]))
+        'masks.' + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else ''),
+        *_took(done)]
+
+
+def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
+    """Distil the object pictures; their comparison, and what is to be said of it."""
+    from mmengine.config import Config
+    comparison, took = Config.fromfile('configs/evaluation/objects_ipc10.py'), []
+    for name, path in OBJECTS.items():
+        work_dir = args.work_dir / 'objects' / name
+        took += _took(distil(Config.fromfile(path), f'objects, {name}', work_dir, cells), f' {name}')
+        comparison.training_sets[name].data_root = str(work_dir / 'distilled')
+    return comparison, [
+        'unguided: the same generator from pure noise. random_real, herding_real: real images drawn at random, anew '
+        'for each run, and by herding.', *took]
+
+
+def _took(done: Dict[str, Any], name: str = '') -> List[str]:
+    return [] if done['resumed'] else [f'Distilling{name} took {done["seconds"]:.0f} s.']
+
+
+def main() -> None:
+    """Distil, train students, report."""
+    args = parse_args()
+    os.chdir(ROOT)  # the configs name each other and the weights from here
+    start = time.perf_counter()
+    import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
+    from mmdistill.evaluation import Cells, Matrix, markdown, table_cells
+    from mmdistill.evaluation.report import write_report
+    from mmdistill.plan import write_json
+
+    cells, rows, text = Cells(args.work_dir / 'cells'), [], []
+    folders = dict(streets=args.work_dir / 'comparison', objects=args.work_dir / 'objects/comparison')
+    parts = [part for part in PARTS if part in args.parts]
+    remarks = []
+    for part in parts:
+        comparison, notes = dict(streets=streets, objects=objects)[part](args, cells)
+        comparison.image_sets = args.seeds
+        results = Matrix(comparison, folders[part]).run(args.workers)
+        rows += [dict(row, data=part) for row in results['rows']]
+        text += ['', PARTS[part], markdown(table_cells(results['rows'])), '', *results['notes'], *notes]
+        remarks.append(notes)
+    write_json(args.work_dir / 'results.json', rows)
+    print('\n'.join(text))
     flags = f' --seeds {args.seeds}' * (args.seeds != 1) + f' --sets {" ".join(args.sets)}' * (
-        tuple(args.sets) != SETS[:3])
-    write_report([matrix.work_dir], work_dir / 'report.html', title='D3S2 on street scenes', remarks=notes, commands=[
-        ('This page', f'python tools/quickstart.py{flags}'),
-        ('The set alone', 'python tools/distill.py configs/quickstart/d3s2_streets.py')])
-    print(f'\nDone in {time.perf_counter() - start:.0f} s: {work_dir / "report.html"}, {work_dir / "results.json"}')
+        tuple(args.sets) != STREETS[:3]) + f' --parts {" ".join(parts)}' * (parts != list(PARTS))
+    configs = dict(streets=['configs/quickstart/d3s2_streets.py'], objects=OBJECTS.values())
+    write_report(
+        [folders[part] for part in parts], args.work_dir / 'report.html', title='Distilled built-in data',
+        headings=[PARTS[part] for part in parts], remarks=remarks,
+        commands=[('This page', f'python tools/quickstart.py{flags}')] + [
+            ('A set alone', f'python tools/distill.py {path}') for part in parts for path in configs[part]])
+    print(f'\nDone in {time.perf_counter() - start:.0f} s: {args.work_dir / "report.html"}, '
+          f'{args.work_dir / "results.json"}')
 
 
 if __name__ == '__main__':

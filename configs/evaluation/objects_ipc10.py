@@ -1,10 +1,11 @@
-# What `make quickstart` compares on object pictures, 10 a class: distilled by D4M, by the same generator without
-# prototypes, drawn at random and by herding.
+# What `make quickstart` compares on object pictures, 10 a class: distilled by D4M, by DMGD, by the same generator
+# without either, drawn at random and by herding.
 _base_ = ['../_base_/datasets/objects.py']
 
 protocol = 'mmdistill::students/convnet4_objects.py'
 training_sets = dict(
     d4m=dict(data_root='work_dirs/quickstart/objects/d4m/distilled'),
+    dmgd=dict(data_root='work_dirs/quickstart/objects/dmgd/distilled'),
     unguided=dict(data_root='work_dirs/quickstart/objects/unguided/distilled'),
     random_real=dict(selector=dict(type='RandomPerClassSelector')),
     herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
