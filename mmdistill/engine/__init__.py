@@ -4,6 +4,7 @@ import mmdistill.registry  # noqa: F401  first: it names the command to run wher
 from .hooks import (ClassPlanHook, ExportHook, GuidedSynthesisHook, MaskSelectionHook, PreviewHook, PrototypeHook,
                     SampleGridHook)
 from .loop import DistillLoop
+from .optim import BFloat16OptimWrapper
 
-__all__ = ['ClassPlanHook', 'DistillLoop', 'ExportHook', 'GuidedSynthesisHook', 'MaskSelectionHook', 'PreviewHook',
-           'PrototypeHook', 'SampleGridHook']
+__all__ = ['BFloat16OptimWrapper', 'ClassPlanHook', 'DistillLoop', 'ExportHook', 'GuidedSynthesisHook',
+           'MaskSelectionHook', 'PreviewHook', 'PrototypeHook', 'SampleGridHook']
