@@ -5,8 +5,8 @@
 
 One at a time is a loop of its own: batch 1, diffusers' own scheduler, float32 latents, POT's Sinkhorn on one problem;
 with a float32 network as the released code has, and with one of the dtype that is asked for where that differs. Prints
-seconds an image of each and the ratio of the batched run to it; the seconds that each part of the batched run takes; and what
-transport adds to a step in the window. Cases take turns, and the best of several rounds counts.
+seconds an image of each, and how much longer it takes than the batched run; the seconds that each part of that takes;
+and what transport adds to a step in the window. Cases take turns, and the best of several rounds counts.
 """
 import argparse
 import copy
