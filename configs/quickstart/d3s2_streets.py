@@ -33,7 +33,7 @@ custom_hooks = [
         ],
         window=(0.25, 1.0),
         update='prev',
-        scale=0.6),
+        scale=2.0),
     dict(type='PreviewHook'),
 ]
 default_hooks = dict(logger=dict(interval=1), checkpoint=None)
