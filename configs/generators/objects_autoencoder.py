@@ -5,7 +5,6 @@ max_iters = 2800
 model = dict(
     type='AutoencoderTrainer',
     data_preprocessor=_base_.data_preprocessor,
-    bfloat16=True,
     autoencoder=dict(
         encoder_block_out_channels=(32, 32, 32),
         decoder_block_out_channels=(32, 32, 32),
@@ -24,6 +23,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(_base_.test_dataset, split='val', num_images=96))
 val_evaluator = dict(type='PSNR')
+optim_wrapper = dict(type='BFloat16OptimWrapper')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),

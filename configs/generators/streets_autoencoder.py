@@ -12,8 +12,7 @@ model = dict(
         num_encoder_blocks=(1, 2, 3),
         num_decoder_blocks=(3, 2, 1),
         latent_channels=12),
-    class_balance=dict(num_classes=11, gamma=0.5),
-    bfloat16=True)
+    class_balance=dict(num_classes=11, gamma=0.5))
 # More scenes than the data set that is distilled has: the generator is a product of its own, as hub weights are.
 train_dataloader = dict(
     batch_size=16,
@@ -26,6 +25,7 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(_base_.test_dataset, split='val', num_scenes=96))
 val_evaluator = dict(type='PSNR')
+optim_wrapper = dict(type='BFloat16OptimWrapper')
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
