@@ -59,6 +59,23 @@ def test_another_batch_size_gives_the_same_bytes(tools, config, finished, tree, 
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
+def test_with_prototypes_and_another_batch_size(tools, config, finished, root, photos, class_weights,  # noqa: F811
+                                                tree, tmp_path):
+    """Both kinds of latents of the real set in one run: where an image starts, and what it is drawn to."""
+    generator = dict(type='ClassConditionalGenerator', weights=str(class_weights), num_steps=8, micro_batch=4,
+                     strength=0.7, scheduler=dict(type='DDPMScheduler', timestep_spacing='linspace'))
+    base = write_config(root, tmp_path / 'base.py', photos, generator, dict(type='PrototypeHook', ipc=IPC))
+    both = derive(base, tmp_path, f"custom_hooks = [dict(type='PrototypeHook', ipc={IPC}), {HOOK!r}]")
+    for name, options in (('both', []), ('ones', ['test_dataloader.batch_size=1']), ('plain', ['custom_hooks.1.scale=0'])):
+        done = tools('distill', both, '--work-dir', tmp_path / name, '--cfg-options', 'test_cfg.seed=0', *options)
+        assert done.returncode == 0, done.stderr[-3000:]
+    for name in ('prototypes.safetensors', 'support_points.safetensors'):
+        assert (tmp_path / 'both' / name).is_file()
+    trees = {name: tree(tmp_path / name / 'distilled/train') for name in ('both', 'ones', 'plain')}
+    assert trees['both'] == trees['ones'] != tree(finished.work / 'distilled/train')
+    assert trees['both'] != trees['plain']
+
+
 def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_path):
     env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(31000 + os.getpid() % 1000))
     jobs = [tools.start('distill', config, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
