@@ -66,7 +66,8 @@ def test_with_prototypes_and_another_batch_size(tools, config, finished, root, p
                      strength=0.7, scheduler=dict(type='DDPMScheduler', timestep_spacing='linspace'))
     base = write_config(root, tmp_path / 'base.py', photos, generator, dict(type='PrototypeHook', ipc=IPC))
     both = derive(base, tmp_path, f"custom_hooks = [dict(type='PrototypeHook', ipc={IPC}), {HOOK!r}]")
-    for name, options in (('both', []), ('ones', ['test_dataloader.batch_size=1']), ('plain', ['custom_hooks.1.scale=0'])):
+    runs = dict(both=[], ones=['test_dataloader.batch_size=1'], plain=['custom_hooks.1.scale=0'])
+    for name, options in runs.items():
         done = tools('distill', both, '--work-dir', tmp_path / name, '--cfg-options', 'test_cfg.seed=0', *options)
         assert done.returncode == 0, done.stderr[-3000:]
     for name in ('prototypes.safetensors', 'support_points.safetensors'):
