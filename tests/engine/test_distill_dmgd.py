@@ -70,8 +70,13 @@ def test_with_prototypes_and_another_batch_size(tools, config, finished, root, p
     for name, options in runs.items():
         done = tools('distill', both, '--work-dir', tmp_path / name, '--cfg-options', 'test_cfg.seed=0', *options)
         assert done.returncode == 0, done.stderr[-3000:]
-    for name in ('prototypes.safetensors', 'support_points.safetensors'):
-        assert (tmp_path / 'both' / name).is_file()
+        assert done.stdout.count('Encoding') == 2  # four centres of each class, and IPC of them
+    both = derive(base, tmp_path, f"custom_hooks = [dict(type='PrototypeHook', ipc={IPC}), "
+                  f"dict({HOOK!r}, support=dict(n_clusters={IPC}))]")
+    done = tools('distill', both, '--work-dir', tmp_path / 'same')
+    assert done.returncode == 0 and done.stdout.count('Encoding') == 1, done.stderr[-3000:]
+    files = [tmp_path / 'same' / name for name in ('prototypes.safetensors', 'support_points.safetensors')]
+    assert files[0].read_bytes() == files[1].read_bytes()
     trees = {name: tree(tmp_path / name / 'distilled/train') for name in ('both', 'ones', 'plain')}
     assert trees['both'] == trees['ones'] != tree(finished.work / 'distilled/train')
     assert trees['both'] != trees['plain']

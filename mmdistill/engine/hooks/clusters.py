@@ -3,6 +3,7 @@ import os.path as osp
 import shutil
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple, Union
 
 import numpy as np
@@ -24,6 +25,8 @@ STRATEGIES = ('kmeans', 'density')
 def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str = 'kmeans', crop: bool = True,
                    batch_size: int = 32, random_state: int = 0) -> ClassClusters:
     """The clusters of ``{work_dir}/{name}`` where they are of this run's data and weights; else the ranks make them.
+
+    Those of another file of the work dir serve as well where they are the same: prototypes and support points often are.
 
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. A run that is
     broken off keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may
@@ -53,9 +56,13 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
     labels = range(len(loop.source.classes))
     part = {label: osp.join(parts, f'{label}.safetensors') for label in labels}
     clusters = _load(path, fingerprint)
+    others = [] if clusters else sorted(Path(runner.work_dir).glob('*.safetensors'))
+    copied = next(filter(None, (_load(file, fingerprint) for file in others)), None)
     barrier()  # all ranks look before any rank writes
-    if clusters is not None:
-        return clusters
+    if copied and is_main_process():
+        copied.save(path)
+    if clusters or copied:
+        return clusters or copied
     pending = [label for label in labels if _load(part[label], fingerprint) is None]
     barrier()
     images = {label: _images(loop, label, n_clusters if strategy == 'density' else None, random_state)
@@ -132,7 +139,7 @@ class _Images:
             return error
 
 
-def _load(path: str, fingerprint: str) -> Optional[ClassClusters]:
+def _load(path: Union[str, Path], fingerprint: str) -> Optional[ClassClusters]:
     """The clusters at ``path`` if they are there, readable, and of these data and weights."""
     try:
         clusters = ClassClusters.load(path)
