@@ -4,17 +4,20 @@
     python benchmarks/prototypes.py --device cuda --network dit --side 256 --images 64 --dtype bfloat16
 
 Prints images a second of each case, its ratio to one at a time in float32, and the largest difference of what is made.
+One image at a time is encoded by diffusers' own call, and made by the generator in batches of one.
 Cases take turns, and the best of several rounds counts, so that other work on the machine falls on all alike.
 """
 import argparse
+import copy
 import time
+from functools import partial
 
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
 from networks import class_networks
 
-from mmdistill.generation import ClassConditionalGenerator
+from mmdistill.generation import ClassConditionalGenerator, weights
 from mmdistill.plan import Request
 
 CLASSES = 10
@@ -40,17 +43,20 @@ def main():
     args = parser.parse_args()
     # One at a time in float32 first: what the others are compared with.
     runs = list(dict.fromkeys([(1, 'float32'), (1, args.dtype), (args.batch or args.images, args.dtype)]))
-    generators = {}
+    generators, plain = {}, None
     for size, dtype in runs:
         vae, denoiser = class_networks(args.network, args.side, CLASSES, dtype, args.device)
+        plain = plain or copy.deepcopy(vae)
         generators[size, dtype] = ClassConditionalGenerator.from_parts(
             vae, denoiser, DDIMScheduler(clip_sample=False), args.side, num_steps=args.steps, strength=0.7,
             cfg_scale=4.0, micro_batch=size, dtype=dtype)
     photos = torch.rand(args.images, 3, args.side, args.side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     requests = [Request(str(n), n, classes=(n % CLASSES, )) for n in range(args.images)]
 
+    @torch.no_grad()
     def encode(run):
-        return torch.cat([generators[run].encode(batch).cpu() for batch in photos.split(run[0])]).numpy()
+        call = partial(weights.encode, plain) if run == runs[0] else generators[run].encode
+        return torch.cat([call(batch.to(args.device)).cpu() for batch in photos.split(run[0])]).numpy()
 
     starts = list(encode(runs[0]))
     cases = dict(encoding=encode, synthesis=lambda run: np.stack(generators[run].generate(requests, latents=starts)))

@@ -82,6 +82,8 @@ class LatentGenerator:
         self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
+        if self.dtype is torch.bfloat16:  # a fifth faster; slower in float32
+            vae.encoder.to(memory_format=torch.channels_last)
         self.process = NoiseProcess(scheduler, num_steps)
         self.process.first_step(strength)  # refuses one that leaves no step
         self.sources: Dict[str, dict] = {}
