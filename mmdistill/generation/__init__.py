@@ -3,8 +3,9 @@ from .batching import Synthesis
 from .class_conditional import ClassConditionalGenerator
 from .conditions import Condition, resize_mask
 from .controlnet import ControlNetGenerator
-from .generators import LatentGenerator, LayoutUNetGenerator
+from .generators import LatentGenerator
 from .img2img import Img2ImgGenerator
+from .layout_conditional import LayoutUNetGenerator
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance, sample
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmdistill.generation.generators import LayoutUNetGenerator
+from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.generation.layout_unet import IGNORE, LayoutUNet
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
