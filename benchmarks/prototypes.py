@@ -8,7 +8,6 @@ One image at a time is encoded by diffusers' own call, and made by the generator
 Cases take turns, and the best of several rounds counts, so that other work on the machine falls on all alike.
 """
 import argparse
-import copy
 import time
 from functools import partial
 
@@ -43,10 +42,9 @@ def main():
     args = parser.parse_args()
     # One at a time in float32 first: what the others are compared with.
     runs = list(dict.fromkeys([(1, 'float32'), (1, args.dtype), (args.batch or args.images, args.dtype)]))
-    generators, plain = {}, None
+    generators = {}
     for size, dtype in runs:
         vae, denoiser = class_networks(args.network, args.side, CLASSES, dtype, args.device)
-        plain = plain or copy.deepcopy(vae)
         generators[size, dtype] = ClassConditionalGenerator.from_parts(
             vae, denoiser, DDIMScheduler(clip_sample=False), args.side, num_steps=args.steps, strength=0.7,
             cfg_scale=4.0, micro_batch=size, dtype=dtype)
@@ -55,7 +53,7 @@ def main():
 
     @torch.no_grad()
     def encode(run):
-        call = partial(weights.encode, plain) if run == runs[0] else generators[run].encode
+        call = partial(weights.encode, generators[run].vae) if run == runs[0] else generators[run].encode
         return torch.cat([call(batch.to(args.device)).cpu() for batch in photos.split(run[0])]).numpy()
 
     starts = list(encode(runs[0]))

@@ -59,21 +59,17 @@ def test_another_batch_size_gives_the_same_bytes(tools, config, finished, tree, 
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
-def test_with_prototypes_and_another_batch_size(tools, config, finished, root, photos, class_weights,  # noqa: F811
-                                                tree, tmp_path):
+def test_with_prototypes_and_another_batch_size(tools, config, finished, tree, tmp_path):
     """Both kinds of latents of the real set in one run: where an image starts, and what it is drawn to."""
-    generator = dict(type='ClassConditionalGenerator', weights=str(class_weights), num_steps=8, micro_batch=4,
-                     strength=0.7, scheduler=dict(type='DDPMScheduler', timestep_spacing='linspace'))
-    base = write_config(root, tmp_path / 'base.py', photos, generator, dict(type='PrototypeHook', ipc=IPC))
-    both = derive(base, tmp_path, f"custom_hooks = [dict(type='PrototypeHook', ipc={IPC}), {HOOK!r}]")
+    lines = "model = dict(generator=dict(strength=0.7))\ncustom_hooks = [dict(type='PrototypeHook', ipc={}), {!r}]"
+    both = derive(config, tmp_path, lines.format(IPC, HOOK))
     runs = dict(both=[], ones=['test_dataloader.batch_size=1'], plain=['custom_hooks.1.scale=0'])
     for name, options in runs.items():
         done = tools('distill', both, '--work-dir', tmp_path / name, '--cfg-options', 'test_cfg.seed=0', *options)
         assert done.returncode == 0, done.stderr[-3000:]
         assert done.stdout.count('Encoding') == 2  # four centres of each class, and IPC of them
-    both = derive(base, tmp_path, f"custom_hooks = [dict(type='PrototypeHook', ipc={IPC}), "
-                  f"dict({HOOK!r}, support=dict(n_clusters={IPC}))]")
-    done = tools('distill', both, '--work-dir', tmp_path / 'same')
+    same = derive(config, tmp_path, lines.format(IPC, dict(HOOK, support=dict(n_clusters=IPC))))
+    done = tools('distill', same, '--work-dir', tmp_path / 'same')
     assert done.returncode == 0 and done.stdout.count('Encoding') == 1, done.stderr[-3000:]
     files = [tmp_path / 'same' / name for name in ('prototypes.safetensors', 'support_points.safetensors')]
     assert files[0].read_bytes() == files[1].read_bytes()

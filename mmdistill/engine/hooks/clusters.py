@@ -55,14 +55,13 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
         generator.device.type, n_clusters, strategy, crop, batch_size, random_state])
     labels = range(len(loop.source.classes))
     part = {label: osp.join(parts, f'{label}.safetensors') for label in labels}
-    clusters = _load(path, fingerprint)
-    others = [] if clusters else sorted(Path(runner.work_dir).glob('*.safetensors'))
-    copied = next(filter(None, (_load(file, fingerprint) for file in others)), None)
+    own, others = _load(path, fingerprint), sorted(Path(runner.work_dir).glob('*.safetensors'))
+    clusters = own or next(filter(None, (_load(file, fingerprint) for file in others)), None)
     barrier()  # all ranks look before any rank writes
-    if copied and is_main_process():
-        copied.save(path)
-    if clusters or copied:
-        return clusters or copied
+    if clusters:
+        if clusters is not own and is_main_process():
+            clusters.save(path)
+        return clusters
     pending = [label for label in labels if _load(part[label], fingerprint) is None]
     barrier()
     images = {label: _images(loop, label, n_clusters if strategy == 'density' else None, random_state)
