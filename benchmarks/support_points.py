@@ -13,35 +13,32 @@ from pathlib import Path
 
 import numpy as np
 import ot
-import torch
-from mmcv.image import imfrombytes
-from mmengine.fileio import get
 
+from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
 from mmdistill.evaluation.training_sets import build_dataset
-from mmdistill.generation.weights import encode, load_vae
+from mmdistill.generation.weights import load_vae, vae_factor
 from mmdistill.selection import ClassClusters
 
 
-def latents(vae, paths) -> np.ndarray:
-    """(N, D) L2-normalised latents."""
-    pixels = np.stack([imfrombytes(get(path), channel_order='rgb') for path in paths]).astype(np.float32)
-    with torch.no_grad():
-        rows = encode(vae, torch.from_numpy(pixels).permute(0, 3, 1, 2) / 127.5 - 1).flatten(1).double().numpy()
+def unit(rows: np.ndarray) -> np.ndarray:
+    """(N, D) float64 of length 1."""
+    rows = rows.reshape(len(rows), -1).astype(float)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def main(vae: str, points: str, *work_dirs: str) -> None:
-    vae, clusters = load_vae(vae).eval(), ClassClusters.load(points)
+    clusters = ClassClusters.load(points)
+    height, width = next(iter(clusters.centers.values())).shape[-2:]
+    factor = vae_factor(load_vae(vae))
+    encoder = LatentEncoder(vae, (height * factor, width * factor))
     for work_dir in work_dirs:
-        dataset = build_dataset(dict(type='mmdistill.DistilledDataset', data_root=f'{work_dir}/distilled'), 'mmpretrain')
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        distances = []
+        spec = dict(type='mmdistill.DistilledDataset', data_root=f'{work_dir}/distilled')
+        dataset = build_dataset(spec, 'mmpretrain')
+        latents, labels, distances = unit(encode_dataset(encoder, dataset, progress=False)), dataset.get_gt_labels(), []
         for label, centers in clusters.centers.items():
-            rows = latents(vae, [info['img_path'] for info in infos if info['gt_label'] == label])
-            target = centers.reshape(len(centers), -1).astype(float)
-            target /= np.linalg.norm(target, axis=1, keepdims=True)
+            rows = latents[labels == label]
             share = np.full(len(rows), 1 / len(rows))
-            distances.append(ot.emd2(share, clusters.masses[label], ot.dist(rows, target, metric='euclidean')))
+            distances.append(ot.emd2(share, clusters.masses[label], ot.dist(rows, unit(centers), metric='euclidean')))
         print(f'{Path(work_dir).name:24} mean {np.mean(distances):.3f}  ' + ' '.join(f'{d:.3f}' for d in distances))
 
 

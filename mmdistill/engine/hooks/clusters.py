@@ -26,7 +26,8 @@ def class_clusters(runner: Runner, name: str, n_clusters: int, *, strategy: str 
                    batch_size: int = 32, random_state: int = 0) -> ClassClusters:
     """The clusters of ``{work_dir}/{name}`` where they are of this run's data and weights; else the ranks make them.
 
-    Those of another file of the work dir serve as well where they are the same: prototypes and support points often are.
+    Those of another file of the work dir serve as well where they are the same, as prototypes and support points
+    often are.
 
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. A run that is
     broken off keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may
