@@ -1,22 +1,25 @@
-"""Optimal transport from the images of distilled sets to the support points of their classes, which DMGD lowers.
+"""Optimal transport from the images of distilled sets to the real ones of their classes, which DMGD lowers.
 
-    python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …]
+    python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …] [--real CONFIG]
     python benchmarks/support_points.py mmdistill://objects work_dirs/quickstart/objects/dmgd/support_points.safetensors \\
-        work_dirs/quickstart/objects/unguided work_dirs/quickstart/objects/dmgd
+        work_dirs/quickstart/objects/unguided work_dirs/quickstart/objects/dmgd --real configs/_base_/datasets/objects.py
 
 VAE: diffusers folder or hub id; POINTS: support_points.safetensors or prototypes.safetensors of a run on the same real
-set by that autoencoder. The written images are encoded again, so what decoding and JPEG lose counts. Exact transport by
-POT, Euclidean distances (0 to 2) of L2-normalised latents, as in DMGD's loss. Prints each class and the mean.
+set by that autoencoder: the targets, and the size at which images are encoded. With --real, the targets are all images
+of the config's train_dataset instead. The written images are encoded again, so what decoding and JPEG lose counts.
+Exact transport by POT, Euclidean distances (0 to 2) of L2-normalised latents, as in DMGD's loss. Prints each class and
+the mean.
 """
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
 import ot
 
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
-from mmdistill.evaluation.training_sets import build_dataset
+from mmdistill.evaluation.training_sets import build_dataset, labels_of
 from mmdistill.generation.weights import load_vae, vae_factor
+from mmdistill.registry import read_config
 from mmdistill.selection import ClassClusters
 
 
@@ -26,23 +29,35 @@ def unit(rows: np.ndarray) -> np.ndarray:
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-def main(vae: str, points: str, *work_dirs: str) -> None:
-    clusters = ClassClusters.load(points)
+def latents(encoder, spec: dict):
+    """Rows and labels of a data set."""
+    dataset = build_dataset(spec, 'mmpretrain')
+    return unit(encode_dataset(encoder, dataset, progress=False)), labels_of(dataset)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('vae')
+    parser.add_argument('points')
+    parser.add_argument('work_dirs', nargs='+', type=Path)
+    parser.add_argument('--real')
+    args = parser.parse_args()
+    clusters = ClassClusters.load(args.points)
+    targets = {label: (unit(rows), clusters.masses[label]) for label, rows in clusters.centers.items()}
     height, width = next(iter(clusters.centers.values())).shape[-2:]
-    factor = vae_factor(load_vae(vae))
-    encoder = LatentEncoder(vae, (height * factor, width * factor))
-    for work_dir in work_dirs:
-        spec = dict(type='mmdistill.DistilledDataset', data_root=f'{work_dir}/distilled')
-        dataset = build_dataset(spec, 'mmpretrain')
-        latents, labels, distances = unit(encode_dataset(encoder, dataset, progress=False)), dataset.get_gt_labels(), []
-        for label, centers in clusters.centers.items():
-            rows = latents[labels == label]
-            share = np.full(len(rows), 1 / len(rows))
-            distances.append(ot.emd2(share, clusters.masses[label], ot.dist(rows, unit(centers), metric='euclidean')))
-        print(f'{Path(work_dir).name:24} mean {np.mean(distances):.3f}  ' + ' '.join(f'{d:.3f}' for d in distances))
+    factor = vae_factor(load_vae(args.vae))
+    encoder = LatentEncoder(args.vae, (height * factor, width * factor))
+    if args.real:
+        rows, labels = latents(encoder, read_config(args.real).train_dataset)
+        targets = {label: (rows[labels == label], ot.unif((labels == label).sum())) for label in targets}
+    for work_dir in args.work_dirs:
+        rows, labels = latents(encoder, dict(type='mmdistill.DistilledDataset', data_root=f'{work_dir}/distilled'))
+        distances = []
+        for label, (points, masses) in targets.items():
+            cost = ot.dist(rows[labels == label], points, metric='euclidean')
+            distances.append(ot.emd2(ot.unif(len(cost)), masses, cost))
+        print(f'{work_dir.name:24} mean {np.mean(distances):.3f}  ' + ' '.join(f'{d:.3f}' for d in distances))
 
 
 if __name__ == '__main__':
-    if len(sys.argv) < 4:
-        sys.exit(__doc__)
-    main(*sys.argv[1:])
+    main()

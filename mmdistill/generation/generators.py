@@ -44,6 +44,8 @@ class LatentGenerator:
             that decodes for guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.
         strength: Part of the steps, in (0, 1], that is done from start latents; pure noise takes all of them.
+        compile: Options of ``torch.compile`` for the networks of the denoiser, or True; each kind of step (guided
+            through the network, or with mixed embeddings) compiles once, which takes minutes on a CPU.
 
     Attributes:
         kind: What an image is made for, ``'masks'`` or ``'classes'``.
@@ -64,7 +66,8 @@ class LatentGenerator:
                  micro_batch: int = 8,
                  guidance_vae: Optional[str] = None,
                  gradient_checkpointing: bool = False,
-                 strength: float = 1.0):
+                 strength: float = 1.0,
+                 compile: Union[bool, dict] = False):
         if micro_batch < 1:
             raise DistillError(f'micro_batch={micro_batch} must be at least 1')
         if cfg_channels is not None and not 1 <= cfg_channels <= vae.config.latent_channels:
@@ -88,6 +91,9 @@ class LatentGenerator:
             raise DistillError(f'image_size {self.image_size} must be a multiple of {factor}, the factor of the '
                                'autoencoder, which a guidance_vae must share')
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
+        self.compiled = bool(compile)
+        for network in denoiser.children() if compile else ():
+            network.compile(**({} if compile is True else compile))
         if gradient_checkpointing:
             networks = {id(m): m for m in (self.guide_vae, *denoiser.modules())
                         if getattr(m, '_supports_gradient_checkpointing', False)}
@@ -187,7 +193,7 @@ class LatentGenerator:
         return dict(type=type(self).__name__, weights=self.sources, scheduler=scheduler, num_steps=self.num_steps,
                     cfg_scale=self.cfg.scale, cfg_channels=self.cfg.channels, strength=self.strength,
                     dtype=str(self.dtype).split('.')[-1], image_size=list(self.image_size),
-                    micro_batch=self.micro_batch)
+                    micro_batch=self.micro_batch, **(dict(compiled=True) if self.compiled else {}))
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """The condition of a batch, on the CPU or the networks' device.

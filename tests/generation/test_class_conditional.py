@@ -7,7 +7,7 @@ import torch
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator
 from mmdistill.generation.class_unet import ClassUNet
-from mmdistill.guidance import Guidance
+from mmdistill.guidance import Guidance, SemanticMatching
 from mmdistill.plan import Request
 
 NAMES = ('dog', 'cat', 'owl')
@@ -175,3 +175,14 @@ def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):
     ClassUNet(3, 4, block_out_channels=(16, 32)).save_pretrained(unsized / 'unet')
     with pytest.raises(DistillError, match='give the generator image_size'):
         build(unsized)
+
+
+@pytest.mark.parametrize('name', ['ClassUNet', 'DiT'])
+def test_a_compiled_network_makes_the_same_images(folders, name):
+    """In one graph, by a backend that runs it as it is; embeddings in the first steps, labels in the others."""
+    requests, _ = work()
+    plain, compiled = (shared(build(folders / name, compile=options))
+                       for options in (False, dict(backend='eager', fullgraph=True)))
+    assert compiled.describe() == dict(plain.describe(), compiled=True)
+    assert np.array_equal(*([made.generate(requests, guidance=Guidance([], semantic=SemanticMatching().bind(
+        made, requests))) for made in (plain, compiled)]))
