@@ -17,31 +17,7 @@ from mmdistill.generation import Synthesis, resize_mask
 from mmdistill.plan import Plan, Request, config_hash, write_json
 from mmdistill.registry import GENERATORS, LOOPS, WRITERS
 
-
-class _Batches:
-    """Batches of this rank's requests with what they need, read when they are due; what the logger counts.
-
-    With ``spare``, no batch has a class twice, and each names so many of the requests that follow.
-    """
-
-    def __init__(self, requests: List[Request], inputs: Callable[..., dict], batch_size: int, spare: int = 0) -> None:
-        self.requests, self.inputs, self.spare = requests, inputs, spare
-        self.starts, seen = [], set()
-        for index, request in enumerate(requests):
-            full = index == 0 or index - self.starts[-1] == batch_size
-            if full or (spare and not seen.isdisjoint(request.classes)):
-                self.starts.append(index)
-                seen = set()
-            seen.update(request.classes)
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    def __iter__(self):
-        for start, end in zip(self.starts, [*self.starts[1:], len(self.requests)]):
-            batch = self.requests[start:end]
-            following = dict(spare=self.requests[end:end + self.spare]) if self.spare else {}
-            yield dict(requests=batch, **following, **self.inputs(batch, **following))
+from .batches import RequestBatches
 
 
 @LOOPS.register_module()
@@ -169,7 +145,7 @@ class DistillLoop(BaseLoop):
             spare = runner.model.generator.micro_batch
         else:
             own, spare = pending[runner.rank::runner.world_size], 0
-        self.dataloader = _Batches(own, self._inputs, self.batch_size, spare)
+        self.dataloader = RequestBatches(own, self._inputs, self.batch_size, spare)
         runner.call_hook('before_test_epoch')
         runner.model.eval()
         for index, batch in enumerate(self.dataloader):
