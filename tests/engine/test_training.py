@@ -11,7 +11,8 @@ from mmdistill.plan import Request
 
 SHORT = ['train_cfg.max_iters=30', 'train_cfg.val_interval=30', 'default_hooks.logger.interval=1',
          'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_scenes=4', 'val_dataloader.batch_size=4',
-         'val_dataloader.dataset.num_scenes=4', 'default_hooks.checkpoint.interval=20', 'param_scheduler.0.end=2']
+         'val_dataloader.dataset.num_scenes=4', 'default_hooks.checkpoint.interval=20', 'param_scheduler.0.end=2',
+         'randomness.seed=0']
 
 
 def losses(log):
