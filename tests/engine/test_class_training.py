@@ -29,7 +29,7 @@ def trained(tools, root, weights, tmp_path_factory):
                'param_scheduler.0.end=2', 'train_dataloader.batch_size=4', 'train_dataloader.num_workers=0',
                'train_dataloader.persistent_workers=False', 'val_dataloader.batch_size=10',
                'model.unet.block_out_channels=[32,32]', 'model.unet.layers_per_block=1', 'model.unet.sample_size=8',
-               'model.num_sampling_steps=4', *options]
+               'model.num_sampling_steps=4', 'randomness.seed=0', *options]
     env = dict(IMAGENETTE=str(folder), TAESD=str(weights))
     done = tools(*command, **env)
     assert done.returncode == 0, done.stderr[-2000:]
