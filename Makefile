@@ -7,8 +7,8 @@
 PYTHON ?=
 export PYTHON
 
-# glibc gives the memory of large tensors back to the kernel and asks for it again at each operation, which takes a third
-# of a training on a CPU. This keeps it; other C libraries do not read these.
+# glibc gives the memory of large tensors back to the kernel and asks for it again at each operation, which takes up to a
+# third of a training on a CPU. This keeps it; other C libraries do not read these.
 export MALLOC_MMAP_MAX_ ?= 0
 export MALLOC_TRIM_THRESHOLD_ ?= 68719476736
 export MALLOC_TOP_PAD_ ?= 268435456
