@@ -43,13 +43,14 @@ def main() -> None:
     parser.add_argument('--real')
     args = parser.parse_args()
     clusters = ClassClusters.load(args.points)
-    targets = {label: (unit(rows), clusters.masses[label]) for label, rows in clusters.centers.items()}
     height, width = next(iter(clusters.centers.values())).shape[-2:]
     factor = vae_factor(load_vae(args.vae))
     encoder = LatentEncoder(args.vae, (height * factor, width * factor))
     if args.real:
         rows, labels = latents(encoder, read_config(args.real).train_dataset)
-        targets = {label: (rows[labels == label], ot.unif((labels == label).sum())) for label in targets}
+        targets = {label: (rows[labels == label], ot.unif((labels == label).sum())) for label in clusters.centers}
+    else:
+        targets = {label: (unit(rows), clusters.masses[label]) for label, rows in clusters.centers.items()}
     for work_dir in args.work_dirs:
         rows, labels = latents(encoder, dict(type='mmdistill.DistilledDataset', data_root=f'{work_dir}/distilled'))
         distances = []
