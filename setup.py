@@ -15,7 +15,8 @@ def version() -> str:
 
 def requirements(name: str) -> list:
     """The lines of ``requirements/<name>.txt``."""
-    return (ROOT / f'requirements/{name}.txt').read_text().split('\n')[:-1]
+    lines = (ROOT / f'requirements/{name}.txt').read_text().splitlines()
+    return [line for line in lines if line.strip() and not line.startswith('#')]
 
 
 # mmdistill/.mim holds relative links to tools, configs and model-index.yml, as the hosts' packages have them: a wheel
@@ -27,8 +28,8 @@ PACKAGE_DATA = [
     '.mim/configs/**/*.py',
     '.mim/configs/**/*.yml',
     '.mim/configs/**/*.md',
-    'weights/**/*.safetensors',
-    'weights/**/*.json',
+    'toy/weights/**/*.safetensors',
+    'toy/weights/**/*.json',
 ]
 
 setup(

@@ -16,7 +16,8 @@ import torch
 from diffusers import DDIMScheduler
 from networks import class_networks
 
-from mmdistill.generation import ClassConditionalGenerator, weights
+from mmdistill.generation import ClassConditionalGenerator
+from mmdistill.weights import hub as weights
 from mmdistill.plan import Request
 
 CLASSES = 10

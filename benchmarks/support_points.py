@@ -18,7 +18,7 @@ import ot
 
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
 from mmdistill.evaluation.training_sets import build_dataset, labels_of
-from mmdistill.generation.weights import load_vae, vae_factor
+from mmdistill.generation.autoencoders import load_vae, vae_factor
 from mmdistill.registry import read_config
 from mmdistill.selection import ClassClusters
 

@@ -21,7 +21,7 @@ from diffusers import DDPMScheduler
 from networks import class_networks
 
 from mmdistill.generation import ClassConditionalGenerator
-from mmdistill.generation.weights import decode
+from mmdistill.generation.autoencoders import decode
 from mmdistill.guidance import Guidance, TransportMatching
 from mmdistill.plan import Request
 

@@ -2,15 +2,14 @@
 
 The plan is written before the first image is made; sharding, resuming and counting read it alone.
 """
-import contextlib
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
 from .errors import DistillError
+from .files import write_json
 
 PLAN_VERSION = 2
 
@@ -96,33 +95,3 @@ def request_seed(run_seed: int, request_id: str) -> int:
     """The seed of a request: a hash of the run's seed and the request's id, 0 <= seed < 2**63."""
     digest = hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()
     return int.from_bytes(digest[:8], 'big') >> 1
-
-
-def config_hash(values: Any) -> str:
-    """A short hash of JSON-like values, equal for equal values whatever the order of their keys."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def write_atomic(path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never half of one.
-
-    Raises:
-        DistillError: The disk is full or the folder cannot be written; nothing is left behind.
-    """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
-                           'folder, then run again with --resume') from None
-
-
-def write_json(path, value: Any) -> None:
-    """Write ``value`` as indented JSON, atomically."""
-    write_atomic(path, (json.dumps(value, indent=1) + '\n').encode())

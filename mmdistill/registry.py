@@ -1,11 +1,13 @@
 """The registries of mmdistill.
 
-Each root registry of MMEngine has a child here under the scope ``mmdistill``. ``locations`` lets a stock config of
-any host name ``mmdistill.X`` without custom imports. Five parts are our own and have roots here: selectors,
-generators, guidances (the objectives of the guided denoising loop), writers, and encoders of the set metrics.
+Each root registry of MMEngine has a child here under the scope ``mmdistill``, so that a stock config of any OpenMMLab
+package can name ``mmdistill.X`` without custom imports. Six registries are our own: tasks, selectors, generators,
+guidances (the objectives of the guided denoising loop), writers, and encoders of the set metrics.
 """
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Dict, List, Optional
 
 from .errors import DistillError
 
@@ -29,44 +31,92 @@ config_utils.MODULE2PACKAGE.update(mmdistill='mmdistill', mmseg='mmseg')
 _SCOPE = 'mmdistill'
 
 
-def _child(parent: Registry, *locations: str) -> Registry:
-    return Registry(parent.name, parent=parent, scope=_SCOPE,
-                    locations=[f'mmdistill.{location}' for location in locations])
+class LazyRegistry(Registry):
+    """A registry that imports the module of a component when its name is first asked for.
+
+    The core's classes know no registry: they are registered here, where their module is named.
+
+    Args:
+        name: Of the registry.
+        modules: Module of this package → the names of its components, separated by spaces.
+        parent: MMEngine's registry of the same name; None for a registry of our own.
+    """
+
+    def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None) -> None:
+        self.modules = {key: f'mmdistill.{module}' for module, keys in (modules or {}).items() for key in keys.split()}
+        super().__init__(name, parent=parent, scope=_SCOPE, locations=['mmdistill'])
+
+    def get(self, key: str) -> Optional[type]:
+        """The component of that name, as MMEngine's registries find it."""
+        scope, name = self.split_scope_key(key)
+        if scope in (None, _SCOPE) and name in self.modules and name not in self._module_dict:
+            module = import_module(self.modules[name])
+            if name not in self._module_dict:
+                self.register_module(module=getattr(module, name))
+        return super().get(key)
+
+    def names(self) -> List[str]:
+        """Names of the components registered here, whether their modules have been imported or not."""
+        return sorted({*self.modules, *self._module_dict})
 
 
-def _root(name: str, location: str) -> Registry:
-    return Registry(name, scope=_SCOPE, locations=[f'mmdistill.{location}'])
+def _child(parent: Registry, **modules: str) -> LazyRegistry:
+    return LazyRegistry(parent.name, {key.replace('__', '.'): names for key, names in modules.items()}, parent)
 
 
-RUNNERS = _child(roots.RUNNERS, 'engine')
-RUNNER_CONSTRUCTORS = _child(roots.RUNNER_CONSTRUCTORS, 'engine')
-LOOPS = _child(roots.LOOPS, 'engine')
-HOOKS = _child(roots.HOOKS, 'engine', 'labels')
-LOG_PROCESSORS = _child(roots.LOG_PROCESSORS, 'engine')
-STRATEGIES = _child(roots.STRATEGIES, 'engine')
-OPTIMIZERS = _child(roots.OPTIMIZERS, 'engine')
-OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, 'engine')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(roots.OPTIM_WRAPPER_CONSTRUCTORS, 'engine')
-PARAM_SCHEDULERS = _child(roots.PARAM_SCHEDULERS, 'engine')
-DATASETS = _child(roots.DATASETS, 'datasets', 'labels')
-DATA_SAMPLERS = _child(roots.DATA_SAMPLERS, 'datasets')
-TRANSFORMS = _child(roots.TRANSFORMS, 'datasets')
-FUNCTIONS = _child(roots.FUNCTIONS, 'datasets')
-MODELS = _child(roots.MODELS, 'models')
-MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, 'models')
-WEIGHT_INITIALIZERS = _child(roots.WEIGHT_INITIALIZERS, 'models')
-TASK_UTILS = _child(roots.TASK_UTILS, 'models')
-METRICS = _child(roots.METRICS, 'evaluation')
-EVALUATOR = _child(roots.EVALUATOR, 'evaluation')
-VISUALIZERS = _child(roots.VISUALIZERS, 'engine')
-VISBACKENDS = _child(roots.VISBACKENDS, 'engine')
-INFERENCERS = _child(roots.INFERENCERS, 'engine')
+RUNNERS = _child(roots.RUNNERS)
+RUNNER_CONSTRUCTORS = _child(roots.RUNNER_CONSTRUCTORS)
+LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
+HOOKS = _child(
+    roots.HOOKS, engine__hooks__selection='MaskSelectionHook', engine__hooks__prototypes='ClassPlanHook PrototypeHook',
+    engine__hooks__guidance='GuidedSynthesisHook', engine__hooks__preview='PreviewHook',
+    engine__hooks__export='ExportHook SampleGridHook', labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
+LOG_PROCESSORS = _child(roots.LOG_PROCESSORS)
+STRATEGIES = _child(roots.STRATEGIES)
+OPTIMIZERS = _child(roots.OPTIMIZERS)
+OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__optim='BFloat16OptimWrapper')
+OPTIM_WRAPPER_CONSTRUCTORS = _child(roots.OPTIM_WRAPPER_CONSTRUCTORS)
+PARAM_SCHEDULERS = _child(roots.PARAM_SCHEDULERS)
+DATASETS = _child(
+    roots.DATASETS, datasets__factories='DistilledDataset', datasets__subset='ImageNetSubset',
+    labels__replay='ReplayedViews', toy__streets='StreetScenes', toy__objects='ObjectPictures')
+DATA_SAMPLERS = _child(roots.DATA_SAMPLERS)
+TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
+FUNCTIONS = _child(roots.FUNCTIONS)
+MODELS = _child(
+    roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
+    models__class_diffusion='ClassDiffusion', models__layout_diffusion='LayoutDiffusion',
+    models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss', models__segmentor='SegmentorGuide')
+MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
+WEIGHT_INITIALIZERS = _child(roots.WEIGHT_INITIALIZERS)
+TASK_UTILS = _child(roots.TASK_UTILS)
+METRICS = _child(
+    roots.METRICS, evaluation__class_iou='ClassIoU', evaluation__class_accuracy='ClassAccuracy',
+    evaluation__training_metrics='MeanLoss PSNR')
+EVALUATOR = _child(roots.EVALUATOR)
+VISUALIZERS = _child(roots.VISUALIZERS)
+VISBACKENDS = _child(roots.VISBACKENDS)
+INFERENCERS = _child(roots.INFERENCERS)
 
-SELECTORS = _root('selector', 'engine.components')
-GENERATORS = _root('generator', 'engine.components')
-GUIDANCES = _root('guidance', 'engine.components')
-WRITERS = _root('writer', 'datasets')
-ENCODERS = _root('encoder', 'evaluation')
+TASKS = LazyRegistry('task', {
+    'tasks.segmentation': 'Segmentation',
+    'tasks.classification': 'Classification'})
+SELECTORS = LazyRegistry('selector', {
+    'selection.greedy': 'ClassBalancedGreedy RarestClassFirst',
+    'selection.baselines': 'RandomSelector FrequencyWeightedSelector KCenterSelector UniformPerClassSelector',
+    'selection.features': 'HerdingSelector FeatureKCenterSelector RandomPerClassSelector'})
+GENERATORS = LazyRegistry('generator', {
+    'generation.layout_conditional': 'LayoutUNetGenerator',
+    'generation.controlnet': 'ControlNetGenerator',
+    'generation.img2img': 'Img2ImgGenerator',
+    'generation.class_conditional': 'ClassConditionalGenerator'})
+GUIDANCES = LazyRegistry('guidance', {
+    'guidance.segmentation': 'SegmentationConsistency',
+    'guidance.features': 'ClassFeatureMatching',
+    'guidance.semantic': 'SemanticMatching',
+    'guidance.transport': 'TransportMatching'})
+WRITERS = LazyRegistry('writer', {'datasets.writers': 'ClassWriter SegWriter'})
+ENCODERS = LazyRegistry('encoder', {'evaluation.encoders': 'BackboneEncoder LatentEncoder'})
 
 
 def read_config(path: str) -> Config:

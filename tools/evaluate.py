@@ -34,7 +34,7 @@ def main() -> None:
 
     from mmdistill.evaluation import Matrix, markdown, table_cells
     from mmdistill.evaluation.set_report import measure_sets, summary_cells
-    from mmdistill.plan import write_atomic
+    from mmdistill.files import write_atomic
     cfg = load_config(args)
     matrix = Matrix(cfg, cfg.work_dir)
     results = matrix.run(args.workers, rank, world)

@@ -39,7 +39,7 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     from mmdistill.datasets import read_manifest
     from mmdistill.datasets.manifest import content_digest
     from mmdistill.errors import DistillError
-    from mmdistill.generation.weights import builtin
+    from mmdistill.weights.hub import builtin
     weights = content_digest(builtin(config.model.generator.weights))
     key = dict(distil=config.to_dict(), work_dir=str(work_dir), weights=weights)
     done = cells.get(key)
@@ -109,7 +109,7 @@ def main() -> None:
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
     from mmdistill.evaluation import Cells, Matrix, markdown, table_cells
     from mmdistill.evaluation.report import write_report
-    from mmdistill.plan import write_json
+    from mmdistill.files import write_json
 
     cells, rows, text = Cells(args.work_dir / 'cells'), [], []
     folders = dict(streets=args.work_dir / 'comparison', objects=args.work_dir / 'objects/comparison')

@@ -1,14 +1,13 @@
-"""Data sets, writers and the manifest: how images and labels come in and go out."""
-import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
+"""Readers of real datasets, writers of distilled ones, and the manifest."""
+import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+from mmdistill.lazy import lazy_exports
 
-from .factories import distilled_dataset, imagenet_subset
-from .labels import DatasetLabels
-from .manifest import read_manifest, write_manifest
-from .masks import DatasetMasks
-from .objects import ObjectPictures
-from .streets import StreetScenes
-from .transforms import ShufflePatches
-from .writers import ClassWriter, SegWriter
-
-__all__ = ['ClassWriter', 'DatasetLabels', 'DatasetMasks', 'ObjectPictures', 'SegWriter', 'ShufflePatches',
-           'StreetScenes', 'distilled_dataset', 'imagenet_subset', 'read_manifest', 'write_manifest']
+__getattr__, __all__ = lazy_exports(__name__, {
+    'factories': ['distilled_dataset'],
+    'labels': ['DatasetLabels'],
+    'manifest': ['read_manifest', 'write_manifest'],
+    'masks': ['DatasetMasks'],
+    'subset': ['ImageNetSubset'],
+    'transforms': ['ShufflePatches'],
+    'writers': ['ClassWriter', 'SegWriter'],
+})

@@ -36,9 +36,3 @@ def distilled_dataset(data_root: str, **kwargs: Any):
                     ('distilled_seg', 'DistilledSegDataset'))
     cls = getattr(import_module(f'mmdistill.datasets.{module}'), name)
     return cls(data_root=data_root, manifest=manifest, **kwargs)
-
-
-@DATASETS.register_module(name='ImageNetSubset')
-def imagenet_subset(**kwargs: Any):
-    """:class:`~mmdistill.datasets.subset.ImageNetSubset`, mmpretrain's ``ImageNet`` for some of its classes."""
-    return import_module('mmdistill.datasets.subset').ImageNetSubset(**kwargs)

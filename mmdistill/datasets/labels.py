@@ -11,8 +11,9 @@ from mmengine.fileio import get as read_file
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import Request, config_hash
-from mmdistill.selection import files_fingerprint
+from mmdistill.plan import Request
+from mmdistill.files import config_hash
+from mmdistill.files import files_fingerprint
 
 _WNID = re.compile(r'n\d{8}')
 

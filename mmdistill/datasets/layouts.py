@@ -6,9 +6,9 @@ from typing import Any, Dict, Optional, Tuple
 import numpy as np
 
 from mmdistill.errors import DistillError
+from mmdistill.masks import IGNORE
 from mmdistill.plan import Plan
 
-IGNORE = 255
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
 
 
@@ -72,7 +72,7 @@ class SegLayout:
         """Table uint8 (256,): the train id that the host reads for each id in a file, 255 = ignored."""
         table = np.arange(256)
         if self.reduce_zero_label:
-            table = np.where((table == 0) | (table == 255), IGNORE, table - 1)
+            table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
         if self.label_map is not None:
             mapping = np.arange(256)
             for old, new in self.label_map:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Union
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import Plan, write_atomic, write_json
+from mmdistill.plan import Plan
+from mmdistill.files import write_atomic, write_json
 from mmdistill.version import __version__
 from .layouts import ClassLayout, SegLayout
 

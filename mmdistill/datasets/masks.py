@@ -8,9 +8,11 @@ from mmengine.fileio import get as read_file
 from PIL import Image
 
 from mmdistill.errors import DistillError
-from mmdistill.generation import resize_mask
-from mmdistill.plan import Request, config_hash
-from mmdistill.selection import class_histograms, files_fingerprint, read_mask
+from mmdistill.masks import resize_mask
+from mmdistill.plan import Request
+from mmdistill.files import config_hash
+from mmdistill.selection import class_histograms, read_mask
+from mmdistill.files import files_fingerprint
 
 
 class DatasetMasks:

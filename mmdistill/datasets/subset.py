@@ -5,8 +5,10 @@ from mmpretrain.datasets import ImageNet
 from mmpretrain.datasets.custom import get_samples
 
 from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS
 
 
+@DATASETS.register_module()
 class ImageNetSubset(ImageNet):
     """The images of some folders of ImageNet's tree; class id = position in ``classes``.
 

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import write_atomic
+from mmdistill.files import write_atomic
 from mmdistill.registry import WRITERS
 from .layouts import ClassLayout, SegLayout, get_layout
 from .manifest import is_written

@@ -1,10 +1,13 @@
-"""The adapters that bring the core to MMEngine's runner."""
-import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
+"""What MMEngine's runner needs for a distillation run: the loop and the hooks."""
+import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+from mmdistill.lazy import lazy_exports
 
-from .hooks import (ClassPlanHook, ExportHook, GuidedSynthesisHook, MaskSelectionHook, PreviewHook, PrototypeHook,
-                    SampleGridHook)
-from .loop import DistillLoop
-from .optim import BFloat16OptimWrapper
-
-__all__ = ['BFloat16OptimWrapper', 'ClassPlanHook', 'DistillLoop', 'ExportHook', 'GuidedSynthesisHook',
-           'MaskSelectionHook', 'PreviewHook', 'PrototypeHook', 'SampleGridHook']
+__getattr__, __all__ = lazy_exports(__name__, {
+    'hooks.export': ['ExportHook', 'SampleGridHook'],
+    'hooks.guidance': ['GuidedSynthesisHook'],
+    'hooks.preview': ['PreviewHook'],
+    'hooks.prototypes': ['ClassPlanHook', 'PrototypeHook'],
+    'hooks.selection': ['MaskSelectionHook'],
+    'loop': ['DistillLoop'],
+    'optim': ['BFloat16OptimWrapper'],
+})

@@ -13,8 +13,10 @@ from torch.utils.data import DataLoader
 
 from mmdistill.datasets import DatasetLabels, DatasetMasks, write_manifest
 from mmdistill.errors import DistillError
-from mmdistill.generation import Synthesis, resize_mask
-from mmdistill.plan import Plan, Request, config_hash, write_json
+from mmdistill.generation import Synthesis
+from mmdistill.masks import resize_mask
+from mmdistill.plan import Plan, Request
+from mmdistill.files import config_hash, write_json
 from mmdistill.registry import GENERATORS, LOOPS, WRITERS
 
 from .batches import RequestBatches

@@ -1,11 +1,12 @@
-"""Metrics, evaluation of distilled sets, and the report."""
-import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
+"""Comparisons of training sets under named protocols: students, metrics of sets, the report."""
+import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+from mmdistill.lazy import lazy_exports
 
-from .class_metrics import ClassAccuracy, ClassIoU
-from .matrix import Matrix
-from .results import Cells, markdown, rare_classes, read_results, summarise, table_cells
-from .students import main_metric, train_student
-from .training_metrics import PSNR, MeanLoss
-
-__all__ = ['Cells', 'ClassAccuracy', 'ClassIoU', 'Matrix', 'MeanLoss', 'PSNR', 'main_metric', 'markdown',
-           'rare_classes', 'read_results', 'summarise', 'table_cells', 'train_student']
+__getattr__, __all__ = lazy_exports(__name__, {
+    'class_accuracy': ['ClassAccuracy'],
+    'class_iou': ['ClassIoU'],
+    'matrix': ['Matrix'],
+    'results': ['Cells', 'markdown', 'rare_classes', 'read_results', 'summarise', 'table_cells'],
+    'students': ['main_metric', 'train_student'],
+    'training_metrics': ['MeanLoss', 'PSNR'],
+})

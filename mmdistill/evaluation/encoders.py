@@ -17,11 +17,12 @@ from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import DataLoader
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.weights import encode, load_vae, network_digest, vae_factor
-from mmdistill.models.segmentor import load_weights
-from mmdistill.plan import config_hash, write_atomic
+from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
+from mmdistill.weights.hub import network_digest
+from mmdistill.weights.checkpoints import load_weights
+from mmdistill.files import config_hash, write_atomic
 from mmdistill.registry import ENCODERS, read_config
-from mmdistill.selection import files_fingerprint
+from mmdistill.files import files_fingerprint
 
 
 class Encoder:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmdistill.datasets import DatasetMasks
 from mmdistill.errors import DistillError
-from mmdistill.selection.masks import IGNORE
+from mmdistill.masks import IGNORE
 
 
 def judge_agreement(segmentor: Callable[[Tensor], Tensor],

@@ -10,8 +10,8 @@ from mmengine.config import Config
 
 from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.errors import DistillError
-from mmdistill.plan import config_hash, write_json
-from mmdistill.selection import files_fingerprint
+from mmdistill.files import config_hash, write_json
+from mmdistill.files import files_fingerprint
 from .guards import check_soft_labels
 from .protocols import cell_config, load_protocol, student_models
 from .results import Cells, mean_of, rare_classes, read_results, summarise

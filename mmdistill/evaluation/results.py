@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import config_hash, write_json
+from mmdistill.files import config_hash, write_json
 
 Row = Dict[str, Any]
 

@@ -10,7 +10,7 @@ from safetensors.torch import save
 
 from mmdistill.datasets import DatasetMasks
 from mmdistill.metrics import class_balance, set_metrics
-from mmdistill.plan import write_atomic, write_json
+from mmdistill.files import write_atomic, write_json
 from mmdistill.registry import MODELS
 from .encoders import encode_dataset
 from .judge import judge_agreement

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import config_hash
+from mmdistill.files import config_hash
 
 
 # For the scope of each host: the metric that a student is judged by, and the one that measures it.

@@ -1,7 +1,8 @@
 """The denoising loop and the generators. No host package is needed."""
 from .batching import Synthesis
 from .class_conditional import ClassConditionalGenerator
-from .conditions import Condition, resize_mask
+from .conditions import Condition
+from ..masks import resize_mask
 from .controlnet import ControlNetGenerator
 from .generators import LatentGenerator
 from .img2img import Img2ImgGenerator

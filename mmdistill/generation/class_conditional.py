@@ -12,8 +12,9 @@ from .conditions import Condition, class_rows
 from .denoisers import ClassDenoiser
 from .generators import LatentGenerator, Size
 from .soft_labels import install_soft_labels
-from .weights import (check_fit, class_name, dtype_of, fingerprints, licence, load_part, load_scheduler, load_vae,
-                      resolve, vae_factor)
+from ..weights.hub import check_fit, class_name, dtype_of, fingerprints, licence, load_part, resolve
+from .schedulers import load_scheduler
+from .autoencoders import load_vae, vae_factor
 
 logger = logging.getLogger('mmdistill')
 

@@ -2,10 +2,8 @@
 from dataclasses import dataclass, field
 from typing import Dict, Mapping, Sequence, Tuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from ..plan import Request
 
@@ -73,11 +71,3 @@ def class_rows(requests: Sequence[Request]) -> Dict[str, Tensor]:
     """
     return dict(class_id=torch.tensor([r.classes[0] if len(r.classes) == 1 else -1 for r in requests]),
                 seed=torch.tensor([r.seed for r in requests]))
-
-
-def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
-    """Label map (h, w) uint8 → (H, W) uint8 by nearest neighbour (pixel centres), so that no id is mixed."""
-    if mask.shape == tuple(size):
-        return mask
-    label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
-    return F.interpolate(label_map, tuple(size), mode='nearest-exact')[0, 0].numpy()

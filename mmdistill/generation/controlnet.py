@@ -12,7 +12,9 @@ from .denoisers import ControlNetDenoiser
 from .generators import LatentGenerator, Size
 from .palette import check_palette, render_one_hot, render_palette, same_colours
 from .prompts import PromptEncoder
-from .weights import (check_fit, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve, vae_factor)
+from ..weights.hub import check_fit, dtype_of, fingerprints, load_part, resolve
+from .schedulers import load_scheduler
+from .autoencoders import load_vae, vae_factor
 
 logger = logging.getLogger('mmdistill')
 

@@ -9,10 +9,12 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from .batching import Job, MicroBatches, Synthesis, filled, steady_threads
-from .conditions import Condition, resize_mask
+from .conditions import Condition
+from ..masks import IGNORE, resize_mask
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance
-from .weights import decode, dtype_of, encode, load_vae, vae_factor
+from .autoencoders import decode, encode, load_vae, vae_factor
+from ..weights.hub import dtype_of
 
 Size = Union[int, Tuple[int, int]]
 
@@ -31,7 +33,7 @@ class LatentGenerator:
     Args:
         vae: Frozen autoencoder, float32.
         denoiser: ``(x, t, condition) -> output``.
-        scheduler: Of an allowed class (:data:`~mmdistill.generation.process.SCHEDULERS`).
+        scheduler: Of an allowed class (:data:`~mmdistill.generation.schedulers.SCHEDULERS`).
         image_size: Side, or (H, W), of the images in pixels.
         num_classes: Number of classes K that a mask may show.
         num_steps: Denoising steps.
@@ -240,7 +242,7 @@ class LatentGenerator:
     def _label_map(self, request: Request, mask: np.ndarray) -> Tensor:
         if mask.dtype != np.uint8 or mask.ndim != 2:
             raise DistillError(f'request {request.id}: a mask is (H, W) uint8, got {mask.dtype} {mask.shape}')
-        wrong = mask[(mask >= self.num_classes) & (mask != 255)]
+        wrong = mask[(mask >= self.num_classes) & (mask != IGNORE)]
         if wrong.size:
             raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
                                f'generator has {self.num_classes} classes (255 = ignore)')

@@ -10,7 +10,9 @@ from .conditions import Condition, class_rows
 from .denoisers import TextDenoiser
 from .generators import LatentGenerator, Size
 from .prompts import PromptEncoder
-from .weights import check_fit, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve, vae_factor
+from ..weights.hub import check_fit, dtype_of, fingerprints, load_part, resolve
+from .schedulers import load_scheduler
+from .autoencoders import load_vae, vae_factor
 
 
 class Img2ImgGenerator(LatentGenerator):

@@ -5,13 +5,15 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DistillError
+from ..masks import IGNORE
 from ..plan import Request
 from .conditions import Condition
 from .denoisers import LayoutUNetDenoiser
 from .generators import LatentGenerator
 from .layout_unet import LayoutUNet
-from .weights import (check_fit, class_name, dtype_of, fingerprints, load_part, load_scheduler, load_vae, resolve,
-                      vae_factor)
+from ..weights.hub import check_fit, class_name, dtype_of, fingerprints, load_part, resolve
+from .schedulers import load_scheduler
+from .autoencoders import load_vae, vae_factor
 
 
 class LayoutUNetGenerator(LatentGenerator):
@@ -58,5 +60,5 @@ class LayoutUNetGenerator(LatentGenerator):
 
     def condition(self, requests: Sequence[Request], masks: Tensor) -> Condition:
         """The label maps; a map without labels is the null condition."""
-        return Condition(dict(mask=masks), dict(mask=torch.full_like(masks, 255)),
+        return Condition(dict(mask=masks), dict(mask=torch.full_like(masks, IGNORE)),
                          tuple(f'request {r.id}' for r in requests))

@@ -8,7 +8,7 @@ from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-IGNORE = 255
+from ..masks import IGNORE
 
 
 def stock_unet(in_channels: int, out_channels: int, block_out_channels: Sequence[int], layers_per_block: int,

@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DistillError
+from ..masks import IGNORE
 
 
 def render_palette(masks: Tensor, palette: Sequence[Tuple[int, int, int]]) -> Tensor:
@@ -21,7 +22,7 @@ def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
     Args:
         channels: ``num_classes``, or one more: the last plane then shows the unlabelled pixels.
     """
-    ids = torch.where(masks == 255, num_classes, masks)
+    ids = torch.where(masks == IGNORE, num_classes, masks)
     return F.one_hot(ids, num_classes + 1)[..., :channels].permute(0, 3, 1, 2).float()
 
 

@@ -2,28 +2,11 @@
 from typing import List, Optional, Tuple
 
 import torch
-from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
-                       UniPCMultistepScheduler)
+from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
 from torch import Tensor
 
 from ..errors import DistillError
-
-#: The schedulers that can be guided through their clean prediction x0.
-SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
-              FlowMatchEulerDiscreteScheduler)
-
-
-def scheduler_class(name: str) -> type:
-    """The allowed scheduler class of that name.
-
-    Raises:
-        DistillError: The scheduler is not one that the loop can guide.
-    """
-    for allowed in SCHEDULERS:
-        if allowed.__name__ == name:
-            return allowed
-    raise DistillError(f'scheduler {name} cannot be guided: set scheduler to one of '
-                       + ', '.join(s.__name__ for s in SCHEDULERS))
+from .schedulers import scheduler_class
 
 
 class NoiseProcess:
@@ -33,7 +16,7 @@ class NoiseProcess:
     that the stock ``step`` does the rest. Solvers with a memory so remember guided predictions.
 
     Args:
-        scheduler: One of :data:`SCHEDULERS`. It is copied from its config and never changed.
+        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`. It is copied from its config and never changed.
         num_steps: Number of denoising steps.
 
     Attributes:

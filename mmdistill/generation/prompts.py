@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ..errors import DistillError
 from ..plan import Request
-from .weights import dtype_of, load_part
+from ..weights.hub import dtype_of, load_part
 
 logger = logging.getLogger('mmdistill')
 

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ..errors import DistillError
-from ..plan import write_atomic
+from ..files import write_atomic
 
 # Inside every square root, so that a class of one flat colour has a finite gradient. In statistics and loss alike.
 EPS = 1e-5

@@ -6,8 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DistillError
-
-IGNORE = 255
+from ..masks import IGNORE
 
 
 class SegmentationConsistency:

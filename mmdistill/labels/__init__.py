@@ -1,12 +1,12 @@
-"""Soft labels of a teacher for training on a distilled set: online, stored for replayed views, or one an image."""
-import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
+"""Soft labels of a teacher for training on a distilled set: online, stored for replayed views, or one per image."""
+import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+from mmdistill.lazy import lazy_exports
 
-from .hooks import OnlineLabelsHook, ReplayedLabelsHook
-from .images import write_annotations
-from .replay import ReplayedViews, set_fingerprint
-from .store import LabelStore, LabelWriter
-from .teacher import Teacher
-from .views import Mix, draw_mix, seeded
-
-__all__ = ['LabelStore', 'LabelWriter', 'Mix', 'OnlineLabelsHook', 'ReplayedLabelsHook', 'ReplayedViews', 'Teacher',
-           'draw_mix', 'seeded', 'set_fingerprint', 'write_annotations']
+__getattr__, __all__ = lazy_exports(__name__, {
+    'hooks': ['OnlineLabelsHook', 'ReplayedLabelsHook'],
+    'images': ['write_annotations'],
+    'replay': ['ReplayedViews', 'set_fingerprint'],
+    'store': ['LabelStore', 'LabelWriter'],
+    'teacher': ['Teacher'],
+    'views': ['Mix', 'draw_mix', 'seeded'],
+})

@@ -6,7 +6,7 @@ from typing import Any, Dict, Union
 import numpy as np
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import write_atomic
+from mmdistill.files import write_atomic
 
 
 def write_annotations(path: Union[str, Path], dataset, scores: np.ndarray, temperature: float, teacher: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional, Union
 import torch
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import config_hash
+from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
 from .store import LabelStore
 from .views import draw_mix, seeded

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import softmax
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import write_atomic, write_json
+from mmdistill.files import write_atomic, write_json
 
 _FORMAT, HEADER, _RECORDS, _TAILS, _PROGRESS = 1, 'labels.json', 'labels.bin', 'tails.npy', 'progress.npz'
 # What a store is of, and how a mistake about it is told.

@@ -7,9 +7,9 @@ from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.weights import network_digest
-from mmdistill.models.segmentor import load_checkpoint
-from mmdistill.plan import config_hash
+from mmdistill.weights.hub import network_digest
+from mmdistill.weights.checkpoints import load_checkpoint
+from mmdistill.files import config_hash
 from mmdistill.registry import read_config
 
 

@@ -1,13 +1,13 @@
-"""What is trained here, and the hosts' networks as guides."""
-import mmdistill.registry  # noqa: F401  first: it names the command to run where no host stack is installed
+"""What is trained here, and networks of OpenMMLab packages as guides."""
+import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+from mmdistill.lazy import lazy_exports
 
-from .autoencoder import AutoencoderTrainer
-from .class_diffusion import ClassDiffusion
-from .distiller import Distiller
-from .evaluation_nets import ConvNet, ResNetAP
-from .layout_diffusion import LayoutDiffusion
-from .losses import TemperatureKLLoss
-from .segmentor import SegmentorGuide
-
-__all__ = ['AutoencoderTrainer', 'ClassDiffusion', 'ConvNet', 'Distiller', 'LayoutDiffusion', 'ResNetAP',
-           'SegmentorGuide', 'TemperatureKLLoss']
+__getattr__, __all__ = lazy_exports(__name__, {
+    'autoencoder': ['AutoencoderTrainer'],
+    'class_diffusion': ['ClassDiffusion'],
+    'distiller': ['Distiller'],
+    'evaluation_nets': ['ConvNet', 'ResNetAP'],
+    'layout_diffusion': ['LayoutDiffusion'],
+    'losses': ['TemperatureKLLoss'],
+    'segmentor': ['SegmentorGuide'],
+})

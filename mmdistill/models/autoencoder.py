@@ -7,7 +7,7 @@ from diffusers import AutoencoderTiny
 from mmengine.model import BaseModel
 from torch import Tensor
 
-from mmdistill.generation.weights import save_vae
+from mmdistill.generation.autoencoders import save_vae
 from mmdistill.registry import MODELS
 from .class_balance import ClassBalance
 

@@ -2,7 +2,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmdistill.generation.layout_unet import IGNORE
+from mmdistill.masks import IGNORE
 
 
 class ClassBalance(nn.Module):

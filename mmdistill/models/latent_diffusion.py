@@ -7,7 +7,7 @@ from diffusers import DDPMScheduler
 from mmengine.model import BaseModel
 from torch import Tensor, nn
 
-from mmdistill.generation.weights import encode, load_vae, save_vae
+from mmdistill.generation.autoencoders import encode, load_vae, save_vae
 from mmdistill.plan import Request
 
 

@@ -6,7 +6,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmdistill.generation import LayoutUNetGenerator
-from mmdistill.generation.layout_unet import IGNORE, LayoutUNet
+from mmdistill.masks import IGNORE
+from mmdistill.generation.layout_unet import LayoutUNet
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
 from .class_balance import ClassBalance

@@ -5,7 +5,8 @@ from .budget import resolve_budget
 from .clusters import ClassClusters, LatentClusters
 from .features import FeatureKCenterSelector, FeatureSelector, HerdingSelector, RandomPerClassSelector
 from .greedy import ClassBalancedGreedy, RarestClassFirst
-from .histograms import class_histograms, files_fingerprint
+from .histograms import class_histograms
+from ..files import files_fingerprint
 from .masks import mask_histogram, read_mask
 from .report import format_table, plot_selection, selection_table
 

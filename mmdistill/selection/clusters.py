@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 
 from ..errors import DistillError
-from ..plan import write_atomic
+from ..files import write_atomic
 
 _FORMAT = 1
 

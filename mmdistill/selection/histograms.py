@@ -1,5 +1,4 @@
 """Class histograms of many masks: read in parallel, cached."""
-import hashlib
 import io
 import multiprocessing
 import os
@@ -13,7 +12,7 @@ from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
 import numpy as np
 
 from ..errors import DistillError
-from ..plan import write_atomic
+from ..files import write_atomic
 from .masks import mask_histogram
 
 _CHUNK = 32
@@ -70,22 +69,6 @@ def class_histograms(items: Sequence,
         np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))
         write_atomic(cache, buffer.getvalue())
     return counts
-
-
-def files_fingerprint(paths: Iterable, extra: str = '') -> str:
-    """A hash of the path, size and time of change (ns) of local files, and of ``extra``: how they are read.
-
-    Raises:
-        DistillError: A file is missing.
-    """
-    digest = hashlib.sha256(extra.encode())
-    for path in paths:
-        try:
-            status = os.stat(path)
-        except OSError as error:
-            raise DistillError(f'cannot read {path}: {error.strerror}') from None
-        digest.update(repr((os.fspath(path), status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()
 
 
 def _read_cache(path, fingerprint: str, shape) -> Optional[np.ndarray]:

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DistillError
+from ..masks import IGNORE
 
-IGNORE = 255
 _MODES = ('L', 'P', '1')
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ..errors import DistillError
-from ..plan import write_atomic
+from ..files import write_atomic
 from .base import check_histograms
 
 Row = Dict[str, Any]

@@ -6,7 +6,7 @@ from mmseg.datasets.transforms import LoadAnnotations
 from PIL import Image
 
 from mmdistill.datasets.layouts import LAYOUTS, SegLayout, get_layout
-from mmdistill.datasets.streets import StreetScenes
+from mmdistill.toy.streets import StreetScenes
 from mmdistill.errors import DistillError
 
 

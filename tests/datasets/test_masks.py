@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from mmseg.datasets import BaseSegDataset
 
-from mmdistill.datasets import DatasetMasks, StreetScenes
+from mmdistill.datasets import DatasetMasks
+from mmdistill.toy.streets import StreetScenes
 from mmdistill.errors import DistillError
 
 META = dict(classes=('a', 'b', 'c'), palette=[[0, 0, 0], [1, 1, 1], [2, 2, 2]])

@@ -121,7 +121,7 @@ def test_the_prototypes_are_those_of_the_latents(finished, photos, class_weights
     """The reference: every image decoded, squashed to cover, encoded one by one."""
     from PIL import ImageOps
 
-    from mmdistill.generation.weights import encode, load_vae
+    from mmdistill.generation.autoencoders import encode, load_vae
     clusters = ClassClusters.load(finished.work / 'prototypes.safetensors')
     assert [values.sum() for values in clusters.counts.values()] == list(COUNTS)
     vae = load_vae(str(class_weights))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from mmdistill.datasets import DatasetMasks, SegWriter, StreetScenes, write_manifest
-from mmdistill.datasets.street_scenes import CLASSES, PALETTE, street_scene
+from mmdistill.datasets import DatasetMasks, SegWriter, write_manifest
+from mmdistill.toy.streets import StreetScenes
+from mmdistill.toy.street_scenes import CLASSES, PALETTE, street_scene
 from mmdistill.evaluation import summarise
 from mmdistill.metrics import class_balance, set_metrics
 from mmdistill.plan import Plan, Request

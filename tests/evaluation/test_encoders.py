@@ -12,11 +12,11 @@ from mmpretrain.utils import register_all_modules
 from PIL import Image
 from safetensors.torch import save_file
 
-from mmdistill.datasets import StreetScenes
-from mmdistill.datasets.street_scenes import street_scene
+from mmdistill.toy.streets import StreetScenes
+from mmdistill.toy.street_scenes import street_scene
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.encoders import BackboneEncoder, LatentEncoder, encode_dataset
-from mmdistill.generation.weights import encode, load_vae
+from mmdistill.generation.autoencoders import encode, load_vae
 from mmdistill.registry import read_config
 
 STREETS = 'mmdistill://streets'

@@ -7,8 +7,9 @@ from mmseg.datasets import BaseSegDataset
 from PIL import Image
 from sklearn.metrics import jaccard_score
 
-from mmdistill.datasets import DatasetMasks, StreetScenes
-from mmdistill.datasets.street_scenes import CLASSES
+from mmdistill.datasets import DatasetMasks
+from mmdistill.toy.streets import StreetScenes
+from mmdistill.toy.street_scenes import CLASSES
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.judge import judge_agreement
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mmdistill.datasets.manifest import MANIFEST_VERSION
-from mmdistill.datasets.street_scenes import PALETTE, street_scene
+from mmdistill.toy.street_scenes import PALETTE, street_scene
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.report import write_report
 

@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 from safetensors.torch import load_file, save_file
 
-from mmdistill.datasets import DatasetMasks, StreetScenes
+from mmdistill.datasets import DatasetMasks
+from mmdistill.toy.streets import StreetScenes
 from mmdistill.evaluation import Matrix
 from mmdistill.evaluation.set_report import measure_sets, summary_cells
 from mmdistill.models import SegmentorGuide

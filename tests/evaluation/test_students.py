@@ -6,7 +6,7 @@ from mmengine.config import Config
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import DefaultScope
 
-from mmdistill.datasets.street_scenes import CLASSES
+from mmdistill.toy.street_scenes import CLASSES
 from mmdistill.evaluation import ClassIoU, train_student
 
 

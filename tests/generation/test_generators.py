@@ -9,7 +9,7 @@ import torch
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.generation.batching import steady_threads
-from mmdistill.generation.weights import decode, encode, load_vae
+from mmdistill.generation.autoencoders import decode, encode, load_vae
 from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
 from mmdistill.plan import Request
 

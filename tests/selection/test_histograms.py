@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from mmdistill.errors import DistillError
-from mmdistill.selection import class_histograms, files_fingerprint, read_mask
+from mmdistill.selection import class_histograms, read_mask
+from mmdistill.files import files_fingerprint
 
 
 def load(path):

@@ -15,8 +15,8 @@ from torch.utils.data import DataLoader
 
 from mmdistill.datasets import DatasetLabels
 from mmdistill.errors import DistillError
-from mmdistill.generation.weights import network_digest
-from mmdistill.plan import config_hash
+from mmdistill.weights.hub import network_digest
+from mmdistill.files import config_hash
 from mmdistill.selection import ClassClusters, LatentClusters
 
 STRATEGIES = ('kmeans', 'density')

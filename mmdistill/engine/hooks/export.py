@@ -9,7 +9,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from safetensors.torch import save
 
-from mmdistill.plan import write_atomic
+from mmdistill.files import write_atomic
 from mmdistill.registry import HOOKS
 
 

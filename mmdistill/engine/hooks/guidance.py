@@ -13,7 +13,7 @@ from mmengine.utils import ProgressBar
 from mmdistill.datasets import DatasetLabels
 from mmdistill.errors import DistillError
 from mmdistill.guidance import ClassStatistics, Guidance
-from mmdistill.plan import config_hash
+from mmdistill.files import config_hash
 from mmdistill.registry import GUIDANCES, HOOKS, MODELS
 from mmdistill.selection import ClassClusters
 from .clusters import class_clusters

@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmdistill.generation import resize_mask
+from mmdistill.masks import resize_mask
 from mmdistill.registry import HOOKS
 
 

@@ -7,7 +7,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple, Union
 import numpy as np
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import write_atomic
+from mmdistill.files import write_atomic
 from mmdistill.selection import selection_table
 from .charts import learning_curves, runs_chart, share_bars, share_limits, students_of
 from .gallery import gallery

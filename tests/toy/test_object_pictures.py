@@ -4,9 +4,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mmdistill.datasets.object_canvas import BACKGROUNDS, Canvas
-from mmdistill.datasets.object_pictures import _MODES, CLASSES, SHARES, object_picture
-from mmdistill.datasets.street_scenes import SPLITS
+from mmdistill.toy.object_canvas import BACKGROUNDS, Canvas
+from mmdistill.toy.object_pictures import _MODES, CLASSES, SHARES, object_picture
+from mmdistill.toy.street_scenes import SPLITS
 
 
 def test_classes_take_turns_and_modes_have_their_shares():

@@ -1,44 +1,12 @@
-"""The built-in street scenes as a data set that every stock pipeline of the host reads.
-
-The scenes are drawn when they are read: ``streets://`` is a storage backend of MMEngine, so that stock
-``LoadImageFromFile`` and ``LoadAnnotations`` work on them as on files.
-"""
-from functools import lru_cache
+"""The built-in street scenes as a dataset that every stock mmseg pipeline reads."""
 from typing import List
 
-import cv2
-import numpy as np
-from mmengine.fileio import BaseStorageBackend, register_backend
 from mmseg.datasets import BaseSegDataset
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
-from .street_scenes import CLASSES, PALETTE, SPLITS, street_scene
-
-
-@lru_cache(maxsize=16384)
-def _scene_files(split: str, size: int, index: int):
-    """PNG bytes of a scene's image and mask; drawn once, about 10 KB at 64 pixels."""
-    image, mask = street_scene(index, split, size)
-    return tuple(cv2.imencode('.png', np.ascontiguousarray(a))[1].tobytes() for a in (image[..., ::-1], mask))
-
-
-@register_backend('streets', prefixes='streets', force=True)
-class StreetScenesBackend(BaseStorageBackend):
-    """Read-only storage of ``streets://SPLIT/SIZE/{images,masks}/INDEX.png``."""
-
-    def get(self, filepath) -> bytes:
-        """The bytes of a file; an address that names no scene raises :class:`FileNotFoundError`."""
-        try:
-            split, size, kind, name = str(filepath).split('://')[1].split('/')
-            files = _scene_files(split, int(size), int(name.removesuffix('.png')))
-            return files[('images', 'masks').index(kind)]
-        except (ValueError, IndexError, KeyError):
-            raise FileNotFoundError(f'no such street scene: {filepath}') from None
-
-    def get_text(self, filepath, encoding: str = 'utf-8') -> str:
-        """There is no text here."""
-        raise FileNotFoundError(f'{filepath} is not text')
+from . import storage  # noqa: F401  registers streets://
+from .street_scenes import CLASSES, PALETTE, SPLITS
 
 
 @DATASETS.register_module()

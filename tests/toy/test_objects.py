@@ -4,8 +4,9 @@ from mmengine.fileio import get
 from mmengine.registry import DATASETS
 from torch.utils.data import DataLoader
 
-from mmdistill.datasets import DatasetLabels, ObjectPictures
-from mmdistill.datasets.object_pictures import CLASSES, object_picture
+from mmdistill.datasets import DatasetLabels
+from mmdistill.toy.objects import ObjectPictures
+from mmdistill.toy.object_pictures import CLASSES, object_picture
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.guards import check_overlap
 

@@ -1,46 +1,13 @@
-"""The built-in object pictures as a data set that every stock pipeline of the host reads.
-
-The pictures are drawn when they are read: ``objects://`` is a storage backend of MMEngine, so that stock
-``LoadImageFromFile`` works on them as on files.
-"""
-from functools import lru_cache
+"""The built-in object pictures as a dataset that every stock mmpretrain pipeline reads."""
 from typing import List
 
-import cv2
-import numpy as np
-from mmengine.fileio import BaseStorageBackend, register_backend
 from mmpretrain.datasets import BaseDataset
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
-from .object_pictures import CLASSES, object_picture
+from . import storage  # noqa: F401  registers objects://
+from .object_pictures import CLASSES
 from .street_scenes import SPLITS
-
-
-@lru_cache(maxsize=16384)
-def _picture_file(split: str, size: int, index: int) -> bytes:
-    """PNG bytes of a picture; drawn once, about 9 KB at 64 pixels."""
-    return cv2.imencode('.png', np.ascontiguousarray(object_picture(index, split, size)[0][..., ::-1]))[1].tobytes()
-
-
-@register_backend('objects', prefixes='objects', force=True)
-class ObjectPicturesBackend(BaseStorageBackend):
-    """Read-only storage of ``objects://SPLIT/SIZE/CLASS/INDEX.png``."""
-
-    def get(self, filepath) -> bytes:
-        """The bytes of a file; an address that names no picture raises :class:`FileNotFoundError`."""
-        try:
-            split, size, name, file = str(filepath).split('://')[1].split('/')
-            index = int(file.removesuffix('.png'))
-            if index >= 0 and CLASSES[index % len(CLASSES)] == name:
-                return _picture_file(split, int(size), index)
-        except (ValueError, IndexError, KeyError):
-            pass
-        raise FileNotFoundError(f'no such object picture: {filepath}')
-
-    def get_text(self, filepath, encoding: str = 'utf-8') -> str:
-        """There is no text here."""
-        raise FileNotFoundError(f'{filepath} is not text')
 
 
 @DATASETS.register_module()

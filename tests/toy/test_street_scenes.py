@@ -3,7 +3,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from mmdistill.datasets.street_scenes import CLASSES, SPLITS, street_scene
+from mmdistill.toy.street_scenes import CLASSES, SPLITS, street_scene
 
 
 @pytest.fixture(scope='module')

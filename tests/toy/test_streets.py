@@ -4,8 +4,8 @@ from mmengine.registry import DATASETS
 from mmseg.utils import register_all_modules
 from torch.utils.data import DataLoader
 
-from mmdistill.datasets import StreetScenes
-from mmdistill.datasets.street_scenes import CLASSES, street_scene
+from mmdistill.toy.streets import StreetScenes
+from mmdistill.toy.street_scenes import CLASSES, street_scene
 from mmdistill.errors import DistillError
 
 PIPELINE = [dict(_scope_='mmseg', type='LoadImageFromFile'), dict(_scope_='mmseg', type='LoadAnnotations'),

@@ -1,0 +1,52 @@
+"""Autoencoders between images and scaled latents."""
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import DistillError
+from ..weights.hub import class_name, load_part, resolve
+
+
+def load_vae(weights: str):
+    """The frozen autoencoder, float32, of a diffusers folder or hub id: its ``vae`` sub-folder, or itself.
+
+    Raises:
+        DistillError: It is missing, or neither an ``AutoencoderKL`` nor an ``AutoencoderTiny``.
+    """
+    import diffusers
+    folder = resolve(weights, ('vae', ))
+    folder = folder / 'vae' if (folder / 'vae').is_dir() else folder
+    name = class_name(folder)
+    if name not in ('AutoencoderKL', 'AutoencoderTiny'):
+        raise DistillError(f'weights that do not fit the config: {folder} holds a {name}, not an AutoencoderKL or '
+                           'AutoencoderTiny')
+    return load_part(getattr(diffusers, name), folder)
+
+
+def save_vae(vae, folder: Path) -> None:
+    """Write an autoencoder into ``folder/vae`` in diffusers' layout, fp16 safetensors; ``vae`` becomes fp16."""
+    vae.half().save_pretrained(folder / 'vae')
+    if type(vae).__name__ == 'AutoencoderTiny':
+        # It registers an argument that it does not take, and would warn of it at every load.
+        path = folder / 'vae' / 'config.json'
+        config = json.loads(path.read_text())
+        config.pop('block_out_channels', None)
+        path.write_text(json.dumps(config, indent=2) + '\n')
+
+
+def vae_factor(vae) -> int:
+    """Side of the image over side of the latents."""
+    return 2**(len(vae.config.block_out_channels) - 1)
+
+
+def encode(vae, images: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in [-1, 1] to scaled latents (B, C, h, w); the mean where the encoder gives a Gaussian."""
+    out = vae.encode(images)
+    latents = out.latent_dist.mode() if hasattr(out, 'latent_dist') else out.latents
+    return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
+
+
+def decode(vae, latents: Tensor) -> Tensor:
+    """Scaled latents (B, C, h, w) to images (B, 3, H, W), about [-1, 1]."""
+    return vae.decode(latents / vae.config.scaling_factor + (vae.config.shift_factor or 0)).sample

@@ -1,0 +1,49 @@
+"""The schedulers that the denoising loop can guide."""
+import json
+from pathlib import Path
+from typing import Union
+
+from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
+                       UniPCMultistepScheduler)
+
+from ..errors import DistillError
+
+#: The schedulers that can be guided through their clean prediction x0.
+SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
+              FlowMatchEulerDiscreteScheduler)
+
+
+def scheduler_class(name: str) -> type:
+    """The allowed scheduler class of that name.
+
+    Raises:
+        DistillError: The scheduler is not one that the loop can guide.
+    """
+    for allowed in SCHEDULERS:
+        if allowed.__name__ == name:
+            return allowed
+    raise DistillError(f'scheduler {name} cannot be guided: set scheduler to one of '
+                       + ', '.join(s.__name__ for s in SCHEDULERS))
+
+
+def load_scheduler(folder: Path, scheduler: Union[None, str, dict] = None):
+    """The scheduler of ``folder/scheduler``, or another one with its noise levels.
+
+    Another class places the timesteps in its own way: ``timestep_spacing`` is not taken over, for 'leading', the
+    training schedulers' default, would let a solver of few steps begin far from pure noise.
+
+    Args:
+        scheduler: None for the folder's own; a class name; or ``dict(type=name, key=value, …)``.
+
+    Raises:
+        DistillError: The scheduler cannot be guided, or there is none.
+    """
+    changes = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
+    try:
+        config = json.loads((folder / 'scheduler' / 'scheduler_config.json').read_text())
+    except (OSError, ValueError):
+        raise DistillError(f'no readable scheduler/scheduler_config.json in {folder}') from None
+    cls = scheduler_class(changes.pop('type', config['_class_name']))
+    if cls.__name__ != config['_class_name']:
+        config.pop('timestep_spacing', None)
+    return cls.from_config(config, **changes)

@@ -1,0 +1,16 @@
+"""Label maps."""
+from typing import Tuple
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+IGNORE = 255  # the train id of pixels without a label
+
+
+def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
+    """Label map (h, w) uint8 → (H, W) uint8 by nearest neighbour (pixel centres), so that no id is mixed."""
+    if mask.shape == tuple(size):
+        return mask
+    label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
+    return F.interpolate(label_map, tuple(size), mode='nearest-exact')[0, 0].numpy()

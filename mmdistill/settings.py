@@ -1,0 +1,206 @@
+"""Settings of components: what a signature allows, checked before anything is built.
+
+A constructor's annotations are its schema: types, ``Literal`` choices and :class:`Range` in ``Annotated``. Configs are
+checked against them (:func:`check_settings`), and constructors check themselves (:func:`validated`).
+"""
+import collections.abc
+import inspect
+import math
+import numbers
+import types
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache, wraps
+from typing import (Annotated, Any, Callable, Collection, Dict, Iterable, Literal, Mapping, Tuple, TypeVar, Union,
+                    get_args, get_origin, get_type_hints)
+
+from .errors import DistillError
+
+F = TypeVar('F', bound=Callable)
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from ``low`` to ``high``; ``above`` and ``below`` leave the bound itself out."""
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return (value > self.low if self.above else value >= self.low) and (
+            value < self.high if self.below else value <= self.high)
+
+    def __str__(self) -> str:
+        if self.high == math.inf:
+            return f'above {self.low:g}' if self.above else f'at least {self.low:g}'
+        return f'in {"(" if self.above else "["}{self.low:g}, {self.high:g}{")" if self.below else "]"}'
+
+
+PositiveInt = Annotated[int, Range(1)]
+NonNegativeInt = Annotated[int, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Share = Annotated[float, Range(0, 1)]
+
+
+def nearest(name: Any, names: Iterable[str]) -> str:
+    """``'; did you mean X?'`` for the nearest of the known names; their list where none is near."""
+    known = sorted(names)
+    close = get_close_matches(str(name), known, 1, 0.6)
+    if close:
+        return f'; did you mean {close[0]}?'
+    return f'; known: {", ".join(known)}' if known and len(known) <= 30 else ''
+
+
+def check_value(where: str, value: Any, hint: Any) -> None:
+    """Raise a DistillError where ``value`` is not of the annotation ``hint``.
+
+    Args:
+        where: The setting, for the message: ``'model.generator.num_steps'``.
+        value: A plain value of a config.
+        hint: A type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, sequences, tuples and
+            mappings of these. Annotations of other classes allow everything.
+    """
+    problem = _problem(value, hint)
+    if problem:
+        shown = repr(value)
+        raise DistillError(f'{where}={shown if len(shown) <= 60 else shown[:57] + "..."} {problem}')
+
+
+def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
+    """Settings that a component takes, each with its annotation; what ``**kwargs`` hands on is followed to the base
+    classes.
+
+    Args:
+        component: A function or a class. Of a class with ``from_pretrained`` that takes ``weights``, that is what a
+            config calls.
+    """
+    found: Dict[str, Tuple[inspect.Parameter, Any]] = {}
+    for function, bound in _signatures(component):
+        signature, hints = inspect.signature(function), _hints(function)
+        own = list(signature.parameters.values())[bound:]
+        for parameter in own:
+            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                found.setdefault(parameter.name, (parameter, hints.get(parameter.name, Any)))
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
+            break
+    return found
+
+
+def check_settings(component: Callable, settings: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
+    """Check a config's settings of a component against its signature.
+
+    Args:
+        component: A class or function.
+        settings: Without ``type`` and ``_scope_``.
+        where: Key of the config, such as ``'model.generator'``.
+        given: Parameters that others fill in; the config may leave them out.
+
+    Raises:
+        DistillError: An unknown or missing setting, or a value of the wrong type or range.
+    """
+    known, name = parameters(component), getattr(component, '__name__', str(component))
+    for key, value in settings.items():
+        if key in ('type', '_scope_', '_delete_'):
+            continue
+        if key not in known:
+            raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
+        check_value(f'{where}.{key}', value, known[key][1])
+    for key, (parameter, _) in known.items():
+        if parameter.default is parameter.empty and key not in settings and key not in given:
+            raise DistillError(f'{where}: {name} needs {key}; give it {where}.{key}')
+
+
+def validated(function: F) -> F:
+    """Decorator: check the arguments of a constructor against its annotations before it runs."""
+    signature, hints = inspect.signature(function), _hints(function)
+
+    @wraps(function)
+    def wrapper(self, *args, **kwargs):
+        for name, value in signature.bind(self, *args, **kwargs).arguments.items():
+            if name in hints and signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD:
+                check_value(f'{type(self).__name__}: {name}', value, hints[name])
+        return function(self, *args, **kwargs)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _signatures(component: Callable) -> Iterable[Tuple[Callable, bool]]:
+    """The functions that take a component's settings, and whether their first parameter is bound."""
+    if not inspect.isclass(component):
+        return [(component, False)]
+    loads = getattr(component, 'from_pretrained', None)
+    loads = loads if loads is not None and 'weights' in inspect.signature(loads).parameters else None
+    inits = [(vars(base)['__init__'], True) for base in component.__mro__
+             if '__init__' in vars(base) and base is not object]
+    return ([(loads, False)] if loads else []) + inits
+
+
+@lru_cache(maxsize=None)
+def _hints(function: Callable) -> Dict[str, Any]:
+    try:
+        return get_type_hints(function, include_extras=True)
+    except (NameError, TypeError, AttributeError):  # annotations of a third party that cannot be resolved
+        return {}
+
+
+def _problem(value: Any, hint: Any) -> str:
+    """What is wrong with a value, empty where nothing is."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        bounds = [extra for extra in args[1:] if isinstance(extra, Range)]
+        wrong = _problem(value, args[0]) or next((f'is out of range: it has to be {bound}' for bound in bounds
+                                                  if value is not None and value not in bound), '')
+        return wrong
+    if origin in (Union, types.UnionType):
+        wrong = [_problem(value, arg) for arg in args]
+        ranges = [text for text in wrong if 'range' in text]
+        return '' if '' in wrong else ranges[0] if ranges else f'has to be {" or ".join(map(_describe, args))}'
+    if origin is Literal:
+        return '' if value in args and not isinstance(value, bool) or any(value is arg for arg in args) else (
+            f'is unknown: set it to {" or ".join(map(repr, args))}')
+    base = origin or hint
+    if base in (tuple, list) or base in (collections.abc.Sequence, collections.abc.Iterable):
+        return _sequence_problem(value, base, args, hint)
+    if base in (dict, collections.abc.Mapping, collections.abc.MutableMapping):
+        return '' if isinstance(value, Mapping) else f'has to be {_describe(hint)}'
+    checks: Dict[Any, Callable[[Any], bool]] = {
+        bool: lambda v: isinstance(v, bool),
+        int: lambda v: isinstance(v, numbers.Integral) and not isinstance(v, bool),
+        float: lambda v: isinstance(v, numbers.Real) and not isinstance(v, bool) and not math.isnan(v),
+        str: lambda v: isinstance(v, str),
+        type(None): lambda v: v is None,
+    }
+    return '' if base not in checks or checks[base](value) else f'has to be {_describe(hint)}'
+
+
+def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, collections.abc.Iterable):
+        return f'has to be {_describe(hint)}'
+    if not isinstance(value, (list, tuple)):
+        return ''  # arrays, ranges
+    if base is tuple and args and args[-1] is not Ellipsis:
+        if len(value) != len(args):
+            return f'has to be {_describe(hint)}'
+        pairs = zip(value, args)
+    else:
+        pairs = ((item, args[0]) for item in value) if args else iter(())
+    return next((f'has an item {item!r} that {wrong}' for item, arg in pairs if (wrong := _problem(item, arg))), '')
+
+
+def _describe(hint: Any) -> str:
+    """An annotation in words."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _describe(args[0])
+    if origin is Literal:
+        return ' or '.join(map(repr, args))
+    base = origin or hint
+    names = {int: 'a whole number', float: 'a number', str: 'a string', bool: 'True or False', type(None): 'None',
+             dict: 'a dict', collections.abc.Mapping: 'a dict'}
+    if base in names:
+        return names[base]
+    if base is tuple and args and args[-1] is not Ellipsis:
+        return f'{len(args)} values'
+    return 'a list' if base in (list, tuple, collections.abc.Sequence, collections.abc.Iterable) else str(hint)

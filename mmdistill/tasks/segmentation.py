@@ -1,0 +1,51 @@
+"""Semantic segmentation by mmsegmentation."""
+from typing import Any, Callable, Dict, Mapping
+
+import numpy as np
+import torch
+
+from mmdistill.registry import MODELS, TASKS
+from .base import Source, Task
+from .statistics import MaskResources
+
+
+@TASKS.register_module()
+class Segmentation(Task):
+    """Masks and mIoU; mmsegmentation's datasets and students."""
+    name = 'segmentation'
+    scope = 'mmseg'
+    annotation = 'masks'
+    dataset_base = ('mmseg.datasets', 'BaseSegDataset')
+    plan_hook = 'MaskSelectionHook'
+    writer = 'SegWriter'
+    resources = MaskResources
+    metric = 'mIoU'
+    evaluator = dict(type='mmdistill.ClassIoU')
+    class_metric = 'IoU'
+    rare_metric = 'rare_IoU'
+
+    def source(self, dataset: Any) -> Source:
+        """See :meth:`Task.source`."""
+        from mmdistill.datasets.masks import DatasetMasks
+        return DatasetMasks(dataset)
+
+    def writer_defaults(self, dataset: Any) -> Dict[str, Any]:
+        """See :meth:`Task.writer_defaults`."""
+        return dict(type=self.writer, layout='source', dataset=dataset)
+
+    def distilled_dataset(self) -> type:
+        """See :meth:`Task.distilled_dataset`."""
+        from mmdistill.datasets.distilled_seg import DistilledSegDataset
+        return DistilledSegDataset
+
+    def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
+        """Pixels of each class in each mask."""
+        return self.source(dataset).histograms(cache)  # type: ignore[attr-defined]
+
+    def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
+        """Agreement of a segmentor with the masks: :func:`~mmdistill.evaluation.judge.judge_agreement`."""
+        from mmdistill.evaluation.judge import judge_agreement
+        network = MODELS.build(dict(cfg, _scope_='mmdistill'))
+        if torch.cuda.is_available():
+            network = network.cuda()
+        return lambda dataset: judge_agreement(network, self.source(dataset))  # type: ignore[arg-type]

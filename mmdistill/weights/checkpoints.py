@@ -1,0 +1,57 @@
+"""Checkpoints of OpenMMLab packages and safetensors files: tensors and plain values only."""
+import pickle
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from ..errors import DistillError
+from .hub import builtin
+
+
+class _Ignored:
+    """Stands for what MMEngine's log buffers are pickled with: nothing of it is called or kept."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        pass
+
+    def __setstate__(self, state) -> None:
+        pass
+
+
+# What MMEngine's checkpoints hold beside tensors and plain values.
+_SAFE = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'), (_Ignored, 'builtins.getattr'),
+         (_Ignored, 'numpy._core.multiarray._reconstruct'), (_Ignored, 'numpy.core.multiarray._reconstruct'),
+         (_Ignored, 'numpy._core.multiarray.scalar'), (_Ignored, 'numpy.core.multiarray.scalar'),
+         (_Ignored, 'numpy.ndarray'), (_Ignored, 'numpy.dtype')]
+
+
+def load_checkpoint(path: str) -> dict:
+    """``state_dict`` and, where there is one, ``meta`` of a checkpoint of the host, or of a safetensors file.
+
+    Never unpickles more than tensors and plain values.
+
+    Args:
+        path: A file, a URL, or ``mmdistill://name`` for built-in weights.
+
+    Raises:
+        DistillError: There is no such file, or it cannot be read.
+    """
+    path = builtin(path)
+    try:
+        if path.endswith('.safetensors'):
+            return dict(state_dict=load_file(path))
+        with torch.serialization.safe_globals(_SAFE):
+            if '://' in path:
+                checkpoint = torch.hub.load_state_dict_from_url(path, map_location='cpu', weights_only=True)
+            else:
+                checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
+        raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give a checkpoint that '
+                           'exists and holds only tensors') from None
+    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+
+
+def load_weights(path: str) -> dict:
+    """The ``state_dict`` of :func:`load_checkpoint`."""
+    return load_checkpoint(path)['state_dict']
