@@ -11,8 +11,8 @@ import types
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache, wraps
-from typing import (Annotated, Any, Callable, Collection, Dict, Iterable, Literal, Mapping, Tuple, TypeVar, Union,
-                    get_args, get_origin, get_type_hints)
+from typing import (Annotated, Any, Callable, Collection, Dict, Iterable, List, Literal, Mapping, Tuple, TypeVar,
+                    Union, get_args, get_origin, get_type_hints)
 
 from .errors import DistillError
 
@@ -69,22 +69,25 @@ def check_value(where: str, value: Any, hint: Any) -> None:
 
 
 def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
-    """Settings that a component takes, each with its annotation; what ``**kwargs`` hands on is followed to the base
-    classes.
+    """Settings that a component takes, each with its annotation.
 
-    Args:
-        component: A function or a class. Of a class with ``from_pretrained`` that takes ``weights``, that is what a
-            config calls.
+    ``**kwargs`` are followed to the base classes, and to the classes that a class method ``forwards_to`` names. Of a
+    class with ``from_pretrained(weights, ...)`` that is what a config calls, and the settings of its constructor are
+    the keyword-only ones: the others are modules. Only the first signature decides what is required.
     """
     found: Dict[str, Tuple[inspect.Parameter, Any]] = {}
-    for function, bound in _signatures(component):
-        signature, hints = inspect.signature(function), _hints(function)
-        own = list(signature.parameters.values())[bound:]
-        for parameter in own:
-            if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                found.setdefault(parameter.name, (parameter, hints.get(parameter.name, Any)))
-        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own):
-            break
+    own = _signatures(component)
+    for chain in [own, *map(_signatures, getattr(component, 'forwards_to', list)())]:
+        for function, bound, modules in chain:
+            arguments, hints = list(inspect.signature(function).parameters.values())[bound:], _hints(function)
+            for parameter in arguments:
+                plain = parameter.kind is parameter.POSITIONAL_OR_KEYWORD and not modules
+                if plain or parameter.kind is parameter.KEYWORD_ONLY:
+                    if function is not own[0][0] and parameter.default is parameter.empty:
+                        parameter = parameter.replace(default=None)
+                    found.setdefault(parameter.name, (parameter, hints.get(parameter.name, Any)))
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in arguments):
+                break
     return found
 
 
@@ -106,7 +109,9 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
             continue
         if key not in known:
             raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
-        check_value(f'{where}.{key}', value, known[key][1])
+        parameter, hint = known[key]
+        if value is not parameter.default:  # third parties' defaults are not always of their annotations
+            check_value(f'{where}.{key}', value, hint)
     for key, (parameter, _) in known.items():
         if parameter.default is parameter.empty and key not in settings and key not in given:
             raise DistillError(f'{where}: {name} needs {key}; give it {where}.{key}')
@@ -126,15 +131,16 @@ def validated(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
-def _signatures(component: Callable) -> Iterable[Tuple[Callable, bool]]:
-    """The functions that take a component's settings, and whether their first parameter is bound."""
+def _signatures(component: Callable) -> List[Tuple[Callable, bool, bool]]:
+    """The functions that take a component's settings; whether the first parameter is bound, and whether those that
+    are not keyword-only are modules."""
     if not inspect.isclass(component):
-        return [(component, False)]
+        return [(component, False, False)]
     loads = getattr(component, 'from_pretrained', None)
     loads = loads if loads is not None and 'weights' in inspect.signature(loads).parameters else None
-    inits = [(vars(base)['__init__'], True) for base in component.__mro__
+    inits = [(vars(base)['__init__'], True, loads is not None) for base in component.__mro__
              if '__init__' in vars(base) and base is not object]
-    return ([(loads, False)] if loads else []) + inits
+    return ([(loads, False, False)] if loads else []) + inits
 
 
 @lru_cache(maxsize=None)
