@@ -1,0 +1,84 @@
+"""Components of a config: resolved in their registry and checked before anything is built."""
+import difflib
+import inspect
+from typing import Any, Callable, Collection, Mapping, Set
+
+from mmengine.registry import Registry
+
+from .errors import DistillError
+from .registry import LazyRegistry
+from .settings import check_settings, nearest
+
+
+def check_component(cfg: Any, registry: Registry, where: str, given: Collection[str] = ()) -> Callable:
+    """Resolve the ``type`` of a component and check its settings; nothing is built.
+
+    A class with a class method ``check(settings, where)`` checks what its signature cannot say, such as settings that
+    have to fit each other.
+
+    Args:
+        cfg: Config of the component.
+        registry: Where its ``type`` is looked up.
+        where: Key of the config, such as ``'model.generator'``, for the message.
+        given: Parameters that others fill in; the config may leave them out.
+
+    Returns:
+        The class, or function, that ``type`` names.
+
+    Raises:
+        DistillError: The type is unknown, or a setting is unknown, missing, or of the wrong type or range.
+    """
+    component = resolve(cfg, registry, where)
+    settings = {key: value for key, value in cfg.items() if key not in ('type', '_scope_', '_delete_')}
+    check_settings(component, settings, where, given)
+    if callable(check := getattr(component, 'check', None)) and inspect.ismethod(check):
+        check(settings, where)
+    return component
+
+
+def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
+    """The class, or function, that the ``type`` of a config names.
+
+    Args:
+        cfg: Its ``type`` is a name, with the scope of an OpenMMLab package before it or not, or the class itself.
+        registry: Where a name is looked up.
+        where: Key of the config, for the message.
+
+    Raises:
+        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed.
+    """
+    if not isinstance(cfg, Mapping):
+        raise DistillError(f'{where}={cfg!r} has to be a dict with a type: {where}=dict(type=..., ...)')
+    if 'type' not in cfg:
+        close = difflib.get_close_matches('type', map(str, cfg), 1, 0.6)
+        raise DistillError(f'{where}: it has no type' + (f', but {close[0]!r}: rename it' if close else
+                                                         f'{nearest("", _names(registry, ""))}'))
+    name = cfg['type']
+    if callable(name):
+        return name
+    if not isinstance(name, str) or not name:
+        raise DistillError(f'{where}.type={name!r} has to be the name of a component, or a class')
+    scope = cfg.get('_scope_')
+    full = f'{scope}.{name}' if scope and '.' not in name else name
+    try:
+        component = registry.get(full)
+    except ModuleNotFoundError as error:
+        raise DistillError(f'{where}.type={name!r} needs {error.name}, which is not installed') from error
+    except (RuntimeError, ImportError):  # MMEngine's, for a name that it does not know
+        component = None
+    if not callable(component):
+        raise DistillError(f'{where}.type={name!r} is unknown in registry {registry.name!r}'
+                           f'{nearest(name, _names(registry, full.rpartition(".")[0]))}')
+    return component
+
+
+def _names(registry: Registry, scope: str) -> Set[str]:
+    """Names that a registry knows, as a config writes them: its own and its parents', or with their scope."""
+    chain = [registry]
+    while chain[-1].parent is not None:
+        chain.append(chain[-1].parent)
+    own = {name for one in chain for name in (one.names() if isinstance(one, LazyRegistry) else one.module_dict)}
+    if not scope:
+        return own
+    return {f'{registry.scope}.{name}' for name in own} | {
+        f'{child}.{name}' for child, one in chain[-1].children.items() for name in one.module_dict}
