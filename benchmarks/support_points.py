@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import ot
 
+from mmdistill.config import read_config
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
 from mmdistill.evaluation.training_sets import build_dataset, labels_of
 from mmdistill.generation.autoencoders import load_vae, vae_factor
-from mmdistill.registry import read_config
 from mmdistill.selection import ClassClusters
 
 

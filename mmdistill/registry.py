@@ -5,15 +5,10 @@ package can name ``mmdistill.X`` without custom imports. Six registries are our 
 guidances (the objectives of the guided denoising loop), writers, and encoders of the set metrics.
 """
 from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Dict, List, Optional
-
-from .errors import DistillError
 
 try:
     from mmengine import registry as roots
-    from mmengine.config import Config
     from mmengine.config import utils as config_utils
     from mmengine.registry import Registry
 except ModuleNotFoundError as error:
@@ -117,21 +112,3 @@ GUIDANCES = LazyRegistry('guidance', {
     'guidance.transport': 'TransportMatching'})
 WRITERS = LazyRegistry('writer', {'datasets.writers': 'ClassWriter SegWriter'})
 ENCODERS = LazyRegistry('encoder', {'evaluation.encoders': 'BackboneEncoder LatentEncoder'})
-
-
-def read_config(path: str) -> Config:
-    """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
-
-    Raises:
-        DistillError: There is none.
-    """
-    file = Path(path)
-    if '::' in path:
-        package, name = path.split('::')
-        spec = find_spec(package)
-        if spec is None:
-            raise DistillError(f'no config at {path}: {package} is not installed')
-        file = Path(spec.origin).parent / '.mim' / 'configs' / name
-    if not file.is_file():
-        raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
-    return Config.fromfile(file)

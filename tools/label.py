@@ -7,8 +7,8 @@ import argparse
 
 from mmengine.config import DictAction
 
+from mmdistill.config import merge_options, read_config
 from mmdistill.engine.cli import run
-from mmdistill.registry import read_config
 
 
 def main() -> None:
@@ -22,7 +22,7 @@ def main() -> None:
     args = parser.parse_args()
     from mmdistill.labels.label import label
     cfg = read_config(args.config)
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     print(label(cfg, args.batch_size, args.workers, args.device))
 
 

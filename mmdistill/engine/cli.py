@@ -9,8 +9,8 @@ from typing import Callable
 import torch
 from mmengine.config import Config, DictAction
 
+from mmdistill.config import merge_options, read_config
 from mmdistill.errors import DistillError
-from mmdistill.registry import read_config
 
 
 def runner_parser(description: str, resume: bool = True) -> argparse.ArgumentParser:
@@ -42,7 +42,7 @@ def load_config(args: argparse.Namespace) -> Config:
     cfg.launcher = args.launcher
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
-    cfg.merge_from_dict(args.cfg_options or {})
+    merge_options(cfg, args.cfg_options or {})
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join(
         'work_dirs', osp.splitext(osp.basename(args.config))[0])
     try:

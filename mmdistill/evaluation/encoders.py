@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import DataLoader
 
+from mmdistill.config import read_config
 from mmdistill.errors import DistillError
+from mmdistill.files import config_hash, files_fingerprint, write_atomic
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
-from mmdistill.weights.hub import network_digest
+from mmdistill.registry import ENCODERS
 from mmdistill.weights.checkpoints import load_weights
-from mmdistill.files import config_hash, write_atomic
-from mmdistill.registry import ENCODERS, read_config
-from mmdistill.files import files_fingerprint
+from mmdistill.weights.hub import network_digest
 
 
 class Encoder:

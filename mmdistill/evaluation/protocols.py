@@ -5,8 +5,9 @@ from typing import Any, Dict, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
+from mmdistill.config import merge_options, read_config
 from mmdistill.errors import DistillError
-from mmdistill.registry import read_config
+
 from .students import main_metric
 
 _FOLDER = Path(__file__).resolve().parents[1] / '.mim' / 'configs' / 'protocols'
@@ -54,7 +55,7 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
     pipeline = cfg.test_dataloader.dataset.get('pipeline', [])
     cfg.test_dataloader.dataset = ConfigDict(dict(pipeline=pipeline, **_without(test_dataset, 'pipeline')))
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
-    cfg.merge_from_dict(dict(overrides or {}))
+    merge_options(cfg, overrides or {})
     main_metric(cfg)
     return cfg
 

@@ -6,11 +6,11 @@ from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from torch import Tensor, nn
 
+from mmdistill.config import read_config
 from mmdistill.errors import DistillError
-from mmdistill.weights.hub import network_digest
-from mmdistill.weights.checkpoints import load_checkpoint
 from mmdistill.files import config_hash
-from mmdistill.registry import read_config
+from mmdistill.weights.checkpoints import load_checkpoint
+from mmdistill.weights.hub import network_digest
 
 
 class Teacher(nn.Module):

@@ -8,8 +8,9 @@ from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
+from mmdistill.config import read_config
 from mmdistill.errors import DistillError
-from mmdistill.registry import MODELS, read_config
+from mmdistill.registry import MODELS
 from mmdistill.weights.checkpoints import load_weights
 from mmdistill.weights.hub import network_digest
 

@@ -12,12 +12,12 @@ from mmpretrain.utils import register_all_modules
 from PIL import Image
 from safetensors.torch import save_file
 
-from mmdistill.toy.streets import StreetScenes
-from mmdistill.toy.street_scenes import street_scene
+from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.encoders import BackboneEncoder, LatentEncoder, encode_dataset
 from mmdistill.generation.autoencoders import encode, load_vae
-from mmdistill.registry import read_config
+from mmdistill.toy.street_scenes import street_scene
+from mmdistill.toy.streets import StreetScenes
 
 STREETS = 'mmdistill://streets'
 RESNET = dict(type='ImageClassifier', backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8),

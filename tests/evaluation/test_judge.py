@@ -8,10 +8,10 @@ from PIL import Image
 from sklearn.metrics import jaccard_score
 
 from mmdistill.datasets import DatasetMasks
-from mmdistill.toy.streets import StreetScenes
-from mmdistill.toy.street_scenes import CLASSES
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.judge import judge_agreement
+from mmdistill.toy.street_scenes import CLASSES
+from mmdistill.toy.streets import StreetScenes
 
 NAMES = ('a', 'b', 'c', 'd')
 
@@ -65,8 +65,8 @@ def test_batches_are_full_and_of_one_size(masks):
 
 
 def test_the_built_in_guide_agrees_with_real_scenes():
+    from mmdistill.config import read_config
     from mmdistill.models import SegmentorGuide
-    from mmdistill.registry import read_config
     config = read_config('mmdistill::generators/streets_segmentor.py')
     guide = SegmentorGuide(config.model, 'mmdistill://streets/segmentor/model.safetensors')
     found = judge_agreement(guide, DatasetMasks(StreetScenes(20, 'test', pipeline=[])))

@@ -6,12 +6,12 @@ import pytest
 from mmengine.config import Config
 from safetensors.torch import load_file, save_file
 
+from mmdistill.config import read_config
 from mmdistill.datasets import DatasetMasks
-from mmdistill.toy.streets import StreetScenes
 from mmdistill.evaluation import Matrix
 from mmdistill.evaluation.set_report import measure_sets, summary_cells
 from mmdistill.models import SegmentorGuide
-from mmdistill.registry import read_config
+from mmdistill.toy.streets import StreetScenes
 
 CONFIG = """
 _base_ = ['{root}/configs/_base_/datasets/streets.py']

@@ -10,8 +10,9 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmdistill.config import read_config
 from mmdistill.labels import LabelStore, ReplayedViews, Teacher, label
-from mmdistill.registry import MODELS, read_config
+from mmdistill.registry import MODELS
 
 FULL = ['fkd_sre2l_online', 'rded_online', 'rded_nopatch_online', 'fkd_sre2l_replayed', 'fkd_sre2l_images']
 TINY = [name.replace('_online', '-tiny_online').replace('l_replayed', 'l-tiny_replayed').replace('l_im', 'l-tiny_im')

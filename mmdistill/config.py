@@ -1,0 +1,126 @@
+"""Reading configs, and changing them from the command line."""
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+from .errors import DistillError
+from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
+
+from mmengine.config import Config, ConfigDict  # isort: skip
+
+
+def read_config(path: str) -> Config:
+    """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
+
+    Raises:
+        DistillError: There is none, or it cannot be read.
+    """
+    file = Path(path)
+    if '::' in path:
+        package, _, name = path.partition('::')
+        spec = find_spec(package)
+        if spec is None or spec.origin is None:
+            raise DistillError(f'no config at {path}: {package} is not installed')
+        file = Path(spec.origin).parent / '.mim' / 'configs' / name
+    if not file.is_file():
+        raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
+    try:
+        return Config.fromfile(file)
+    except Exception as error:  # a config is a program, and its mistakes are the user's
+        raise DistillError(f'cannot read the config {file} ({type(error).__name__}: {error})') from error
+
+
+def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
+    """Set keys of a config, as ``--cfg-options`` does.
+
+    Like ``Config.merge_from_dict``, and a member of a list can be named by its type instead of its number:
+    ``custom_hooks.GuidedSynthesisHook.objectives.TransportMatching.epsilon``. ``data_root`` is not one key only: every
+    ``data_root`` in the config that is the same folder, or lies in it, moves along.
+
+    Args:
+        cfg: Changed in place.
+        options: Dotted key to value; dicts are merged.
+
+    Raises:
+        DistillError: A key leads through a value that has no keys, a list has no such member or several of them, or
+            ``data_root`` is given to a config that has none.
+    """
+    options = dict(options)
+    if 'data_root' in options:
+        _move_data(cfg, options.pop('data_root'))
+    for key, value in options.items():
+        name, *path = key.split('.')
+        old = cfg[name] if name in cfg else ConfigDict()
+        cfg[name] = _changed(old, path, value, name)
+
+
+def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
+    """A copy of ``old``, which is at ``where`` in the config, with ``value`` at ``path``."""
+    if not path:
+        if not isinstance(value, dict):
+            return value
+        value = dict(value)
+        if value.pop('_delete_', False) or not isinstance(old, (dict, list)):
+            return ConfigDict(value)
+        for key, part in value.items():
+            old = _changed(old, [key], part, where)
+        return old
+    name, rest = path[0], path[1:]
+    if isinstance(old, list):
+        index = _index(old, name, where)
+        return [*old[:index], _changed(old[index], rest, value, f'{where}.{name}'), *old[index + 1:]]
+    if not isinstance(old, dict):
+        raise DistillError(f'{where}.{name} cannot be set: {where} is {old!r}; set {where} as a whole')
+    inner = old[name] if name in old else ConfigDict()
+    return _with(old, {name: _changed(inner, rest, value, f'{where}.{name}')})
+
+
+def _index(members: List[Any], name: str, where: str) -> int:
+    """Index of the member of a list that is named by its number or its type."""
+    if name.isdigit():
+        if int(name) >= len(members):
+            raise DistillError(f'{where}.{name} does not exist: {where} has {len(members)} members')
+        return int(name)
+    types = [_type_name(member) for member in members]
+    if types.count(name) != 1:
+        found = f'{where} has {types.count(name)} of them: use the number' if name in types else (
+            f'{where} has {", ".join(filter(None, types)) or "no members with a type"}')
+        raise DistillError(f'{where}.{name} does not exist or is not unique: {found}')
+    return types.index(name)
+
+
+def _type_name(member: Any) -> str:
+    """Name of a component's type without its scope; '' if it has none."""
+    kind = member.get('type', '') if isinstance(member, dict) else ''
+    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+
+
+def _move_data(cfg: Config, target: str) -> None:
+    """Set ``data_root``, and every ``data_root`` in the config that is the same folder or lies in it."""
+    if not cfg.get('data_root'):
+        raise DistillError('data_root cannot be set: the config has no data_root of its own; set those of its datasets')
+    source = cfg.data_root.rstrip('/')
+
+    def moved(part: Any) -> Any:
+        if isinstance(part, dict):
+            new = {key: place(part[key]) if key == 'data_root' else moved(part[key]) for key in part}
+            changed = {key: value for key, value in new.items() if value is not part[key]}
+            return _with(part, changed) if changed else part
+        if isinstance(part, (list, tuple)):
+            members = [moved(member) for member in part]
+            return type(part)(members) if any(new is not old for new, old in zip(members, part)) else part
+        return part
+
+    def place(folder: Any) -> Any:
+        inside = isinstance(folder, str) and f'{folder}/'.startswith(f'{source}/')
+        return target.rstrip('/') + folder[len(source):].rstrip('/') if inside else folder
+
+    for key, value in moved(dict(cfg.items())).items():
+        cfg[key] = value
+
+
+def _with(old: dict, changes: dict) -> dict:
+    new = old.copy()
+    for key, value in changes.items():  # ConfigDict.update would merge
+        new[key] = value
+    return new

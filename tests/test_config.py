@@ -1,0 +1,86 @@
+"""Reading configs, and the command line's changes to them."""
+import pytest
+from mmengine.config import Config
+
+from mmdistill.config import merge_options, read_config
+from mmdistill.errors import DistillError
+
+
+class Noise:
+    """A component that is given as a class."""
+
+
+@pytest.fixture
+def cfg():
+    return Config(dict(
+        data_root='data/set/',
+        model=dict(type='Distiller', weights=None, ids=(1, 2)),
+        train_dataset=dict(type='A', data_root='data/set'),
+        train_dataloader=dict(dataset=dict(dataset=dict(data_root='data/set/train'))),
+        labels=dict(dataset=[dict(data_root='data/set')]),
+        training_sets=dict(distilled=dict(data_root='data/settled'), many=dict(data_root=['data/set'])),
+        custom_hooks=[
+            dict(type='mmdistill.ClassPlanHook', ipc=10),
+            dict(type='GuidedSynthesisHook', objectives=[dict(type='Transport', epsilon=0.1), dict(type=Noise, by=1)]),
+            dict(type='Twice'), dict(type='Twice')]))
+
+
+def test_ordinary_keys(cfg):
+    merge_options(cfg, {'randomness.seed': 1, 'model.weights': 'folder', 'custom_hooks.1.scale': 2,
+                        'model': dict(_delete_=True, type='Other'), 'model.scheduler': dict(type='DDIM')})
+    assert cfg.randomness == dict(seed=1) and cfg.custom_hooks[1].scale == 2
+    assert cfg.model == dict(type='Other', scheduler=dict(type='DDIM'))
+    merge_options(cfg, {'model': dict(scheduler=dict(eta=1)), 'custom_hooks': {'ClassPlanHook': dict(ipc=3)}})
+    assert cfg.model.scheduler == dict(type='DDIM', eta=1)
+    assert cfg.custom_hooks[0] == dict(type='mmdistill.ClassPlanHook', ipc=3) and len(cfg.custom_hooks) == 4
+    merge_options(cfg, {'model': dict(scheduler=dict(_delete_=True, eta=2)), 'custom_hooks': []})
+    assert cfg.model.scheduler == dict(eta=2) and cfg.custom_hooks == []
+
+
+def test_members_of_lists_by_their_type(cfg):
+    merge_options(cfg, {'custom_hooks.ClassPlanHook.ipc': 50, 'custom_hooks.GuidedSynthesisHook.scale': 2,
+                        'custom_hooks.GuidedSynthesisHook.objectives.Transport.epsilon': 0.2,
+                        'custom_hooks.GuidedSynthesisHook.objectives.Noise.by': 3})
+    plan, guidance = cfg.custom_hooks[:2]
+    assert plan.ipc == 50 and guidance.scale == 2
+    assert guidance.objectives == [dict(type='Transport', epsilon=0.2), dict(type=Noise, by=3)]
+
+
+def test_values_that_configs_share_stay_apart():
+    shared = Config(dict(loader=dict(batch_size=1)))
+    shared.val, shared.test = shared.loader, shared.loader
+    merge_options(shared, {'val.batch_size': 2})
+    assert (shared.val.batch_size, shared.test.batch_size) == (2, 1)
+
+
+@pytest.mark.parametrize('option, message', [
+    ({'custom_hooks.GuideHook.scale': 2}, r'custom_hooks.GuideHook .*ClassPlanHook, GuidedSynthesisHook, Twice'),
+    ({'custom_hooks.Twice.scale': 2}, 'custom_hooks has 2 of them'),
+    ({'custom_hooks.7.scale': 2}, 'custom_hooks.7 does not exist: custom_hooks has 4 members'),
+    ({'custom_hooks.-1.scale': 2}, 'custom_hooks.-1 does not exist'),
+    ({'model.weights.folder': 2}, 'model.weights is None'),
+    ({'model.ids.0': 2}, r'model.ids is \(1, 2\)'),
+    ({'data_root.folder': 2}, "data_root is 'data/set/'")])
+def test_mistakes(cfg, option, message):
+    with pytest.raises(DistillError, match=message):
+        merge_options(cfg, option)
+
+
+def test_data_root_moves_all_data(cfg):
+    merge_options(cfg, {'data_root': '/new/', 'train_dataset.data_root': '/other'})
+    assert cfg.data_root == '/new' and cfg.train_dataset.data_root == '/other'
+    assert cfg.train_dataloader.dataset.dataset.data_root == '/new/train'
+    assert cfg.labels.dataset[0].data_root == '/new'
+    assert cfg.training_sets == dict(distilled=dict(data_root='data/settled'), many=dict(data_root=['data/set']))
+    with pytest.raises(DistillError, match='no data_root of its own'):
+        merge_options(Config(dict(model=dict())), {'data_root': '/new'})
+
+
+def test_configs_that_cannot_be_read(tmp_path):
+    with pytest.raises(DistillError, match='no config at .*missing.py'):
+        read_config(str(tmp_path / 'missing.py'))
+    with pytest.raises(DistillError, match='nowhere is not installed'):
+        read_config('nowhere::students/x.py')
+    (tmp_path / 'broken.py').write_text('model = dict(\n')
+    with pytest.raises(DistillError, match='cannot read the config .*broken.py'):
+        read_config(str(tmp_path / 'broken.py'))
