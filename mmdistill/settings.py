@@ -91,6 +91,14 @@ def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
     return found
 
 
+def is_open(component: Callable) -> bool:
+    """Whether a component takes ``**kwargs`` that no base class and no ``forwards_to`` accounts for."""
+    functions = [function for function, _, _ in _signatures(component)]
+    return bool(functions) and not hasattr(component, 'forwards_to') and all(
+        any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(function).parameters.values())
+        for function in functions)
+
+
 def check_settings(component: Callable, settings: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
     """Check a config's settings of a component against its signature.
 
@@ -108,6 +116,8 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
         if key in ('type', '_scope_', '_delete_'):
             continue
         if key not in known:
+            if is_open(component):
+                continue
             raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
         parameter, hint = known[key]
         if value is not parameter.default:  # third parties' defaults are not always of their annotations

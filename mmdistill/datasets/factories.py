@@ -1,9 +1,8 @@
 """Data sets of either host under one name; only the host that is asked for is imported."""
-from importlib import import_module
 from typing import Any
 
 from mmdistill.registry import DATASETS
-from .layouts import is_classification
+from mmdistill.tasks.base import task_of_manifest
 from .manifest import read_manifest
 
 
@@ -32,7 +31,5 @@ def distilled_dataset(data_root: str, **kwargs: Any):
         ...     type='mmdistill.DistilledDataset', data_root='work_dirs/run/distilled', pipeline=train_pipeline))
     """
     manifest = read_manifest(data_root)
-    module, name = (('distilled_class', 'DistilledClassDataset') if is_classification(manifest) else
-                    ('distilled_seg', 'DistilledSegDataset'))
-    cls = getattr(import_module(f'mmdistill.datasets.{module}'), name)
+    cls = task_of_manifest(manifest, data_root).distilled_dataset()
     return cls(data_root=data_root, manifest=manifest, **kwargs)

@@ -1,25 +1,24 @@
-"""Reading the images and labels of any mmpretrain data set for prototypes and synthesis."""
+"""Reading the images and labels of any mmpretrain dataset for prototypes and synthesis."""
 import io
 import os.path as osp
 import re
 from collections import Counter
 from functools import cached_property
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import List, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import Request
-from mmdistill.files import config_hash
-from mmdistill.files import files_fingerprint
+from mmdistill.files import config_hash, files_fingerprint
+from mmdistill.tasks.base import Source
 
 _WNID = re.compile(r'n\d{8}')
 
 
-class DatasetLabels:
-    """The images of an mmpretrain data set by class, with the names, texts and folders of its classes.
+class DatasetLabels(Source):
+    """The images of an mmpretrain dataset by class, with the names, texts and folders of its classes.
 
     Args:
         dataset: Any ``BaseDataset`` of mmpretrain with one label an image, whatever its pipeline.
@@ -33,16 +32,15 @@ class DatasetLabels:
     Raises:
         DistillError: The data set is empty, names no classes or no files, or a label is out of range.
     """
-    kind = 'classes'
 
     def __init__(self, dataset) -> None:
         dataset.full_init()
+        self.dataset = dataset
         self.meta = dataset.metainfo
         name = type(dataset).__name__
         if not self.meta.get('classes'):
             raise DistillError(f'{name} names no classes: give it metainfo=dict(classes=(...))')
         self.classes = tuple(self.meta['classes'])
-        self.palette: Tuple = ()
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         if not infos:
             raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
@@ -56,17 +54,6 @@ class DatasetLabels:
         if len(wrong):
             raise DistillError(f'{self.images[wrong[0]]} has class id {self.labels[wrong[0]]}, but {name} names '
                                f'{len(self.classes)} classes: mend the ann_file or the list of classes')
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def writer_defaults(self) -> Dict[str, Any]:
-        """Config of the writer, where the run's has no such key."""
-        return dict(type='ClassWriter')
-
-    def inputs(self, requests: Sequence[Request]) -> Dict[str, Any]:
-        """What the generator needs besides the requests: nothing, their classes and prompts are in them."""
-        return {}
 
     def of_class(self, label: int) -> np.ndarray:
         """int64 indices of the images of a class, ascending.

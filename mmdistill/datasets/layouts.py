@@ -1,7 +1,7 @@
 """Where a data set of the host keeps its files, and how its masks name the classes."""
 import os.path as osp
 from dataclasses import asdict, dataclass
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
 
@@ -20,6 +20,7 @@ class SegLayout:
     so that the host gets back the train ids that were written.
 
     Attributes:
+        task: Name of the task whose datasets are laid out like this.
         name: Name of the layout.
         image_dir: Folder of the images, relative to the data root.
         mask_dir: Folder of the masks, relative to the data root.
@@ -34,6 +35,7 @@ class SegLayout:
         DistillError: A folder outside the data root, an unknown file type, images and masks with the same names, or
             a label map that cannot be inverted.
     """
+    task: ClassVar[str] = 'segmentation'
     name: str
     image_dir: str
     mask_dir: str
@@ -164,11 +166,12 @@ class ClassLayout:
     The host reads the ids from the list, so that neither the order nor the number of the folders matters to it.
 
     Attributes:
-        name: Name of the layout; a manifest with this one is of a classification set.
+        name: Name of the layout.
         image_dir: Folder of the folders, relative to the data root.
         image_suffix: What follows the stem of an image.
         ann_file: The list, relative to the data root.
     """
+    task: ClassVar[str] = 'classification'
     name: str = 'imagenet'
     image_dir: str = 'train'
     image_suffix: str = '.JPEG'
@@ -185,11 +188,6 @@ class ClassLayout:
     def to_dict(self) -> Dict[str, Any]:
         """JSON values."""
         return asdict(self)
-
-
-def is_classification(manifest: Dict[str, Any]) -> bool:
-    """Whether a manifest is of a classification set."""
-    return manifest['layout']['name'] == ClassLayout.name
 
 
 LAYOUTS = {
@@ -217,5 +215,6 @@ def get_layout(name: str, dataset: Any = None) -> SegLayout:
     if name == 'source' and dataset is not None:
         return SegLayout.of_dataset(dataset)
     if name not in LAYOUTS:
-        raise DistillError(f'no layout {name!r}: use one of {", ".join(LAYOUTS)}, or source with a source data set')
+        raise DistillError(f'layout={name!r} is unknown: set it to {", ".join(LAYOUTS)}, or source (the tree of the '
+                           'source dataset)')
     return LAYOUTS[name]

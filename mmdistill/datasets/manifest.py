@@ -15,7 +15,7 @@ from mmdistill.files import write_atomic, write_json
 from mmdistill.version import __version__
 from .layouts import ClassLayout, SegLayout
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 MANIFEST = 'meta/distilled.json'
 # Distribution names; the hosts come as the maintained forks or as the originals.
 _HOSTS = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
@@ -81,6 +81,7 @@ def write_manifest(root: Union[str, Path],
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
     manifest = dict(
         version=MANIFEST_VERSION,
+        task=layout.task,
         method=plan.method,
         config_hash=plan.config_hash,
         seed=plan.seed,
@@ -123,7 +124,7 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
         manifest = json.loads(path.read_text())
         if manifest['version'] != MANIFEST_VERSION:
             raise ValueError('written by another version of mmdistill')
-        absent = {'classes', 'palette', 'layout', 'images'} - manifest.keys()
+        absent = {'task', 'classes', 'palette', 'layout', 'images'} - manifest.keys()
         if absent:
             raise ValueError(f'without {", ".join(sorted(absent))}')
     except FileNotFoundError:

@@ -1,30 +1,29 @@
-"""Reading the masks of any mmseg data set for selection and synthesis."""
+"""Reading the masks of any mmseg dataset for selection and synthesis."""
 import io
 import os.path as osp
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
 from PIL import Image
 
 from mmdistill.errors import DistillError
+from mmdistill.files import config_hash, files_fingerprint
 from mmdistill.masks import resize_mask
 from mmdistill.plan import Request
-from mmdistill.files import config_hash
 from mmdistill.selection import class_histograms, read_mask
-from mmdistill.files import files_fingerprint
+from mmdistill.tasks.base import Source
 
 
-class DatasetMasks:
-    """The masks of an mmseg data set as training would see them, each checked when it is read.
+class DatasetMasks(Source):
+    """The masks of an mmseg dataset as training would see them, each checked when it is read.
 
     Args:
         dataset: Any ``BaseSegDataset``, whatever its pipeline.
 
     Raises:
-        DistillError: The data set is empty or names no masks.
+        DistillError: The dataset is empty or names no masks.
     """
-    kind = 'masks'
 
     def __init__(self, dataset) -> None:
         self.dataset = dataset
@@ -45,16 +44,21 @@ class DatasetMasks:
             raise DistillError(f'{type(dataset).__name__} has no masks: give data_prefix a seg_map_path')
         self.masks: List[str] = [info['seg_map_path'] for info in infos]
 
-    def __len__(self) -> int:
-        return len(self.masks)
+    def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
+        """The masks of the requests at the generator's size, by nearest neighbour."""
+        return dict(masks=[resize_mask(self.mask(str(request.mask)), size) for request in requests])
 
-    def writer_defaults(self) -> Dict[str, Any]:
-        """Config of the writer, where the run's has no such key."""
-        return dict(type='SegWriter', layout='source', dataset=self.dataset)
+    def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
+        """The mask of an image."""
+        return dict(mask=inputs['masks'][row])
 
-    def inputs(self, requests: Sequence[Request]) -> Dict[str, Any]:
-        """What the generator needs besides the requests: their masks."""
-        return dict(masks=[self.mask(request.mask) for request in requests])
+    def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
+        """Mask in its colours, image, and overlay side by side; unlabelled pixels are black."""
+        colours = np.zeros((256, 3), np.uint8)
+        colours[:len(self.palette)] = self.palette
+        layer = colours[inputs['masks'][row]]
+        overlay = (image.astype(np.uint16) + layer) // 2
+        return np.concatenate([layer, image, overlay.astype(np.uint8)], 1)
 
     def mask(self, path: str) -> np.ndarray:
         """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""

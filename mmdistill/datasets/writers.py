@@ -1,7 +1,7 @@
 """Writers: lay images and labels down as a data set of the host."""
 import io
 from pathlib import Path
-from typing import Any, Optional, Tuple, Union
+from typing import Any, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -11,7 +11,8 @@ from safetensors.numpy import load_file, save
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from mmdistill.registry import WRITERS
-from .layouts import ClassLayout, SegLayout, get_layout
+from mmdistill.settings import PositiveInt, nearest, validated
+from .layouts import LAYOUTS, ClassLayout, SegLayout, get_layout
 from .manifest import is_written
 
 
@@ -56,11 +57,19 @@ class SegWriter:
         >>> writer = SegWriter('work_dirs/run/distilled', 'ade20k')
         >>> writer.write('000003', image, mask)  # images/training/000003.jpg, annotations/training/000003.png
     """
-    kind = 'masks'
+    annotation = 'masks'
+    needs = ('dataset', )
 
     def __init__(self, root: Union[str, Path], layout: Union[str, SegLayout] = 'source', dataset: Any = None) -> None:
         self.root = Path(root)
         self.layout = layout if isinstance(layout, SegLayout) else get_layout(layout, dataset)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check the settings of a config: the layout is known."""
+        layout = settings.get('layout', 'source')
+        if isinstance(layout, str) and layout not in ('source', *LAYOUTS):
+            raise DistillError(f'{where}.layout={layout!r} is unknown{nearest(layout, ["source", *LAYOUTS])}')
 
     def paths(self, request_id: str) -> Tuple[Path, Path]:
         """The files of a request: image, mask.
@@ -127,13 +136,13 @@ class ClassWriter:
         >>> writer = ClassWriter('work_dirs/run/distilled', size=224)
         >>> writer.write('n01440764/00003', image)  # train/n01440764/00003.JPEG
     """
-    kind = 'classes'
+    annotation = 'classes'
 
-    def __init__(self, root: Union[str, Path], size: Union[None, int, Tuple[int, int]] = None) -> None:
+    @validated
+    def __init__(self, root: Union[str, Path], size: Union[None, PositiveInt, Tuple[PositiveInt, PositiveInt]] = None
+                 ) -> None:
         self.root, self.layout = Path(root), ClassLayout()
-        self.size: Optional[Tuple[int, int]] = (size, size) if isinstance(size, int) else size and tuple(size)
-        if self.size and (len(self.size) != 2 or min(self.size) < 1):
-            raise DistillError(f'ClassWriter: size {size} is out of range: give a side in pixels, or (H, W)')
+        self.size = (size, size) if isinstance(size, int) else None if size is None else (size[0], size[1])
 
     def path(self, request_id: str) -> Path:
         """The file of a request.

@@ -1,18 +1,26 @@
 """Batches of requests, which stand for the dataloader of a distillation run."""
-from typing import Callable, List
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set
 
 from mmdistill.plan import Request
 
 
 class RequestBatches:
-    """Batches of this rank's requests with what they need, read when they are due; what the logger counts.
+    """Iterates over this rank's requests in batches and loads their inputs lazily.
 
-    With ``spare``, no batch has a class twice, and each names so many of the requests that follow.
+    Args:
+        requests: Of this rank, in order.
+        inputs: Requests of a batch, and ``spare=`` those that follow → what else the batch holds.
+        batch_size: Requests in a batch, at the most.
+        spare: With more than 0 no batch has two requests of a class, and each batch names this many of the requests
+            that follow, whose unguided steps may be done along.
+        ready: Whether a request can be made when its batch is due; those that cannot are left out.
     """
 
-    def __init__(self, requests: List[Request], inputs: Callable[..., dict], batch_size: int, spare: int = 0) -> None:
-        self.requests, self.inputs, self.spare = requests, inputs, spare
-        self.starts, seen = [], set()
+    def __init__(self, requests: List[Request], inputs: Callable[..., Dict[str, Any]], batch_size: int, spare: int = 0,
+                 ready: Optional[Callable[[Request], bool]] = None) -> None:
+        self.requests, self.inputs, self.spare, self.ready = requests, inputs, spare, ready
+        self.starts: List[int] = []
+        seen: Set[int] = set()
         for index, request in enumerate(requests):
             full = index == 0 or index - self.starts[-1] == batch_size
             if full or (spare and not seen.isdisjoint(request.classes)):
@@ -23,8 +31,11 @@ class RequestBatches:
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Dict[str, Any]]:
         for start, end in zip(self.starts, [*self.starts[1:], len(self.requests)]):
-            batch = self.requests[start:end]
-            following = dict(spare=self.requests[end:end + self.spare]) if self.spare else {}
-            yield dict(requests=batch, **following, **self.inputs(batch, **following))
+            batch: Sequence[Request] = self.requests[start:end]
+            if self.ready is not None:
+                batch = [request for request in batch if self.ready(request)]
+            if batch:
+                following = dict(spare=self.requests[end:end + self.spare]) if self.spare else {}
+                yield dict(requests=batch, **following, **self.inputs(batch, **following))

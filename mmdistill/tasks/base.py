@@ -87,10 +87,23 @@ class Resources:
         return {}
 
     @classmethod
-    def names(cls) -> List[str]:
-        """Names of the resources."""
-        return sorted(name for name in dir(cls) if not name.startswith('_') and callable(getattr(cls, name))
-                      and name not in ('describe', 'names', 'give'))
+    def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
+        """Check, before anything is built, that objectives will get what they need.
+
+        Args:
+            settings: Keyword arguments of the constructor.
+            needs: Name of each objective → the resources that it declares.
+            where: Key of the config, for messages.
+
+        Raises:
+            DistillError: A resource that this task does not have, or bad settings.
+        """
+        known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
+        for objective, names in needs.items():
+            for name in names:
+                if name not in known:
+                    raise DistillError(f'{where}: {objective} needs {name}, which this task does not have; it has '
+                                       f'{", ".join(known)}')
 
     def give(self, objective: type, settings: Mapping[str, Any]) -> Dict[str, Any]:
         """The settings of an objective together with the resources that it declares.
@@ -141,10 +154,10 @@ class Task:
     class_metric: str
     rare_metric: Optional[str] = None
 
-    def owns(self, dataset: Any) -> bool:
-        """Whether a dataset is one of this task."""
+    def owns(self, dataset: type) -> bool:
+        """Whether a dataset class is one of this task."""
         module = sys.modules.get(self.dataset_base[0])  # a dataset's package has been imported
-        return module is not None and isinstance(dataset, getattr(module, self.dataset_base[1]))
+        return module is not None and issubclass(dataset, getattr(module, self.dataset_base[1]))
 
     def source(self, dataset: Any) -> Source:
         """The reader of a real dataset.
@@ -153,10 +166,6 @@ class Task:
             DistillError: It is empty, or names no classes or no annotation.
         """
         raise NotImplementedError
-
-    def writer_defaults(self, dataset: Any) -> Dict[str, Any]:
-        """Config of the writer, where the run's has no such key."""
-        return dict(type=self.writer)
 
     def distilled_dataset(self) -> type:
         """The dataset class that reads a distilled set by its manifest."""
@@ -203,8 +212,8 @@ def all_tasks() -> Iterator[Task]:
     return (TASKS.get(name)() for name in TASKS.names())
 
 
-def task_of_dataset(dataset: Any) -> Task:
-    """The task of a built dataset.
+def task_of_class(dataset: type) -> Task:
+    """The task of a dataset class.
 
     Raises:
         DistillError: There is none.
@@ -213,7 +222,12 @@ def task_of_dataset(dataset: Any) -> Task:
         if task.owns(dataset):
             return task
     bases = ', '.join('.'.join(task.dataset_base) for task in all_tasks())
-    raise DistillError(f'{type(dataset).__name__} is a dataset of no known task: give one derived from {bases}')
+    raise DistillError(f'{dataset.__name__} is a dataset of no known task: give one derived from {bases}')
+
+
+def task_of_dataset(dataset: Any) -> Task:
+    """The task of a built dataset; see :func:`task_of_class`."""
+    return task_of_class(type(dataset))
 
 
 def task_of_scope(scope: Optional[str], where: str) -> Task:

@@ -29,10 +29,6 @@ class Segmentation(Task):
         from mmdistill.datasets.masks import DatasetMasks
         return DatasetMasks(dataset)
 
-    def writer_defaults(self, dataset: Any) -> Dict[str, Any]:
-        """See :meth:`Task.writer_defaults`."""
-        return dict(type=self.writer, layout='source', dataset=dataset)
-
     def distilled_dataset(self) -> type:
         """See :meth:`Task.distilled_dataset`."""
         from mmdistill.datasets.distilled_seg import DistilledSegDataset

@@ -1,0 +1,139 @@
+"""Checks of a distillation config before a mask, an image or a weight is read."""
+import inspect
+from difflib import get_close_matches
+from typing import Any, Collection, Dict, Mapping, Optional
+
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+from torch.utils.data import DataLoader
+
+from mmdistill.components import check_component, resolve
+from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
+from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
+from mmdistill.tasks.base import Task, task_of_class
+from .composition import ComposingHook, Composition
+
+SCOPE = 'mmdistill'
+_LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'}
+
+
+def check_run(cfg: Mapping[str, Any]) -> None:
+    """Check a whole distillation config: names, settings, ranges, and that the parts fit each other.
+
+    Args:
+        cfg: As MMEngine reads it.
+
+    Raises:
+        DistillError: A mistake: which key, and what to do.
+    """
+    check_keys(cfg, ('model', 'test_dataloader', 'test_cfg'))
+    if cfg.get('default_scope') != SCOPE:
+        raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
+                           'mmdistill::_base_/default_runtime.py')
+    _check_type(cfg['model'], MODELS, 'model', 'Distiller')
+    _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
+    task = _check_dataloader(cfg['test_dataloader'])
+    composition = _check_hooks(cfg)
+    if cfg.get('visualizer'):
+        check_component(cfg['visualizer'], VISUALIZERS, 'visualizer')
+    generator = cfg['model']['generator']
+    if task is not None:  # that of a distilled set is known when its manifest is read
+        check_fit(task, generator, cfg['test_cfg'].get('writer'))
+        composition.check(task, generator)
+
+
+def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping[str, Any]]) -> None:
+    """Check that generator and writer are of the dataset's task.
+
+    Raises:
+        DistillError: One is of another.
+    """
+    for part, registry, cfg in (('model.generator', GENERATORS, generator),
+                                ('test_cfg.writer', WRITERS, writer_config(writer, task))):
+        component = resolve(cfg, registry, part)
+        if getattr(component, 'annotation', task.annotation) != task.annotation:
+            fitting = [name for name in registry.names()
+                       if getattr(registry.get(name), 'annotation', '') == task.annotation]
+            raise DistillError(f'{part}: {component.__name__} is for {component.annotation}, but the dataset is one of '
+                               f'{task.name}: take {" or ".join(fitting)}')
+
+
+def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any = None) -> Dict[str, Any]:
+    """The config of a run's writer but for its ``root``, checked.
+
+    Args:
+        writer: ``test_cfg.writer``; the task's default where it has no type.
+        task: Of the dataset.
+        dataset: The real one, for writers that declare it in ``needs``.
+
+    Raises:
+        DistillError: An unknown writer or setting.
+    """
+    cfg = {'type': task.writer, **(writer or {})}
+    component = check_component(cfg, WRITERS, 'test_cfg.writer', ('root', 'dataset'))
+    return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
+
+
+def check_keys(cfg: Mapping[str, Any], required: Collection[str]) -> None:
+    """Check the top-level keys of a config of MMEngine's runner.
+
+    A config may define any variable, so an unknown key is refused where it is near to one of the runner's.
+
+    Raises:
+        DistillError: A key that looks misspelt, or one that is missing.
+    """
+    known = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'}
+    for key in cfg:
+        close = [] if key in known else get_close_matches(key, sorted(known), 1, 0.8)
+        if close:
+            raise DistillError(f'{key}: unknown key of the config; did you mean {close[0]}?')
+    for key in required:
+        if not isinstance(cfg.get(key), Mapping):
+            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
+                               'configs/quickstart')
+
+
+def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> type:
+    """Check a component that has to be of a certain class."""
+    component = check_component(cfg, registry, where, given)
+    wanted = registry.get(expected)
+    if not (inspect.isclass(component) and issubclass(component, wanted)):
+        raise DistillError(f'{where}.type={cfg["type"]!r}: a distillation run needs {expected}')
+    return component
+
+
+def _check_dataloader(cfg: Mapping[str, Any]) -> Optional[Task]:
+    """Check ``test_dataloader``; the task of its dataset, None where only its files tell."""
+    for key in cfg:
+        if key not in _LOADER_KEYS:
+            raise DistillError(f'test_dataloader.{key}: unknown setting{nearest(key, _LOADER_KEYS)}')
+    check_value('test_dataloader.batch_size', cfg.get('batch_size', 1), PositiveInt)
+    check_value('test_dataloader.num_workers', cfg.get('num_workers', 0), NonNegativeInt)
+    if 'dataset' not in cfg:
+        raise DistillError('test_dataloader.dataset: the real dataset is missing: give it dict(type=..., '
+                           'data_root=...)')
+    component = check_component(cfg['dataset'], DATASETS, 'test_dataloader.dataset')
+    return task_of_class(component) if inspect.isclass(component) else None
+
+
+def _check_hooks(cfg: Mapping[str, Any]) -> Composition:
+    """Check the hooks; what they hand over."""
+    composition = Composition()
+    hooks = cfg.get('custom_hooks') or []
+    if isinstance(hooks, (str, Mapping)):
+        raise DistillError('custom_hooks: give it a list of dict(type=..., ...)')
+    for i, hook in enumerate(hooks):
+        if isinstance(hook, Hook):
+            continue
+        settings = {key: value for key, value in hook.items() if key != 'priority'} if isinstance(
+            hook, Mapping) else hook
+        component = check_component(settings, HOOKS, f'custom_hooks.{i}')
+        if inspect.isclass(component) and issubclass(component, ComposingHook):
+            HOOKS.build(dict(settings)).compose(composition)
+    for name, hook in (cfg.get('default_hooks') or {}).items():
+        if isinstance(hook, Mapping):
+            check_component({key: value for key, value in hook.items() if key != 'priority'}, HOOKS,
+                            f'default_hooks.{name}')
+    return composition
+

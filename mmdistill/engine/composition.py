@@ -1,0 +1,151 @@
+"""What the hooks of a run decide between them: its plan and its guidance."""
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from mmengine.hooks import Hook
+
+from mmdistill.components import check_component, resolve
+from mmdistill.errors import DistillError
+from mmdistill.guidance import Guidance
+from mmdistill.registry import GUIDANCES
+from mmdistill.settings import check_settings, parameters
+from mmdistill.tasks.base import Resources, Task, declared_needs
+from .planning import Planner
+
+HOOK = 'custom_hooks.GuidedSynthesisHook'
+
+
+class GuidanceSettings:
+    """Configs of objectives, and how their gradient is applied.
+
+    Args:
+        objectives: Configs of registered guidances.
+        semantic: Config of a registered guidance that changes the condition by timestep.
+        settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
+    """
+
+    def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
+        self.objectives, self.semantic = list(objectives), semantic
+        known = parameters(Guidance)
+        self.guidance = {key: value for key, value in settings.items() if key in known}
+        self.resources = {key: value for key, value in settings.items() if key not in known}
+
+    def check(self, task: Task, generator: Mapping[str, Any]) -> None:
+        """Check everything that is known before data and weights are read.
+
+        Args:
+            task: Of the real dataset.
+            generator: The generator's settings.
+
+        Raises:
+            DistillError: An unknown or misspelt name, a value out of range, a resource that is not there, or a window
+                that guides no step.
+        """
+        check_settings(task.resources, self.resources, HOOK, ('run', ))
+        check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
+        needs = {}
+        for where, cfg in self._components():
+            objective = resolve(cfg, GUIDANCES, where)
+            needed = declared_needs(objective)
+            taken = {key for keys in needed.values() for key in keys}
+            check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
+            for name, keys in needed.items():
+                check_settings(getattr(task.resources, name, _anything), {key: cfg[key] for key in keys if key in cfg},
+                               where)
+            needs[objective.__name__] = list(needed)
+        task.resources.check(self.resources, needs, HOOK)
+        Guidance.check(dict(self.guidance, objectives=self.objectives), generator, HOOK)
+
+    def build(self, run: Any, resources: Resources) -> Guidance:
+        """The guidance of a run.
+
+        Args:
+            run: With ``plan``, ``source`` and ``generator``.
+            resources: Of the run's task.
+        """
+        def built(cfg: Mapping[str, Any]) -> Any:
+            return GUIDANCES.build(resources.give(resolve(cfg, GUIDANCES, HOOK), cfg))
+
+        return Guidance([built(cfg) for cfg in self.objectives],
+                        semantic=built(self.semantic) if self.semantic else None, **self.guidance)
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON values for the manifest and the config's hash."""
+        return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
+
+    def _components(self) -> List[Tuple[str, Any]]:
+        listed = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
+        return listed + ([(f'{HOOK}.semantic', self.semantic)] if self.semantic else [])
+
+
+class Composition:
+    """The plan and the guidance of a run, as its hooks hand them over, in any order.
+
+    Attributes:
+        planner: Decides which images are made.
+        guidance: Decides what steers them; None for plain sampling.
+    """
+
+    def __init__(self) -> None:
+        self.planner: Optional[Planner] = None
+        self.guidance: Optional[GuidanceSettings] = None
+
+    def set_planner(self, planner: Planner) -> None:
+        """Take the run's planner.
+
+        Raises:
+            DistillError: There is one already.
+        """
+        if self.planner is not None:
+            raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
+                               'PrototypeHook')
+        self.planner = planner
+
+    def set_guidance(self, guidance: GuidanceSettings) -> None:
+        """Take the run's guidance.
+
+        Raises:
+            DistillError: There is one already.
+        """
+        if self.guidance is not None:
+            raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
+        self.guidance = guidance
+
+    def check(self, task: Task, generator: Mapping[str, Any]) -> Planner:
+        """Check that the parts fit the task and each other; the planner.
+
+        Args:
+            task: Of the real dataset.
+            generator: The generator's settings.
+
+        Raises:
+            DistillError: No hook plans, or one for another task, or see :meth:`GuidanceSettings.check`.
+        """
+        if self.planner is None:
+            raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
+        if self.planner.annotation != task.annotation:
+            raise DistillError(f'custom_hooks: the plan is one of {self.planner.annotation}, but the dataset is one of '
+                               f'{task.name}: take {task.plan_hook}, or another dataset')
+        if self.guidance is not None:
+            self.guidance.check(task, generator)
+        return self.planner
+
+    def describe(self) -> List[Any]:
+        """JSON values: all that the hooks decide of the images."""
+        return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe()]
+
+
+class ComposingHook(Hook):
+    """A hook that decides a part of a distillation run."""
+    priority = 'HIGH'
+
+    def compose(self, composition: Composition) -> None:
+        """Hand over the part."""
+        raise NotImplementedError
+
+    def before_test(self, runner: Any) -> None:
+        """Hand over the part to the loop."""
+        self.compose(runner.test_loop.composition)
+
+
+def _anything(**kwargs: Any) -> None:
+    """Stands for a resource that the task does not have, which :meth:`Resources.check` refuses by its name."""

@@ -1,0 +1,193 @@
+"""Planners: which images a run makes, from what."""
+import copy
+import os.path as osp
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+import numpy as np
+from mmengine.dist import barrier, is_main_process
+from mmengine.utils import track_iter_progress
+
+from mmdistill.errors import DistillError
+from mmdistill.plan import Request, request_seed
+from mmdistill.registry import SELECTORS
+from mmdistill.selection import format_table, plot_selection, selection_table
+from mmdistill.tasks.clusters import class_clusters, few_images
+
+StartLatents = Callable[[Request], np.ndarray]
+PROTOTYPES = 'prototypes.safetensors'
+
+
+class Planner:
+    """Decides the requests of a run; a hook hands one to the loop.
+
+    Attributes:
+        annotation: ``'masks'`` or ``'classes'``: what it plans images of.
+    """
+    annotation: str
+
+    def requests(self, run: Any) -> List[Request]:
+        """The requests of a new run, the same on every rank.
+
+        Args:
+            run: With ``source``, ``seed``, ``work_dir`` and ``logger``.
+        """
+        raise NotImplementedError
+
+    def start_latents(self, run: Any) -> Optional[StartLatents]:
+        """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise.
+
+        Args:
+            run: With ``generator`` besides.
+        """
+        return None
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON values: all that decides the plan besides the data."""
+        raise NotImplementedError
+
+    def provenance(self, run: Any) -> Dict[str, Any]:
+        """JSON values for the plan and the manifest."""
+        return self.describe()
+
+
+class MaskPlanner(Planner):
+    """One request for each mask that a selector chooses.
+
+    Args:
+        selector: Config of a registered selector.
+        workers: Processes that read masks; None for the number of cores, 0 reads in this one.
+    """
+    annotation = 'masks'
+
+    def __init__(self, selector: dict, workers: Optional[int] = None) -> None:
+        self.selector, self.workers = selector, workers
+
+    def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
+        """Class histograms (N, K), and indices in the order picked, on every rank.
+
+        Args:
+            masks: :class:`~mmdistill.datasets.masks.DatasetMasks`.
+            work_dir: ``class_histograms.npz`` and ``selection.png`` go there.
+            logger: MMEngine's.
+        """
+        cache = osp.join(work_dir, 'class_histograms.npz')
+        selector = SELECTORS.build(copy.deepcopy(self.selector))
+        if is_main_process():
+            logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
+            masks.histograms(cache, self.workers,
+                             progress=lambda items, total: track_iter_progress((items, total)))
+        barrier()
+        histograms = masks.histograms(cache, self.workers)  # every rank reads what the main process cached
+        selected = [int(i) for i in selector.fit(histograms).selected_]
+        if is_main_process():
+            rows = selection_table(histograms, selected, masks.classes)
+            picture = osp.join(work_dir, 'selection.png')
+            plot_selection(rows, picture)
+            logger.info(f'Selected {len(selected)} of {len(masks)} ({picture})\n{format_table(rows)}')
+        return histograms, selected
+
+    def requests(self, run: Any) -> List[Request]:
+        """See :meth:`Planner.requests`: one for each selected mask, in the order picked."""
+        masks = run.source
+        histograms, selected = self.select(masks, run.work_dir, run.logger)
+        return [
+            Request(
+                id=(name := f'{index:06d}'),
+                seed=request_seed(run.seed, name),
+                source_index=index,
+                source=masks.images[index],
+                mask=masks.masks[index],
+                classes=tuple(int(c) for c in histograms[index].nonzero()[0])) for index in selected
+        ]
+
+    def describe(self) -> Dict[str, Any]:
+        """See :meth:`Planner.describe`."""
+        return dict(selector=dict(self.selector))
+
+
+class ClassPlanner(Planner):
+    """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first.
+
+    Args:
+        ipc: Images per class.
+        prompt: Template of the prompts; ``{}`` becomes the class's label text.
+    """
+    annotation = 'classes'
+
+    def __init__(self, ipc: int, prompt: str = '{}') -> None:
+        try:
+            prompt.format('')
+        except (KeyError, IndexError, ValueError):
+            raise DistillError(f'prompt={prompt!r}: the only field is {{}}, the label text') from None
+        self.ipc, self.prompt = ipc, prompt
+
+    def latent(self, source: Any, label: int, number: int) -> Optional[str]:
+        """Address of the start latents of image ``number`` of a class; None for pure noise."""
+        return None
+
+    def requests(self, run: Any) -> List[Request]:
+        """See :meth:`Planner.requests`.
+
+        Raises:
+            DistillError: A class has no image, or a label text is missing.
+        """
+        source = run.source
+        for label in range(len(source.classes)):
+            source.of_class(label)
+        return [
+            Request(
+                id=(name := f'{source.folders[label]}/{number:05d}'),
+                seed=request_seed(run.seed, name),
+                classes=(label, ),
+                prompt=self.prompt.format(text),
+                latent=self.latent(source, label, number)) for number in range(self.ipc)
+            for label, text in enumerate(source.label_texts)
+        ]
+
+    def describe(self) -> Dict[str, Any]:
+        """See :meth:`Planner.describe`."""
+        return dict(ipc=self.ipc, prompt=self.prompt)
+
+    def provenance(self, run: Any) -> Dict[str, Any]:
+        """See :meth:`Planner.provenance`."""
+        return dict(ipc=self.ipc, prompt=self.prompt, label_texts=list(run.source.label_texts))
+
+
+class PrototypePlanner(ClassPlanner):
+    """The requests of :class:`ClassPlanner`, each started from a prototype of its class.
+
+    Args:
+        ipc, prompt: See :class:`ClassPlanner`.
+        **settings: ``crop``, ``batch_size`` and ``random_state`` of :func:`~mmdistill.tasks.clusters.class_clusters`.
+    """
+
+    def __init__(self, ipc: int, prompt: str = '{}', **settings: Any) -> None:
+        super().__init__(ipc, prompt)
+        self.settings = settings
+
+    def latent(self, source: Any, label: int, number: int) -> str:
+        """See :meth:`ClassPlanner.latent`."""
+        return f'{PROTOTYPES}#{label}/{number % min(self.ipc, source.counts[label])}'
+
+    def requests(self, run: Any) -> List[Request]:
+        """See :meth:`ClassPlanner.requests`."""
+        requests = super().requests(run)
+        short = few_images(run.source, self.ipc)
+        if short:
+            run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with other '
+                               f'seeds: {short}')
+        return requests
+
+    def start_latents(self, run: Any) -> StartLatents:
+        """See :meth:`Planner.start_latents`."""
+        centers = class_clusters(run, PROTOTYPES, self.ipc, **self.settings).centers
+
+        def of_request(request: Request) -> np.ndarray:
+            label, number = map(int, str(request.latent).partition('#')[2].split('/'))
+            return centers[label][number]
+
+        return of_request
+
+    def describe(self) -> Dict[str, Any]:
+        """See :meth:`Planner.describe`."""
+        return dict(super().describe(), prototypes=self.settings)

@@ -1,0 +1,205 @@
+"""Latents that stand for the classes of the real set, made once and kept: prototypes and support points."""
+import os.path as osp
+import shutil
+from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+
+import numpy as np
+import torch
+from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmengine.utils import ProgressBar
+from torch.utils.data import DataLoader
+
+from mmdistill.errors import DistillError
+from mmdistill.files import config_hash
+from mmdistill.selection import ClassClusters, LatentClusters
+from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
+from mmdistill.weights.hub import network_digest
+from .base import Resources
+
+SUPPORTS = 'support_points.safetensors'
+
+
+class ClassResources(Resources):
+    """Real latents of each class, which objectives of classes are drawn to.
+
+    Args:
+        run: See :class:`Resources`.
+        support: ``n_clusters`` of each class (10; None for as many as the class has images in the plan), and
+            ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`.
+    """
+
+    def __init__(self, run: Any, /, support: Optional[dict] = None) -> None:
+        super().__init__(run)
+        self._settings = dict(support or {})
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
+        """See :meth:`Resources.check`."""
+        super().check(settings, needs, where)
+        check_settings(class_clusters, settings.get('support') or {}, f'{where}.support', ('run', 'name', 'n_clusters'))
+
+    @cached_property
+    def _clusters(self) -> ClassClusters:
+        source, settings = self.run.source, dict(self._settings)
+        wanted = settings.pop('n_clusters', 10)
+        if wanted is None:
+            wanted = -(-len(self.run.plan.requests) // len(source.classes))
+        short = few_images(source, wanted)
+        if short:
+            self.run.logger.warning(f'Fewer than {wanted} real images, so each is a support point (a single one draws '
+                                    f'all samples of its class): {short}')
+        return class_clusters(self.run, SUPPORTS, wanted, **settings)
+
+    def supports(self) -> Dict[int, np.ndarray]:
+        """Class id → support points (n, C, h, w), encoded once and kept in the work dir."""
+        return self._clusters.centers
+
+    def masses(self) -> Dict[int, np.ndarray]:
+        """Class id → (n,) shares of the support points, which sum to 1."""
+        return self._clusters.masses
+
+    def describe(self) -> Dict[str, Any]:
+        """See :meth:`Resources.describe`."""
+        return dict(support=self._settings)
+
+
+def few_images(source: Any, wanted: int) -> str:
+    """The classes with fewer than ``wanted`` real images, with their numbers; empty where there are none."""
+    return ', '.join(f'{name} {count}' for name, count in zip(source.classes, source.counts) if count < wanted)
+
+
+def class_clusters(run: Any, name: str, n_clusters: Optional[PositiveInt], *,
+                   strategy: Literal['kmeans', 'density'] = 'kmeans', crop: bool = True, batch_size: PositiveInt = 32,
+                   random_state: NonNegativeInt = 0) -> ClassClusters:
+    """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
+
+    Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
+
+    Every rank encodes its share of the classes, and the result does not depend on the number of ranks. An interrupted
+    run keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may share the
+    file (copy it into the new work dir), for encoding a large set takes longer than the images.
+
+    Args:
+        run: A distillation run, on every rank.
+        name: File name, ending in ``.safetensors``.
+        n_clusters: Of each class; a class with fewer images has one for each.
+        strategy: ``'kmeans'`` of all real images' latents, or ``'density'``: the latents of real images drawn at
+            random without replacement, all of one mass; they are dense where the class is.
+        crop: Whether images are scaled to cover the generator's size and cropped at the centre, or squashed to it.
+        batch_size: Real images that the autoencoder sees at once.
+        random_state: Seed of k-means, or of the draw.
+
+    Raises:
+        DistillError: An image cannot be read.
+    """
+    generator, path = run.generator, osp.join(run.work_dir, name)
+    fingerprint = config_hash([
+        run.source.fingerprint(), network_digest(generator.vae), list(generator.image_size), str(generator.dtype),
+        generator.device.type, n_clusters, strategy, crop, batch_size, random_state])
+    kept = _load(path, fingerprint)
+    clusters = kept or next(filter(None, (_load(file, fingerprint) for file in
+                                          sorted(Path(run.work_dir).glob('*.safetensors')))), None)
+    barrier()  # all ranks look before any rank writes
+    if clusters:
+        if clusters is not kept and is_main_process():
+            clusters.save(path)
+        return clusters
+    labels, folder = range(len(run.source.classes)), osp.splitext(path)[0]
+    parts = {label: osp.join(folder, f'{label}.safetensors') for label in labels}
+    pending = [label for label in labels if _load(parts[label], fingerprint) is None]
+    barrier()
+    images = {label: _images(run, label, n_clusters if strategy == 'density' else None, random_state)
+              for label in pending[get_rank()::get_world_size()]}
+    count = len(run.source) if strategy == 'kmeans' else f'up to {n_clusters * len(labels)}'
+    run.logger.info(f'Encoding {count} real images, {len(pending)} of {len(labels)} classes to do: {path}')
+    # One cluster more than drawn images: each image is then a centre, as it is.
+    _cluster(_latents(run, images, crop, batch_size), parts, n_clusters + (strategy == 'density'), random_state,
+             fingerprint, sum(map(len, images.values())))
+    barrier()
+    if is_main_process():
+        _merge([ClassClusters.load(file) for file in parts.values()], n_clusters, fingerprint).save(path)
+        shutil.rmtree(folder)
+        run.logger.info(f'{strategy} of each class: {path}')
+    barrier()
+    return ClassClusters.load(path)
+
+
+def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str], n_clusters: int, random_state: int,
+             fingerprint: str, total: int) -> None:
+    """Cluster one class after the other, each into a file of its own."""
+    bar = ProgressBar(total) if is_main_process() and total else None
+    for label, latents_of_class in groupby(batches, key=itemgetter(0)):
+        model = LatentClusters(n_clusters, random_state=random_state)
+        for _, latents in latents_of_class:
+            model.partial_fit(latents, [label] * len(latents))
+            if bar:
+                bar.update(len(latents))
+        clusters = model.finish([label])
+        clusters.metadata['fingerprint'] = fingerprint
+        clusters.save(parts[label])
+    if bar:
+        bar.file.write('\n')
+
+
+def _merge(clusters: List[ClassClusters], n_clusters: int, fingerprint: str) -> ClassClusters:
+    """The clusters of all classes in one."""
+    centers, counts, inertia = ({label: value for part in clusters for label, value in getattr(part, name).items()}
+                                for name in ('centers', 'counts', 'inertia'))
+    return ClassClusters(centers, counts, inertia, n_clusters, metadata=dict(fingerprint=fingerprint))
+
+
+def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:
+    """Indices of a class's images: all, or ``drawn`` at random."""
+    indices = run.source.of_class(label)
+    if drawn is None or drawn >= len(indices):
+        return indices
+    rng = np.random.default_rng((random_state, label))
+    return np.sort(rng.choice(indices, drawn, replace=False))
+
+
+def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) -> Iterator[Tuple[int, np.ndarray]]:
+    """Class id and (B, C, h, w) float32 latents, in order; no batch has two classes.
+
+    A latent so does not depend on which other classes this rank has. On a GPU the last batch of a class is filled up
+    with repeats: kernels are chosen once for one shape.
+    """
+    source, generator = run.source, run.generator
+    batches = [indices[start:start + size] for indices in images.values() for start in range(0, len(indices), size)]
+    pictures = _Images(source, generator.image_size, crop)
+    loader = DataLoader(pictures, batch_sampler=batches, num_workers=run.num_workers, collate_fn=list)
+    for indices, batch in zip(batches, loader):
+        for error in (image for image in batch if isinstance(image, DistillError)):
+            raise error
+        empty = 0 if generator.device.type == 'cpu' else size - len(batch)
+        pixels = torch.from_numpy(np.stack(batch + batch[-1:] * empty)).to(generator.device)
+        latents = generator.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        yield int(source.labels[indices[0]]), latents[:len(batch)].cpu().numpy()
+
+
+class _Images:
+    """The images of a data set, read when they are asked for; for torch's DataLoader."""
+
+    def __init__(self, source: Any, size: Tuple[int, int], crop: bool) -> None:
+        self.source, self.size, self.crop = source, size, crop
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
+        try:
+            return self.source.image(int(index), self.size, self.crop)
+        except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
+            return error
+
+
+def _load(path: Union[str, Path], fingerprint: str) -> Optional[ClassClusters]:
+    """The clusters at ``path`` if they are there, readable, and of these data and weights."""
+    try:
+        clusters = ClassClusters.load(path)
+    except DistillError:
+        return None
+    return clusters if clusters.metadata.get('fingerprint') == fingerprint else None
