@@ -1,18 +1,37 @@
 """What all selectors share: the estimator contract, checks of the input, class fractions."""
-from typing import Optional, Sequence, Tuple, Union
+from typing import Annotated, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
 from ..errors import DistillError
+from ..settings import NonNegativeInt, Range, check_value, parameters
 from .budget import resolve_budget
 
+Budget = Union[Annotated[int, Range(1)], Annotated[float, Range(0, 1, above=True, below=True)]]
+Seed = Optional[Annotated[int, Range(0, 2**32 - 1)]]
+MinFraction = Annotated[float, Range(0, 1, below=True)]
 
-class BaseSelector(BaseEstimator):
+
+class Selector(BaseEstimator):
+    """Chooses real samples under a budget; a scikit-learn estimator.
+
+    ``__init__`` stores its arguments, and its annotations say what they may be; ``fit`` checks and uses them.
+
+    Attributes:
+        needs: What ``fit`` takes. ``'histograms'``: (N, K) class histograms. ``'features'``: (N, D) features and
+            (N,) class ids. ``'samples'``: anything of length N and (N,) class ids.
+        stochastic: Whether the selection depends on the setting ``random_state``.
+        per_class: Whether the budget is of each class.
+    """
+    needs: str
+    stochastic: bool = False
+    per_class: bool = False
+
+
+class BaseSelector(Selector):
     """Chooses masks by their class histograms, under a budget.
-
-    A scikit-learn estimator: ``__init__`` stores its arguments, :meth:`fit` checks and uses them.
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
@@ -21,8 +40,9 @@ class BaseSelector(BaseEstimator):
     Attributes:
         selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
     """
+    needs = 'histograms'
 
-    def __init__(self, budget: Union[int, float], init: Optional[Sequence[int]] = None):
+    def __init__(self, budget: Budget, init: Optional[Sequence[int]] = None):
         self.budget = budget
         self.init = init
 
@@ -37,9 +57,10 @@ class BaseSelector(BaseEstimator):
         Raises:
             DistillError: Bad histograms, budget or init, or fewer usable masks than the budget.
         """
+        check_params(self)
         counts = check_histograms(histograms)
         budget = resolve_budget(self.budget, len(counts))
-        usable = counts.any(axis=1)
+        usable = counts.sum(axis=1) > 0
         if usable.sum() < budget:
             raise DistillError(f'the budget is {budget} masks, but only {usable.sum()} of {len(counts)} have a '
                                'labelled pixel: lower the budget')
@@ -69,9 +90,9 @@ class PresenceSelector(BaseSelector):
     """
 
     def __init__(self,
-                 budget: Union[int, float],
-                 min_area: int = 1,
-                 min_fraction: float = 0.001,
+                 budget: Budget,
+                 min_area: NonNegativeInt = 1,
+                 min_fraction: MinFraction = 0.001,
                  init: Optional[Sequence[int]] = None):
         super().__init__(budget, init)
         self.min_area = min_area
@@ -82,6 +103,14 @@ class PresenceSelector(BaseSelector):
         present = np.bincount(fractions.indices, minlength=counts.shape[1]) > 0
         self.too_small_ = np.flatnonzero(counts.any(axis=0) & ~present)
         return fractions
+
+
+def check_params(estimator: BaseEstimator) -> None:
+    """Raise a DistillError if a parameter of an estimator does not fit its annotation."""
+    for name, (_, hint) in parameters(type(estimator)).items():
+        value = getattr(estimator, name, None)
+        if not isinstance(value, np.random.RandomState):
+            check_value(f'{type(estimator).__name__}.{name}', value, hint)
 
 
 def check_histograms(histograms) -> np.ndarray:
@@ -138,14 +167,7 @@ def class_fractions(counts: np.ndarray, min_area: int = 1, min_fraction: float =
 
     Returns:
         csr_array: float64 (N, K), values in (0, 1], column indices ascending in each row.
-
-    Raises:
-        DistillError: A threshold out of range.
     """
-    if not min_area >= 0:
-        raise DistillError(f'min_area {min_area} is out of range: it is a number of pixels, 0 or more')
-    if not 0 <= min_fraction < 1:
-        raise DistillError(f'min_fraction {min_fraction} is out of range: it is a share of the mask in [0, 1)')
     totals = counts.sum(axis=1)
     rows, columns = np.nonzero(counts)
     pixels = counts[rows, columns]

@@ -1,10 +1,11 @@
 """Selections to compare with: random, by class frequency, k-center, uniform over the classes."""
-from typing import Optional, Sequence, Union
+from typing import Optional, Sequence
 
 import numpy as np
 from sklearn.utils import check_random_state
 
-from .base import BaseSelector, PresenceSelector, class_fractions, split_by_class
+from ..settings import NonNegativeInt
+from .base import BaseSelector, Budget, MinFraction, PresenceSelector, Seed, class_fractions, split_by_class
 from .centers import farthest_first
 
 
@@ -19,8 +20,9 @@ class RandomSelector(BaseSelector):
     Attributes:
         selected_: int64 (budget,), ``init`` first.
     """
+    stochastic = True
 
-    def __init__(self, budget: Union[int, float], random_state=0, init: Optional[Sequence[int]] = None):
+    def __init__(self, budget: Budget, random_state: Seed = 0, init: Optional[Sequence[int]] = None):
         super().__init__(budget, init)
         self.random_state = random_state
 
@@ -45,8 +47,9 @@ class KCenterSelector(BaseSelector):
         selected_: int64 (budget,), ``init`` first.
         radius_: The largest distance of a mask to the nearest selected one, 0..sqrt(2).
     """
+    stochastic = True
 
-    def __init__(self, budget: Union[int, float], random_state=0, init: Optional[Sequence[int]] = None):
+    def __init__(self, budget: Budget, random_state: Seed = 0, init: Optional[Sequence[int]] = None):
         super().__init__(budget, init)
         self.random_state = random_state
 
@@ -64,12 +67,13 @@ class KCenterSelector(BaseSelector):
 
 class _RandomPresenceSelector(PresenceSelector):
     """A selector by presence that draws random numbers."""
+    stochastic = True
 
     def __init__(self,
-                 budget: Union[int, float],
-                 min_area: int = 1,
-                 min_fraction: float = 0.001,
-                 random_state=0,
+                 budget: Budget,
+                 min_area: NonNegativeInt = 1,
+                 min_fraction: MinFraction = 0.001,
+                 random_state: Seed = 0,
                  init: Optional[Sequence[int]] = None):
         super().__init__(budget, min_area, min_fraction, init)
         self.random_state = random_state

@@ -1,12 +1,12 @@
 """Choosing real samples by their features: herding, k-center, and random per class, to compare with."""
-from typing import List, Optional, Sequence, Tuple, Union
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
 from ..errors import DistillError
 from ..metrics.checks import check_features
+from .base import Budget, Seed, Selector, check_params
 from .budget import resolve_budget
 from .centers import farthest_first
 
@@ -14,8 +14,8 @@ from .centers import farthest_first
 _TIE = 1e-12
 
 
-class FeatureSelector(BaseEstimator):
-    """Chooses samples by their features, under a budget; a scikit-learn estimator.
+class FeatureSelector(Selector):
+    """Chooses samples by their features, under a budget.
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples to select; of those of each class
@@ -26,8 +26,9 @@ class FeatureSelector(BaseEstimator):
         selected_: int64 (n,), indices in the order in which they were picked; with ``per_class`` the classes one
             after the other, in the order of their labels.
     """
+    needs = 'features'
 
-    def __init__(self, budget: Union[int, float], per_class: bool = False):
+    def __init__(self, budget: Budget, per_class: bool = False):
         self.budget = budget
         self.per_class = per_class
 
@@ -41,6 +42,7 @@ class FeatureSelector(BaseEstimator):
         Raises:
             DistillError: Bad features, labels or budget, or a class with fewer samples than the budget.
         """
+        check_params(self)
         features = check_features(features, 'real')
         groups = class_groups(labels if self.per_class else None, len(features), self.budget, self.per_class)
         # A shift changes neither method; around the mean, squared distances keep their digits.
@@ -92,8 +94,9 @@ class FeatureKCenterSelector(FeatureSelector):
         selected_: int64 (n,), see :class:`FeatureSelector`.
         radius_: The largest distance of a sample to the nearest selected one (of its class), in units of the features.
     """
+    stochastic = True
 
-    def __init__(self, budget: Union[int, float], per_class: bool = False, random_state=0):
+    def __init__(self, budget: Budget, per_class: bool = False, random_state: Seed = 0):
         super().__init__(budget, per_class)
         self.random_state = random_state
 
@@ -104,7 +107,7 @@ class FeatureKCenterSelector(FeatureSelector):
         return picks
 
 
-class RandomPerClassSelector(BaseEstimator):
+class RandomPerClassSelector(Selector):
     """Samples drawn uniformly in each class, without replacement.
 
     Args:
@@ -114,8 +117,11 @@ class RandomPerClassSelector(BaseEstimator):
     Attributes:
         selected_: int64 (n,), the classes one after the other, in the order of their labels.
     """
+    needs = 'samples'
+    stochastic = True
+    per_class = True
 
-    def __init__(self, budget: Union[int, float], random_state=0):
+    def __init__(self, budget: Budget, random_state: Seed = 0):
         self.budget = budget
         self.random_state = random_state
 
@@ -129,13 +135,14 @@ class RandomPerClassSelector(BaseEstimator):
         Raises:
             DistillError: Bad labels or budget, or a class with fewer samples than the budget.
         """
+        check_params(self)
         rng = check_random_state(self.random_state)
         groups = class_groups(labels, len(samples), self.budget, True)
         self.selected_ = np.concatenate([rng.choice(indices, count, replace=False) for indices, count in groups])
         return self
 
 
-def class_groups(labels: Optional[Sequence[int]], size: int, budget: Union[int, float],
+def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
                  per_class: bool) -> List[Tuple[np.ndarray, int]]:
     """Indices int64 of each class, ascending, in the order of the labels, and how many of them to select.
 
@@ -148,17 +155,17 @@ def class_groups(labels: Optional[Sequence[int]], size: int, budget: Union[int, 
         return [(np.arange(size), resolve_budget(budget, size, 'samples'))]
     if labels is None:
         raise DistillError('a selection per class needs labels: give fit the class id of each sample')
-    labels = np.asarray(labels)
-    if labels.shape != (size, ) or labels.dtype.kind not in 'iu':
-        raise DistillError(f'the labels have to be {size} whole numbers, one a sample, not {labels.dtype} of shape '
-                           f'{labels.shape}')
-    ids, counts = np.unique(labels, return_counts=True)
+    array = np.asarray(labels)
+    if array.shape != (size, ) or array.dtype.kind not in 'iu':
+        raise DistillError(f'the labels have to be {size} whole numbers, one a sample, not {array.dtype} of shape '
+                           f'{array.shape}')
+    ids, counts = np.unique(array, return_counts=True)
     small = counts.argmin() if len(counts) else 0
     if isinstance(budget, (int, np.integer)) and len(counts) and budget > counts[small]:
         raise DistillError(f'class {ids[small]} has {counts[small]} samples, fewer than the budget of {budget} a class'
                            ': lower the budget or leave the class out')
     count_of = {int(n): resolve_budget(budget, int(n), 'samples') for n in counts}
-    return [(np.flatnonzero(labels == label), count_of[int(n)]) for label, n in zip(ids, counts)]
+    return [(np.flatnonzero(array == label), count_of[int(n)]) for label, n in zip(ids, counts)]
 
 
 def _herd(features: np.ndarray, count: int) -> List[int]:

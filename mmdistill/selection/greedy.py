@@ -3,13 +3,13 @@
 The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are a reconstruction;
 the paper's exact form was not available.
 """
-from typing import Optional, Sequence, Union
+from typing import Annotated, Literal, Optional, Sequence, Union
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..errors import DistillError
-from .base import PresenceSelector, split_by_class
+from ..settings import NonNegativeInt, Range
+from .base import Budget, MinFraction, PresenceSelector, split_by_class
 
 # Gains that differ by less than this, relatively, are equal but for rounding: the lowest index wins, whatever the
 # order in which a machine adds.
@@ -54,10 +54,10 @@ class ClassBalancedGreedy(PresenceSelector):
     """
 
     def __init__(self,
-                 budget: Union[int, float],
-                 tau: Union[float, str] = 'auto',
-                 min_area: int = 1,
-                 min_fraction: float = 0.001,
+                 budget: Budget,
+                 tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto',
+                 min_area: NonNegativeInt = 1,
+                 min_fraction: MinFraction = 0.001,
                  init: Optional[Sequence[int]] = None):
         super().__init__(budget, min_area, min_fraction, init)
         self.tau = tau
@@ -169,6 +169,4 @@ def _resolve_tau(tau: Union[float, str], fractions: csr_array) -> float:
         per_mask = fractions.sum(axis=0) / fractions.shape[0]
         present = per_mask[per_mask > 0]
         return float(np.median(present)) if len(present) else 1.0
-    if isinstance(tau, (str, bool)) or not 0 < tau < np.inf:
-        raise DistillError(f"tau {tau!r} is out of range: use a number above 0, or 'auto'")
     return float(tau)

@@ -7,7 +7,7 @@ import zipfile
 import zlib
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Callable, Iterable, Iterator, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from .masks import mask_histogram
 
 _CHUNK = 32
 Load = Callable[[Any], np.ndarray]
+_worker_job: Tuple[Load, int]  # of a worker process
 
 
 def class_histograms(items: Sequence,
@@ -46,17 +47,17 @@ def class_histograms(items: Sequence,
     Raises:
         DistillError: A mask cannot be read or holds an id out of range, or a process died.
     """
-    if cache is not None and fingerprint is None:
-        raise ValueError('a cache needs a fingerprint of the masks')
     shape = (len(items), num_classes)
     if cache is not None:
+        if fingerprint is None:
+            raise ValueError('a cache needs a fingerprint of the masks')
         counts = _read_cache(cache, fingerprint, shape)
         if counts is not None:
             return counts
     if workers is None:
         workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
     if workers > 1 and len(items) > _CHUNK:
-        rows = _parallel(items, load, num_classes, workers)
+        rows: Iterable[np.ndarray] = _parallel(items, load, num_classes, workers)
     else:
         rows = (_histogram(load, item, num_classes) for item in items)
     if progress is not None:

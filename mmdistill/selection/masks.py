@@ -100,7 +100,7 @@ def _id_table(num_classes, reduce_zero_label, label_map, ignore_index) -> np.nda
         raise DistillError(f'{num_classes} classes: 8-bit masks hold 1 to {IGNORE} classes')
     if not 0 <= ignore_index <= IGNORE:
         raise DistillError(f'ignore_index {ignore_index} is out of range: use 0..{IGNORE}')
-    table = np.arange(256)
+    table: np.ndarray = np.arange(256)
     if reduce_zero_label:
         table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
     if label_map is not None:

@@ -3,10 +3,12 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 
+from mmdistill import selection
 from mmdistill.errors import DistillError
 from mmdistill.selection import (ClassBalancedGreedy, FrequencyWeightedSelector, KCenterSelector, RandomSelector,
                                  RarestClassFirst, UniformPerClassSelector)
 from mmdistill.selection.base import class_fractions, split_by_class
+from mmdistill.settings import check_settings, parameters
 
 SELECTORS = (ClassBalancedGreedy, RarestClassFirst, RandomSelector, FrequencyWeightedSelector, KCenterSelector,
              UniformPerClassSelector)
@@ -114,7 +116,8 @@ def test_fewer_usable_masks_than_the_budget(selector):
 @every
 @pytest.mark.parametrize('init, said', [
     ([0, 1, 2], 'budget of 2'), ([4], '0..3'), ([-1], '0..3'), ([0, 0], 'twice'), ([3], 'no labelled pixel'),
-    ([0.5], 'indices'), ([[0]], 'indices')])
+    ([0.5], 'init='), ([[0]], 'init='),
+    (np.array([0.5]), 'indices'), (np.array([[0]]), 'indices')])
 def test_bad_init(selector, init, said):
     with pytest.raises(DistillError, match=said):
         selector(2, init=init).fit([[1, 0], [1, 2], [0, 2], [0, 0]])
@@ -149,3 +152,39 @@ def test_too_small_classes_are_reported():
 def test_split_by_class():
     fractions = class_fractions(np.array([[1, 1, 0], [1, 3, 0], [2, 2, 0], [0, 8, 0]]))
     assert [masks.tolist() for masks in split_by_class(fractions)] == [[0, 2, 1], [3, 1, 0, 2], []]
+
+
+@pytest.mark.parametrize('name, needs, stochastic, per_class', [
+    ('ClassBalancedGreedy', 'histograms', False, False), ('RarestClassFirst', 'histograms', False, False),
+    ('RandomSelector', 'histograms', True, False), ('FrequencyWeightedSelector', 'histograms', True, False),
+    ('KCenterSelector', 'histograms', True, False), ('UniformPerClassSelector', 'histograms', True, False),
+    ('HerdingSelector', 'features', False, False), ('FeatureKCenterSelector', 'features', True, False),
+    ('RandomPerClassSelector', 'samples', True, True)])
+def test_what_a_selector_declares(name, needs, stochastic, per_class):
+    """A subclass with ``**kwargs`` inherits it."""
+    selector = getattr(selection, name)
+
+    class Third(selector):
+        def __init__(self, power=1.0, **kwargs):
+            super().__init__(**kwargs)
+
+    for kind in (selector, Third):
+        assert (kind.needs, kind.stochastic, kind.per_class) == (needs, stochastic, per_class)
+        assert ('random_state' in parameters(kind)) == stochastic
+        check_settings(kind, dict(budget=0.1, **dict(random_state=3) if stochastic else {}), 'selector')
+        with pytest.raises(DistillError, match='selector.budget=0 is out of range'):
+            check_settings(kind, dict(budget=0), 'selector')
+        with pytest.raises(DistillError, match=rf'{kind.__name__}.budget=1.5 is out of range: it has to be in'):
+            kind(budget=1.5).fit([[1, 2]], [0])
+
+
+def test_settings_of_a_subclass_are_checked_by_fit():
+    class Third(RandomSelector):
+        def __init__(self, power=1.0, **kwargs):
+            super().__init__(**kwargs)
+
+    rng = np.random.RandomState(0)
+    assert len(Third(budget=5, random_state=rng).fit(histograms()).selected_) == 5
+    for value in ('abc', -1, 2**32, 0.5):
+        with pytest.raises(DistillError, match='Third.random_state='):
+            Third(budget=5, random_state=value).fit(histograms())

@@ -119,7 +119,7 @@ def test_random_per_class_is_uniform():
     (HerdingSelector(40, True), dict(), r'class 9 has \d+ samples, fewer than the budget of 40 a class'),
     (RandomPerClassSelector(500), dict(), 'class 9 has'),
     (FeatureKCenterSelector(61), dict(), 'budget 61 is out of range: the set has 60 samples'),
-    (HerdingSelector(0, True), dict(), 'budget 0 is out of range'),
+    (HerdingSelector(0, True), dict(), 'HerdingSelector.budget=0 is out of range'),
     (HerdingSelector(3, True), dict(labels=None), 'a selection per class needs labels'),
     (HerdingSelector(3, True), dict(labels=[1, 2]), 'the labels have to be 60 whole numbers'),
     (HerdingSelector(3), dict(features=np.full((60, 2), np.nan)), 'sample 0 has a value that is not finite'),
