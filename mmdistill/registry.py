@@ -5,7 +5,9 @@ package can name ``mmdistill.X`` without custom imports. Six registries are our 
 guidances (the objectives of the guided denoising loop), writers, and encoders of the set metrics.
 """
 from importlib import import_module
-from typing import Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional
+
+from .settings import loader
 
 try:
     from mmengine import registry as roots
@@ -35,11 +37,13 @@ class LazyRegistry(Registry):
         name: Of the registry.
         modules: Module of this package → the names of its components, separated by spaces.
         parent: MMEngine's registry of the same name; None for a registry of our own.
+        build_func: See MMEngine's ``Registry``.
     """
 
-    def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None) -> None:
+    def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None,
+                 build_func: Optional[Callable] = None) -> None:
         self.modules = {key: f'mmdistill.{module}' for module, keys in (modules or {}).items() for key in keys.split()}
-        super().__init__(name, parent=parent, scope=_SCOPE, locations=['mmdistill'])
+        super().__init__(name, build_func, parent, _SCOPE, ['mmdistill'])
 
     def get(self, key: str) -> Optional[type]:
         """The component of that name, as MMEngine's registries find it."""
@@ -53,6 +57,12 @@ class LazyRegistry(Registry):
     def names(self) -> List[str]:
         """Names of the components registered here, whether their modules have been imported or not."""
         return sorted({*self.modules, *self._module_dict})
+
+
+def build_loaded(cfg: Mapping[str, Any], registry: Registry) -> Any:
+    """Build a component by ``from_pretrained`` where it has that, else by its constructor."""
+    component = registry.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
+    return loader(component)(**{key: value for key, value in cfg.items() if key not in ('type', '_scope_')})
 
 
 def _child(parent: Registry, **modules: str) -> LazyRegistry:
@@ -100,7 +110,7 @@ SELECTORS = LazyRegistry('selector', {
     'selection.greedy': 'ClassBalancedGreedy RarestClassFirst',
     'selection.baselines': 'RandomSelector FrequencyWeightedSelector KCenterSelector UniformPerClassSelector',
     'selection.features': 'HerdingSelector FeatureKCenterSelector RandomPerClassSelector'})
-GENERATORS = LazyRegistry('generator', {
+GENERATORS = LazyRegistry('generator', build_func=build_loaded, modules={
     'generation.layout_conditional': 'LayoutUNetGenerator',
     'generation.controlnet': 'ControlNetGenerator',
     'generation.img2img': 'Img2ImgGenerator',

@@ -141,16 +141,21 @@ def validated(function: F) -> F:
     return wrapper  # type: ignore[return-value]
 
 
+def loader(component: Any) -> Callable:
+    """What a config calls of a component: ``from_pretrained(weights, ...)`` where it has that, else itself."""
+    loads = getattr(component, 'from_pretrained', None) if inspect.isclass(component) else None
+    return loads if loads is not None and 'weights' in inspect.signature(loads).parameters else component
+
+
 def _signatures(component: Callable) -> List[Tuple[Callable, bool, bool]]:
     """The functions that take a component's settings; whether the first parameter is bound, and whether those that
     are not keyword-only are modules."""
     if not inspect.isclass(component):
         return [(component, False, False)]
-    loads = getattr(component, 'from_pretrained', None)
-    loads = loads if loads is not None and 'weights' in inspect.signature(loads).parameters else None
-    inits = [(vars(base)['__init__'], True, loads is not None) for base in component.__mro__
+    loads = loader(component)
+    inits = [(vars(base)['__init__'], True, loads is not component) for base in component.__mro__
              if '__init__' in vars(base) and base is not object]
-    return ([(loads, False, False)] if loads else []) + inits
+    return ([(loads, False, False)] if loads is not component else []) + inits
 
 
 @lru_cache(maxsize=None)

@@ -1,13 +1,12 @@
 """The built-in object pictures as a dataset that every stock mmpretrain pipeline reads."""
-from typing import List
+from typing import Annotated, List, Literal
 
 from mmpretrain.datasets import BaseDataset
 
-from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
+from mmdistill.settings import Range, validated
 from . import storage  # noqa: F401  registers objects://
 from .object_pictures import CLASSES
-from .street_scenes import SPLITS
 
 
 @DATASETS.register_module()
@@ -25,12 +24,10 @@ class ObjectPictures(BaseDataset):
     """
     METAINFO = dict(classes=CLASSES)
 
-    def __init__(self, num_images: int = 2000, split: str = 'train', size: int = 64, **kwargs) -> None:
-        if split not in SPLITS:
-            raise DistillError(f'ObjectPictures has no split {split!r}: use one of {", ".join(SPLITS)}')
-        if num_images < len(CLASSES) or size < 32:
-            raise DistillError(f'ObjectPictures needs num_images >= {len(CLASSES)} and size >= 32, not {num_images} '
-                               f'and {size}')
+    @validated
+    def __init__(self, num_images: Annotated[int, Range(len(CLASSES))] = 2000,
+                 split: Literal['train', 'val', 'test'] = 'train', size: Annotated[int, Range(32)] = 64,
+                 **kwargs) -> None:
         self.num_images, self.split, self.size = num_images, split, size
         super().__init__(ann_file='', **kwargs)
 

@@ -1,12 +1,12 @@
 """The built-in street scenes as a dataset that every stock mmseg pipeline reads."""
-from typing import List
+from typing import Annotated, List, Literal
 
 from mmseg.datasets import BaseSegDataset
 
-from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
+from mmdistill.settings import PositiveInt, Range, validated
 from . import storage  # noqa: F401  registers streets://
-from .street_scenes import CLASSES, PALETTE, SPLITS
+from .street_scenes import CLASSES, PALETTE
 
 
 @DATASETS.register_module()
@@ -24,11 +24,9 @@ class StreetScenes(BaseSegDataset):
     """
     METAINFO = dict(classes=CLASSES, palette=[list(c) for c in PALETTE])
 
-    def __init__(self, num_scenes: int = 2000, split: str = 'train', size: int = 64, **kwargs) -> None:
-        if split not in SPLITS:
-            raise DistillError(f'StreetScenes has no split {split!r}: use one of {", ".join(SPLITS)}')
-        if num_scenes < 1 or size < 32:
-            raise DistillError(f'StreetScenes needs num_scenes >= 1 and size >= 32, not {num_scenes} and {size}')
+    @validated
+    def __init__(self, num_scenes: PositiveInt = 2000, split: Literal['train', 'val', 'test'] = 'train',
+                 size: Annotated[int, Range(32)] = 64, **kwargs) -> None:
         self.num_scenes, self.split, self.size = num_scenes, split, size
         super().__init__(img_suffix='.png', **kwargs)
 
