@@ -19,7 +19,7 @@ def requirements(name: str) -> list:
     return [line for line in lines if line.strip() and not line.startswith('#')]
 
 
-# mmdistill/.mim holds relative links to tools, configs and model-index.yml, as the hosts' packages have them: a wheel
+# mmdistill/.mim holds relative links to tools, configs and model-index.yml, as OpenMMLab's packages have them: a wheel
 # carries the real files, an editable install follows the links.
 PACKAGE_DATA = [
     '.mim/model-index.yml',
@@ -35,7 +35,7 @@ PACKAGE_DATA = [
 setup(
     name='mmdistill',
     version=version(),
-    description='Data set distillation with diffusion models, as an OpenMMLab plugin',
+    description='Dataset distillation with diffusion models, as an OpenMMLab plugin',
     long_description=(ROOT / 'README.md').read_text(),
     long_description_content_type='text/markdown',
     author='The mmdistill contributors',
@@ -47,5 +47,6 @@ setup(
     install_requires=requirements('core'),
     extras_require={name: requirements(name)
                     for name in ('onedl', 'openmmlab', 'tests')},
+    entry_points=dict(console_scripts=['mmdistill = mmdistill.cli:main']),
     zip_safe=False,
 )

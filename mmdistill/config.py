@@ -3,6 +3,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
 
+from .config_errors import config_error
 from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
 
@@ -27,7 +28,7 @@ def read_config(path: str) -> Config:
     try:
         return Config.fromfile(file)
     except Exception as error:  # a config is a program, and its mistakes are the user's
-        raise DistillError(f'cannot read the config {file} ({type(error).__name__}: {error})') from error
+        raise config_error(file, error) from None
 
 
 def merge_options(cfg: Config, options: Dict[str, Any]) -> None:

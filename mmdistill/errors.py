@@ -1,4 +1,4 @@
-"""The one exception for mistakes that a user can mend."""
+"""Exceptions for mistakes that a user can correct."""
 
 
 class DistillError(ValueError):
@@ -7,3 +7,7 @@ class DistillError(ValueError):
     The message is one line that says what is wrong, where, and what to do. The command line tools print it without
     a traceback and exit with 1; it is never raised for a defect of our own.
     """
+
+
+class MissingPackage(DistillError, ImportError):
+    """A package that is needed here is not installed; the message says how to install it."""

@@ -72,7 +72,8 @@ def test_both_parts(quickstart, capsys):
 
 
 def test_one_part_with_other_sets(quickstart):
-    rows, noted = quickstart.run('--parts', 'streets', '--sets', 'distilled', 'unguided', '--seeds', '3'), quickstart.noted
+    noted = quickstart.noted
+    rows = quickstart.run('--parts', 'streets', '--sets', 'distilled', 'unguided', '--seeds', '3')
     assert [(row['set'], row['seeds']) for row in rows] == [('distilled', 3), ('unguided', 3)]
     assert noted.distilled == [('D3S2', '.'), ('D3S2', 'unguided')]
     assert noted.page['commands'][0][1] == (

@@ -14,8 +14,10 @@ from typing import Any, Dict, List, Tuple
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = dict(streets='Street scenes, D3S2', objects='Object pictures, D4M and DMGD')
 STREETS = ('distilled', 'random_real', 'selected_real', 'unguided')
-# Distilled sets of the object pictures; the baselines beside them are configs/evaluation/objects_ipc10.py's.
+# Distilled sets of the object pictures; the baselines are those of the comparison's config.
 OBJECTS = {name: f'configs/quickstart/{name}_objects.py' for name in ('d4m', 'dmgd', 'unguided')}
+STREET_SCENES = 'configs/quickstart/d3s2_streets.py'
+COMPARISONS = dict(streets='configs/evaluation/streets_1p.py', objects='configs/evaluation/objects_ipc10.py')
 
 
 def parse_args() -> argparse.Namespace:
@@ -35,7 +37,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
-    """Distil with ``tools/distill.py``, in a process of its own, unless that has been done; its time in seconds."""
+    """Distil with ``mmdistill distill``, in a process of its own, unless that has been done; its time in seconds."""
     from mmdistill.datasets import read_manifest
     from mmdistill.datasets.manifest import content_digest
     from mmdistill.errors import DistillError
@@ -53,7 +55,7 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     file = work_dir / 'config.py'
     file.parent.mkdir(parents=True, exist_ok=True)
     config.dump(file)
-    command = [sys.executable, str(ROOT / 'tools/distill.py'), str(file), '--work-dir', str(work_dir)]
+    command = [sys.executable, '-m', 'mmdistill', 'distill', str(file), '--work-dir', str(work_dir)]
     resumed = (work_dir / 'plan.json').exists()
     start = time.perf_counter()
     status = subprocess.run(command + ['--resume'] * resumed).returncode
@@ -68,12 +70,12 @@ def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
     """Distil the street scenes; their comparison, and what is to be said of it."""
     from mmengine.config import Config
     work_dir = args.work_dir
-    config = Config.fromfile('configs/quickstart/d3s2_streets.py')
+    config = Config.fromfile(STREET_SCENES)
     done = distil(config, 'distilled', work_dir, cells)
-    comparison = Config.fromfile('configs/evaluation/streets_1p.py')
+    comparison = Config.fromfile(COMPARISONS['streets'])
     comparison.training_sets.distilled.data_root = str(work_dir / 'distilled')
     if 'unguided' in args.sets:
-        unguided = Config.fromfile('configs/quickstart/d3s2_streets.py')
+        unguided = Config.fromfile(STREET_SCENES)
         unguided.custom_hooks = [hook for hook in unguided.custom_hooks if hook['type'] != 'GuidedSynthesisHook']
         distil(unguided, 'unguided', work_dir / 'unguided', cells)
         comparison.training_sets.unguided = dict(data_root=str(work_dir / 'unguided/distilled'))
@@ -87,7 +89,7 @@ def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
 def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
     """Distil the object pictures; their comparison, and what is to be said of it."""
     from mmengine.config import Config
-    comparison, took = Config.fromfile('configs/evaluation/objects_ipc10.py'), []
+    comparison, took = Config.fromfile(COMPARISONS['objects']), []
     for name, path in OBJECTS.items():
         work_dir = args.work_dir / 'objects' / name
         took += _took(distil(Config.fromfile(path), f'objects, {name}', work_dir, cells), f' {name}')
@@ -126,16 +128,16 @@ def main() -> None:
     print('\n'.join(text))
     flags = f' --seeds {args.seeds}' * (args.seeds != 1) + f' --sets {" ".join(args.sets)}' * (
         tuple(args.sets) != STREETS[:3]) + f' --parts {" ".join(parts)}' * (parts != list(PARTS))
-    configs = dict(streets=['configs/quickstart/d3s2_streets.py'], objects=OBJECTS.values())
+    configs = dict(streets=[STREET_SCENES], objects=OBJECTS.values())
     write_report(
         [folders[part] for part in parts], args.work_dir / 'report.html', title='Distilled built-in data',
         headings=[PARTS[part] for part in parts], remarks=remarks,
         commands=[('This page', f'python tools/quickstart.py{flags}')] + [
-            ('A set alone', f'python tools/distill.py {path}') for part in parts for path in configs[part]])
+            ('A set alone', f'mmdistill distill {path}') for part in parts for path in configs[part]])
     print(f'\nDone in {time.perf_counter() - start:.0f} s: {args.work_dir / "report.html"}, '
           f'{args.work_dir / "results.json"}')
 
 
 if __name__ == '__main__':
-    from mmdistill.engine.cli import run
+    from mmdistill.cli import run
     run(main)

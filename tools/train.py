@@ -1,16 +1,7 @@
-"""Train a part of a generator, or any model of the hosts: python tools/train.py CONFIG."""
-from mmengine.runner import Runner
+"""Train a part of a generator, or any model of an OpenMMLab package: the command `mmdistill train`."""
+import sys
 
-from mmdistill.engine.cli import load_config, run, runner_parser
-
-
-def main() -> None:
-    """Build the runner from the config and train."""
-    args = runner_parser(__doc__).parse_args()
-    cfg = load_config(args)
-    cfg.resume = args.resume
-    Runner.from_cfg(cfg).train()
-
+from mmdistill.cli import main
 
 if __name__ == '__main__':
-    run(main)
+    main(['train', *sys.argv[1:]])

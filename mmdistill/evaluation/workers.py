@@ -1,6 +1,5 @@
 """Training many students, a few at a time, each of which is kept as soon as it is done."""
 import multiprocessing
-import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -8,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, Optional, Sequence
 
 import torch
+
+from mmdistill.cores import available_cores
 
 from .results import Cells
 from .students import train_student
@@ -40,7 +41,7 @@ class Job:
 
 def default_workers() -> int:
     """One on a GPU; on a CPU as many as it has cores, up to 4."""
-    return 1 if torch.cuda.is_available() else min(4, len(os.sched_getaffinity(0)))
+    return 1 if torch.cuda.is_available() else min(4, available_cores())
 
 
 def _start_worker() -> None:

@@ -1,7 +1,6 @@
 """Class histograms of many masks: read in parallel, cached."""
 import io
 import multiprocessing
-import os
 import sys
 import zipfile
 import zlib
@@ -11,6 +10,7 @@ from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
+from ..cores import available_cores
 from ..errors import DistillError
 from ..files import write_atomic
 from .masks import mask_histogram
@@ -55,7 +55,7 @@ def class_histograms(items: Sequence,
         if counts is not None:
             return counts
     if workers is None:
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+        workers = available_cores()
     if workers > 1 and len(items) > _CHUNK:
         rows: Iterable[np.ndarray] = _parallel(items, load, num_classes, workers)
     else:
