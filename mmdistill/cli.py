@@ -30,7 +30,8 @@ def distill(args: argparse.Namespace) -> None:
     Selection, plan, guided synthesis, distilled set. Everything goes to the work dir: plan.json, previews, logs, and
     distilled/, a data root for mmseg's and mmpretrain's configs.
     """
-    cfg = load_config(args)
+    from .engine.check import check_run
+    cfg = load_config(args, check_run)
     from mmengine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run)
     Runner.from_cfg(cfg).test()
@@ -102,14 +103,20 @@ def report(args: argparse.Namespace) -> None:
     print(write_report(args.work_dirs, args.out, title=args.title))
 
 
-def load_config(args: argparse.Namespace) -> 'Config':
+def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], None]] = None) -> 'Config':
     """The config of a run with the command line's settings; makes its work dir.
+
+    Args:
+        args: The command line.
+        check: Refuses a config before anything is made.
 
     Raises:
         DistillError: The config cannot be read, or the work dir cannot be written.
     """
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = configured(args)
+    if check is not None:
+        check(cfg)
     cfg.launcher = args.launcher
     import torch
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
