@@ -175,9 +175,9 @@ def _problem(value: Any, hint: Any) -> str:
                                                   if value is not None and value not in bound), '')
         return wrong
     if origin in (Union, types.UnionType):
-        wrong = [_problem(value, arg) for arg in args]
-        ranges = [text for text in wrong if 'range' in text]
-        return '' if '' in wrong else ranges[0] if ranges else f'has to be {" or ".join(map(_describe, args))}'
+        found = [_problem(value, arg) for arg in args]
+        ranges = [text for text in found if 'range' in text]
+        return '' if '' in found else ranges[0] if ranges else f'has to be {" or ".join(map(_describe, args))}'
     if origin is Literal:
         return '' if value in args and not isinstance(value, bool) or any(value is arg for arg in args) else (
             f'is unknown: set it to {" or ".join(map(repr, args))}')
@@ -204,9 +204,9 @@ def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:
     if base is tuple and args and args[-1] is not Ellipsis:
         if len(value) != len(args):
             return f'has to be {_describe(hint)}'
-        pairs = zip(value, args)
+        pairs = list(zip(value, args))
     else:
-        pairs = ((item, args[0]) for item in value) if args else iter(())
+        pairs = [(item, args[0]) for item in value] if args else []
     return next((f'has an item {item!r} that {wrong}' for item, arg in pairs if (wrong := _problem(item, arg))), '')
 
 

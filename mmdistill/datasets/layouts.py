@@ -72,7 +72,7 @@ class SegLayout:
 
     def decoding(self) -> np.ndarray:
         """Table uint8 (256,): the train id that the host reads for each id in a file, 255 = ignored."""
-        table = np.arange(256)
+        table: np.ndarray = np.arange(256)
         if self.reduce_zero_label:
             table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
         if self.label_map is not None:
@@ -145,14 +145,15 @@ class SegLayout:
             path = osp.relpath(path, root)
             return '' if path == '.' else path
 
-        folders = [relative(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path')]
-        suffixes = dataset.img_suffix, dataset.seg_map_suffix
-        if not any(folders) and suffixes[0] == suffixes[1]:
-            folders = ['images', 'masks']
+        images, masks = (relative(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path'))
+        if not images and not masks and dataset.img_suffix == dataset.seg_map_suffix:
+            images, masks = 'images', 'masks'
         return cls(
             'source',
-            *folders,
-            *suffixes,
+            images,
+            masks,
+            dataset.img_suffix,
+            dataset.seg_map_suffix,
             reduce_zero_label=dataset.reduce_zero_label,
             num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
             label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,

@@ -7,7 +7,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan
@@ -57,7 +57,8 @@ def write_manifest(root: Union[str, Path],
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
     """
     root = Path(root)
-    images, missing = [], []
+    images: List[Dict[str, Any]] = []
+    missing: List[str] = []
     for request in plan.requests:
         files = layout.files(request.id)
         missing.extend(name for name in files.values() if not is_written(root / name))

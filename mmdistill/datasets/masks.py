@@ -32,7 +32,7 @@ class DatasetMasks(Source):
         if not meta.get('classes'):
             raise DistillError(f'{type(dataset).__name__} names no classes: give it metainfo=dict(classes=(...))')
         self.classes = tuple(meta['classes'])
-        self.palette = tuple(tuple(int(v) for v in colour) for colour in meta['palette'])
+        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in meta['palette'])
         self.reduce_zero_label, self.ignore_index = dataset.reduce_zero_label, dataset.ignore_index
         self.label_map = dataset.label_map
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]

@@ -52,10 +52,11 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
     for part, registry, cfg in (('model.generator', GENERATORS, generator),
                                 ('test_cfg.writer', WRITERS, writer_config(writer, task))):
         component = resolve(cfg, registry, part)
-        if getattr(component, 'annotation', task.annotation) != task.annotation:
+        annotation = getattr(component, 'annotation', task.annotation)
+        if annotation != task.annotation:
             fitting = [name for name in registry.names()
                        if getattr(registry.get(name), 'annotation', '') == task.annotation]
-            raise DistillError(f'{part}: {component.__name__} is for {component.annotation}, but the dataset is one of '
+            raise DistillError(f'{part}: {component.__name__} is for {annotation}, but the dataset is one of '
                                f'{task.name}: take {" or ".join(fitting)}')
 
 

@@ -53,7 +53,6 @@ class GuidanceSettings:
                                where)
             needs[objective.__name__] = list(needed)
         task.resources.check(self.resources, needs, HOOK)
-        Guidance.check(dict(self.guidance, objectives=self.objectives), generator, HOOK)
 
     def build(self, run: Any, resources: Resources) -> Guidance:
         """The guidance of a run.

@@ -59,6 +59,7 @@ class DistillLoop(BaseLoop):
         plan: Of this run; :meth:`run` makes or reads it.
     """
     plan: Plan
+    dataloader: Any  # the requests' batches once they are known
 
     @validated
     def __init__(self,
@@ -141,8 +142,9 @@ class DistillLoop(BaseLoop):
 
     def _guide(self) -> Optional[Guidance]:
         """Build the guidance and give it to the model."""
-        settings = self.composition.guidance
-        guidance = settings and settings.build(self, self.task.resources(self, **settings.resources))
+        settings, guidance = self.composition.guidance, None
+        if settings is not None:
+            guidance = settings.build(self, self.task.resources(self, **settings.resources))
         self.runner.model.set_guidance(guidance)
         return guidance
 

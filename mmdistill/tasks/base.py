@@ -3,7 +3,7 @@
 A further task is one subclass of :class:`Task` in a file of its own and one line in :mod:`mmdistill.registry`.
 """
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
@@ -105,7 +105,7 @@ class Resources:
                     raise DistillError(f'{where}: {objective} needs {name}, which this task does not have; it has '
                                        f'{", ".join(known)}')
 
-    def give(self, objective: type, settings: Mapping[str, Any]) -> Dict[str, Any]:
+    def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
         """The settings of an objective together with the resources that it declares.
 
         Args:
@@ -148,7 +148,7 @@ class Task:
     dataset_base: Tuple[str, str]
     plan_hook: str
     writer: str
-    resources: type = Resources
+    resources: Type[Resources] = Resources
     metric: str
     evaluator: Dict[str, Any]
     class_metric: str
@@ -209,7 +209,7 @@ class Task:
 
 def all_tasks() -> Iterator[Task]:
     """Every registered task."""
-    return (TASKS.get(name)() for name in TASKS.names())
+    return (TASKS.build(dict(type=name)) for name in TASKS.names())
 
 
 def task_of_class(dataset: type) -> Task:

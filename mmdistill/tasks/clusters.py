@@ -40,7 +40,9 @@ class ClassResources(Resources):
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
         """See :meth:`Resources.check`."""
         super().check(settings, needs, where)
-        check_settings(class_clusters, settings.get('support') or {}, f'{where}.support', ('run', 'name', 'n_clusters'))
+        support = {key: value for key, value in (settings.get('support') or {}).items()
+                   if (key, value) != ('n_clusters', None)}
+        check_settings(class_clusters, support, f'{where}.support', ('run', 'name', 'n_clusters'))
 
     @cached_property
     def _clusters(self) -> ClassClusters:
@@ -72,7 +74,7 @@ def few_images(source: Any, wanted: int) -> str:
     return ', '.join(f'{name} {count}' for name, count in zip(source.classes, source.counts) if count < wanted)
 
 
-def class_clusters(run: Any, name: str, n_clusters: Optional[PositiveInt], *,
+def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
                    strategy: Literal['kmeans', 'density'] = 'kmeans', crop: bool = True, batch_size: PositiveInt = 32,
                    random_state: NonNegativeInt = 0) -> ClassClusters:
     """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
@@ -170,7 +172,8 @@ def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) 
     source, generator = run.source, run.generator
     batches = [indices[start:start + size] for indices in images.values() for start in range(0, len(indices), size)]
     pictures = _Images(source, generator.image_size, crop)
-    loader = DataLoader(pictures, batch_sampler=batches, num_workers=run.num_workers, collate_fn=list)
+    loader: DataLoader = DataLoader(pictures, batch_sampler=batches,  # type: ignore[arg-type]
+                                    num_workers=run.num_workers, collate_fn=list)
     for indices, batch in zip(batches, loader):
         for error in (image for image in batch if isinstance(image, DistillError)):
             raise error
