@@ -176,8 +176,8 @@ def _problem(value: Any, hint: Any) -> str:
         return wrong
     if origin in (Union, types.UnionType):
         found = [_problem(value, arg) for arg in args]
-        ranges = [text for text in found if 'range' in text]
-        return '' if '' in found else ranges[0] if ranges else f'has to be {" or ".join(map(_describe, args))}'
+        precise = [text for text in found if 'range' in text or 'an item' in text]
+        return '' if '' in found else precise[0] if precise else f'has to be {" or ".join(map(_describe, args))}'
     if origin is Literal:
         return '' if value in args and not isinstance(value, bool) or any(value is arg for arg in args) else (
             f'is unknown: set it to {" or ".join(map(repr, args))}')

@@ -123,7 +123,7 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
              fingerprint, sum(map(len, images.values())))
     barrier()
     if is_main_process():
-        _merge([ClassClusters.load(file) for file in parts.values()], n_clusters, fingerprint).save(path)
+        _merge([ClassClusters.load(file) for file in parts.values()], fingerprint).save(path)
         shutil.rmtree(folder)
         run.logger.info(f'{strategy} of each class: {path}')
     barrier()
@@ -135,23 +135,23 @@ def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str]
     """Cluster one class after the other, each into a file of its own."""
     bar = ProgressBar(total) if is_main_process() and total else None
     for label, latents_of_class in groupby(batches, key=itemgetter(0)):
-        model = LatentClusters(n_clusters, random_state=random_state)
+        model = LatentClusters(n_clusters, label, random_state)
         for _, latents in latents_of_class:
-            model.partial_fit(latents, [label] * len(latents))
+            model.partial_fit(latents)
             if bar:
                 bar.update(len(latents))
-        clusters = model.finish([label])
-        clusters.metadata['fingerprint'] = fingerprint
-        clusters.save(parts[label])
+        model.finish()
+        ClassClusters({label: model.centers_}, {label: model.counts_}, {label: model.inertia_},
+                      dict(fingerprint=fingerprint)).save(parts[label])
     if bar:
         bar.file.write('\n')
 
 
-def _merge(clusters: List[ClassClusters], n_clusters: int, fingerprint: str) -> ClassClusters:
+def _merge(clusters: List[ClassClusters], fingerprint: str) -> ClassClusters:
     """The clusters of all classes in one."""
     centers, counts, inertia = ({label: value for part in clusters for label, value in getattr(part, name).items()}
                                 for name in ('centers', 'counts', 'inertia'))
-    return ClassClusters(centers, counts, inertia, n_clusters, metadata=dict(fingerprint=fingerprint))
+    return ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint))
 
 
 def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:

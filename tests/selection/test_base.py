@@ -116,7 +116,7 @@ def test_fewer_usable_masks_than_the_budget(selector):
 @every
 @pytest.mark.parametrize('init, said', [
     ([0, 1, 2], 'budget of 2'), ([4], '0..3'), ([-1], '0..3'), ([0, 0], 'twice'), ([3], 'no labelled pixel'),
-    ([0.5], 'init='), ([[0]], 'init='),
+    ([0.5], 'init=.0.5. has an item 0.5 that has to be a whole number'), ([[0]], 'an item .0. that'),
     (np.array([0.5]), 'indices'), (np.array([[0]]), 'indices')])
 def test_bad_init(selector, init, said):
     with pytest.raises(DistillError, match=said):

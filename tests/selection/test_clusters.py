@@ -1,7 +1,8 @@
-"""Clusters of latents against scikit-learn's KMeans and a naive assignment, for any batches of the stream."""
+"""Clusters of latents against scikit-learn's KMeans, for any batches of the stream."""
 import numpy as np
 import pytest
-from sklearn.cluster import KMeans
+from sklearn.base import clone
+from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from mmdistill.errors import DistillError
 from mmdistill.selection import ClassClusters, LatentClusters
@@ -9,117 +10,140 @@ from mmdistill.selection import ClassClusters, LatentClusters
 SHAPE = (2, 3, 2)
 
 
-@pytest.fixture(scope='module')
-def blobs():
-    """Three classes of four separated modes, 150 images each, shuffled, and a fourth class of two images."""
-    rng = np.random.default_rng(0)
-    labels = np.concatenate([np.repeat([0, 1, 5], 150), [7, 7]])
-    modes = rng.normal(size=(8, 4, *SHAPE)) * 10
-    latents = modes[labels, rng.integers(4, size=len(labels))] + rng.normal(size=(len(labels), *SHAPE)) / 10
-    order = rng.permutation(len(labels))
-    return latents[order].astype(np.float32), labels[order]
+def blobs(count, seed=0):
+    """Images of four separated modes."""
+    rng = np.random.default_rng(seed)
+    modes = rng.normal(size=(4, *SHAPE)) * 10
+    return (modes[rng.integers(4, size=count)] + rng.normal(size=(count, *SHAPE)) / 10).astype(np.float32)
 
 
-def cluster(latents, labels, chunk=64, **kwargs):
-    model = LatentClusters(4, **kwargs)
-    for i in range(0, len(labels), chunk):
-        model.partial_fit(latents[i:i + chunk], labels[i:i + chunk])
+def cluster(latents, n_clusters=4, chunk=64, **kwargs):
+    model = LatentClusters(n_clusters, **kwargs)
+    for i in range(0, len(latents), chunk):
+        model.partial_fit(latents[i:i + chunk])
     return model.finish()
 
 
-def chunks(latents, labels, size):
-    return ((latents[i:i + size], labels[i:i + size]) for i in range(0, len(labels), size))
+@pytest.mark.parametrize('count', [150, 256, 700])
+def test_separated_modes_are_found_as_by_kmeans(count):
+    latents = blobs(count)
+    model = cluster(latents)
+    assert model.centers_.shape == (4, *SHAPE) and model.centers_.dtype == np.float32
+    expected = KMeans(4, n_init=10, random_state=0).fit(latents.reshape(count, -1).astype(float))
+    distances = np.linalg.norm(model.centers_.reshape(4, 1, -1) - expected.cluster_centers_, axis=2)
+    match = distances.argmin(1)
+    assert sorted(match) == [0, 1, 2, 3] and distances.min(1).max() < 0.2
+    assert model.counts_.dtype == np.int64
+    np.testing.assert_array_equal(model.counts_, np.bincount(expected.labels_)[match])
+    assert model.inertia_ == pytest.approx(expected.inertia_, rel=0.1)
 
 
-@pytest.mark.parametrize('kwargs', [{}, dict(batch_size=40), dict(buffer_size=150)])
-def test_separated_modes_are_found_as_by_kmeans(blobs, kwargs):
-    latents, labels = blobs
-    clusters = cluster(latents, labels, **kwargs).recount(chunks(latents, labels, 37))
-    assert clusters.exact and list(clusters.centers) == [0, 1, 5, 7]
-    for label in (0, 1, 5):
-        rows = latents[labels == label].reshape(150, -1).astype(float)
-        expected = KMeans(4, n_init=10, random_state=0).fit(rows)
-        ours = clusters.centers[label]
-        assert ours.shape == (4, *SHAPE) and ours.dtype == np.float32
-        distances = np.linalg.norm(ours.reshape(4, 1, -1) - expected.cluster_centers_, axis=2)
-        match = distances.argmin(1)
-        assert sorted(match) == [0, 1, 2, 3] and distances.min(1).max() < 0.2
-        np.testing.assert_array_equal(clusters.counts[label], np.bincount(expected.labels_)[match])
-        assert clusters.inertia[label] == pytest.approx(expected.inertia_, rel=0.1)
-        np.testing.assert_allclose(clusters.masses[label], clusters.counts[label] / 150)
+@pytest.mark.parametrize('n_clusters, count, steps', [
+    (4, 600, [256, 256, 88]), (4, 512, [256, 256]), (4, 4, [4]), (80, 700, [320, 320, 60]),
+    (5000, 17000, [16384, 616])])
+def test_it_is_scikit_learns_in_steps_of_the_class(monkeypatch, n_clusters, count, steps):
+    """Steps of 256 latents or 4 clusters, the larger, and the rest; its seed is of (random_state, class id)."""
+    latents = np.random.default_rng(0).normal(size=(count, 2, 1)).astype(np.float32)
+    made = []
+
+    class Recorded(MiniBatchKMeans):
+        def __init__(self, n_clusters, n_init=3, random_state=None):
+            super().__init__(n_clusters, n_init=n_init, random_state=random_state)
+            made.append(self)
+            self.sizes = []
+
+        def partial_fit(self, rows):
+            self.sizes.append(len(rows))
+            if n_clusters == 5000:  # slow: the sizes are enough
+                self.labels_, self.inertia_, self.cluster_centers_ = np.zeros(len(rows), int), 0, rows[:n_clusters]
+                return self
+            return super().partial_fit(rows)
+
+    monkeypatch.setattr('mmdistill.selection.clusters.MiniBatchKMeans', Recorded)
+    model = cluster(latents, n_clusters, label=7, random_state=3)
+    assert len(made) == 1 and made[0].sizes == steps
+    if n_clusters == 5000:
+        return
+    seed = int(np.random.SeedSequence((3, 7)).generate_state(1)[0])
+    expected, counts, inertia, start = MiniBatchKMeans(n_clusters, n_init=1, random_state=seed), 0, 0.0, 0
+    for step in steps:
+        expected.partial_fit(latents[start:start + step].reshape(step, -1))
+        counts = counts + np.bincount(expected.labels_, minlength=n_clusters)
+        start, inertia = start + step, inertia + expected.inertia_
+    np.testing.assert_array_equal(model.centers_.reshape(n_clusters, -1), expected.cluster_centers_)
+    np.testing.assert_array_equal(model.counts_, counts)
+    assert model.inertia_ == pytest.approx(inertia, rel=1e-12)
 
 
-def test_one_step_is_scikit_learns_mean_of_its_cluster(blobs):
+def test_one_step_is_the_mean_of_its_cluster():
     """A class that fits one step: each centre is the mean of the images that the first assignment gave it."""
-    latents, labels = blobs
-    clusters = cluster(latents, labels)
-    index, _ = clusters.assign(latents[labels == 1], np.ones(150, int))
-    means = np.stack([latents[labels == 1][index == i].mean(0) for i in range(4)])
-    np.testing.assert_allclose(clusters.centers[1], means, rtol=1e-4, atol=1e-4)
+    latents = blobs(150)
+    model = cluster(latents)
+    flat = latents.reshape(150, -1).astype(float)
+    index = ((flat[:, None] - model.centers_.reshape(4, -1))**2).sum(2).argmin(1)
+    means = np.stack([latents[index == i].mean(0) for i in range(4)])
+    np.testing.assert_allclose(model.centers_, means, rtol=1e-4, atol=1e-4)
 
 
-def test_no_image_is_left_out(blobs):
-    """100 images, steps of 48: the last 4 are of a mode of their own and get a centre."""
-    rng = np.random.default_rng(0)
-    latents = (rng.normal(size=(100, 3)) / 10).astype(np.float32)
-    latents[96:] += 10
-    clusters = LatentClusters(2, batch_size=48).partial_fit(latents, np.zeros(100, int)).finish()
-    assert clusters.counts[0].sum() == 100
-    # Two centres amid 96 images; the rest moves one of them by its share: a dropped rest would leave both near 0.
-    assert clusters.centers[0].max() > 0.5
+def test_no_image_is_left_out():
+    """260 images, steps of 256: the last 4 are of a mode of their own and move a centre."""
+    latents = (np.random.default_rng(0).normal(size=(260, 3)) / 10).astype(np.float32)
+    latents[256:] += 100
+    model = LatentClusters(2).partial_fit(latents).finish()
+    assert model.counts_.sum() == 260
+    # Two centres amid 256 images; the rest moves one of them by its share: a dropped rest would leave both near 0.
+    assert model.centers_.max() > 0.5
 
 
-@pytest.mark.parametrize('kwargs', [{}, dict(batch_size=16), dict(buffer_size=50)])
-def test_the_batches_of_the_stream_do_not_matter(blobs, kwargs):
-    whole = cluster(*blobs, chunk=1000, **kwargs)
+def test_the_batches_of_the_stream_do_not_matter():
+    latents = np.random.default_rng(0).normal(size=(600, 5))
+    whole = cluster(latents, chunk=1000)
     for chunk in (1, 7, 64):
-        other = cluster(*blobs, chunk=chunk, **kwargs)
-        for label, centers in whole.centers.items():
-            np.testing.assert_array_equal(centers, other.centers[label])
-            np.testing.assert_array_equal(whole.counts[label], other.counts[label])
-        assert whole.inertia == other.inertia
+        other = cluster(latents, chunk=chunk)
+        np.testing.assert_array_equal(whole.centers_, other.centers_)
+        np.testing.assert_array_equal(whole.counts_, other.counts_)
+        assert whole.inertia_ == other.inertia_
 
 
-def test_a_class_does_not_depend_on_the_others():
-    latents, labels = np.random.default_rng(0).normal(size=(300, 5)), np.arange(300) % 2  # no modes: seeds differ
-    alone = cluster(latents[labels == 1], labels[labels == 1])
-    np.testing.assert_array_equal(alone.centers[1], cluster(latents, labels).centers[1])
-    other = cluster(latents, labels, random_state=1)
-    assert not np.array_equal(other.centers[1], alone.centers[1])
+def test_class_and_seed_decide_the_draw():
+    latents = np.random.default_rng(0).normal(size=(150, 5))  # no modes: seeds differ
+    made = [cluster(latents, **kwargs).centers_ for kwargs in ({}, dict(label=1), dict(random_state=1))]
+    assert not any(np.array_equal(made[a], made[b]) for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-def test_counts_of_the_stream_are_complete_and_assignments_are_naive(blobs):
-    latents, labels = blobs
-    clusters = cluster(latents, labels, batch_size=16)
-    assert not clusters.exact
-    assert {label: int(counts.sum()) for label, counts in clusters.counts.items()} == {0: 150, 1: 150, 5: 150, 7: 2}
-    index, squared = clusters.assign(latents, labels)
-    for row in range(0, len(labels), 5):
-        centers = clusters.centers[labels[row]]
-        distances = [float(((latents[row].astype(float) - center)**2).sum()) for center in centers]
-        assert index[row] == np.argmin(distances)
-        assert squared[row] == pytest.approx(min(distances), rel=1e-9)
-    exact = clusters.recount(chunks(latents, labels, 50))
-    assert exact.inertia[0] == pytest.approx(squared[labels == 0].sum(), rel=1e-9)
-    np.testing.assert_array_equal(exact.counts[0], np.bincount(index[labels == 0], minlength=4))
+def test_fewer_images_than_clusters():
+    latents = blobs(3)
+    model = cluster(latents, chunk=2)
+    np.testing.assert_array_equal(model.centers_, latents)
+    assert model.counts_.tolist() == [1, 1, 1] and model.counts_.dtype == np.int64 and model.inertia_ == 0
 
 
-def test_fewer_images_than_clusters(blobs):
-    latents, labels = blobs
-    clusters = cluster(latents, labels)
-    assert clusters.short == {7: 2}
-    np.testing.assert_array_equal(clusters.centers[7], latents[labels == 7])
-    assert clusters.counts[7].tolist() == [1, 1] and clusters.inertia[7] == 0
+def test_batches_are_copied():
+    latents = blobs(20)
+    model, batch = LatentClusters(30), latents.copy()
+    model.partial_fit(batch)
+    batch[:] = 0
+    np.testing.assert_array_equal(model.finish().centers_, latents)
 
 
-def test_file(blobs, tmp_path):
-    made = cluster(*blobs)
-    clusters = ClassClusters(made.centers, made.counts, made.inertia, 4, True, dict(vae='abc', n=[1, 2]))
+def test_estimator_contract():
+    latents = blobs(150)
+    model = LatentClusters(4, label=2, random_state=5)
+    assert model.partial_fit(latents) is model and model.finish() is model
+    copy = clone(model)
+    assert copy.get_params() == dict(n_clusters=4, label=2, random_state=5) and not hasattr(copy, 'centers_')
+    np.testing.assert_array_equal(copy.partial_fit(latents).finish().centers_, model.centers_)
+
+
+def test_file(tmp_path):
+    clusters = ClassClusters({3: blobs(4), 0: blobs(2)}, {3: np.array([5, 1, 1, 1]), 0: np.array([1, 1])},
+                             {3: 0.1, 0: 0.0}, dict(vae='abc', n=[1, 2]))
     path = tmp_path / 'clusters.safetensors'
     clusters.save(path)
     loaded = ClassClusters.load(path)
-    assert (loaded.n_clusters, loaded.exact, loaded.metadata) == (4, True, dict(vae='abc', n=[1, 2]))
-    assert loaded.inertia == clusters.inertia and list(loaded.centers) == list(clusters.centers)
+    assert loaded.inertia == clusters.inertia and list(loaded.centers) == [0, 3]
+    assert loaded.metadata == dict(vae='abc', n=[1, 2])
+    np.testing.assert_allclose(loaded.masses[3], [0.625, 0.125, 0.125, 0.125])
     for label in clusters.centers:
         np.testing.assert_array_equal(loaded.centers[label], clusters.centers[label])
         np.testing.assert_array_equal(loaded.counts[label], clusters.counts[label])
@@ -132,34 +156,17 @@ def test_file(blobs, tmp_path):
         ClassClusters.load(tmp_path / 'missing')
 
 
-@pytest.mark.parametrize('latents, labels, message', [
-    (np.zeros((2, 3)), [0], r'one label each'),
-    (np.zeros(2), [0, 0], r'shape \(B, \.\.\.\)'),
-    (np.zeros((2, 3)), [0, -1], 'class ids'),
-    (np.zeros((2, 3)), [0.0, 1.0], 'class ids'),
-    (np.array([[0.0], [np.nan]]), [0, 3], 'class 3 .number 1 of its batch. is not finite'),
-])
-def test_bad_latents(latents, labels, message):
-    with pytest.raises(DistillError, match=message):
-        LatentClusters(2).partial_fit(latents, labels)
-
-
-def test_mistakes(blobs):
-    latents, labels = blobs
-    for kwargs, message in ((dict(n_clusters=0), 'n_clusters 0'), (dict(n_clusters=9, batch_size=8), 'batch_size 8'),
-                            (dict(n_clusters=9, buffer_size=0), 'buffer_size 0')):
-        with pytest.raises(DistillError, match=message):
-            LatentClusters(**kwargs).partial_fit(latents, labels)
-    with pytest.raises(DistillError, match='shape .1,. after those of shape .2, 3, 2.'):
-        LatentClusters(2).partial_fit(latents, labels).partial_fit(np.zeros((1, 1)), [0])
-    with pytest.raises(DistillError, match='the data set is empty'):
-        LatentClusters(2).finish()
-    with pytest.raises(DistillError, match='class 3 has no image'):
-        LatentClusters(2).partial_fit(latents, labels).finish([0, 1, 3, 4])
-    clusters = cluster(latents, labels)
-    with pytest.raises(DistillError, match='class 2 has no centres'):
-        clusters.assign(latents[:1], [2])
-    with pytest.raises(DistillError, match='same autoencoder'):
-        clusters.assign(np.zeros((1, 4)), [0])
-    with pytest.raises(DistillError, match='no image of class 1'):
-        clusters.recount([(latents[labels == 0], labels[labels == 0])])
+def test_mistakes():
+    latents = blobs(20)
+    for kwargs, message in ((dict(n_clusters=0), 'n_clusters=0 is out of range'),
+                            (dict(n_clusters=2.0), 'n_clusters=2'),
+                            (dict(n_clusters=2, label=-1), 'label=-1'),
+                            (dict(n_clusters=2, random_state='x'), 'random_state')):
+        with pytest.raises(DistillError, match=f'LatentClusters.{message}'):
+            LatentClusters(**kwargs).partial_fit(latents)
+    latents[3, 1, 0, 0] = np.nan
+    with pytest.raises(DistillError, match='class 3 .number 1 of its batch. is not finite'):
+        LatentClusters(2, label=3).partial_fit(latents[:2]).partial_fit(latents[2:])
+    for model in (LatentClusters(2, label=3), LatentClusters(2, label=3).partial_fit(latents[:0])):
+        with pytest.raises(DistillError, match='class 3 has no image'):
+            model.finish()
