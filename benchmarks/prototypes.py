@@ -46,8 +46,8 @@ def main():
     generators = {}
     for size, dtype in runs:
         vae, denoiser = class_networks(args.network, args.side, CLASSES, dtype, args.device)
-        generators[size, dtype] = ClassConditionalGenerator.from_parts(
-            vae, denoiser, DDIMScheduler(clip_sample=False), args.side, num_steps=args.steps, strength=0.7,
+        generators[size, dtype] = ClassConditionalGenerator(
+            vae, denoiser, DDIMScheduler(clip_sample=False), image_size=args.side, num_steps=args.steps, strength=0.7,
             cfg_scale=4.0, micro_batch=size, dtype=dtype)
     photos = torch.rand(args.images, 3, args.side, args.side, generator=torch.Generator().manual_seed(0)) * 2 - 1
     requests = [Request(str(n), n, classes=(n % CLASSES, )) for n in range(args.images)]

@@ -29,8 +29,8 @@ def build(args, micro_batch):
     for network in (vae, unet):
         network.eval().requires_grad_(False)
     scheduler = DPMSolverMultistepScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction')
-    return LayoutUNetGenerator.from_parts(vae, unet, scheduler, image_size=args.side, num_steps=args.steps,
-                                          micro_batch=micro_batch).to(args.device)
+    return LayoutUNetGenerator(vae, unet, scheduler, image_size=args.side, num_steps=args.steps,
+                               micro_batch=micro_batch).to(args.device)
 
 
 def measure(groups, args):
@@ -63,7 +63,7 @@ def main():
     segmentor.requires_grad_(False).to(args.device)
 
     def guidance(**settings):
-        return Guidance([SegmentationConsistency(segmentor)], decode=whole.guidance_decode, **settings)
+        return Guidance([SegmentationConsistency(segmentor)], **settings)
 
     whole = build(args, args.images)
     groups = {

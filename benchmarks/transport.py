@@ -129,9 +129,9 @@ def main():
     parser.add_argument('--compile', action='store_true', help='the batched network, by torch.compile')
     args = parser.parse_args()
     vae, denoiser = class_networks(args.network, args.side, args.classes, args.dtype, args.device)
-    generator = ClassConditionalGenerator.from_parts(vae, denoiser, scheduler(args), args.side, num_steps=args.steps,
-                                                     cfg_scale=CFG, micro_batch=args.classes, dtype=args.dtype,
-                                                     compile=args.compile and dict(options=dict(freezing=True)))
+    generator = ClassConditionalGenerator(vae, denoiser, scheduler(args), image_size=args.side, num_steps=args.steps,
+                                          cfg_scale=CFG, micro_batch=args.classes, dtype=args.dtype,
+                                          compile=args.compile and dict(options=dict(freezing=True)))
     plan = [Request(f'{label}/{n}', n * args.classes + label, classes=(label, ))
             for n in range(args.ipc) for label in range(args.classes)]
     rng = np.random.default_rng(0)

@@ -152,10 +152,12 @@ def _signatures(component: Callable) -> List[Tuple[Callable, bool, bool]]:
     are not keyword-only are modules."""
     if not inspect.isclass(component):
         return [(component, False, False)]
-    loads = loader(component)
-    inits = [(vars(base)['__init__'], True, loads is not component) for base in component.__mro__
+    loads = [] if loader(component) is component else [
+        vars(base)['from_pretrained'].__func__ for base in component.__mro__
+        if isinstance(vars(base).get('from_pretrained'), classmethod)]
+    inits = [(vars(base)['__init__'], True, bool(loads)) for base in component.__mro__
              if '__init__' in vars(base) and base is not object]
-    return ([(loads, False, False)] if loads is not component else []) + inits
+    return [(load, True, False) for load in loads] + inits
 
 
 @lru_cache(maxsize=None)

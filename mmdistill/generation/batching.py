@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..plan import Request
 from .sampler import sample
+from .trace import GuidanceRecord, GuidanceTrace
 
 
 class Synthesis(NamedTuple):
@@ -18,11 +19,13 @@ class Synthesis(NamedTuple):
         latents: (C, h, w) float32 on the CPU, the final ones.
         image: (H, W, 3) uint8 RGB; None where latents or a gradient were not finite.
         error: Why there is no image, with the step.
+        trace: What guidance did; None without guidance, or where there is no image.
     """
     request: Request
     latents: Tensor
     image: Optional[np.ndarray]
     error: Optional[str]
+    trace: Optional[GuidanceTrace] = None
 
 
 class Job(NamedTuple):
@@ -30,6 +33,19 @@ class Job(NamedTuple):
     request: Request
     mask: Optional[Tensor] = None
     start: Optional[Tensor] = None
+
+
+class Sampled(NamedTuple):
+    """What became of a micro-batch.
+
+    Attributes:
+        latents: (N, C, h, w) final ones, on the networks' device.
+        failures: Row to why it is not finite.
+        traces: What guidance did to each row.
+    """
+    latents: Tensor
+    failures: Dict[int, str]
+    traces: List[Optional[GuidanceTrace]]
 
 
 class _Begun(NamedTuple):
@@ -54,9 +70,8 @@ class MicroBatches:
         self._guidance = None
         self._begun: Dict[Request, _Begun] = {}
 
-    def run(self, jobs: Sequence[Job], guidance=None,
-            spare: Optional[Sequence[Job]] = None) -> Tuple[Tensor, Dict[int, str]]:
-        """Final latents (N, C, h, w) on the networks' device, and the reasons of rows that are not finite.
+    def run(self, jobs: Sequence[Job], guidance=None, spare: Optional[Sequence[Job]] = None) -> Sampled:
+        """Denoise.
 
         Args:
             jobs: At most ``micro_batch``.
@@ -67,8 +82,7 @@ class MicroBatches:
         split = 0 if guidance is None else guidance.first(len(process))
         first = 0 if jobs[0].start is None else process.first_step(self.generator.strength)
         if spare is None or not process.memoryless or split <= first:
-            latents, _, failures = self._steps(jobs, guidance)
-            return latents, failures
+            return self._steps(jobs, guidance)[0]
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
@@ -76,16 +90,17 @@ class MicroBatches:
         if fresh:
             fresh += [job for job in spare if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
-            latents, states, failures = self._steps(fresh, guidance, end=split)
-            self._begun.update((job.request, _Begun(latents[row], states[row], failures.get(row)))
+            part, states = self._steps(fresh, guidance, end=split)
+            self._begun.update((job.request, _Begun(part.latents[row], states[row], part.failures.get(row)))
                                for row, job in enumerate(fresh))
         begun = [self._begun.pop(job.request) for job in jobs]
-        latents, _, failures = self._steps(jobs, guidance, begun, split)
-        return latents, {**failures, **{row: one.error for row, one in enumerate(begun) if one.error}}
+        done, _ = self._steps(jobs, guidance, begun, split)
+        done.failures.update((row, one.error) for row, one in enumerate(begun) if one.error)
+        return done
 
     def _steps(self, jobs: List[Job], guidance, begun: Sequence[_Begun] = (), begin: Optional[int] = None,
-               end: Optional[int] = None) -> Tuple[Tensor, List[Tensor], Dict[int, str]]:
-        """Latents, states of the random generators, and failures, of the steps from ``begin`` to ``end``."""
+               end: Optional[int] = None) -> Tuple[Sampled, List[Tensor]]:
+        """The steps from ``begin`` to ``end``, and the states of the random generators after them."""
         own = self.generator
         empty = own.micro_batch - len(jobs)
         requests = [job.request for job in jobs + jobs[-1:] * empty]
@@ -104,10 +119,13 @@ class MicroBatches:
             if jobs[0].start is not None and not begun:
                 init = dict(init=filled([job.start for job in jobs], empty).to(own.device), strength=own.strength)
             failures: Dict[int, str] = {}
+            record = GuidanceRecord()
             latents = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
-                             generators=randoms, begin=begin, end=end, failures=failures, **init)
+                             decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
+                             record=record, **init)
         failures = {row: reason for row, reason in failures.items() if row < len(jobs)}
-        return latents[:len(jobs)], [random.get_state() for random in randoms], failures
+        return (Sampled(latents[:len(jobs)], failures, record.traces(len(jobs))),
+                [random.get_state() for random in randoms])
 
 
 def filled(rows: List[Tensor], empty: int) -> Tensor:

@@ -1,6 +1,6 @@
 """What a batch of images is conditioned on."""
 from dataclasses import dataclass, field
-from typing import Dict, Mapping, Sequence, Tuple
+from typing import Mapping, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -13,16 +13,16 @@ class Condition:
     """Batch-first tensors by name, with what takes their place in the unconditional pass.
 
     The layout condition is ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too, and
-    ``class_id`` and ``seed`` of :func:`class_rows`.
+    tell samples apart by their requests.
 
     Attributes:
         tensors: Name to (B, ...) tensor.
         nulls: Name to the (B, ...) tensor of the unconditional pass; a name that is missing keeps its tensor there.
-        names: What each row is called in messages; empty for row numbers.
+        requests: The request of each row; may be empty where no guidance needs them.
     """
     tensors: Mapping[str, Tensor]
     nulls: Mapping[str, Tensor] = field(default_factory=dict)
-    names: Tuple[str, ...] = ()
+    requests: Tuple[Request, ...] = ()
 
     def __getitem__(self, name: str) -> Tensor:
         return self.tensors[name]
@@ -35,39 +35,29 @@ class Condition:
 
     def name(self, row: int) -> str:
         """What row ``row`` is called in messages."""
-        return self.names[row] if self.names else f'row {row}'
+        return f'request {self.requests[row].id}' if self.requests else f'row {row}'
 
     def null(self) -> 'Condition':
         """The condition of the unconditional pass."""
-        return Condition({**self.tensors, **self.nulls}, self.nulls, self.names)
+        return Condition({**self.tensors, **self.nulls}, self.nulls, self.requests)
 
     def replace(self, tensors: Mapping[str, Tensor], nulls: Mapping[str, Tensor]) -> 'Condition':
         """The same rows with these tensors under their names."""
-        return Condition({**self.tensors, **tensors}, {**self.nulls, **nulls}, self.names)
+        return Condition({**self.tensors, **tensors}, {**self.nulls, **nulls}, self.requests)
 
     def cat(self, other: 'Condition') -> 'Condition':
         """The rows of both, these first; both have the same names of tensors."""
         return Condition({k: torch.cat([v, other.tensors[k]]) for k, v in self.tensors.items()},
-                         {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()}, self.names + other.names)
+                         {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()},
+                         self.requests + other.requests)
 
     def rows(self, index: Sequence[int]) -> 'Condition':
         """The rows with these numbers, in that order; a row may come twice."""
         index = list(index)
         return Condition({k: v[index] for k, v in self.tensors.items()}, {k: v[index] for k, v in self.nulls.items()},
-                         tuple(self.names[i] for i in index) if self.names else ())
+                         tuple(self.requests[i] for i in index) if self.requests else ())
 
     def to(self, device) -> 'Condition':
         """The same on another device."""
         return Condition({k: v.to(device) for k, v in self.tensors.items()},
-                         {k: v.to(device) for k, v in self.nulls.items()}, self.names)
-
-
-def class_rows(requests: Sequence[Request]) -> Dict[str, Tensor]:
-    """What guidance reads of requests for classes, and no network does.
-
-    Returns:
-        ``class_id`` (B,) int64, the data set's id of the class, -1 where a request has not exactly one; ``seed`` (B,)
-        int64.
-    """
-    return dict(class_id=torch.tensor([r.classes[0] if len(r.classes) == 1 else -1 for r in requests]),
-                seed=torch.tensor([r.seed for r in requests]))
+                         {k: v.to(device) for k, v in self.nulls.items()}, self.requests)

@@ -1,7 +1,14 @@
 """The networks that predict: one call signature, ``(x, t, condition) -> output`` of the scheduler's type."""
+from typing import Any
+
 from torch import Tensor, nn
 
 from .conditions import Condition
+
+
+def unet_multiple(unet: Any) -> int:
+    """Of what the sides of a U-Net's latents have to be."""
+    return 2**(len(unet.config.block_out_channels) - 1)
 
 
 class LayoutUNetDenoiser(nn.Module):

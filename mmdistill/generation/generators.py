@@ -1,22 +1,29 @@
 """Generators: requests and masks in, images out."""
 import json
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+import logging
+from pathlib import Path
+from typing import Annotated, Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ..errors import DistillError
-from ..plan import Request
-from .batching import Job, MicroBatches, Synthesis, filled, steady_threads
-from .conditions import Condition
 from ..masks import IGNORE, resize_mask
+from ..plan import Request
+from ..settings import NonNegative, PositiveInt, Range, validated
+from ..weights.hub import Dtype, check_fit, dtype_of, fingerprints, licence, resolve
+from .autoencoders import decode, encode, load_vae, vae_factor
+from .batching import Job, MicroBatches, Sampled, Synthesis, filled, steady_threads
+from .conditions import Condition
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance
-from .autoencoders import decode, encode, load_vae, vae_factor
-from ..weights.hub import dtype_of
+from .schedulers import SchedulerConfig, load_scheduler
 
-Size = Union[int, Tuple[int, int]]
+Size = Union[PositiveInt, Tuple[PositiveInt, PositiveInt]]
+Strength = Annotated[float, Range(0, 1, above=True)]
+
+logger = logging.getLogger('mmdistill')
 
 
 class LatentGenerator:
@@ -28,56 +35,67 @@ class LatentGenerator:
     are as far as its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds
     differently.
 
-    Sub-classes load their networks and say what a batch is conditioned on.
+    As in diffusers, the constructor takes modules, which are used as they are (neither frozen, moved nor cast), and
+    :meth:`from_pretrained` loads them. Sub-classes say which modules (:meth:`load`), take them by these names, hand
+    the settings on, and say what a batch is conditioned on. The constructor's settings are keyword-only.
 
     Args:
         vae: Frozen autoencoder, float32.
         denoiser: ``(x, t, condition) -> output``.
         scheduler: Of an allowed class (:data:`~mmdistill.generation.schedulers.SCHEDULERS`).
-        image_size: Side, or (H, W), of the images in pixels.
         num_classes: Number of classes K that a mask may show.
+        multiple: Of what the sides of the latents have to be.
+        image_size: Side, or (H, W), of the images in pixels.
         num_steps: Denoising steps.
         cfg_scale: Scale of classifier-free guidance; 1 turns it off.
         cfg_channels: The first channels of the latents that it guides; None for all.
         dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
             always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
         micro_batch: Rows that the networks see at once.
-        guidance_vae: Folder or hub id of a cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's)
-            that decodes for guidance; the images still come from ``vae``.
+        guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
+            guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.
         strength: Part of the steps, in (0, 1], that is done from start latents; pure noise takes all of them.
         compile: Options of ``torch.compile`` for the networks of the denoiser, or True; each kind of step (guided
             through the network, or with mixed embeddings) compiles once, which takes minutes on a CPU.
 
     Attributes:
-        kind: What an image is made for, ``'masks'`` or ``'classes'``.
+        annotation: What an image is made for, ``'masks'`` or ``'classes'``.
+        needs: What the constructor is given of the dataset where a config does not set it: ``'classes'``, their names,
+            and ``'palette'``.
+        parts: Sub-folders of the weights.
+        sources: Id and checksums of the weights, where they were loaded.
     """
-    kind = 'masks'
+    annotation = 'masks'
+    needs: Tuple[str, ...] = ()
+    parts: Tuple[str, ...] = ('unet', 'vae', 'scheduler')
 
+    @validated
     def __init__(self,
-                 vae: nn.Module,
+                 vae: Any,
                  denoiser: nn.Module,
-                 scheduler,
-                 *,
-                 image_size: Size,
+                 scheduler: Any,
                  num_classes: int,
-                 num_steps: int = 20,
-                 cfg_scale: float = 2.0,
-                 cfg_channels: Optional[int] = None,
-                 dtype: str = 'float32',
-                 micro_batch: int = 8,
-                 guidance_vae: Optional[str] = None,
+                 multiple: int = 1,
+                 *,
+                 image_size: Optional[Size] = None,
+                 num_steps: PositiveInt = 20,
+                 cfg_scale: NonNegative = 2.0,
+                 cfg_channels: Optional[PositiveInt] = None,
+                 dtype: Dtype = 'float32',
+                 micro_batch: PositiveInt = 8,
+                 guidance_vae: Optional[nn.Module] = None,
                  gradient_checkpointing: bool = False,
-                 strength: float = 1.0,
+                 strength: Strength = 1.0,
                  compile: Union[bool, dict] = False):
-        if micro_batch < 1:
-            raise DistillError(f'micro_batch={micro_batch} must be at least 1')
-        if cfg_channels is not None and not 1 <= cfg_channels <= vae.config.latent_channels:
-            raise DistillError(f'cfg_channels={cfg_channels} must be in [1, {vae.config.latent_channels}], the '
+        if image_size is None:
+            raise DistillError('the weights do not say their image size: give the generator image_size')
+        if cfg_channels is not None and cfg_channels > vae.config.latent_channels:
+            raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')
         self.strength = strength
         self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
-        self.guide_vae = load_vae(guidance_vae) if guidance_vae else vae
+        self.guide_vae = guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
         self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
@@ -89,9 +107,10 @@ class LatentGenerator:
         self.sources: Dict[str, dict] = {}
         self._micro_batches = MicroBatches(self)
         factor = vae_factor(vae)
-        if any(side % factor for side in self.image_size) or vae_factor(self.guide_vae) != factor:
-            raise DistillError(f'image_size {self.image_size} must be a multiple of {factor}, the factor of the '
-                               'autoencoder, which a guidance_vae must share')
+        if any(side % (factor * multiple) for side in self.image_size):
+            raise DistillError(f'image_size {self.image_size} must be a multiple of {factor * multiple} with these '
+                               'weights')
+        check_fit('factor of guidance_vae', vae_factor(self.guide_vae), 'of vae', factor)
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
@@ -101,6 +120,38 @@ class LatentGenerator:
                         if getattr(m, '_supports_gradient_checkpointing', False)}
             for network in networks.values():
                 network.enable_gradient_checkpointing()
+
+    @classmethod
+    def from_pretrained(cls, weights: str, *, scheduler: SchedulerConfig = None, dtype: Dtype = 'float32',
+                        guidance_vae: Optional[str] = None, **settings: Any) -> 'LatentGenerator':
+        """The generator of a diffusers folder or hub id.
+
+        Args:
+            weights: With the sub-folders :attr:`parts`.
+            scheduler: None for the folder's own, a class name, or ``dict(type=name, key=value, …)``.
+            dtype: Of the denoiser; ``vae`` is float32.
+            guidance_vae: Folder or hub id.
+            **settings: Of the constructor.
+
+        Raises:
+            DistillError: The weights are missing or do not fit each other, or a setting is wrong.
+        """
+        terms = licence(weights)
+        if terms:
+            logger.warning('%s: weights under %s', weights, terms)
+        folder = resolve(weights, cls.parts)
+        steps = load_scheduler(folder, scheduler)  # one that cannot be guided is refused before the long loads
+        modules = cls.load(folder, dtype_of(dtype))
+        generator = cls(vae=load_vae(str(folder)), scheduler=steps, **modules, dtype=dtype,
+                        guidance_vae=load_vae(guidance_vae) if guidance_vae else None, **settings)
+        generator.sources['generator'] = dict(
+            id=str(weights), sha256=fingerprints(folder, cls.parts), **(dict(licence=terms) if terms else {}))
+        return generator
+
+    @classmethod
+    def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
+        """The modules of the constructor besides the autoencoder and the scheduler, by the names of its arguments."""
+        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -148,7 +199,7 @@ class LatentGenerator:
             requests: With any seeds; ids are used in messages.
             masks: (H, W) uint8 train ids, 255 = ignore, of any size: resized to ``image_size`` by nearest neighbour.
                 None for generators of classes.
-            guidance: A :class:`~mmdistill.guidance.base.Guidance`; its ``decode`` is set where it is None.
+            guidance: A :class:`~mmdistill.guidance.base.Guidance`.
             latents: (C, h, w) float32 clean scaled latents to start from, ``strength`` of the way into noise; None
                 for pure noise. With ``spare``, those of the spare requests follow.
             spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
@@ -162,16 +213,17 @@ class LatentGenerator:
                 another shape; names the request.
         """
         done = 0
-        for decoded, final, failures in self._batches(requests, masks, guidance, latents, spare):
+        for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
             pixels = ((decoded / 2 + 0.5).nan_to_num(0).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
-            for row, (image, one) in enumerate(zip(pixels.numpy(), final.cpu())):
-                error = failures.get(row)
-                yield Synthesis(requests[done + row], one, None if error else image, error)
-            done += len(final)
+            for row, (image, final) in enumerate(zip(pixels.numpy(), sampled.latents.cpu())):
+                error = sampled.failures.get(row)
+                yield Synthesis(requests[done + row], final, None if error else image, error,
+                                None if error else sampled.traces[row])
+            done += len(sampled.latents)
 
     def sample_images(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None) -> Tensor:
         """Unguided images of requests, (N, 3, H, W) float32 in [-1, 1], on the networks' device."""
-        return torch.cat([decoded.clamp(-1, 1) for decoded, _, _ in self._batches(requests, masks)])
+        return torch.cat([decoded.clamp(-1, 1) for decoded, _ in self._batches(requests, masks)])
 
     def encode(self, images: Tensor) -> Tensor:
         """Images (B, 3, H, W) of ``image_size`` in [-1, 1] to clean scaled latents (B, C, h, w) float32.
@@ -206,17 +258,15 @@ class LatentGenerator:
         raise NotImplementedError
 
     def _batches(self, requests, masks=None, guidance=None, latents=None,
-                 spare=None) -> Iterator[Tuple[Tensor, Tensor, Dict[int, str]]]:
-        """Decoded images, final latents and failures of one micro-batch after the other."""
+                 spare=None) -> Iterator[Tuple[Tensor, Sampled]]:
+        """Decoded images of one micro-batch after the other, and what they were decoded from."""
         everything = [*requests, *(spare or ())]
         for given, wanted in ((masks, requests), (latents, everything)):
             if given is not None and len(wanted) != len(given):
                 raise ValueError(f'{len(wanted)} requests with {len(given)} masks or latents')
-        if masks is None and self.kind == 'masks':
-            raise DistillError(f'{type(self).__name__} makes images of masks and got none: for classes take '
-                               'Img2ImgGenerator or ClassConditionalGenerator')
-        if guidance is not None and guidance.decode is None:
-            guidance.decode = self.guidance_decode
+        if masks is None and self.annotation == 'masks':
+            raise DistillError(f'{type(self).__name__} makes images of masks and got none: take a generator of '
+                               'classes')
 
         def job(row: int) -> Job:
             request = everything[row]
@@ -226,11 +276,12 @@ class LatentGenerator:
         for begin in range(0, len(requests), self.micro_batch):
             end = min(begin + self.micro_batch, len(requests))
             following = range(end, min(end + self.micro_batch, len(everything)))
-            final, failures = self._micro_batches.run([job(row) for row in range(begin, end)], guidance,
-                                                      None if spare is None else [job(row) for row in following])
+            sampled = self._micro_batches.run([job(row) for row in range(begin, end)], guidance,
+                                              None if spare is None else [job(row) for row in following])
+            count = len(sampled.latents)
             with torch.no_grad(), steady_threads(self.device, self.micro_batch):
-                decoded = decode(self.vae, filled(list(final), self.micro_batch - len(final)))
-            yield decoded[:len(final)], final, failures
+                decoded = decode(self.vae, filled(list(sampled.latents), self.micro_batch - count))
+            yield decoded[:count], sampled
 
     def _start(self, request: Request, latents: np.ndarray) -> Tensor:
         if latents.dtype != np.float32 or latents.shape != self.latent_shape:

@@ -16,7 +16,8 @@ class NoiseProcess:
     that the stock ``step`` does the rest. Solvers with a memory so remember guided predictions.
 
     Args:
-        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`. It is copied from its config and never changed.
+        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`. It is copied from its config and never
+            changed.
         num_steps: Number of denoising steps.
 
     Attributes:

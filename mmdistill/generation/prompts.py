@@ -1,13 +1,15 @@
 """Prompts of text-to-image models."""
 import logging
-from typing import Dict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
-from ..weights.hub import dtype_of, load_part
+from ..weights.hub import load_part
 
 logger = logging.getLogger('mmdistill')
 
@@ -15,21 +17,28 @@ logger = logging.getLogger('mmdistill')
 class PromptEncoder:
     """Prompts to CLIP embeddings, one text at a time, so that an embedding does not depend on its batch.
 
+    The embeddings used last are kept, in main memory.
+
     Args:
-        folder: diffusers folder with ``tokenizer`` and ``text_encoder``.
-        dtype: Of the text encoder.
+        tokenizer: ``CLIPTokenizer``.
+        text_encoder: ``CLIPTextModel``.
     """
 
-    def __init__(self, folder, dtype: str = 'float32'):
+    def __init__(self, tokenizer: Any, text_encoder: Any):
+        self.tokenizer, self.text_encoder = tokenizer, text_encoder
+        self.limit: int = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
+        self._embedding = lru_cache(maxsize=256)(self._embed)  # 60 MB of Stable Diffusion's
+
+    @classmethod
+    def from_pretrained(cls, folder: Path, dtype: torch.dtype = torch.float32) -> 'PromptEncoder':
+        """The ``tokenizer`` and ``text_encoder`` of a diffusers folder."""
         from transformers import CLIPTextModel, CLIPTokenizer
         try:
-            self.tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)
+            tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)
         except Exception as error:  # transformers raises OSError, TypeError and others for files that are missing
             reason = ' '.join(str(error).split())[:200]
             raise DistillError(f'weights that do not fit the config: {folder}/tokenizer: {reason}') from None
-        self.text_encoder: nn.Module = load_part(CLIPTextModel, folder / 'text_encoder', dtype_of(dtype))
-        self.limit: int = min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
-        self._known: Dict[str, Tensor] = {}
+        return cls(tokenizer, load_part(CLIPTextModel, folder / 'text_encoder', dtype))
 
     def fits(self, text: str) -> bool:
         """Whether CLIP reads all of the text."""
@@ -43,12 +52,13 @@ class PromptEncoder:
 
     def __call__(self, text: str) -> Tensor:
         """(1, limit, D) on the text encoder's device."""
-        if text not in self._known:
-            ids = self.tokenizer([text], padding='max_length', max_length=self.limit, truncation=True,
-                                 return_tensors='pt')
-            device = self.text_encoder.device
-            masked = getattr(self.text_encoder.config, 'use_attention_mask', False)  # Stable Diffusion 2.x sets it
-            mask = ids.attention_mask.to(device) if masked else None
-            with torch.no_grad():
-                self._known[text] = self.text_encoder(ids.input_ids.to(device), attention_mask=mask)[0]
-        return self._known[text]
+        return self._embedding(text).to(self.text_encoder.device)
+
+    def _embed(self, text: str) -> Tensor:
+        ids = self.tokenizer([text], padding='max_length', max_length=self.limit, truncation=True,
+                             return_tensors='pt')
+        device = self.text_encoder.device
+        masked = getattr(self.text_encoder.config, 'use_attention_mask', False)  # Stable Diffusion 2.x sets it
+        mask = ids.attention_mask.to(device) if masked else None
+        with torch.no_grad():
+            return self.text_encoder(ids.input_ids.to(device), attention_mask=mask)[0].cpu()

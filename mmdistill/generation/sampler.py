@@ -7,6 +7,7 @@ from torch import Tensor
 from ..errors import DistillError
 from .conditions import Condition
 from .process import NoiseProcess
+from .trace import GuidanceRecord
 
 
 class ClassifierFreeGuidance:
@@ -51,12 +52,14 @@ def sample(
     *,
     cfg: Optional[ClassifierFreeGuidance] = None,
     guidance=None,
+    decode: Optional[Callable[[Tensor], Tensor]] = None,
     generators: Optional[List[torch.Generator]] = None,
     init: Optional[Tensor] = None,
     strength: float = 1.0,
     begin: Optional[int] = None,
     end: Optional[int] = None,
     failures: Optional[Dict[int, str]] = None,
+    record: Optional[GuidanceRecord] = None,
     on_step: Optional[Callable[[int, Tensor], None]] = None,
 ) -> Tensor:
     """Turn noise into clean latents.
@@ -72,11 +75,13 @@ def sample(
         condition: Of B rows, on the same device.
         cfg: Defaults to the conditional prediction alone.
         guidance: A :class:`~mmdistill.guidance.base.Guidance` or None.
+        decode: Latents to images in [-1, 1], differentiable; for guidance by images.
         generators: One CPU generator for each row; schedulers that add noise draw from them.
         init, strength: See :meth:`NoiseProcess.start`.
         begin: Go on at this step, with ``noise`` its latents.
         end: Stop before this step.
         failures: Gets the reason of each row that is not finite any more; the other rows are what they would be.
+        record: Takes in what guidance does.
         on_step: Called after each step with its index and the (guided) x0.
 
     Returns:
@@ -102,16 +107,19 @@ def sample(
             x = x.detach().requires_grad_(through)
             out = cfg(denoiser, x, times[i], step_condition)
             x0 = process.x0(x, out, i)
-        shift = guidance.shift(x, x0, condition, i, process) if active else None
         if active:
+            shift, losses = guidance.shift(x, x0, condition, i, process, decode)
             watch.see(shift, i, 'the gradient of the guidance is')
         with torch.no_grad():
+            moved = x0
             if active and guidance.update == 'x0':
                 x0 = x0 + shift
                 out = process.to_output(x, x0, out, i)
             x = process.step(out, i, x, generators)
             if active and guidance.update == 'prev':
-                x = x + shift
+                moved, x = x, x + shift
+            if active and record is not None:
+                record.see(losses, shift, moved)
         watch.see(x, i, 'latents are')
         if on_step is not None:
             on_step(i, x0.detach())

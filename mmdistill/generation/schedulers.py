@@ -1,7 +1,7 @@
 """The schedulers that the denoising loop can guide."""
 import json
 from pathlib import Path
-from typing import Union
+from typing import Any, Dict, Union
 
 from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
                        UniPCMultistepScheduler)
@@ -11,6 +11,8 @@ from ..errors import DistillError
 #: The schedulers that can be guided through their clean prediction x0.
 SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
               FlowMatchEulerDiscreteScheduler)
+
+SchedulerConfig = Union[None, str, Dict[str, Any]]
 
 
 def scheduler_class(name: str) -> type:
@@ -26,7 +28,7 @@ def scheduler_class(name: str) -> type:
                        + ', '.join(s.__name__ for s in SCHEDULERS))
 
 
-def load_scheduler(folder: Path, scheduler: Union[None, str, dict] = None):
+def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
     """The scheduler of ``folder/scheduler``, or another one with its noise levels.
 
     Another class places the timesteps in its own way: ``timestep_spacing`` is not taken over, for 'leading', the

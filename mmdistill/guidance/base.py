@@ -1,10 +1,11 @@
 """Guidance: objectives that steer the denoising loop by their gradient."""
-from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Literal, Optional, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
+from ..settings import PositiveInt, Share, validated
 
 
 class Objective(Protocol):
@@ -13,6 +14,8 @@ class Objective(Protocol):
     Attributes:
         weight: Factor of this objective in the sum.
         space: ``'image'`` for a loss of the decoded image in [-1, 1], ``'latent'`` for one of the latents.
+        needs: What its constructor is given by the run instead of the config: names of resources, or a dict of them
+            to the settings that go to the resource. Only read of objectives that are built from a config.
     """
     weight: float
     space: str
@@ -22,7 +25,8 @@ class Objective(Protocol):
 
         Args:
             x: (B, 3, H, W) images or (B, C, h, w) latents.
-            batch: Tensors by name, among them ``mask`` (B, H, W) int64.
+            batch: The :class:`~mmdistill.generation.conditions.Condition` of the rows: tensors by name, among them
+                ``mask`` (B, H, W) int64 for generators of masks, and ``requests``.
         """
 
 
@@ -37,8 +41,6 @@ class Guidance:
 
     Args:
         objectives: By name, or in a sequence (their class names then name them).
-        decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable. A generator sets its own
-            where it is None.
         window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``.
         scale: The step size. Shifts of x0 and of x_{t-1} of one size are not alike: early in the trajectory the former
             move the sample much less.
@@ -55,36 +57,26 @@ class Guidance:
         semantic: ``(condition, t) -> condition`` that the network sees, e.g.
             :class:`~mmdistill.guidance.semantic.SemanticMatching`; objectives may be empty with it.
 
-    Attributes:
-        last_losses: Name to (B,) unweighted losses at the last guided step, on the device.
-
     Example:
         >>> guidance = Guidance(dict(seg=SegmentationConsistency(net)), scale=3.0)
-        >>> latents = sample(denoiser, process, noise, condition, guidance=guidance)
+        >>> images = generator.generate(requests, masks, guidance)
     """
 
+    @validated
     def __init__(self,
-                 objectives,
-                 decode: Optional[Callable[[Tensor], Tensor]] = None,
-                 window: Tuple[float, float] = (0.25, 1.0),
+                 objectives: Any,
+                 *,
+                 window: Tuple[Share, Share] = (0.25, 1.0),
                  scale: float = 3.0,
-                 through: str = 'x0',
-                 update: str = 'x0',
-                 norm: str = 'unit',
-                 step: str = 'constant',
-                 every: int = 1,
+                 through: Literal['x0', 'linear', 'xt'] = 'x0',
+                 update: Literal['x0', 'prev'] = 'x0',
+                 norm: Literal['none', 'unit', 'rms'] = 'unit',
+                 step: Literal['constant', 'sigma'] = 'constant',
+                 every: PositiveInt = 1,
                  semantic: Optional[Callable] = None):
-        for key, value, allowed in (('through', through, ('x0', 'linear', 'xt')), ('update', update, ('x0', 'prev')),
-                                    ('norm', norm, ('none', 'unit', 'rms')), ('step', step, ('constant', 'sigma'))):
-            if value not in allowed:
-                raise DistillError(f'guidance: {key}={value!r} is unknown: set it to one of {", ".join(allowed)}')
-        if not 0 <= window[0] < window[1] <= 1:
-            raise DistillError(f'guidance: window={tuple(window)} must be 0 <= first < last <= 1')
-        if every < 1:
-            raise DistillError(f'guidance: every={every} must be at least 1')
+        _check_window(window, 'Guidance')
         self.objectives = _named(objectives, optional=semantic is not None)
         self.semantic = semantic
-        self.decode = decode
         self.window = tuple(window)
         self.scale = scale
         self.through = through
@@ -92,7 +84,6 @@ class Guidance:
         self.norm = norm
         self.step = step
         self.every = every
-        self.last_losses: Dict[str, Tensor] = {}
 
     def condition(self, condition, t: float):
         """The condition that the network sees at the scheduler's timestep ``t``."""
@@ -113,8 +104,11 @@ class Guidance:
         first, last = (round(edge * num_steps) for edge in self.window)
         return bool(self.objectives) and first <= i < last and (i - first) % self.every == 0
 
-    def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None) -> Tensor:
-        """``-scale * gradient``, (B, C, h, w); not finite where the gradient is not, which the caller looks for.
+    def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
+              decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
+        """``-scale * gradient``, (B, C, h, w), and the unweighted loss (B,) of each objective.
+
+        The shift is not finite where the gradient is not, which the caller looks for.
 
         Args:
             x: (B, C, h, w) noisy latents; requires a gradient for ``through='xt'``.
@@ -122,25 +116,26 @@ class Guidance:
             condition: Of B rows, given to the objectives.
             i: Index of the step.
             process: The noise process, for ``through='linear'`` and ``step='sigma'``.
+            decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable; for objectives of images.
         """
         with torch.enable_grad():
             leaf = x
             if self.through != 'xt':
                 x0 = leaf = x0.detach().requires_grad_()
-            (gradient, ) = torch.autograd.grad(self._energy(x0, condition).sum(), leaf)
+            losses = self._losses(x0, condition, decode)
+            energy = sum(self.objectives[name].weight * loss for name, loss in losses.items())
+            (gradient, ) = torch.autograd.grad(energy.sum(), leaf)
         if self.through == 'linear':
             gradient = gradient / process.alphas[i]
         scale = self.scale * (process.posterior_std(i) if self.step == 'sigma' else 1.0)
-        return -scale * self._normalise(gradient)
+        return -scale * self._normalise(gradient), {name: loss.detach() for name, loss in losses.items()}
 
-    def _energy(self, x0: Tensor, batch) -> Tensor:
-        """(B,) weighted sum of the objectives; the image is decoded once for all."""
+    def _losses(self, x0: Tensor, batch, decode) -> Dict[str, Tensor]:
+        """The objectives' losses; the image is decoded once for all."""
         inputs = {'latent': x0}
         if any(o.space == 'image' for o in self.objectives.values()):
-            inputs['image'] = self.decode(x0)
-        losses = {name: o(inputs[o.space], batch) for name, o in self.objectives.items()}
-        self.last_losses = {name: loss.detach() for name, loss in losses.items()}
-        return sum(self.objectives[name].weight * loss for name, loss in losses.items())
+            inputs['image'] = decode(x0)
+        return {name: o(inputs[o.space], batch) for name, o in self.objectives.items()}
 
     def _normalise(self, gradient: Tensor) -> Tensor:
         if self.norm == 'none':
@@ -151,6 +146,11 @@ class Guidance:
         rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1)
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
+
+
+def _check_window(window: Sequence[float], where: str) -> None:
+    if not 0 <= window[0] < window[1] <= 1:
+        raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
 
 
 def _named(objectives, optional: bool) -> Dict[str, Objective]:

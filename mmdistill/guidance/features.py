@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..files import write_atomic
+from ..settings import Share, validated
 
 # Inside every square root, so that a class of one flat colour has a finite gradient. In statistics and loss alike.
 EPS = 1e-5
@@ -179,12 +180,14 @@ class ClassFeatureMatching:
         normalize: ``False`` sets s_l = 1, the plain sum.
     """
     space = 'image'
+    needs = dict(extractor=(), statistics=('min_area', ))
 
+    @validated
     def __init__(self,
                  extractor: Callable[[Tensor], List[Tensor]],
                  statistics: ClassStatistics,
                  weight: float = 1.0,
-                 min_area: Optional[float] = None,
+                 min_area: Optional[Share] = None,
                  normalize: bool = True):
         self.extractor = extractor
         self.statistics = statistics

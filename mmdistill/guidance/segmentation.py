@@ -1,5 +1,5 @@
 """Pixel alignment: a segmentor has to see in the image what the mask says."""
-from typing import Callable
+from typing import Callable, Literal
 
 import torch
 from torch import Tensor
@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ..errors import DistillError
 from ..masks import IGNORE
+from ..settings import validated
 
 
 class SegmentationConsistency:
@@ -30,14 +31,14 @@ class SegmentationConsistency:
         >>> losses = objective(images, dict(mask=masks))  # (B,)
     """
     space = 'image'
+    needs = ('segmentor', )
 
+    @validated
     def __init__(self,
                  segmentor: Callable[[Tensor], Tensor],
                  weight: float = 1.0,
-                 class_weight: str = 'none',
+                 class_weight: Literal['none', 'balanced'] = 'none',
                  probabilities: bool = False):
-        if class_weight not in ('none', 'balanced'):
-            raise DistillError(f'class_weight={class_weight!r} is unknown: set it to none or balanced')
         self.segmentor = segmentor
         self.weight = weight
         self.class_weight = class_weight

@@ -1,12 +1,15 @@
 """Semantic matching: the class embedding changes with the timestep."""
 import math
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Annotated, Any, Dict, Literal, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request, request_seed
+from ..settings import NonNegative, Positive, Range, validated
+
+Timestep = Annotated[float, Range(0, 1000)]
 
 
 class SemanticMatching:
@@ -23,51 +26,49 @@ class SemanticMatching:
     sampler's own noise stays as it is.
 
     Args:
+        generator: With ``embedded``, ``class_embeddings`` and ``embed``.
+        requests: All of the plan, whatever is left to make.
         beta_noise: Weight of n, above 0.
         beta_label: Weight of y*; unused in a set of one class.
         window: Timesteps at which the soft label begins and ends, in a process of 1000; others are scaled to it.
         compat: ``'released'`` for what the released code does differently: n uniform on [0, 1), and the null embedding
             is mixed with noise of its own too (reconstruction: without y*, for the null class is none of the set's).
 
+    Raises:
+        DistillError: The generator has no class condition, or none that can be mixed.
+
     Example:
-        >>> semantic = SemanticMatching().bind(generator, plan.requests)
+        >>> semantic = SemanticMatching(generator, plan.requests)
         >>> images = generator.generate(requests, guidance=Guidance([], semantic=semantic))
     """
 
+    needs = ('generator', 'requests')
+
+    @validated
     def __init__(self,
-                 beta_noise: float = 0.06,
-                 beta_label: float = 0.01,
-                 window: Tuple[float, float] = (900, 500),
-                 compat: Optional[str] = None):
-        if beta_noise <= 0 or beta_label < 0:
-            raise DistillError(f'semantic matching: beta_noise={beta_noise} must be above 0, beta_label={beta_label} '
-                               'at least 0')
-        if not 1000 >= window[0] > window[1] >= 0:
-            raise DistillError(f'semantic matching: window={tuple(window)} must be 1000 >= first > last >= 0')
-        if compat not in (None, 'released'):
-            raise DistillError(f"semantic matching: compat={compat!r} is unknown: set it to None or 'released'")
-        self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
-        self.released = compat == 'released'
-        self._generator = None
-
-    def bind(self, generator, requests: Sequence[Request]) -> 'SemanticMatching':
-        """Take the class embeddings of a generator.
-
-        Args:
-            generator: With ``embedded``, ``class_embeddings`` and ``embed``.
-            requests: All of the plan, whatever is left to make.
-
-        Raises:
-            DistillError: The generator has no class condition, or none that can be mixed.
-        """
+                 generator: Any,
+                 requests: Sequence[Request],
+                 beta_noise: Positive = 0.06,
+                 beta_label: NonNegative = 0.01,
+                 window: Tuple[Timestep, Timestep] = (900, 500),
+                 compat: Optional[Literal['released']] = None):
+        self.check(dict(window=window), type(self).__name__)
         if not hasattr(generator, 'class_embeddings'):
             raise DistillError(f'semantic matching mixes embeddings of classes, and {type(generator).__name__} has no '
-                               'class condition: take ClassConditionalGenerator or Img2ImgGenerator')
+                               'class condition: take a generator that has one')
+        self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
+        self.released = compat == 'released'
         self._generator = generator
         self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
         self._unit = 1000 / generator.scheduler.config.num_train_timesteps
-        self._batch = None
-        return self
+        self._batch: Optional[Tuple] = None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError where settings do not go together."""
+        first, last = settings.get('window', (900, 500))
+        if first <= last:
+            raise DistillError(f'{where}.window={(first, last)}: timesteps fall, so it has to be first > last')
 
     def level(self, t: float) -> float:
         """:math:`\\lambda_t` of a timestep of 1000."""
@@ -76,15 +77,13 @@ class SemanticMatching:
 
     def __call__(self, condition, t: float):
         """The condition at the scheduler's timestep ``t``: float embeddings instead of class ids, for both passes."""
-        if self._generator is None:
-            raise DistillError('semantic matching has no generator: call bind first')
         level = self.level(t * self._unit)
         if level == 1:
             return condition
         name = self._generator.embedded
-        soft, rows = self._embedded(condition)
+        soft = self._embedded(condition)
         own, null = soft[name].float(), soft.nulls[name].float()
-        draws = [self._draw(own.shape[1:], class_id, seed, t) for class_id, seed in rows]
+        draws = [self._draw(own.shape[1:], request, t) for request in condition.requests]
         noise, others = (torch.stack(drawn).to(own) for drawn in zip(*draws))
         rest = math.sqrt(1 - level)
         mixed = math.sqrt(level) * own + self.beta_noise * rest * noise[:, 0]
@@ -95,21 +94,20 @@ class SemanticMatching:
         return soft.replace({name: _like(mixed, own)}, {name: null})
 
     def _embedded(self, condition):
-        """The condition with embeddings, and (class id, seed) of its rows; read from the device once a batch."""
+        """The condition with embeddings, made once per batch."""
         if self._batch is None or self._batch[0] is not condition:
-            rows: List[Tuple[int, int]] = list(zip(condition['class_id'].tolist(), condition['seed'].tolist()))
-            for row, (class_id, _) in enumerate(rows):
-                if class_id not in self._classes:
-                    raise DistillError(f'semantic matching: {condition.name(row)} is for no single class of the set')
-            self._batch = condition, self._generator.embed(condition), rows
-        return self._batch[1:]
+            for request in condition.requests:
+                if len(request.classes) != 1 or request.classes[0] not in self._classes:
+                    raise DistillError(f'semantic matching: request {request.id} is for no single class of the set')
+            self._batch = condition, self._generator.embed(condition)
+        return self._batch[1]
 
-    def _draw(self, shape: torch.Size, class_id: int, seed: int, t: float) -> Tuple[Tensor, Tensor]:
+    def _draw(self, shape: torch.Size, request: Request, t: float) -> Tuple[Tensor, Tensor]:
         """Noise of one row, for its embedding and where needed the null one, and y*, 0 where there is none."""
-        generator = torch.Generator().manual_seed(request_seed(seed, f'semantic/{float(t)}'))
+        generator = torch.Generator().manual_seed(request_seed(request.seed, f'semantic/{float(t)}'))
         noise = (torch.rand((2, *shape), generator=generator) if self.released else
                  torch.randn((1, *shape), generator=generator))
-        others = [other for other in self._classes if other != class_id]
+        others = [other for other in self._classes if other != request.classes[0]]
         if not others:
             return noise, torch.zeros(shape)
         return noise, self._classes[others[int(torch.randint(len(others), (), generator=generator))]]

@@ -1,5 +1,5 @@
 """Transport matching: entropic optimal transport from a class's samples to its support points."""
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Literal, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ..errors import DistillError
 from ..plan import Request
+from ..settings import Positive, PositiveInt, validated
 
 _FAR = 1e6  # cost of a support point that a class does not have: its mass of 0 stays 0 in the log domain
 
@@ -51,24 +52,21 @@ class TransportMatching:
         ...                     step='sigma', norm='none')
     """
     space = 'latent'
+    needs = ('supports', 'masses', 'requests')
 
+    @validated
     def __init__(self,
                  supports: Mapping[int, np.ndarray],
                  masses: Mapping[int, np.ndarray],
                  requests: Sequence[Request],
                  weight: float = 1.0,
-                 epsilon: float = 0.1,
-                 iterations: int = 5,
+                 epsilon: Positive = 0.1,
+                 iterations: PositiveInt = 5,
                  unroll: bool = False,
-                 target: str = 'class'):
-        if not epsilon > 0 or iterations < 1:
-            raise DistillError(f'transport matching: epsilon={epsilon} must be above 0, iterations={iterations} at '
-                               'least 1')
-        if target not in ('class', 'own'):
-            raise DistillError(f"transport matching: target={target!r} is unknown: set it to 'class' or 'own'")
+                 target: Literal['class', 'own'] = 'class'):
         self.weight, self.epsilon, self.iterations = weight, epsilon, iterations
         self.unroll, self.target = unroll, target
-        self._place: Dict[int, Tuple[int, int]] = {}  # of a request's seed: class and number in it
+        self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
         sizes: Dict[int, int] = {}
         for request in requests:
             if len(request.classes) != 1 or request.classes[0] not in supports:
@@ -76,7 +74,7 @@ class TransportMatching:
                                    f'but there are support points of {sorted(supports)}: plan one class an image, all '
                                    'of them with real images')
             label = request.classes[0]
-            self._place[request.seed] = label, sizes.get(label, 0)
+            self._place[request] = label, sizes.get(label, 0)
             sizes[label] = sizes.get(label, 0) + 1
         self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
         self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in sizes}
@@ -89,6 +87,15 @@ class TransportMatching:
         """Whether a sample waits for those of its class that come before it."""
         return self.target == 'class'
 
+    def ready(self, request: Request) -> bool:
+        """Whether all samples that count for the request are remembered.
+
+        One that is made while an earlier one of its class is missing differs from that of an undisturbed run: it has
+        to wait until the earlier one is there.
+        """
+        label, number = self._of(request)
+        return not self.greedy or all(before in self._finished[label] for before in range(number))
+
     def remember(self, request: Request, latents: Tensor) -> None:
         """Take a finished sample into the source of those that follow.
 
@@ -99,12 +106,12 @@ class TransportMatching:
         Raises:
             DistillError: They are not finite, or of another shape than the support points.
         """
-        label, number = self._of(request.seed, f'request {request.id}')
+        label, number = self._of(request)
         points = self._points[label].double()
         if latents.numel() != points.shape[1] or not latents.isfinite().all():
             raise DistillError(f'request {request.id}: finished latents of shape {tuple(latents.shape)} do not match '
                                f'support points of {points.shape[1]} values, or are not finite: remove its image '
-                               'and latents, then run again with --resume')
+                               'and latents, and resume the run')
         row = F.normalize(latents.double().flatten()[None], dim=1)
         self._finished[label][number] = _distance(row, points[None])[0]
 
@@ -113,7 +120,7 @@ class TransportMatching:
 
         Args:
             x: (B, C, h, w) clean prediction.
-            batch: With ``class_id`` and ``seed``.
+            batch: With ``requests``.
         """
         points, source, masses, costs = self._problem(x, batch)
         own = _distance(F.normalize(x.flatten(1), dim=1), points).double()
@@ -128,13 +135,15 @@ class TransportMatching:
         """What stays the same for all steps of a batch: points (B, K, D) in the dtype of ``x``, and float64 source
         (B, 1 + S), masses (B, K) and costs of finished samples (B, S, K)."""
         if self._batch is None or self._batch[0] is not batch or self._batch[1].dtype is not x.dtype:
-            rows = [self._row(seed, batch.name(row)) for row, seed in enumerate(_seeds(batch))]
+            if not batch.requests:
+                raise DistillError('transport matching needs the request of each row: give the condition requests')
+            rows = [self._row(request) for request in batch.requests]
             points, source, masses, costs = (torch.stack(parts).to(x.device) for parts in zip(*rows))
             self._batch = batch, points.to(x.dtype), source, masses, costs
         return self._batch[1:]
 
-    def _row(self, seed: int, name: str) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        label, number = self._of(seed, name)
+    def _row(self, request: Request) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
+        label, number = self._of(request)
         points, masses = self._points[label], self._masses[label]
         if self.target == 'own':
             one = torch.ones(1).double()
@@ -148,17 +157,10 @@ class TransportMatching:
         return (F.pad(points, (0, 0, 0, empty)), source / source.sum(), F.pad(masses, (0, empty)),
                 F.pad(costs, (0, empty), value=_FAR))
 
-    def _of(self, seed: int, name: str) -> Tuple[int, int]:
-        if seed not in self._place:
-            raise DistillError(f'transport matching: {name} is not in the plan that it was built for')
-        return self._place[seed]
-
-
-def _seeds(batch) -> List[int]:
-    if 'seed' not in batch:
-        raise DistillError('transport matching needs a class for each image, and the generator has no class '
-                           'condition: take ClassConditionalGenerator or Img2ImgGenerator')
-    return batch['seed'].tolist()
+    def _of(self, request: Request) -> Tuple[int, int]:
+        if request not in self._place:
+            raise DistillError(f'transport matching: request {request.id} is not in the plan that it was built for')
+        return self._place[request]
 
 
 def _distance(rows: Tensor, points: Tensor) -> Tensor:

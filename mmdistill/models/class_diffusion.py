@@ -55,7 +55,7 @@ class ClassDiffusion(LatentDiffusion):
 
     def sample(self, data_samples: Sequence[Any], requests: Sequence[Request], size: Tuple[int, int]) -> Tensor:
         """See :meth:`LatentDiffusion.sample`."""
-        generator = ClassConditionalGenerator.from_parts(
-            self.vae, self.unet, self.scheduler, size, num_steps=self.num_sampling_steps)
+        generator = ClassConditionalGenerator(
+            self.vae, self.unet, self.scheduler, image_size=size, num_steps=self.num_sampling_steps)
         labels = self.condition(data_samples).tolist()
         return generator.sample_images([replace(r, classes=(label, )) for r, label in zip(requests, labels)])

@@ -58,6 +58,6 @@ class LayoutDiffusion(LatentDiffusion):
     def sample(self, data_samples: Sequence[Any], requests: Sequence[Request], size: Tuple[int, int]) -> Tensor:
         """See :meth:`LatentDiffusion.sample`."""
         masks = [mask.byte().cpu().numpy() for mask in self.condition(data_samples)]
-        generator = LayoutUNetGenerator.from_parts(
+        generator = LayoutUNetGenerator(
             self.vae, self.unet, self.scheduler, num_steps=self.num_sampling_steps, image_size=size)
         return generator.sample_images(requests, masks)

@@ -3,14 +3,15 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import Dict, Literal, Optional, Sequence
 
 import torch
 
 from ..errors import DistillError
 from ..files import file_digest
+from ..settings import check_value
 
-DTYPES = dict(float32=torch.float32, bfloat16=torch.bfloat16, float16=torch.float16)
+Dtype = Literal['float32', 'bfloat16', 'float16']
 
 
 def builtin(address: str) -> str:
@@ -102,9 +103,8 @@ def network_digest(network) -> str:
 
 def dtype_of(name: str) -> torch.dtype:
     """The torch dtype of that name."""
-    if name not in DTYPES:
-        raise DistillError(f'dtype={name!r} is unknown: set it to one of {", ".join(DTYPES)}')
-    return DTYPES[name]
+    check_value('dtype', name, Dtype)
+    return getattr(torch, name)
 
 
 def check_fit(what: str, value, other: str, expected) -> None:

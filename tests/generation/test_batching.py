@@ -41,8 +41,8 @@ def build(scheduler, micro_batch):
     vae = AutoencoderTiny(encoder_block_out_channels=(8, ) * 3, decoder_block_out_channels=(8, ) * 3,
                           num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).eval()
     unet = ClassUNet(CLASSES, 4, 8, block_out_channels=(16, 32))
-    generator = ClassConditionalGenerator.from_parts(vae, unet, scheduler, 32, num_steps=STEPS, cfg_scale=2.0,
-                                                     micro_batch=micro_batch)
+    generator = ClassConditionalGenerator(vae, unet, scheduler, image_size=32, num_steps=STEPS, cfg_scale=2.0,
+                                          micro_batch=micro_batch)
     generator.denoiser = Gaussian(generator.scheduler)
     return generator
 

@@ -36,7 +36,7 @@ def folders(tmp_path_factory, sd_folder):
 def build(folder, **settings):
     settings = dict(dict(num_steps=4, micro_batch=2, cfg_scale=2.0, scheduler='DPMSolverMultistepScheduler',
                          strength=0.75), **settings)
-    return ClassConditionalGenerator(str(folder), **settings)
+    return ClassConditionalGenerator.from_pretrained(str(folder), **settings)
 
 
 def work(count=3):
@@ -97,11 +97,11 @@ def test_null_class_is_the_row_behind_the_last(folders):
     assert condition['label'].tolist() == [0, 1] and condition.null()['label'].tolist() == [3, 3]
 
 
-def test_guidance_is_told_class_and_seed(folders):
+def test_guidance_is_told_the_requests(folders):
     generator = build(folders / 'ClassUNet', classes=NAMES[:2], class_ids=(2, 0))
-    condition = generator.condition([Request('a', 2**63 - 1, classes=(1, )), Request('b', 7, classes=(0, ))])
-    for rows in (condition, condition.null()):
-        assert rows['class_id'].tolist() == [1, 0] and rows['seed'].tolist() == [2**63 - 1, 7]
+    requests = (Request('a', 2**63 - 1, classes=(1, )), Request('b', 7, classes=(0, )))
+    condition = generator.condition(requests)
+    assert condition.requests == condition.null().requests == requests
 
 
 def shared(generator):
@@ -118,7 +118,7 @@ def test_embeddings_of_labels_are_the_labels(folders, name):
     hard = generator.generate(requests, latents=latents)
     classes = generator.class_embeddings(requests)
     condition = generator.embed(generator.condition(requests))
-    assert sorted(classes) == [0, 1, 2] and condition['seed'].tolist() == [10, 11, 12]
+    assert sorted(classes) == [0, 1, 2] and condition.requests == tuple(requests)
     assert torch.equal(condition['label'], torch.stack([classes[n] for n in range(3)]))
     assert condition['label'].dtype == condition.nulls['label'].dtype == torch.float32
     soft = Guidance([], semantic=lambda condition, t: generator.embed(condition))
@@ -151,10 +151,10 @@ def test_the_network_takes_embeddings_of_labels():
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(classes=NAMES[:2]), 'weights have 3 classes, the data set 2: .*class_ids'),
+    (dict(classes=NAMES[:2]), 'weights have 3 classes, the dataset 2: .*class_ids'),
     (dict(classes=NAMES, class_ids=(0, 1)), '2 class_ids for the 3 classes'),
     (dict(class_ids=(0, 3)), r'class_ids has 3, .*0\.\.2'),
-    (dict(cfg_channels=5), r'cfg_channels=5 must be in \[1, 4\]'),
+    (dict(cfg_channels=5), r'cfg_channels=5 has to be in \[1, 4\]'),
     (dict(cfg_channels=0), 'cfg_channels=0'),
     (dict(image_size=36), 'multiple of 8'),
     (dict(image_size=(32, 64)), 'square'),
@@ -184,5 +184,5 @@ def test_a_compiled_network_makes_the_same_images(folders, name):
     plain, compiled = (shared(build(folders / name, compile=options))
                        for options in (False, dict(backend='eager', fullgraph=True)))
     assert compiled.describe() == dict(plain.describe(), compiled=True)
-    assert np.array_equal(*([made.generate(requests, guidance=Guidance([], semantic=SemanticMatching().bind(
+    assert np.array_equal(*([made.generate(requests, guidance=Guidance([], semantic=SemanticMatching(
         made, requests))) for made in (plain, compiled)]))

@@ -16,7 +16,7 @@ SOLVER = dict(type='DPMSolverMultistepScheduler')
 
 def build(folder, classes, control='colours', **settings):
     settings = dict(dict(palette=PALETTE, num_steps=4, cfg_scale=3.0, micro_batch=2, scheduler=SOLVER), **settings)
-    return ControlNetGenerator(str(folder), str(folder / control), classes, **settings)
+    return ControlNetGenerator.from_pretrained(str(folder), str(folder / control), classes=classes, **settings)
 
 
 @pytest.mark.parametrize('scheduler', ['DDIMScheduler', 'DPMSolverMultistepScheduler', 'UniPCMultistepScheduler'])
@@ -108,6 +108,7 @@ def test_a_controlnet_of_another_model(sd_folder, classes, tmp_path):
                     down_block_types=('DownBlock2D', 'CrossAttnDownBlock2D'),
                     conditioning_embedding_out_channels=(8, 16, 16)).save_pretrained(tmp_path)
     with pytest.raises(DistillError, match='cross_attention_dim of controlnet is 16, of unet is 32'):
-        ControlNetGenerator(str(sd_folder), str(tmp_path), classes, PALETTE, scheduler=SOLVER)
+        ControlNetGenerator.from_pretrained(str(sd_folder), str(tmp_path), classes=classes, palette=PALETTE,
+                                            scheduler=SOLVER)
     with pytest.raises(DistillError, match='tokenizer'):
-        build(sd_folder, classes).prompts.__class__(tmp_path)
+        build(sd_folder, classes).prompts.from_pretrained(tmp_path)

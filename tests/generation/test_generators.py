@@ -18,7 +18,7 @@ SOLVER = 'DPMSolverMultistepScheduler'
 
 def build(folder, **settings):
     settings = dict(dict(image_size=32, num_steps=4, micro_batch=4, scheduler=SOLVER), **settings)
-    return LayoutUNetGenerator(str(folder), **settings)
+    return LayoutUNetGenerator.from_pretrained(str(folder), **settings)
 
 
 def guide(classes=5):
@@ -108,10 +108,10 @@ def test_guidance_can_decode_with_another_autoencoder(layout_folder, work, tmp_p
     assert (generator.generate(requests, masks, guide())[0] != usual.generate(requests, masks, guide())[0]).any()
 
 
-def test_from_parts_leaves_a_training_network_alone(layout_folder):
+def test_the_constructor_leaves_a_training_network_alone(layout_folder):
     whole = build(layout_folder)
     unet = whole.denoiser.unet.requires_grad_(True)
-    generator = LayoutUNetGenerator.from_parts(whole.vae, unet, whole.scheduler, image_size=32, num_steps=4)
+    generator = LayoutUNetGenerator(whole.vae, unet, whole.scheduler, image_size=32, num_steps=4)
     images = generator.sample_images([Request(str(n), n) for n in range(3)], [np.zeros((32, 32), np.uint8)] * 3)
     assert images.shape == (3, 3, 32, 32) and images.abs().max() <= 1 and not images.requires_grad
     assert all(p.requires_grad for p in unet.parameters())
@@ -148,7 +148,8 @@ def test_a_wrong_mask_names_its_request(layout_folder, work, mask, message):
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(image_size=30), 'multiple of 4'),
+    (dict(image_size=30), 'multiple of 8'),
+    (dict(image_size=None), 'give the generator image_size'),
     (dict(image_size=36), 'multiple of 8'),
     (dict(dtype='float8'), 'float8'),
     (dict(micro_batch=0), 'micro_batch'),

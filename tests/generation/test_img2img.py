@@ -12,7 +12,7 @@ from mmdistill.plan import Request
 
 def build(folder, **settings):
     settings = dict(dict(num_steps=10, micro_batch=2, scheduler='DDIMScheduler'), **settings)
-    return Img2ImgGenerator(str(folder), **settings)
+    return Img2ImgGenerator.from_pretrained(str(folder), **settings)
 
 
 @pytest.fixture
@@ -70,9 +70,9 @@ def test_latents_of_its_own_autoencoder_start_it(sd_folder):
     assert generator.generate([Request('a', 1, prompt='x')], latents=[latents[0].numpy()])[0].shape == (32, 32, 3)
 
 
-def test_guidance_is_told_class_and_seed(sd_folder, work):
-    condition = build(sd_folder).condition([work[0][1], Request('x', 3, prompt='a cat')])
-    assert condition['class_id'].tolist() == [1, -1] and condition['seed'].tolist() == [101, 3]
+def test_guidance_is_told_the_requests(sd_folder, work):
+    requests = (work[0][1], Request('x', 3, prompt='a cat'))
+    assert build(sd_folder).condition(requests).requests == requests
 
 
 def test_embeddings_of_classes_are_their_first_prompts(sd_folder, work):
@@ -94,7 +94,7 @@ def test_a_long_prompt_is_said(sd_folder, work, caplog):
 @pytest.mark.parametrize('settings,message', [
     (dict(scheduler=None), 'PNDMScheduler cannot be guided'),
     (dict(strength=0.05), 'strength 0.05 with 10 steps leaves none'),
-    (dict(strength=1.5), 'strength 1.5'),
+    (dict(strength=1.5), 'strength=1.5'),
     (dict(image_size=28), 'multiple of 8'),
 ])
 def test_wrong_settings(sd_folder, settings, message):

@@ -5,6 +5,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler,
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassifierFreeGuidance, Condition, NoiseProcess, sample
 from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
+from mmdistill.plan import Request
 
 K = 4
 PROCESSES = [
@@ -42,7 +43,7 @@ def parts():
     statistics = ClassStatistics(K, min_area=0).fit(extractor(real), torch.randint(0, K, (3, 12, 12)))
     objectives = dict(seg=SegmentationConsistency(lambda x: second(first(x)), weight=0.7, class_weight='balanced'),
                       feat=ClassFeatureMatching(extractor, statistics, weight=0.3))
-    condition = Condition(dict(mask=mask), dict(mask=torch.full_like(mask, 255)), ('request a', 'request b'))
+    condition = Condition(dict(mask=mask), dict(mask=torch.full_like(mask, 255)), (Request('a', 1), Request('b', 1)))
     return denoiser, decoder, objectives, condition
 
 
@@ -59,8 +60,8 @@ def test_gradient_through_everything_against_finite_differences(parts, scheduler
     cfg, t = ClassifierFreeGuidance(2.5), process.timesteps[6]
     x = torch.randn(2, 2, 3, 3, dtype=torch.float64).requires_grad_()
     predict = lambda x: process.x0(x, cfg(denoiser, x, t, condition), i)  # noqa: E731
-    guidance = Guidance(objectives, decoder, scale=1.0, through='xt', norm='none')
-    analytic = -guidance.shift(x, predict(x), condition, i)
+    guidance = Guidance(objectives, scale=1.0, through='xt', norm='none')
+    analytic = -guidance.shift(x, predict(x), condition, i, decode=decoder)[0]
     with torch.no_grad():
         for direction in torch.eye(x.numel(), dtype=torch.float64).view(-1, *x.shape)[::5]:
             ahead, behind = (energy(objectives, decoder, predict(x + h * direction), condition) for h in (1e-6, -1e-6))
@@ -71,7 +72,7 @@ def test_gradient_through_everything_against_finite_differences(parts, scheduler
 def test_gradient_of_x0_against_finite_differences(parts):
     _, decoder, objectives, condition = parts
     x0 = torch.randn(2, 2, 3, 3, dtype=torch.float64)
-    analytic = -Guidance(objectives, decoder, scale=1.0, norm='none').shift(None, x0, condition, 0)
+    analytic = -Guidance(objectives, scale=1.0, norm='none').shift(None, x0, condition, 0, decode=decoder)[0]
     for direction in torch.eye(x0.numel(), dtype=torch.float64).view(-1, *x0.shape)[::3]:
         ahead, behind = (energy(objectives, decoder, x0 + s * 1e-6 * direction, condition) for s in (1, -1))
         assert (analytic * direction).sum().item() == pytest.approx((ahead - behind).item() / 2e-6, rel=1e-5, abs=1e-8)
@@ -81,10 +82,11 @@ def test_gradient_of_x0_against_finite_differences(parts):
 def test_a_samples_shift_does_not_depend_on_its_batch(parts, norm):
     _, decoder, objectives, condition = parts
     x0 = torch.randn(2, 2, 3, 3, dtype=torch.float64)
-    guidance = Guidance(objectives, decoder, norm=norm)
-    together = guidance.shift(None, x0, condition, 0)
+    guidance = Guidance(objectives, norm=norm)
+    shift = lambda x0, condition: guidance.shift(None, x0, condition, 0, decode=decoder)[0]  # noqa: E731
+    together = shift(x0, condition)
     for n in (0, 1):
-        torch.testing.assert_close(guidance.shift(None, x0[n:n + 1], condition.rows([n]), 0)[0], together[n])
+        torch.testing.assert_close(shift(x0[n:n + 1], condition.rows([n]))[0], together[n])
 
 
 class Const:
@@ -102,11 +104,11 @@ def test_norms(size):
     gradient = torch.randn(3, 2, 4, 4) * size
     gradient[1] = 0
     x0 = torch.zeros(3, 2, 4, 4)
-    unit = Guidance([Const(gradient)], scale=2.0).shift(None, x0, None, 0)
+    unit, _ = Guidance([Const(gradient)], scale=2.0).shift(None, x0, None, 0)
     torch.testing.assert_close(unit.flatten(1).norm(dim=1), torch.tensor([2.0, 0.0, 2.0]))
-    rms = Guidance([Const(gradient)], scale=2.0, norm='rms').shift(None, x0, None, 0)
+    rms, _ = Guidance([Const(gradient)], scale=2.0, norm='rms').shift(None, x0, None, 0)
     torch.testing.assert_close(rms.square().mean((1, 2, 3)).sqrt(), torch.tensor([2.0, 0.0, 2.0]))
-    plain = Guidance([Const(gradient)], scale=2.0, norm='none').shift(None, x0, None, 0)
+    plain, _ = Guidance([Const(gradient)], scale=2.0, norm='none').shift(None, x0, None, 0)
     torch.testing.assert_close(plain, -2 * gradient)
 
 
@@ -140,7 +142,7 @@ def test_dmgds_step(parts, scheduler):
         process.step(torch.zeros(1, 2, 3, 3), 0, torch.zeros(1, 2, 3, 3))
         assert variance == pytest.approx(float(process._scheduler._get_variance(t)), rel=1e-4)
     guidance = Guidance([Const(direction)], scale=0.3, through='linear', update='prev', norm='none', step='sigma')
-    shift = guidance.shift(None, torch.randn(2, 2, 3, 3, dtype=torch.float64), None, i, process)
+    shift, _ = guidance.shift(None, torch.randn(2, 2, 3, 3, dtype=torch.float64), None, i, process)
     torch.testing.assert_close(shift, -0.3 * variance**0.5 * direction / kept**0.5, rtol=1e-4, atol=1e-8)
     assert process.posterior_std(49) == 0
 
@@ -155,15 +157,16 @@ def test_window(window, every, expected):
 def test_images_are_decoded_once_and_losses_kept(parts):
     denoiser, decoder, objectives, condition = parts
     calls = []
-    guidance = Guidance(objectives, lambda x: (calls.append(1), decoder(x))[1], window=(0.5, 1.0))
     noise = torch.randn(2, 2, 3, 3, dtype=torch.float64)
-    sample(denoiser, NoiseProcess(PROCESSES[0], 10), noise, condition, guidance=guidance)
+    sample(denoiser, NoiseProcess(PROCESSES[0], 10), noise, condition, guidance=Guidance(objectives, window=(0.5, 1)),
+           decode=lambda x: (calls.append(1), decoder(x))[1])
     assert len(calls) == 5
-    assert set(guidance.last_losses) == {'seg', 'feat'} and guidance.last_losses['seg'].shape == (2, )
+    losses = Guidance(objectives).shift(None, noise, condition, 0, decode=decoder)[1]
+    assert all(torch.equal(losses[name], o(decoder(noise), condition)) for name, o in objectives.items())
 
 
 def test_latent_objectives_need_no_decoder():
-    assert Guidance([Const(1.0)]).shift(None, torch.zeros(1, 2, 4, 4), None, 0).shape == (1, 2, 4, 4)
+    assert Guidance([Const(1.0)]).shift(None, torch.zeros(1, 2, 4, 4), None, 0)[0].shape == (1, 2, 4, 4)
 
 
 def test_the_network_sees_what_semantic_guidance_says():

@@ -33,13 +33,13 @@ class Embeddings:
 
 
 def rows(labels, seeds):
-    label, names = torch.tensor(labels), tuple(f'request {n}' for n in seeds)
-    return Condition(dict(label=label, class_id=label, seed=torch.tensor(seeds)),
-                     dict(label=torch.full_like(label, K)), names)
+    label = torch.tensor(labels)
+    return Condition(dict(label=label), dict(label=torch.full_like(label, K)), tuple(
+        Request(f'{n}', n, classes=(c, )) for c, n in zip(labels, seeds)))
 
 
 def bound(generator=None, **settings):
-    return SemanticMatching(**settings).bind(generator or Embeddings(), [])
+    return SemanticMatching(generator or Embeddings(), [], **settings)
 
 
 def standard(x):
@@ -50,7 +50,8 @@ def standard(x):
 def test_the_formula_in_double_precision(monkeypatch, t, level):
     generator, semantic = Embeddings(), bound(beta_noise=0.3, beta_label=0.2)
     n = torch.randn(2, D, generator=torch.Generator().manual_seed(5))
-    monkeypatch.setattr(semantic, '_draw', lambda shape, own, seed, t: (n[seed, None], generator.table[own + 1]))
+    monkeypatch.setattr(semantic, '_draw', lambda shape, request, t: (
+        n[request.seed, None], generator.table[request.classes[0] + 1]))
     condition = semantic(rows([3, 0], [0, 1]), t)
     assert semantic.level(t) == pytest.approx(level)
     if level == 1:
@@ -162,9 +163,9 @@ def generators(sd_folder):
     fixed, learned = (DDPMScheduler(variance_type=kind, timestep_spacing='linspace', clip_sample=False)
                       for kind in ('fixed_small', 'learned_range'))
     return dict(
-        ClassUNet=ClassConditionalGenerator.from_parts(vae, unet.eval(), fixed, **settings),
-        DiT=ClassConditionalGenerator.from_parts(vae, dit.eval(), learned, **settings),
-        Img2Img=Img2ImgGenerator(str(sd_folder), **settings,
+        ClassUNet=ClassConditionalGenerator(vae, unet.eval(), fixed, **settings),
+        DiT=ClassConditionalGenerator(vae, dit.eval(), learned, **settings),
+        Img2Img=Img2ImgGenerator.from_pretrained(str(sd_folder), **settings,
                                  scheduler=dict(type='DDPMScheduler', timestep_spacing='linspace')))
 
 
@@ -175,7 +176,7 @@ REQUESTS = [Request(f'c/{n}', 10 + n, classes=(n, ), prompt=text) for n, text in
 @pytest.mark.parametrize('compat', [None, 'released'])
 def test_images_do_not_depend_on_their_batch(generators, name, compat):
     generator = generators[name]
-    guidance = Guidance([], semantic=SemanticMatching(compat=compat).bind(generator, REQUESTS))
+    guidance = Guidance([], semantic=SemanticMatching(generator, REQUESTS, compat=compat))
     plain, guided = generator.generate(REQUESTS), generator.generate(REQUESTS, guidance=guidance)
     for n in (2, 0, 1):
         assert (guided[n] != plain[n]).any()
@@ -186,24 +187,22 @@ def test_images_do_not_depend_on_their_batch(generators, name, compat):
 def test_the_samplers_noise_stays_as_it_is(generators, name):
     """A soft label that has ended before the first step leaves the very same images."""
     generator = generators[name]
-    ended = SemanticMatching(window=(1000, 999.5)).bind(generator, REQUESTS)
+    ended = SemanticMatching(generator, REQUESTS, window=(1000, 999.5))
     guided = generator.generate(REQUESTS, guidance=Guidance([], semantic=ended))
     assert all(map(np.array_equal, guided, generator.generate(REQUESTS)))
 
 
 def test_bad_input(generators):
-    with pytest.raises(DistillError, match='LayoutUNetGenerator has no class condition: take ClassCond'):
-        SemanticMatching().bind(LayoutUNetGenerator.__new__(LayoutUNetGenerator), [])
-    with pytest.raises(DistillError, match='call bind first'):
-        SemanticMatching()(rows([0], [1]), 5)
-    semantic = SemanticMatching().bind(generators['Img2Img'], REQUESTS)
+    with pytest.raises(DistillError, match='LayoutUNetGenerator has no class condition'):
+        SemanticMatching(LayoutUNetGenerator.__new__(LayoutUNetGenerator), [])
+    semantic = SemanticMatching(generators['Img2Img'], REQUESTS)
     with pytest.raises(DistillError, match='request y is for no single class of the set'):
         generators['Img2Img'].generate([Request('y', 1, prompt='a dog')], guidance=Guidance([], semantic=semantic))
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(beta_noise=0), 'beta_noise=0 must be above 0'), (dict(beta_label=-1), 'beta_label=-1'),
+    (dict(beta_noise=0), 'beta_noise=0 is out of range'), (dict(beta_label=-1), 'beta_label=-1'),
     (dict(window=(500, 900)), 'window'), (dict(window=(1001, 5)), 'window'), (dict(compat='paper'), 'compat')])
 def test_wrong_settings(settings, message):
     with pytest.raises(DistillError, match=message):
-        SemanticMatching(**settings)
+        bound(**settings)

@@ -27,8 +27,7 @@ def build(**settings):
 
 
 def rows_of(*requests):
-    return Condition(dict(class_id=torch.tensor([r.classes[0] for r in requests]),
-                          seed=torch.tensor([r.seed for r in requests])), names=tuple(r.id for r in requests))
+    return Condition(dict(label=torch.zeros(len(requests))), requests=requests)
 
 
 def request(label, number):
@@ -84,7 +83,7 @@ def test_a_small_epsilon_overflows_nowhere(epsilon, iterations):
     transport = build(epsilon=epsilon, iterations=iterations)
     finish(transport, 0, 4)
     x = numbers(2, *SHAPE, seed=9).float()
-    shift = Guidance([transport], norm='none').shift(None, x, rows_of(request(0, 4), request(2, 0)), 0)
+    shift = Guidance([transport], norm='none').shift(None, x, rows_of(request(0, 4), request(2, 0)), 0)[0]
     assert shift.isfinite().all() and (shift[1] != 0).any()
 
 
@@ -182,12 +181,12 @@ def test_guidance_moves_samples_towards_the_support_points():
     x = before = numbers(3, *SHAPE, seed=9)
     guidance = Guidance([transport], norm='unit', scale=0.1)
     for _ in range(20):
-        x = x + guidance.shift(None, x, condition, 0)
+        x = x + guidance.shift(None, x, condition, 0)[0]
     assert (transport(x, condition) < transport(before, condition)).all()
 
 
 def test_bad_input():
-    for settings, message in ((dict(epsilon=0), 'epsilon=0 must be above 0'), (dict(iterations=0), 'iterations=0'),
+    for settings, message in ((dict(epsilon=0), 'epsilon=0 is out of range'), (dict(iterations=0), 'iterations=0'),
                               (dict(target='mode'), "target='mode' is unknown")):
         with pytest.raises(DistillError, match=message):
             build(**settings)
@@ -196,7 +195,7 @@ def test_bad_input():
     x = torch.zeros(1, *SHAPE)
     with pytest.raises(DistillError, match='x is not in the plan'):
         build()(x, rows_of(Request('x', 12345, classes=(0, ))))
-    with pytest.raises(DistillError, match='no class condition'):
+    with pytest.raises(DistillError, match='the request of each row'):
         build()(x, Condition(dict(mask=torch.zeros(1, 8, 8))))
     for latents in (torch.full(SHAPE, float('nan')), torch.zeros(4)):
         with pytest.raises(DistillError, match='request 0/0: finished latents'):
