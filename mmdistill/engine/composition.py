@@ -50,7 +50,7 @@ class GuidanceSettings:
             check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
             for name, keys in needed.items():
                 check_settings(getattr(task.resources, name, _anything), {key: cfg[key] for key in keys if key in cfg},
-                               where)
+                               where, ('self', ))
             needs[objective.__name__] = list(needed)
         task.resources.check(self.resources, needs, HOOK)
 

@@ -3,7 +3,7 @@ import json
 import os
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from mmdistill.datasets.reading import readable
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
 from mmdistill.generation import Synthesis
+from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.guidance import Guidance
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import LOOPS, WRITERS
@@ -24,6 +25,7 @@ from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
 from .check import check_fit, check_run, writer_config
 from .composition import Composition
+from .guidance_log import log_guidance
 from .planning import StartLatents
 
 
@@ -176,8 +178,12 @@ class DistillLoop(BaseLoop):
         runner.model.eval()
         for index, batch in enumerate(self.dataloader):
             runner.call_hook('before_test_iter', batch_idx=index, data_batch=batch)
-            made = enumerate(runner.model.test_step(batch))
-            outputs = [self._keep(synthesis, row, batch, memories) for row, synthesis in made]
+            traces: List[GuidanceTrace] = []
+            outputs = []
+            for row, made in enumerate(runner.model.test_step(batch)):
+                outputs.append(self._keep(made, row, batch, memories))
+                traces += [made.trace] if made.trace else []
+            log_guidance(runner, traces, index)
             runner.call_hook('after_test_iter', batch_idx=index, data_batch=batch, outputs=outputs)
         barrier()
 

@@ -7,7 +7,6 @@ from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.engine.composition import ComposingHook, Composition
 from mmdistill.engine.planning import MaskPlanner
-from mmdistill.engine.subset import restrict_training
 from mmdistill.registry import HOOKS, SELECTORS
 from mmdistill.settings import NonNegativeInt, validated
 
@@ -43,6 +42,7 @@ class MaskSelectionHook(ComposingHook):
 
     def before_train(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
+        from mmdistill.engine.subset import restrict_training
         masks = DatasetMasks(runner.train_loop.dataloader.dataset)
         selected: List[int] = self.planner.select(masks, runner.work_dir, runner.logger)[1]
         restrict_training(runner, sorted(selected))
