@@ -1,3 +1,5 @@
-# The same masks, seeds and generator as camvid_5p.py without guidance: what the guidance adds is measured against it.
-_base_ = 'camvid_5p.py'
+# The same masks, seeds and generator as d3s2_layout-unet_5p_camvid-256x192.py without guidance, to compare with.
+# mmdistill distill configs/d3s2/unguided_layout-unet_5p_camvid-256x192.py
+_base_ = './d3s2_layout-unet_5p_camvid-256x192.py'
+
 custom_hooks = [_base_.selection, dict(type='PreviewHook')]

@@ -1,23 +1,11 @@
-# D4M on ImageNette at 128 pixels by the project's own class-conditional generator: 10 images per class.
-# python tools/train.py configs/generators/imagenette_class_unet_cpu.py comes first. Another image set: --cfg-options
-# test_cfg.seed=1 --work-dir …
-_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/imagenette.py']
+# D4M on ImageNette at 128 pixels: 10 images per class, by the project's own class-conditional generator.
+# mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
+# mmdistill distill configs/d4m/d4m_class-unet_ipc10_imagenette-128px.py
+# Another image set: --cfg-options test_cfg.seed=1 --work-dir …
+_base_ = [
+    '../_base_/methods/d4m.py', '../_base_/generators/class-unet_imagenette-128px.py',
+    '../_base_/datasets/imagenette.py'
+]
 
-model = dict(
-    type='Distiller',
-    generator=dict(
-        type='ClassConditionalGenerator',
-        weights='work_dirs/imagenette_class_unet_cpu/export',
-        scheduler=dict(type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace'),
-        image_size=128,
-        num_steps=50,
-        strength=0.7,
-        cfg_scale=4.0,
-        dtype='bfloat16',
-        micro_batch=20))
-test_dataloader = dict(
-    batch_size=20, num_workers=0, sampler=dict(type='DefaultSampler', shuffle=False), dataset=_base_.train_dataset)
-test_cfg = dict(type='DistillLoop', method='D4M', seed=0)
-test_evaluator = []
-custom_hooks = [dict(type='PrototypeHook', ipc=10), dict(type='PreviewHook')]
-default_hooks = dict(logger=dict(interval=1), checkpoint=None)
+model = dict(generator=dict(strength=0.7))
+test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)

@@ -1,5 +1,9 @@
-# The same generator with no prototype, from pure noise: what D4M is compared with.
-_base_ = './imagenette_class_unet_ipc10.py'
-model = dict(generator=dict(strength=1.0))
-test_cfg = dict(method='unguided')
-custom_hooks = [dict(type='ClassPlanHook', ipc=10), dict(type='PreviewHook')]
+# The same generator without prototypes, from pure noise: what D4M and DMGD are compared with.
+# mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
+# mmdistill distill configs/d4m/unguided_class-unet_ipc10_imagenette-128px.py
+_base_ = [
+    '../_base_/methods/unguided.py', '../_base_/generators/class-unet_imagenette-128px.py',
+    '../_base_/datasets/imagenette.py'
+]
+
+test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)

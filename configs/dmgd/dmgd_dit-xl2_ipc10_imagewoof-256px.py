@@ -1,4 +1,6 @@
-# DMGD on ImageWoof: 10 images per class (custom_hooks.0.ipc) of 256x256, by DiT-XL/2.
-_base_ = ['../_base_/methods/dmgd_dit.py', '../_base_/datasets/imagewoof.py']
+# DMGD on ImageWoof: 10 images per class of 256x256, by DiT-XL/2.
+# mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagewoof-256px.py
+_base_ = ['../_base_/methods/dmgd.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagewoof.py']
+
 model = dict(generator=dict(class_ids=_base_.imagenet_ids))
-test_dataloader = dict(dataset=_base_.train_dataset)
+test_dataloader = dict(batch_size=10, dataset=_base_.train_dataset)

@@ -1,18 +1,12 @@
-# Mode guidance (after MGD3) by the same generator: each image is drawn to a k-means centre of its own. See
-# imagenette_dit_modes.py.
-_base_ = './imagenette_class_unet.py'
-test_cfg = dict(method='MGD3')
-custom_hooks = [
-    dict(type='ClassPlanHook', ipc=10),
-    dict(
-        type='GuidedSynthesisHook',
-        objectives=[dict(type='TransportMatching', target='own')],
-        support=dict(n_clusters=None),
-        window=(0.1, 0.5),
-        scale=5,
-        through='linear',
-        update='prev',
-        step='sigma',
-        norm='none'),
-    dict(type='PreviewHook')
+# Mode guidance after MGD3 on ImageNette at 128 pixels: 10 images per class, by the project's own generator.
+# mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
+# mmdistill distill configs/dmgd/mgd3_class-unet_ipc10_imagenette-128px.py
+_base_ = [
+    '../_base_/methods/mgd3.py', '../_base_/generators/class-unet_imagenette-128px.py',
+    '../_base_/datasets/imagenette.py'
 ]
+
+model = dict(generator=dict(micro_batch=10))  # one sample of each class
+test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)
+guidance = dict(_base_.guidance, scale=5)
+custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

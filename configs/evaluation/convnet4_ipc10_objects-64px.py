@@ -1,8 +1,9 @@
-# What `make quickstart` compares on object pictures, 10 a class: distilled by D4M, by DMGD, by the same generator
-# without either, drawn at random and by herding.
+# What `make quickstart` compares on object pictures, 10 per class: distilled by D4M, by DMGD, by the same generator
+# without either, drawn at random and by herding. Afterwards:
+# mmdistill evaluate configs/evaluation/convnet4_ipc10_objects-64px.py
 _base_ = ['../_base_/datasets/objects.py']
 
-protocol = 'mmdistill::students/convnet4_objects.py'
+protocol = 'mmdistill::students/convnet4_objects-64px.py'
 training_sets = dict(
     d4m=dict(data_root='work_dirs/quickstart/objects/d4m/distilled'),
     dmgd=dict(data_root='work_dirs/quickstart/objects/dmgd/distilled'),

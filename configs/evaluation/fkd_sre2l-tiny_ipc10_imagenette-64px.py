@@ -1,7 +1,9 @@
-# imagenette_ipc10.py with training-time matching: every student learns a teacher's labels of its views, online.
-# python tools/train.py configs/teachers/imagenette_64px.py comes first. A tenth of fkd_sre2l's schedule would be 60
-# steps at 10 images a class; this is half of it, 300.
-_base_ = './imagenette_ipc10.py'
+# idc_hard-tiny_ipc10_imagenette-64px.py with training-time matching: every student learns a teacher's labels of its
+# views, online. A tenth of fkd_sre2l's schedule would be 60 steps at 10 images per class; this is half of it, 300.
+# mmdistill train configs/teachers/resnetap18-teacher_imagenette-64px.py
+# mmdistill evaluate configs/evaluation/fkd_sre2l-tiny_ipc10_imagenette-64px.py
+# Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
+_base_ = './idc_hard-tiny_ipc10_imagenette-64px.py'
 
 protocol = 'mmdistill::protocols/_labels_/fkd_sre2l-tiny_online.py'
 students = dict(_delete_=True, resnetap10='mmdistill::students/resnetap10_64px.py')

@@ -1,7 +1,9 @@
-# ImageNette, 10 images a class, at 64 pixels: D4M, DMGD and mode guidance by one small generator, the same without
-# guidance, and real images. Three image sets each, made by tools/distill.py with test_cfg.seed = 0, 1, 2; the
-# commands are in docs/results/imagenette.md. bfloat16 halves a training's time on a CPU that has it; take the line out on
-# one that does not.
+# ImageNette, 10 images per class, at 64 pixels: D4M, DMGD and mode guidance by one small generator, the same without
+# guidance, and real images. Three image sets each, distilled with test_cfg.seed = 0, 1, 2; the commands are in
+# docs/results/imagenette.md.
+# mmdistill evaluate configs/evaluation/idc_hard-tiny_ipc10_imagenette-64px.py
+# Not in data/imagenette? --cfg-options data_root=/path/to/imagenette; weights of TAESD on disk: encoder.vae=…
+# bfloat16 halves a training's time on a CPU that has it; elsewhere: --cfg-options overrides=None
 _base_ = ['../_base_/datasets/imagenette.py']
 
 protocol = 'idc_hard-tiny'
@@ -21,4 +23,4 @@ ipc = 10
 image_sets = 3
 trainings = 1
 overrides = dict(optim_wrapper=dict(type='mmdistill.BFloat16OptimWrapper'))
-encoder = dict(type='LatentEncoder', vae='{{$TAESD:madebyollin/taesd}}', image_size=64)
+encoder = dict(type='LatentEncoder', vae='madebyollin/taesd', image_size=64)

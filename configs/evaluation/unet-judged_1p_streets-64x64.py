@@ -1,12 +1,12 @@
-# streets_1p.py with the unguided set beside it, five draws, and the agreement of a judge with the masks of each set:
-#   python tools/train.py configs/generators/streets_judge.py
-#   python tools/quickstart.py --seeds 5 --sets distilled random_real selected_real unguided
-#   python tools/evaluate.py configs/evaluation/streets_1p_judged.py --work-dir work_dirs/quickstart/comparison
-# The last finds the students that the second has trained.
-_base_ = './streets_1p.py'
+# unet_1p_streets-64x64.py with the unguided set beside it, five draws, and the agreement of a judge with the masks:
+# mmdistill train configs/generators/unet-judge_streets-64x64.py
+# python tools/quickstart.py --seeds 5 --sets distilled random_real selected_real unguided
+# mmdistill evaluate configs/evaluation/unet-judged_1p_streets-64x64.py --work-dir work_dirs/quickstart/comparison
+# The last command finds the students that the second has trained.
+_base_ = './unet_1p_streets-64x64.py'
 training_sets = dict(unguided=dict(data_root='work_dirs/quickstart/unguided/distilled'))
 image_sets = 5
 judge = dict(
     type='SegmentorGuide',
-    config='configs/generators/streets_judge.py',
-    checkpoint='work_dirs/streets_judge/export/model.safetensors')
+    config='mmdistill::generators/unet-judge_streets-64x64.py',
+    checkpoint='work_dirs/unet-judge_streets-64x64/export/model.safetensors')

@@ -1,7 +1,8 @@
 # What `make quickstart` compares: 1 % of the street scenes, distilled, random, and the real images of the same masks.
+# Afterwards: mmdistill evaluate configs/evaluation/unet_1p_streets-64x64.py
 _base_ = ['../_base_/datasets/streets.py']
 
-protocol = 'mmdistill::students/unet_streets.py'
+protocol = 'mmdistill::students/unet_streets-64x64.py'
 training_sets = dict(
     distilled=dict(data_root='work_dirs/quickstart/distilled'),
     random_real=dict(selector=dict(type='RandomSelector')),

@@ -1,33 +1,14 @@
-# The autoencoder of the built-in generator: 64x64 images, 16x16 latents of 12 channels, trained with weights by class:
-# without them images that only went through it lose half of the signs, judged by streets_judge.py.
-_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/streets.py', '../_base_/generators/schedule.py']
+# The autoencoder of the built-in layout-conditioned generator: 64x64 images, 16x16 latents of 12 channels, trained with
+# class weights: without them, images lose half of their signs in it, judged by unet-judge_streets-64x64.py.
+# mmdistill train configs/generators/autoencoder_streets-64x64.py
+_base_ = ['../_base_/schedules/generator.py', '../_base_/models/autoencoder.py', '../_base_/datasets/streets.py']
 
 max_iters = 8000
-model = dict(
-    type='AutoencoderTrainer',
-    data_preprocessor=_base_.data_preprocessor,
-    autoencoder=dict(
-        encoder_block_out_channels=(32, 32, 32),
-        decoder_block_out_channels=(32, 32, 32),
-        num_encoder_blocks=(1, 2, 3),
-        num_decoder_blocks=(3, 2, 1),
-        latent_channels=12),
-    class_balance=dict(num_classes=11, gamma=0.5))
-# More scenes than the data set that is distilled has: the generator is a product of its own, as hub weights are.
-train_dataloader = dict(
-    batch_size=16,
-    num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=dict(_base_.train_dataset, num_scenes=8000))
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(_base_.test_dataset, split='val', num_scenes=96))
+model = dict(autoencoder=dict(latent_channels=12), class_balance=dict(num_classes=11, gamma=0.5))
+# More scenes than the dataset that is distilled: the generator is a product of its own, as weights of the hub are.
+train_dataloader = dict(batch_size=16, dataset=dict(_base_.train_dataset, num_scenes=8000))
+val_dataloader = dict(dataset=dict(_base_.test_dataset, split='val', num_scenes=96))
 val_evaluator = dict(type='PSNR')
-optim_wrapper = dict(type='BFloat16OptimWrapper')
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
-]
+optim_wrapper = dict(type='BFloat16OptimWrapper', optimizer=dict(lr=2e-3))
+param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]
 train_cfg = dict(max_iters=max_iters)

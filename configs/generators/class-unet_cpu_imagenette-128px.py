@@ -1,12 +1,11 @@
-# imagenette_class_unet.py at a size for one CPU core: under an hour, and far from what the larger one draws.
-_base_ = './imagenette_class_unet.py'
+# class-unet_imagenette-128px.py at a size for one CPU core: under an hour, and far from what the larger one draws.
+# mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
+_base_ = './class-unet_imagenette-128px.py'
+
 max_iters = 8000  # of the schedule
 model = dict(
     unet=dict(_delete_=True, num_classes=10, sample_size=16, block_out_channels=(64, 96, 128), attention_levels=2))
 train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
-]
+param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]
 train_cfg = dict(max_iters=6000, val_interval=6000)  # three quarters of the schedule: what an hour of one core allows

@@ -1,27 +1,16 @@
-# The class-conditional denoiser of the built-in generator on the latents of objects_autoencoder.py.
-_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/objects.py', '../_base_/generators/schedule.py']
+# The class-conditional denoiser of the built-in generator, on the latents of an autoencoder that is trained first, or
+# given: --cfg-options model.vae=/path/to/autoencoder
+# mmdistill train configs/generators/autoencoder_objects-64px.py
+# mmdistill train configs/generators/class-unet_objects-64px.py
+_base_ = ['../_base_/schedules/generator.py', '../_base_/datasets/objects.py']
 
 max_iters = 10000
 model = dict(
     type='ClassDiffusion',
-    data_preprocessor=_base_.data_preprocessor,
     cache_latents=True,
-    vae='work_dirs/objects_autoencoder/export',
+    vae='work_dirs/autoencoder_objects-64px/export',
     unet=dict(num_classes=10, sample_size=16, block_out_channels=(48, 80, 96), layers_per_block=1, attention_levels=2))
-train_dataloader = dict(
-    batch_size=32,
-    num_workers=0,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
-    dataset=_base_.train_dataset)
-val_dataloader = dict(
-    batch_size=32,
-    num_workers=0,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(_base_.test_dataset, split='val', num_images=96))
-val_evaluator = dict(type='MeanLoss')
-optim_wrapper = dict(optimizer=dict(lr=1e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
-    dict(type='CosineAnnealingLR', eta_min_ratio=0.02, by_epoch=False, begin=100, end=max_iters),
-]
+train_dataloader = dict(batch_size=32, dataset=_base_.train_dataset)
+val_dataloader = dict(dataset=dict(_base_.test_dataset, split='val', num_images=96))
+param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]
 train_cfg = dict(max_iters=max_iters, val_interval=2500)

@@ -1,22 +1,29 @@
 # Protocol fkd_sre2l-tiny: fkd_sre2l (see there) for small images and a CPU. Optimiser, augmentation, loss and the
 # shape of the schedule are fkd_sre2l's; what differs is below. Numbers of different protocols are not comparable,
 # those of fkd_sre2l included: name this one beside yours. Students: configs/students/*_64px.py.
+# mmdistill train configs/protocols/fkd_sre2l-tiny.py
 _base_ = './fkd_sre2l.py'
+
 protocol = dict(id='fkd_sre2l-tiny', epochs_by_ipc=[(None, 30)])  # a tenth
 image_size = 64
 max_epochs = 30
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.08, 1.0), backend='pillow'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(
+        _scope_='mmpretrain',
+        type='RandomResizedCrop',
+        scale=image_size,
+        crop_ratio_range=(0.08, 1.0),
+        backend='pillow'),
     *_base_.train_pipeline[2:],
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=image_size * 8 // 7, edge='short', backend='pillow'),  # 73
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size * 8 // 7, edge='short', backend='pillow'),  # 73
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(
     batch_size=50,  # 1024 would be one step an epoch

@@ -1,24 +1,26 @@
 # Protocol idc_hard-tiny: idc_hard (see there) for small images and a CPU. Optimiser, augmentation, batch size and the
 # shape of the schedule are idc_hard's; what differs is below. Numbers of different protocols are not comparable, those
 # of idc_hard included: name this one beside yours. Students: configs/students/*_64px.py.
+# mmdistill train configs/protocols/idc_hard-tiny.py
 _base_ = './idc_hard.py'
+
 protocol = dict(id='idc_hard-tiny', epochs_by_ipc=[(10, 200), (50, 150), (200, 100), (500, 50), (None, 30)])  # a tenth
 image_size = 64
 max_epochs = 200
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0)),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0)),
     *_base_.train_pipeline[4:],
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=0, persistent_workers=False, dataset=dict(pipeline=test_pipeline))

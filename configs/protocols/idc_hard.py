@@ -3,8 +3,9 @@
 # protocols are not comparable: name this one beside yours.
 # For your images change one key, train_dataloader.dataset.data_root. Of more than 100 classes the released code trains
 # otherwise (learning rate 0.1, weight decay 1e-4, batch 128), and of 100 for two thirds of the epochs.
-_base_ = ['../_base_/default_runtime.py', '../_base_/datasets/imagenette.py', '../students/resnetap10.py']
-default_scope = 'mmpretrain'
+# mmdistill train configs/protocols/idc_hard.py
+_base_ = '../_base_/protocols/imagenet.py'
+
 protocol = dict(
     id='idc_hard',
     labels='hard',
@@ -13,62 +14,39 @@ protocol = dict(
 image_size = 224
 max_epochs = 2000  # of 10 images per class; mmdistill.evaluation.schedule.set_epochs sets others
 
-data_preprocessor = dict(
-    type='ClsDataPreprocessor',
-    num_classes=10,
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    to_rgb=True,
-    batch_augments=dict(augments=[dict(type='CutMix', alpha=1.0)]))  # every batch
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    # Pillow's bilinear filter is antialiased, as in the released code; the host's default, OpenCV's, is not.
-    dict(type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0)),
-    dict(type='RandomFlip', prob=0.5, direction='horizontal'),
-    # The host's clips to 0..255 after each of the three, the released code does not.
-    dict(type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    # Pillow's bilinear filter is antialiased, as in the released code; mmpretrain's default, OpenCV's, is not.
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0)),
+    dict(_scope_='mmpretrain', type='RandomFlip', prob=0.5, direction='horizontal'),
+    # mmpretrain's clips to 0..255 after each of the three, the released code does not.
+    dict(_scope_='mmpretrain', type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
     # Nothing but a cast to float32: Lighting returns the type of its input, and 8 bits would wrap around at 0 and 255.
-    dict(type='Normalize', mean=[0, 0, 0], std=[1, 1, 1], to_rgb=False),
-    # AlexNet's PCA noise: the eigenvalues of [0, 1] times 255, the rows in the order of the host's images, B, G, R.
+    dict(_scope_='mmpretrain', type='Normalize', mean=[0, 0, 0], std=[1, 1, 1], to_rgb=False),
+    # AlexNet's PCA noise: the eigenvalues of [0, 1] times 255, the rows in the order of mmpretrain's images, B, G, R.
     dict(
+        _scope_='mmpretrain',
         type='Lighting',
         eigval=[55.4625, 4.794, 1.1475],
         eigvec=[[-0.5836, -0.6948, 0.4203], [-0.5808, -0.0045, -0.8140], [-0.5675, 0.7192, 0.4009]],
         alphastd=0.1,
         to_rgb=False),
-    dict(type='PackInputs'),
+    dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),  # not 256, as is usual
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    # To the size itself; 256 is usual.
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='PackInputs'),
 ]
-train_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(_base_.train_dataset, pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=64,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(_base_.test_dataset, pipeline=test_pipeline))
+train_dataloader = dict(batch_size=64, dataset=dict(_base_.train_dataset, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=64, dataset=dict(_base_.test_dataset, pipeline=test_pipeline))
 test_dataloader = val_dataloader
-val_evaluator = dict(type='Accuracy', topk=(1, ))
-test_evaluator = val_evaluator
-
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4))
 param_scheduler = dict(
     type='MultiStepLR', by_epoch=True, milestones=[2 * max_epochs // 3, 5 * max_epochs // 6], gamma=0.2)
 # The released code evaluates 100 times and reports the best; here the last epoch comes first.
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=max_epochs // 10)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
-default_hooks = dict(
-    logger=dict(log_metric_by_epoch=True), checkpoint=dict(by_epoch=True, interval=-1))  # the last epoch is saved
-log_processor = dict(by_epoch=True)
+train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs // 10)

@@ -1,7 +1,9 @@
 # Protocol rded-tiny: rded (see there) for small images and a CPU. Optimiser, augmentation, loss and the shape of the
 # schedule are rded's; what differs is below. Numbers of different protocols are not comparable, those of rded
 # included: name this one beside yours. Students: configs/students/*_64px.py.
+# mmdistill train configs/protocols/rded-tiny.py
 _base_ = './rded.py'
+
 protocol = dict(
     id='rded-tiny',
     epochs_by_ipc=[(None, 30)],  # a tenth
@@ -11,16 +13,21 @@ max_epochs = 30
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='mmdistill.ShufflePatches', factor=2),
-    dict(type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0), backend='pillow'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='mmdistill.ShufflePatches', factor=2),
+    dict(
+        _scope_='mmpretrain',
+        type='RandomResizedCrop',
+        scale=image_size,
+        crop_ratio_range=(0.5, 1.0),
+        backend='pillow'),
     *_base_.train_pipeline[3:],
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='ResizeEdge', scale=image_size * 8 // 7, edge='short', backend='pillow'),  # 73
-    dict(type='CenterCrop', crop_size=image_size),
-    dict(type='PackInputs'),
+    dict(_scope_='mmpretrain', type='LoadImageFromFile'),
+    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size * 8 // 7, edge='short', backend='pillow'),  # 73
+    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
+    dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(
     batch_size=50,  # the released code's for 10 classes and 10 images per class

@@ -1,6 +1,8 @@
 # Protocol rded_nopatch-tiny: rded-tiny (see there) without ShufflePatches. Numbers of different protocols are not
 # comparable, those of rded-tiny and rded_nopatch included: name this one beside yours.
+# mmdistill train configs/protocols/rded_nopatch-tiny.py
 _base_ = './rded-tiny.py'
+
 protocol = dict(id='rded_nopatch-tiny')
 train_pipeline = [step for step in _base_.train_pipeline if step['type'] != 'mmdistill.ShufflePatches']
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

@@ -1,6 +1,8 @@
 # Protocol rded_nopatch: rded (see there) without ShufflePatches, for images that are no collages of crops. Numbers of
 # different protocols are not comparable, those of rded included: name this one beside yours.
+# mmdistill train configs/protocols/rded_nopatch.py
 _base_ = './rded.py'
+
 protocol = dict(id='rded_nopatch')
 train_pipeline = [step for step in _base_.train_pipeline if step['type'] != 'mmdistill.ShufflePatches']
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))

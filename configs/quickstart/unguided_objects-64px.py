@@ -1,4 +1,7 @@
-# The generator of d4m_objects.py by itself: 10 images a class from pure noise.
-_base_ = './d4m_objects.py'
-test_cfg = dict(method='unguided')
-custom_hooks = [dict(type='ClassPlanHook', ipc=10), dict(type='PreviewHook')]
+# The generator of d4m_objects-64px.py by itself: 10 images per class from pure noise.
+# mmdistill distill configs/quickstart/unguided_objects-64px.py
+_base_ = [
+    '../_base_/methods/unguided.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'
+]
+
+test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)

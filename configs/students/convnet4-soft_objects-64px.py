@@ -1,5 +1,9 @@
-# convnet4_objects.py with D4M's training-time matching: CutMix, and a teacher's labels of the very pixels.
-_base_ = './convnet4_objects.py'
+# convnet4_objects-64px.py with D4M's training-time matching: CutMix, and a teacher's labels of the very pixels.
+# mmdistill train configs/teachers/convnet4-teacher_objects-64px.py
+# mmdistill train configs/students/convnet4-soft_objects-64px.py
+# Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
+_base_ = './convnet4_objects-64px.py'
+
 data_preprocessor = dict(batch_augments=dict(augments=[dict(type='CutMix', alpha=1.0)]))
 model = dict(head=dict(loss=dict(_delete_=True, type='mmdistill.TemperatureKLLoss', temperature=4)))
 custom_hooks = [
@@ -7,5 +11,6 @@ custom_hooks = [
         type='mmdistill.OnlineLabelsHook',
         temperature=4,
         teacher=dict(
-            config='mmdistill::teachers/objects.py', checkpoint='{{$TEACHER:work_dirs/objects/iter_1500.pth}}'))
+            config='mmdistill::teachers/convnet4-teacher_objects-64px.py',
+            checkpoint='work_dirs/convnet4-teacher_objects-64px/iter_1500.pth'))
 ]

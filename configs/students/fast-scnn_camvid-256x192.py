@@ -1,5 +1,7 @@
-# A second student for CamVid at 256x192, of another family than the guide: the host's Fast-SCNN, trained from scratch.
-_base_ = './unet_camvid.py'
+# A second student for CamVid at 256x192, of another family than the guide: mmseg's Fast-SCNN, trained from scratch.
+# mmdistill train configs/students/fast-scnn_camvid-256x192.py
+_base_ = './unet_camvid-256x192.py'
+
 norm_cfg = dict(type='BN')
 model = dict(
     backbone=dict(

@@ -1,10 +1,10 @@
-# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K alone. For a distilled set change one key:
-# train_dataloader.dataset.data_root. 4 GPUs of 2 images, 80k iterations; the learning rate is the host's for 16 images
-# (auto_scale_lr.enable=True scales it to yours).
+# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K only. 4 GPUs of 2 images, 80k iterations; the learning
+# rate is mmseg's for 16 images (auto_scale_lr.enable=True scales it to yours).
+# mmdistill train configs/students/mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py
+# For a distilled set change one key, train_dataloader.dataset.data_root.
 #
-# The base is named by path, not as 'mmseg::...', which MMEngine resolves only where mmdistill was imported first: the
-# host's own train script reads this file too.
-_base_ = __import__('mmseg').__path__[0] + '/.mim/configs/mask2former/mask2former_swin-s_8xb2-160k_ade20k-512x512.py'
+# MMEngine finds 'mmseg::' only after mmdistill.registry was imported: mmseg's own train script reads this file, too.
+_base_ = __import__('mmdistill.registry') and 'mmseg::mask2former/mask2former_swin-s_8xb2-160k_ade20k-512x512.py'
 
 num_classes = 171
 model = dict(
@@ -14,15 +14,15 @@ dataset_type = 'COCOStuffDataset'
 data_root = 'data/coco_stuff164k'
 # The ADE20K pipelines shift the ids by one; those of COCO-Stuff 164k are train ids.
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
+    dict(_scope_='mmseg', type='LoadImageFromFile'),
+    dict(_scope_='mmseg', type='LoadAnnotations'),
     *_base_.train_pipeline[2:],
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
+    dict(_scope_='mmseg', type='LoadImageFromFile'),
+    dict(_scope_='mmseg', type='Resize', scale=(2048, 512), keep_ratio=True),
+    dict(_scope_='mmseg', type='LoadAnnotations'),
+    dict(_scope_='mmseg', type='PackSegInputs'),
 ]
 train_dataloader = dict(
     batch_size=2,

@@ -1,7 +1,6 @@
 # CamVid at 256x192: 367 / 101 / 233 frames of 11 classes, as images/{train,val,test}/*.jpg and annotations/{…}/*.png.
-# Elsewhere than in data/camvid: `CAMVID=/path/to/camvid python tools/….py …`. Every config that stands on this one
-# reads it, which a --cfg-options key could not reach.
-data_root = '{{$CAMVID:data/camvid}}'
+# Not in data/camvid? --cfg-options data_root=/path/to/camvid
+data_root = 'data/camvid'
 image_scale = (256, 192)
 load_pipeline = [
     dict(_scope_='mmseg', type='LoadImageFromFile'),
@@ -10,6 +9,7 @@ load_pipeline = [
     dict(_scope_='mmseg', type='PackSegInputs'),
 ]
 train_dataset = dict(
+    _scope_='mmseg',
     type='mmseg.BaseSegDataset',
     data_root=data_root,
     data_prefix=dict(img_path='images/train', seg_map_path='annotations/train'),

@@ -1,7 +1,8 @@
-# ImageNet-100, the classes of CMC (Tian et al., arXiv 1906.05849), out of ImageNet's {train,val}/<wnid>/*.JPEG. Ids
-# follow the sorted folders. Elsewhere than in data/imagenet: `IMAGENET=/path python tools/….py …`.
-data_root = '{{$IMAGENET:data/imagenet}}'
-image_scale = (224, 224)
+# ImageNet-100, the classes of CMC (Tian et al., arXiv 1906.05849), from ImageNet's {train,val}/<wnid>/*.JPEG. Ids
+# follow the sorted folders. Not in data/imagenet? --cfg-options data_root=/path/to/imagenet
+_base_ = './imagenet_loading.py'
+
+data_root = 'data/imagenet'
 classes = (
     'n01558993', 'n01692333', 'n01729322', 'n01735189', 'n01749939', 'n01773797', 'n01820546', 'n01855672',
     'n01978455', 'n01980166', 'n01983481', 'n02009229', 'n02018207', 'n02085620', 'n02086240', 'n02086910',
@@ -30,17 +31,12 @@ label_texts = (
     'rocking chair', 'rotisserie', 'safety pin', 'sarong', 'ski mask', 'slide rule', 'stretcher', 'theater curtain',
     'throne', 'tile roof', 'tripod', 'tub', 'vacuum', 'window screen', 'wing', 'head cabbage', 'cauliflower',
     'pineapple', 'carbonara', 'chocolate sauce', 'gyromitra', 'stinkhorn')
-load_pipeline = [
-    dict(_scope_='mmpretrain', type='LoadImageFromFile'),  # greyscale files come as three channels
-    dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_scale[0], edge='short', backend='pillow'),
-    dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_scale),
-    dict(_scope_='mmpretrain', type='PackInputs'),
-]
 train_dataset = dict(
+    _scope_='mmpretrain',
     type='mmdistill.ImageNetSubset',
     data_root=data_root,
     split='train',
     classes=classes,
     metainfo=dict(label_texts=label_texts),
-    pipeline=load_pipeline)
+    pipeline=_base_.load_pipeline)
 test_dataset = dict(train_dataset, split='val')

@@ -3,5 +3,7 @@ load_pipeline = [
     dict(_scope_='mmpretrain', type='LoadImageFromFile'),
     dict(_scope_='mmpretrain', type='PackInputs'),
 ]
-train_dataset = dict(type='mmdistill.ObjectPictures', num_images=2000, split='train', pipeline=load_pipeline)
-test_dataset = dict(type='mmdistill.ObjectPictures', num_images=1000, split='test', pipeline=load_pipeline)
+train_dataset = dict(
+    _scope_='mmpretrain', type='mmdistill.ObjectPictures', num_images=2000, split='train', pipeline=load_pipeline)
+test_dataset = dict(
+    _scope_='mmpretrain', type='mmdistill.ObjectPictures', num_images=1000, split='test', pipeline=load_pipeline)

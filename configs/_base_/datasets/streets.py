@@ -4,5 +4,7 @@ load_pipeline = [
     dict(_scope_='mmseg', type='LoadAnnotations'),
     dict(_scope_='mmseg', type='PackSegInputs'),
 ]
-train_dataset = dict(type='mmdistill.StreetScenes', num_scenes=2000, split='train', pipeline=load_pipeline)
-test_dataset = dict(type='mmdistill.StreetScenes', num_scenes=300, split='test', pipeline=load_pipeline)
+train_dataset = dict(
+    _scope_='mmseg', type='mmdistill.StreetScenes', num_scenes=2000, split='train', pipeline=load_pipeline)
+test_dataset = dict(
+    _scope_='mmseg', type='mmdistill.StreetScenes', num_scenes=300, split='test', pipeline=load_pipeline)

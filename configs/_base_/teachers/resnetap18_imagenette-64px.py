@@ -1,4 +1,4 @@
-# Made by `python tools/train.py configs/teachers/imagenette_64px.py`; elsewhere: TEACHER=/path/to/epoch_30.pth.
+# Made by `mmdistill train configs/teachers/resnetap18-teacher_imagenette-64px.py`.
 teacher = dict(
-    config='mmdistill::teachers/imagenette_64px.py',
-    checkpoint='{{$TEACHER:work_dirs/imagenette_64px/epoch_30.pth}}')
+    config='mmdistill::teachers/resnetap18-teacher_imagenette-64px.py',
+    checkpoint='work_dirs/resnetap18-teacher_imagenette-64px/epoch_30.pth')

@@ -1,4 +1,7 @@
 # Protocol fkd_sre2l-tiny (see there) with its soft labels: a teacher labels each batch after augmentation and CutMix.
-_base_ = ['../fkd_sre2l-tiny.py', '../../_base_/teachers/imagenette_64px.py']
+# mmdistill train configs/protocols/_labels_/fkd_sre2l-tiny_online.py
+# Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
+_base_ = ['../fkd_sre2l-tiny.py', '../../_base_/teachers/resnetap18_imagenette-64px.py']
+
 protocol = dict(labels='online')
 custom_hooks = [dict(type='mmdistill.OnlineLabelsHook', teacher=_base_.teacher, temperature=20)]

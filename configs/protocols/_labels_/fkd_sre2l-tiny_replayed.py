@@ -1,13 +1,17 @@
 # Protocol fkd_sre2l-tiny (see there) with its soft labels: of the very crops, flips and CutMix of each epoch.
-# CutMix has a box and a partner of the whole set for each image; the host's has one box for a batch.
-# Once, before the training: python tools/label.py configs/protocols/_labels_/fkd_sre2l-tiny_replayed.py
+# CutMix has a box and a partner from the whole set for each image; mmpretrain's has one box for a batch.
+# Once, before the training: mmdistill label configs/protocols/_labels_/fkd_sre2l-tiny_replayed.py
 # For your images change train_dataloader.dataset.dataset.data_root, and train_dataloader.dataset.store.
-_base_ = ['../fkd_sre2l-tiny.py', '../../_base_/teachers/imagenette_64px.py']
+# mmdistill train configs/protocols/_labels_/fkd_sre2l-tiny_replayed.py
+# Another teacher's weights: --cfg-options labels.teacher.checkpoint=…
+_base_ = ['../fkd_sre2l-tiny.py', '../../_base_/teachers/resnetap18_imagenette-64px.py']
+
 protocol = dict(labels='replayed')
 data_preprocessor = dict(batch_augments=None)  # the views are mixed already
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
+        _scope_='mmpretrain',
         type='mmdistill.ReplayedViews',
         dataset=dict(_base_.train_dataset, pipeline=_base_.train_pipeline),
         store='work_dirs/labels/fkd_sre2l-tiny',

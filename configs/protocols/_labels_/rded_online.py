@@ -1,4 +1,7 @@
 # Protocol rded (see there) with its soft labels: a teacher labels each batch after augmentation and CutMix.
-_base_ = ['../rded.py', '../../_base_/teachers/imagenette_in1k.py']
+# mmdistill train configs/protocols/_labels_/rded_online.py
+# Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
+_base_ = ['../rded.py', '../../_base_/teachers/resnet18_in1k.py']
+
 protocol = dict(labels='online')
 custom_hooks = [dict(type='mmdistill.OnlineLabelsHook', teacher=_base_.teacher, temperature=20)]
