@@ -82,7 +82,7 @@ def test_one_part_with_other_sets(quickstart):
 
 def test_every_set_of_pictures_has_its_place_in_the_comparison(quickstart, root):
     tool = quickstart.noted.tool
-    sets = Config.fromfile(root / 'configs/evaluation/objects_ipc10.py').training_sets
+    sets = Config.fromfile(root / 'configs/evaluation/convnet4_ipc10_objects-64px.py').training_sets
     assert {name: f'work_dirs/quickstart/objects/{name}/distilled' for name in tool.OBJECTS} == {
         name: spec.data_root for name, spec in sets.items() if 'data_root' in spec}
 

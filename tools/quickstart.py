@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[1]
 PARTS = dict(streets='Street scenes, D3S2', objects='Object pictures, D4M and DMGD')
 STREETS = ('distilled', 'random_real', 'selected_real', 'unguided')
 # Distilled sets of the object pictures; the baselines are those of the comparison's config.
-OBJECTS = {name: f'configs/quickstart/{name}_objects.py' for name in ('d4m', 'dmgd', 'unguided')}
-STREET_SCENES = 'configs/quickstart/d3s2_streets.py'
-COMPARISONS = dict(streets='configs/evaluation/streets_1p.py', objects='configs/evaluation/objects_ipc10.py')
+OBJECTS = {name: f'configs/quickstart/{name}_objects-64px.py' for name in ('d4m', 'dmgd', 'unguided')}
+STREET_SCENES = 'configs/quickstart/d3s2_streets-64x64.py'
+COMPARISONS = dict(streets='configs/evaluation/unet_1p_streets-64x64.py',
+                   objects='configs/evaluation/convnet4_ipc10_objects-64px.py')
 
 
 def parse_args() -> argparse.Namespace:

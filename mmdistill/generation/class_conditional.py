@@ -38,7 +38,7 @@ class ClassConditionalGenerator(LatentGenerator):
 
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
-        ...     'work_dirs/imagenette_class_unet/export', image_size=128, scheduler='DPMSolverMultistepScheduler')
+        ...     'work_dirs/class-unet_imagenette-128px/export', image_size=128, scheduler='DPMSolverMultistepScheduler')
         >>> images = generator.generate(requests, latents=latents)
     """
     annotation = 'classes'

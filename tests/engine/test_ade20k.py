@@ -1,4 +1,4 @@
-"""ADE20K's 150 classes through a ControlNet, with small networks: the path of configs/d3s2/ade20k_1p_*.py."""
+"""ADE20K's 150 classes through a ControlNet, with small networks: the path of configs/d3s2/*_ade20k-512x512.py."""
 import cv2
 import numpy as np
 from mmengine.config import Config
@@ -8,7 +8,7 @@ from tests.engine.conftest import save_guide, write_config
 
 
 def test_a_set_in_its_own_layout(root, tools, sd_folder, tmp_path):
-    shipped = Config.fromfile(root / 'configs/d3s2/ade20k_1p_sd15_controlnet.py')
+    shipped = Config.fromfile(root / 'configs/d3s2/d3s2_sd15-controlnet_1p_ade20k-512x512.py')
     rng = np.random.default_rng(0)
     for folder, suffix, shape, values in (('images', 'jpg', (40, 56, 3), 256), ('annotations', 'png', (40, 56), 151)):
         (tmp_path / 'ade' / folder / 'training').mkdir(parents=True)

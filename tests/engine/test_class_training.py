@@ -15,7 +15,7 @@ from mmdistill.plan import Request
 @pytest.fixture(scope='module')
 def trained(tools, root, weights, tmp_path_factory):
     folder, rng = tmp_path_factory.mktemp('trained'), np.random.default_rng(0)
-    config = root / 'configs/generators/imagenette_class_unet.py'
+    config = root / 'configs/generators/class-unet_imagenette-128px.py'
     for split in ('train', 'val'):
         for wnid in Config.fromfile(config).classes:
             (folder / split / wnid).mkdir(parents=True)
@@ -26,14 +26,14 @@ def trained(tools, root, weights, tmp_path_factory):
                for key in ('1.scale=32', '2.crop_size=32')]
     command = ['train', config, '--work-dir', folder / 'unet', '--cfg-options', 'train_cfg.max_iters=30',
                'train_cfg.val_interval=30', 'default_hooks.logger.interval=1', 'default_hooks.checkpoint.interval=20',
-               'param_scheduler.0.end=2', 'train_dataloader.batch_size=4', 'train_dataloader.num_workers=0',
+               'param_scheduler.LinearLR.end=2', 'train_dataloader.batch_size=4', 'train_dataloader.num_workers=0',
                'train_dataloader.persistent_workers=False', 'val_dataloader.batch_size=10',
                'model.unet.block_out_channels=[32,32]', 'model.unet.layers_per_block=1', 'model.unet.sample_size=8',
-               'model.num_sampling_steps=4', 'randomness.seed=0', *options]
-    env = dict(IMAGENETTE=str(folder), TAESD=str(weights))
-    done = tools(*command, **env)
+               'model.num_sampling_steps=4', 'randomness.seed=0', f'data_root={folder}', f'model.vae={weights}',
+               *options]
+    done = tools(*command)
     assert done.returncode == 0, done.stderr[-2000:]
-    return SimpleNamespace(folder=folder, log=done.stdout, command=command, env=env)
+    return SimpleNamespace(folder=folder, log=done.stdout, command=command)
 
 
 def test_the_loss_falls(trained):
@@ -53,5 +53,5 @@ def test_the_export_makes_images_of_its_classes(trained):
 
 
 def test_a_class_that_the_network_lacks(trained, tools):
-    done = tools(*trained.command, 'model.unet.num_classes=2', **trained.env)
+    done = tools(*trained.command, 'model.unet.num_classes=2')
     assert done.returncode == 1 and re.search(r'error: class id \d in the data set, .*num_classes is 2', done.stderr)

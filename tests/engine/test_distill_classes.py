@@ -220,13 +220,12 @@ def test_the_shipped_configs_run_on_a_small_stable_diffusion(tools, root, sd_fol
             Image.new('RGB', (40, 48), (n * 99, 10, 200)).save(tmp_path / f'data/train/{wnid}/{wnid}_{n}.JPEG')
     options = ['model.generator.num_steps=3', f'model.generator.weights={sd_folder}', 'model.generator.image_size=32',
                'model.generator.dtype=float32', 'model.generator.micro_batch=4', 'test_dataloader.num_workers=0',
-               'custom_hooks.0.ipc=1']
+               'custom_hooks.PrototypeHook.ipc=1']
     if name == 'imagenet1k':
         options += [f'test_dataloader.dataset.classes=[{",".join(few)}]',
                     'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
-    variable = dict(imagenette='IMAGENETTE', imagewoof='IMAGEWOOF', imagenet1k='IMAGENET')[name]
-    done = tools('distill', root / f'configs/d4m/{name}_sd15_ipc10.py', '--work-dir', tmp_path / 'work',
-                 '--cfg-options', *options, **{variable: str(tmp_path / 'data')})
+    done = tools('distill', root / f'configs/d4m/d4m_sd15_ipc10_{name}-512px.py', '--work-dir', tmp_path / 'work',
+                 '--cfg-options', *options, f'data_root={tmp_path / "data"}')
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = json.loads((tmp_path / 'work/distilled/meta/distilled.json').read_text())
     assert len(manifest['images']) == len(few)

@@ -33,7 +33,7 @@ def dit_folder(tmp_path_factory, sd_folder):
 def test_ids_are_those_of_imagenets_classes(root, name):
     """By name in mmpretrain's list; ImageNet's order is that of the WordNet ids."""
     from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
-    cfg = Config.fromfile(root / f'configs/dmgd/{name}_dit.py')
+    cfg = Config.fromfile(root / f'configs/dmgd/dmgd_dit-xl2_ipc10_{name}-256px.py')
     ids = cfg.model.generator.class_ids
     for class_id, text in zip(ids, cfg.label_texts, strict=True):
         assert text in IMAGENET_CATEGORIES[class_id].split(', ')
@@ -41,9 +41,9 @@ def test_ids_are_those_of_imagenets_classes(root, name):
     assert [ids[i] for i in order] == sorted(ids)
 
 
-@pytest.mark.parametrize('name', ['imagenette_dit', 'imagewoof_dit', 'imagenet1k_dit', 'imagenette_dit_modes'])
-def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, name):
-    dataset = name.split('_')[0]
+@pytest.mark.parametrize('method, dataset', [
+    ('dmgd', 'imagenette'), ('dmgd', 'imagewoof'), ('dmgd', 'imagenet1k'), ('mgd3', 'imagenette')])
+def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, dataset):
     base = Config.fromfile(root / f'configs/_base_/datasets/{dataset}.py')
     wnids = base.get('classes') or ['n00000001', 'n00000002']
     for wnid in wnids:
@@ -51,17 +51,17 @@ def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, name):
         for n in range(3):
             Image.new('RGB', (40, 48), (n * 99, 10, 200)).save(tmp_path / f'data/train/{wnid}/{wnid}_{n}.JPEG')
     options = ['model.generator.num_steps=8', f'model.generator.weights={dit_folder}', 'model.generator.image_size=32',
-               'model.generator.dtype=float32', 'test_dataloader.num_workers=0', 'custom_hooks.0.ipc=2']
+               'model.generator.dtype=float32', 'test_dataloader.num_workers=0', 'custom_hooks.ClassPlanHook.ipc=2',
+               f'data_root={tmp_path / "data"}']
     if dataset == 'imagenet1k':
         options += [f'test_dataloader.dataset.classes=[{",".join(wnids)}]', 'model.generator.class_ids=[0,1]',
                     'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
-    variable = dict(imagenette='IMAGENETTE', imagewoof='IMAGEWOOF', imagenet1k='IMAGENET')[dataset]
-    done = tools('distill', root / f'configs/dmgd/{name}.py', '--work-dir', tmp_path / 'work', '--cfg-options',
-                 *options, **{variable: str(tmp_path / 'data')})
+    done = tools('distill', root / f'configs/dmgd/{method}_dit-xl2_ipc10_{dataset}-256px.py', '--work-dir',
+                 tmp_path / 'work', '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = json.loads((tmp_path / 'work/distilled/meta/distilled.json').read_text())
     assert len(manifest['images']) == 2 * len(wnids)
-    modes = name.endswith('modes')
+    modes = method == 'mgd3'
     guidance, generator = manifest['extra']['guidance'], manifest['weights']
     assert manifest['method'] == ('MGD3' if modes else 'DMGD') and guidance['scale'] == 0.1
     assert (generator['cfg_scale'], generator['scheduler']['variance_type']) == (4.0, 'learned_range')
@@ -73,7 +73,7 @@ def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, name):
 
 def test_the_window_is_the_papers(root):
     from mmdistill.guidance import Guidance
-    hook = Config.fromfile(root / 'configs/dmgd/imagenette_dit.py').custom_hooks[1]
+    hook = Config.fromfile(root / 'configs/dmgd/dmgd_dit-xl2_ipc10_imagenette-256px.py').custom_hooks[1]
     guidance = Guidance([], window=hook.window, semantic=lambda condition, t: condition)
     guidance.objectives = dict(any=None)
     assert [49 - i for i in range(50) if guidance.active(i, 50)] == list(range(45, 29, -1))

@@ -22,11 +22,11 @@ def losses(log):
 @pytest.fixture(scope='module')
 def trained(tools, root, tmp_path_factory):
     folder = tmp_path_factory.mktemp('trained')
-    vae = tools('train', root / 'configs/generators/streets_autoencoder.py', '--work-dir', folder / 'vae',
+    vae = tools('train', root / 'configs/generators/autoencoder_streets-64x64.py', '--work-dir', folder / 'vae',
                 '--cfg-options', *SHORT)
     assert vae.returncode == 0, vae.stderr[-2000:]
-    command = ['train', root / 'configs/generators/streets_unet.py', '--work-dir', folder / 'unet', '--cfg-options',
-               f'model.vae={folder / "vae/export"}', 'model.unet.block_out_channels=[32,32]', *SHORT]
+    command = ['train', root / 'configs/generators/layout-unet_streets-64x64.py', '--work-dir', folder / 'unet',
+               '--cfg-options', f'model.vae={folder / "vae/export"}', 'model.unet.block_out_channels=[32,32]', *SHORT]
     unet = tools(*command)
     assert unet.returncode == 0, unet.stderr[-2000:]
     return SimpleNamespace(folder=folder, vae=vae.stdout, unet=unet.stdout, command=command)

@@ -67,7 +67,7 @@ def test_batches_are_full_and_of_one_size(masks):
 def test_the_built_in_guide_agrees_with_real_scenes():
     from mmdistill.config import read_config
     from mmdistill.models import SegmentorGuide
-    config = read_config('mmdistill::generators/streets_segmentor.py')
+    config = read_config('mmdistill::generators/unet-guide_streets-64x64.py')
     guide = SegmentorGuide(config.model, 'mmdistill://streets/segmentor/model.safetensors')
     found = judge_agreement(guide, DatasetMasks(StreetScenes(20, 'test', pipeline=[])))
     assert found['mIoU'] > 70 and set(found) == {'mIoU', *(f'IoU.{name}' for name in CLASSES)}

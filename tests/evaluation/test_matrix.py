@@ -25,7 +25,7 @@ image_sets = 2
 evaluations = 2
 """
 PROTOCOL = """
-_base_ = ['{root}/configs/students/unet_streets.py']
+_base_ = ['{root}/configs/students/unet_streets-64x64.py']
 model = dict(backbone=dict(base_channels=4), decode_head=dict(in_channels=4, channels=4))
 train_cfg = dict(max_iters={iters}, val_interval=1)
 train_dataloader = dict(batch_size=2)

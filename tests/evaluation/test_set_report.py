@@ -17,7 +17,7 @@ CONFIG = """
 _base_ = ['{root}/configs/_base_/datasets/streets.py']
 train_dataset = dict(num_scenes=40)
 test_dataset = dict(num_scenes=4)
-protocol = 'mmdistill::students/unet_streets.py'
+protocol = 'mmdistill::students/unet_streets-64x64.py'
 training_sets = dict(
     distilled=dict(data_root='{folder}/distilled'), random_real=dict(selector=dict(type='RandomSelector', budget=8)))
 encoder = dict(type='LatentEncoder', vae='mmdistill://streets', image_size=64, crop=False, pool=2)
@@ -53,12 +53,12 @@ def test_sets_are_measured_against_the_real_one(cfg, tmp_path):
 
 
 def test_a_judge_looks_at_every_set_and_at_the_test_set(cfg, root, tmp_path):
-    model = read_config('mmdistill::students/unet_streets.py').model
+    model = read_config('mmdistill::students/unet_streets-64x64.py').model
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
     register_all_modules(init_default_scope=False)
     save_file(MODELS.build(dict(model, _scope_='mmseg')).state_dict(), str(tmp_path / 'judge.safetensors'))
-    judge = dict(type='SegmentorGuide', config='mmdistill::students/unet_streets.py',
+    judge = dict(type='SegmentorGuide', config='mmdistill::students/unet_streets-64x64.py',
                  checkpoint=str(tmp_path / 'judge.safetensors'))
     cfg.judge, cfg.encoder = judge, None
     measured = measure_sets(Matrix(cfg, tmp_path / 'work'))

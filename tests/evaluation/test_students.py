@@ -32,7 +32,7 @@ def test_class_iou_against_a_naive_one():
 
 @pytest.fixture
 def student(root):
-    cfg = Config.fromfile(root / 'configs/students/unet_streets.py')
+    cfg = Config.fromfile(root / 'configs/students/unet_streets-64x64.py')
     cfg.model.backbone.base_channels = cfg.model.decode_head.in_channels = cfg.model.decode_head.channels = 4
     cfg.train_cfg.max_iters = cfg.train_cfg.val_interval = 3
     cfg.train_dataloader.batch_size = 2

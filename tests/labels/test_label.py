@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmdistill.config import read_config
+from mmdistill.config import merge_options, read_config
 from mmdistill.labels import LabelStore, ReplayedViews, Teacher, label
 from mmdistill.registry import MODELS
 
@@ -123,10 +123,8 @@ def imagenette(tmp_path, root, monkeypatch):
         Image.fromarray(rng.integers(0, 256, (70, 80, 3), dtype=np.uint8)).save(tmp_path / 'train' / wnid / '0.JPEG')
     for wnid in cfg.classes[3:]:
         (tmp_path / 'train' / wnid).mkdir()
-    monkeypatch.setenv('IMAGENETTE', str(tmp_path))
-    monkeypatch.setenv('TEACHER', str(tmp_path / 'teacher.pth'))
     monkeypatch.chdir(tmp_path)
-    teacher = MODELS.build(read_config('mmdistill::teachers/imagenette_64px.py').model)
+    teacher = MODELS.build(read_config('mmdistill::teachers/resnetap18-teacher_imagenette-64px.py').model)
     torch.save(dict(state_dict=teacher.state_dict(), meta=dict(dataset_meta=dict(classes=cfg.classes))), 'teacher.pth')
 
 
@@ -135,18 +133,15 @@ def test_every_config_is_named_here(root):
 
 
 @pytest.mark.parametrize('name', FULL + TINY)
-def test_configs_are_their_protocols(root, name, imagenette, tmp_path, monkeypatch):
+def test_configs_are_their_protocols(root, name):
     cfg = Config.fromfile(root / f'configs/protocols/_labels_/{name}.py')
     protocol = Config.fromfile(root / f'configs/protocols/{name.rpartition("_")[0]}.py')
     changed = {key for key in cfg if cfg[key] != protocol.get(key)}
-    assert changed <= {'protocol', 'teacher', 'teacher_weights', 'custom_hooks', 'labels', 'train_dataloader',
-                       'data_preprocessor'}
-    assert cfg.teacher.checkpoint == str(tmp_path / 'teacher.pth')
+    assert changed <= {'protocol', 'teacher', 'custom_hooks', 'labels', 'train_dataloader', 'data_preprocessor'}
+    checkpoint = cfg.teacher.checkpoint
+    assert checkpoint.startswith('https://' if name in FULL else 'work_dirs/') and checkpoint.endswith('.pth')
     teacher = (cfg.custom_hooks[0] if 'online' in name else cfg.labels).teacher
     assert teacher == cfg.teacher and ('outputs' in teacher) == (name in FULL)
-    monkeypatch.delenv('TEACHER')
-    default = Config.fromfile(root / f'configs/protocols/_labels_/{name}.py').teacher.checkpoint
-    assert default.startswith('https://' if name in FULL else 'work_dirs/') and default.endswith('.pth')
     dataset = cfg.train_dataloader.dataset
     assert dataset.get('dataset', dataset).pipeline == protocol.train_pipeline
     assert {**cfg.train_dataloader, 'dataset': 0} == {**protocol.train_dataloader, 'dataset': 0}
@@ -160,11 +155,13 @@ def test_configs_train(root, name, imagenette, tool, train, tmp_path):
     path = root / f'configs/protocols/_labels_/{name}.py'
     short = dict(val_dataloader=None, val_cfg=None, val_evaluator=None, test_dataloader=None, test_cfg=None,
                  test_evaluator=None, work_dir=str(tmp_path / 'work'), experiment_name=name, log_level='ERROR')
+    teacher = 'custom_hooks.OnlineLabelsHook' if 'online' in name else 'labels'
+    moved = {'data_root': str(tmp_path), f'{teacher}.teacher.checkpoint': str(tmp_path / 'teacher.pth'),
+             'train_cfg.max_epochs': 2}
     cfg = Config.fromfile(path)
-    cfg.merge_from_dict(dict(short, **{'train_cfg.max_epochs': 2, 'train_dataloader.batch_size': 2,
-                                       'default_hooks.checkpoint': None}))
+    merge_options(cfg, dict(short, **moved, **{'train_dataloader.batch_size': 2, 'default_hooks.checkpoint': None}))
     if 'online' not in name:
-        tool(path, '--cfg-options', 'train_cfg.max_epochs=2')
+        tool(path, '--cfg-options', *(f'{key}={value}' for key, value in moved.items()))
     seen, runner = train(cfg)
     assert len(seen) == runner.iter == 4
     for _, targets in seen:

@@ -43,12 +43,12 @@ def test_resnet_ap_has_the_parameters_of_torchvisions_resnet():
 
 
 @pytest.mark.parametrize('name, size, features, parameters', [
-    ('convnet6', 224, 1152, 743040 + 10 * 1153),
+    ('convnet6_224px', 224, 1152, 743040 + 10 * 1153),
     ('convnet6_64px', 64, 128, 743040 + 10 * 129),
-    ('convnet4_objects', 64, 512, 28896 + 10 * 513),
-    ('resnetap10', 224, 512, 4905792 + 10 * 513),
+    ('convnet4_objects-64px', 64, 512, 28896 + 10 * 513),
+    ('resnetap10_224px', 224, 512, 4905792 + 10 * 513),
     ('resnetap10_64px', 64, 512, 4905792 - 7680 + 10 * 513),
-    ('resnet18_in', 224, 512, 11176512 + 10 * 513),
+    ('resnet18-in_224px', 224, 512, 11176512 + 10 * 513),
 ])
 def test_students(root, name, size, features, parameters):
     model = student(root, name)
@@ -103,7 +103,7 @@ def test_resnet_ap_against_plain_functions():
 
 def test_initialisation_is_the_literatures(root):
     """He's by the outputs in ResNetAP and ResNet-18; blocks do not start as the identity; heads are PyTorch's."""
-    for name in ('resnetap10', 'resnet18_in'):
+    for name in ('resnetap10_224px', 'resnet18-in_224px'):
         model = student(root, name)
         for parameter in model.parameters():
             torch.nn.init.constant_(parameter, 7)
@@ -113,7 +113,7 @@ def test_initialisation_is_the_literatures(root):
                 outputs = module.out_channels * module.kernel_size[0]**2
                 assert module.weight.std().item() == pytest.approx((2 / outputs)**0.5, rel=0.1)
         assert (model.head.fc.weight == 7).all()
-    fresh = student(root, 'resnet18_in')
+    fresh = student(root, 'resnet18-in_224px')
     fresh.init_weights()
     assert all((m.weight == 1).all() for m in fresh.modules() if isinstance(m, torch.nn.InstanceNorm2d))
 
