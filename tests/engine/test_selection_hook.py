@@ -1,40 +1,103 @@
-"""MaskSelectionHook inside a stock training config of the host."""
+"""MaskSelectionHook inside a stock mmseg training config."""
+import json
 import pprint
-import re
 
 import pytest
 
-
 TRAIN = '''
+import json, sys
 from mmengine.config import Config
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
-import sys
-runner = Runner.from_cfg(Config.fromfile(sys.argv[1]))
+
+class Record(Hook):
+    def __init__(self):
+        self.rows = []
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        info = runner.message_hub.runtime_info
+        self.rows.append([runner.optim_wrapper.get_lr()['lr'][0], float(outputs['loss']), info['max_iters']])
+
+runner, record = Runner.from_cfg(Config.fromfile(sys.argv[1])), Record()
+runner.register_hook(record)
 runner.train()
 dataset = runner.train_dataloader.dataset
-print('SCENES', sorted(dataset.get_data_info(i)['img_path'][-10:-4] for i in range(len(dataset))))
-print('ITERATIONS', runner.iter, runner.max_iters)
+scenes = sorted(int(dataset.get_data_info(i)['img_path'][-10:-4]) for i in range(len(dataset)))
+count = runner.optim_wrapper._max_counts
+print('RESULT' + json.dumps(dict(rows=record.rows, scenes=scenes, iterations=[runner.iter, runner.max_iters, count])))
 '''
+HOOK = [dict(type='mmdistill.MaskSelectionHook', workers=0, selector=dict(type='ClassBalancedGreedy', budget=4))]
 
 
-@pytest.mark.parametrize('by_epoch', [False, True])
-def test_restricts_a_stock_run(tools, guide, tmp_path, by_epoch):
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
-    sampler = dict(type='DefaultSampler' if by_epoch else 'InfiniteSampler', shuffle=True)
-    loop = dict(by_epoch=True, max_epochs=2) if by_epoch else dict(type='IterBasedTrainLoop', max_iters=2)
-    keys = dict(
-        default_scope='mmseg', work_dir=str(tmp_path / 'work'), model=guide['config'], train_cfg=loop,
-        train_dataloader=dict(batch_size=2, num_workers=0, sampler=sampler,
-                              dataset=dict(type='mmdistill.StreetScenes', num_scenes=12, size=32, pipeline=pipeline)),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
-        custom_hooks=[dict(type='mmdistill.MaskSelectionHook', workers=0,
-                           selector=dict(type='ClassBalancedGreedy', budget=4))])
-    config, script = tmp_path / 'config.py', tmp_path / 'train.py'
-    config.write_text('\n'.join(f'{key} = {pprint.pformat(value)}' for key, value in keys.items()))
+@pytest.fixture
+def train(tools, guide, tmp_path):
+    """Trains a stock config of 12 scenes: learning rate, loss and known length at each iteration."""
+    script = tmp_path / 'train.py'
     script.write_text(TRAIN)
-    done = tools(script, config)
-    assert done.returncode == 0, done.stderr
-    scenes = re.search(r'SCENES (.*)', done.stdout)[1]
-    assert len(eval(scenes)) == 4, scenes
-    assert 'Selected 4 of 12' in done.stdout
-    assert re.search(r'ITERATIONS (.*)', done.stdout)[1] == ('4 4' if by_epoch else '2 2')
+
+    def run(name, by_epoch=True, hooks=(), loader=None, fails=False, **keys):
+        pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations'), dict(type='PackSegInputs')]
+        sampler = dict(type='DefaultSampler' if by_epoch else 'InfiniteSampler', shuffle=True)
+        loader = dict(loader or {})
+        dataset = dict(type='mmdistill.StreetScenes', num_scenes=12, size=32, pipeline=pipeline,
+                       **loader.pop('dataset', {}))
+        poly = dict(type='PolyLR', eta_min=0, power=0.9, begin=1)
+        converted = dict(by_epoch=True, convert_to_iter_based=True, end=3) if by_epoch else dict(by_epoch=False)
+        config = dict(
+            default_scope='mmseg', work_dir=str(tmp_path / name), model=guide['config'], randomness=dict(seed=0),
+            train_cfg=dict(by_epoch=True, max_epochs=3) if by_epoch else dict(type='IterBasedTrainLoop', max_iters=5),
+            train_dataloader=dict(dict(batch_size=2, num_workers=0, sampler=sampler), **loader, dataset=dataset),
+            optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+            param_scheduler=[dict(type='LinearLR', start_factor=0.1, by_epoch=False, end=1), dict(poly, **converted)],
+            custom_hooks=list(hooks), **keys)
+        path = tmp_path / f'{name}.py'
+        path.write_text('\n'.join(f'{key} = {pprint.pformat(value)}' for key, value in config.items()))
+        done = tools(script, path)
+        if fails:
+            return done
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout.rpartition('RESULT')[2])
+        return dict(result, stdout=done.stdout)
+
+    return run
+
+
+@pytest.mark.parametrize('by_epoch', [True, False])
+def test_it_trains_as_with_the_indices_in_the_config(train, by_epoch):
+    """Learning rate and loss of every iteration."""
+    ours = train('hook', by_epoch, HOOK)
+    assert len(ours['scenes']) == 4 and 'Selected 4 of 12' in ours['stdout']
+    assert ours['iterations'] == [6, 6, 6] if by_epoch else [5, 5, 5]
+    theirs = train('indices', by_epoch, loader=dict(dataset=dict(indices=ours['scenes'])))
+    assert [ours[key] for key in ('rows', 'scenes', 'iterations')] == [
+        theirs[key] for key in ('rows', 'scenes', 'iterations')]
+
+
+def test_it_resumes(train, tmp_path):
+    """The rates are those of the undisturbed run; losses differ from it by dropout's random numbers alone."""
+    checkpoints = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
+    whole = train('hook', hooks=HOOK, **checkpoints)
+    resume = dict(resume=True, load_from=str(tmp_path / 'hook/epoch_2.pth'), **checkpoints)
+    ours = train('resumed', hooks=HOOK, **resume)
+    assert [row[0] for row in ours['rows']] == [row[0] for row in whole['rows'][4:]]
+    theirs = train('indices', loader=dict(dataset=dict(indices=whole['scenes'])), **resume)
+    assert ours['rows'] == theirs['rows'] and ours['iterations'] == theirs['iterations'] == [6, 6, 6]
+
+
+def test_a_batch_above_the_selection(train):
+    done = train('refused', hooks=HOOK, loader=dict(batch_size=5, drop_last=True), fails=True)
+    assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
+        'mmdistill.errors.DistillError: train_dataloader.batch_size=5 is larger than the 4 selected samples (of one '
+        'GPU), and drop_last=True drops what does not fill a batch: lower the batch size, or set drop_last=False')
+    assert train('smaller', hooks=HOOK, loader=dict(batch_size=5))['iterations'] == [3, 3, 3]
+    # An infinite sampler fills its batches with repeats.
+    assert train('infinite', False, HOOK, dict(batch_size=5, drop_last=True))['iterations'] == [5, 5, 5]
+
+
+def test_a_validation_is_left_alone(train, tmp_path):
+    """``Runner.val`` calls the same hooks and trains nothing."""
+    from mmdistill.engine.subset import is_training
+
+    class Runner:
+        _train_loop, iter = dict(by_epoch=True), 0
+
+    assert not is_training(Runner())

@@ -7,6 +7,7 @@ from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.engine.composition import ComposingHook, Composition
 from mmdistill.engine.planning import MaskPlanner
+from mmdistill.engine.subset import is_training, restrict_training
 from mmdistill.registry import HOOKS, SELECTORS
 from mmdistill.settings import NonNegativeInt, validated
 
@@ -40,9 +41,9 @@ class MaskSelectionHook(ComposingHook):
         """See :meth:`ComposingHook.compose`."""
         composition.set_planner(self.planner)
 
-    def before_train(self, runner: Runner) -> None:
+    def before_run(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
-        from mmdistill.engine.subset import restrict_training
-        masks = DatasetMasks(runner.train_loop.dataloader.dataset)
-        selected: List[int] = self.planner.select(masks, runner.work_dir, runner.logger)[1]
-        restrict_training(runner, sorted(selected))
+        if is_training(runner):
+            masks = DatasetMasks(runner.train_loop.dataloader.dataset)
+            selected: List[int] = self.planner.select(masks, runner.work_dir, runner.logger)[1]
+            restrict_training(runner, sorted(selected))
