@@ -1,5 +1,8 @@
-"""What is installed: wheel content, metadata, imports without a host stack, configs, and no path of one machine."""
+"""What is installed: wheel content, metadata, imports, configs, no path of one machine; and how complex it is."""
+import json
+import os
 import re
+import runpy
 import shutil
 import stat
 import subprocess
@@ -11,6 +14,8 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from packaging.requirements import Requirement
+from radon.complexity import cc_visit
+from radon.visitors import Class
 
 import mmdistill
 import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
@@ -18,13 +23,21 @@ import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usabl
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py'))
 
-# Makes the import of a host package fail as it does where none is installed.
-BLOCKER = """
+SCENES, PICTURES = 'mmdistill::quickstart/d3s2_streets.py', 'mmdistill::quickstart/d4m_objects.py'
+# Options that make their runs small.
+SMALL = {SCENES: ['test_dataloader.dataset.num_scenes=20', 'custom_hooks.MaskSelectionHook.selector.budget=2'],
+         PICTURES: ['test_dataloader.dataset.num_images=20', 'custom_hooks.PrototypeHook.ipc=1']}
+STACK = ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet')
+
+
+def blocker(*packages: str) -> str:
+    """Code that makes the import of packages fail as it does where they are not installed."""
+    return f"""
 import sys
 class Blocker:
     def find_spec(self, name, path=None, target=None):
-        if name.partition('.')[0] in ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet'):
-            raise ModuleNotFoundError(f'No module named {name!r}', name=name)
+        if name.partition('.')[0] in {packages!r}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
 sys.meta_path.insert(0, Blocker())
 """
 
@@ -63,6 +76,8 @@ def test_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
     assert {name for name in entries if '.dist-info/' not in name} == expected
     assert not [name for name, info in entries.items() if stat.S_ISLNK(info.external_attr >> 16)]
     assert any(name.endswith('licenses/LICENSE') for name in entries)
+    assert {'mmdistill/toy/weights/streets/segmentor/model.safetensors', 'mmdistill/cli.py', 'mmdistill/__main__.py'
+            } <= expected
 
 
 def test_metadata(wheel):
@@ -76,15 +91,48 @@ def test_metadata(wheel):
     assert 'torch' in [requirement.name for requirement in core]
     # Two stacks share the import names, so that the core can ask for neither.
     assert not [r for r in core if re.match(r'(onedl-)?mm', r.name)]
-
-
-def test_installed_wheel_is_usable_and_finds_its_configs(wheel, tmp_path, python):
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(tmp_path)
+        scripts = archive.read(name.replace('METADATA', 'entry_points.txt')).decode()
+    assert 'mmdistill = mmdistill.cli:main' in scripts
+
+
+def test_the_last_requirement_counts_without_a_newline_at_the_end(tmp_path, monkeypatch):
+    (tmp_path / 'requirements').mkdir()
+    (tmp_path / 'requirements/core.txt').write_text('# a comment\nnumpy>=1\n\ntorch>=2')
+    settings = {}
+    monkeypatch.setattr('setuptools.setup', lambda **kwargs: settings.update(kwargs))
+    code = runpy.run_path(str(ROOT / 'setup.py'))
+    assert len(settings['install_requires']) == len((ROOT / 'requirements/core.txt').read_text().split())
+    monkeypatch.setitem(code['requirements'].__globals__, 'ROOT', tmp_path)
+    assert code['requirements']('core') == ['numpy>=1', 'torch>=2']
+
+
+@pytest.fixture(scope='module')
+def installed(wheel, tmp_path_factory) -> str:
+    """A folder in which pip has installed the wheel."""
+    folder = tmp_path_factory.mktemp('installed')
+    subprocess.run([sys.executable, '-m', 'pip', 'install', '-q', '--no-deps', '--no-index', '--target', folder, wheel],
+                   check=True, capture_output=True)
+    return str(folder)
+
+
+def test_installed_wheel_is_usable_and_finds_its_configs(installed, python):
     code = ('import mmdistill.registry, mmengine.config as c, pathlib, sys\n'
             'pathlib.Path("child.py").write_text("_base_ = \'mmdistill::_base_/default_runtime.py\'")\n'
             'print(mmdistill.__file__, bool(c.Config.fromfile("child.py")))')
-    assert python(code, PYTHONPATH=str(tmp_path)).split() == [str(tmp_path / 'mmdistill/__init__.py'), 'True']
+    assert python(code, PYTHONPATH=installed).split() == [f'{installed}/mmdistill/__init__.py', 'True']
+
+
+@pytest.mark.parametrize('start', [['-m', 'mmdistill'], ['bin/mmdistill'], ['mmdistill/.mim/tools/distill.py']])
+def test_installed_wheel_distils_from_any_folder(installed, tmp_path, start):
+    start = [os.path.join(installed, part) if '/' in part else part for part in start]
+    command = ['distill'] * (not start[-1].endswith('distill.py'))
+    done = subprocess.run([sys.executable, *start, *command, SCENES, '--dry-run', '--work-dir', 'work',
+                           '--cfg-options', *SMALL[SCENES]], cwd=tmp_path, text=True, capture_output=True,
+                          env={**os.environ, 'PYTHONPATH': installed})
+    assert done.returncode == 0, done.stderr
+    plan = json.loads((tmp_path / 'work/plan.json').read_text())
+    assert len(plan['requests']) == 2 and os.listdir(tmp_path) == ['work']
 
 
 @pytest.mark.parametrize('name', ['core', 'onedl', 'openmmlab', 'tests'])
@@ -101,10 +149,11 @@ def test_requirements_are_lower_bounds_that_the_tested_versions_meet(name):
 
 
 def test_core_is_importable_without_a_host_stack(python):
-    code = BLOCKER + """
+    code = blocker(*STACK) + """
 import importlib, pkgutil
-import mmdistill.errors, mmdistill.plan, mmdistill.version
-for package in ('selection', 'generation', 'guidance', 'metrics'):
+for name in ('cli', 'cores', 'errors', 'files', 'lazy', 'masks', 'plan', 'settings', 'version'):
+    importlib.import_module('mmdistill.' + name)
+for package in ('selection', 'generation', 'guidance', 'metrics', 'weights'):
     module = importlib.import_module('mmdistill.' + package)
     for info in pkgutil.walk_packages(module.__path__, module.__name__ + '.'):
         importlib.import_module(info.name)
@@ -115,7 +164,7 @@ for package in ('selection', 'generation', 'guidance', 'metrics'):
 
 @pytest.mark.parametrize('module', ['registry', 'engine', 'datasets', 'models', 'evaluation', 'labels'])
 def test_an_adapter_without_a_host_stack_names_the_command(python, module):
-    code = BLOCKER + f"""
+    code = blocker(*STACK) + f"""
 try:
     import mmdistill.{module}
 except ImportError as error:
@@ -123,6 +172,25 @@ except ImportError as error:
 """
     message = python(code)
     assert 'pip install' in message and 'mmdistill[onedl]' in message and 'mmdistill[openmmlab]' in message
+
+
+@pytest.mark.parametrize('package', STACK[2:])
+def test_packages_need_only_the_host_that_is_used(python, package):
+    code = blocker(package) + """
+import importlib, pkgutil, mmdistill
+for info in pkgutil.iter_modules(mmdistill.__path__, 'mmdistill.'):
+    importlib.import_module(info.name)
+    print(info.name)
+"""
+    assert {'mmdistill.datasets', 'mmdistill.engine', 'mmdistill.models', 'mmdistill.evaluation', 'mmdistill.labels',
+            'mmdistill.tasks', 'mmdistill.toy'} <= set(python(code).split())
+
+
+@pytest.mark.parametrize('missing, config', [(('mmpretrain', 'mmdet'), SCENES), (('mmseg', 'mmdet'), PICTURES)])
+def test_a_dry_run_needs_only_the_host_that_is_used(python, tmp_path, missing, config):
+    argv = ['distill', config, '--dry-run', '--work-dir', str(tmp_path), '--cfg-options', *SMALL[config]]
+    python(blocker(*missing) + f'\nfrom mmdistill.cli import main\nmain({argv!r})')
+    assert (tmp_path / 'plan.json').exists()
 
 
 def test_importing_the_package_loads_nothing_else(python):
@@ -160,3 +228,12 @@ def test_mim_links_are_relative():
     for name in ('tools', 'configs', 'model-index.yml'):
         link = ROOT / 'mmdistill/.mim' / name
         assert link.is_symlink() and not link.readlink().is_absolute() and link.exists()
+
+
+def test_no_function_is_more_complex_than_15():
+    files = [name for name in repository_files() if re.match(r'(mmdistill|tools|benchmarks)/.*\.py$|setup\.py$', name)]
+    blocks = [(block.complexity, f'{name}:{block.lineno} {block.name}') for name in files
+              if not (ROOT / name).is_symlink() for block in cc_visit((ROOT / name).read_text())
+              if not isinstance(block, Class)]
+    assert len(blocks) > 500
+    assert not sorted(block for block in blocks if block[0] > 15)
