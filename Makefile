@@ -1,6 +1,7 @@
 # make quickstart   distil a small data set, train on it, compare: work_dirs/quickstart/
-# make test         the tests, as CI runs them
-# make setup        only .venv (both of the above make it when it is not there)
+# make test         what CI runs: lint, then the tests
+# make lint         ruff, mypy, and no function above cyclomatic complexity 15
+# make setup        only .venv (all of the above make it when it is not there)
 # make clean        remove .venv and what was built; results in work_dirs/ stay
 # Another interpreter: make PYTHON=/path/to/python3.11 setup
 
@@ -18,17 +19,23 @@ export MALLOC_TOP_PAD_ ?= 268435456
 inputs := $(wildcard requirements/*) setup.py pyproject.toml mmdistill/version.py
 stamp := .venv/.ready-$(shell (pwd; cat $(inputs)) | cksum | tr ' ' '-')
 
-.PHONY: quickstart test setup clean
+.PHONY: quickstart test lint setup clean
 .DEFAULT_GOAL := quickstart
 
 quickstart: $(stamp)
 	@echo 'Output: work_dirs/quickstart/ (report.html, results.json, distilled/)'
 	@.venv/bin/python tools/quickstart.py
 
-test: $(stamp)
+test: lint
 	@mkdir -p work_dirs
 	@echo 'Report: work_dirs/tests.xml'
 	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
+
+lint: $(stamp)
+	@echo 'Lint: ruff, mypy, complexity'
+	@.venv/bin/ruff check setup.py mmdistill tools tests benchmarks
+	@.venv/bin/mypy
+	@.venv/bin/python -m pytest -q tests/test_package.py -k complex
 
 setup: $(stamp)
 
@@ -36,5 +43,5 @@ $(stamp):
 	@requirements/setup_env.sh $@
 
 clean:
-	rm -rf .venv build dist *.egg-info .pytest_cache
+	rm -rf .venv build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find mmdistill tools tests -name __pycache__ -type d -prune -exec rm -rf {} +

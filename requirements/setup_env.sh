@@ -109,7 +109,7 @@ install_mmcv() {
     fi
 }
 
-# The hosts' dependencies bring both builds of OpenCV, which share a folder; the one with windows needs libGL.
+# OpenMMLab's packages bring both builds of OpenCV, which share a folder; the one with windows needs libGL.
 mend_opencv() {
     "$py" -c 'import cv2' && return
     pip --force-reinstall --no-deps \
@@ -147,10 +147,10 @@ else
         echo "note: a GPU, but no nvcc of torch's CUDA version: mmcv's ops are compiled for the CPU only (see README.md)"
     step "mmcv: compiling its ops, about 8 minutes on 2 cores, once; then pip's cache has it" install_mmcv
 fi
-step 'the other host packages, diffusers, tests' \
+step 'the other OpenMMLab packages, diffusers, tests and lint' \
     pip -r requirements/onedl.txt -r requirements/core.txt -r requirements/tests.txt
 step 'mmdistill itself, editable' pip --no-build-isolation -e '.[onedl,tests]'
-step 'check: mmcv.ops, the hosts, pip check' check
+step 'check: mmcv.ops, OpenMMLab, pip check' check
 rm -f .venv/.ready-*
 touch "$stamp"
 echo "Set-up done: .venv is ready"
