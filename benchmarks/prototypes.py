@@ -63,7 +63,7 @@ def main():
     for turn in range(args.rounds + 1):  # the first one warms up
         for name, case in cases.items():
             for run in runs:
-                seconds, results[name, run] = timed(lambda: case(run))
+                seconds, results[name, run] = timed(partial(case, run))
                 if turn:
                     best[name, run] = min(best.get((name, run), seconds), seconds)
     for name in cases:

@@ -1,8 +1,9 @@
 """Optimal transport from the images of distilled sets to the real ones of their classes, which DMGD lowers.
 
     python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …] [--real CONFIG]
-    python benchmarks/support_points.py mmdistill://objects work_dirs/quickstart/objects/dmgd/support_points.safetensors \\
-        work_dirs/quickstart/objects/unguided work_dirs/quickstart/objects/dmgd --real configs/_base_/datasets/objects.py
+    cd work_dirs/quickstart/objects
+    python ../../../benchmarks/support_points.py mmdistill://objects dmgd/support_points.safetensors unguided dmgd \\
+        --real mmdistill::_base_/datasets/objects.py
 
 VAE: diffusers folder or hub id; POINTS: support_points.safetensors or prototypes.safetensors of a run on the same real
 set by that autoencoder: the targets, and the size at which images are encoded. With --real, the targets are all images

@@ -18,9 +18,10 @@ try:
 except ModuleNotFoundError as error:
     if (error.name or '').partition('.')[0] != 'mmengine':
         raise
-    raise MissingPackage('mmdistill needs an OpenMMLab stack here and none is installed: run `pip install '
-                         '--no-build-isolation "mmdistill[onedl]"` (the maintained forks; torch first), or `pip install '
-                         '--no-build-isolation "mmdistill[openmmlab]"` (OpenMMLab\'s own packages)') from error
+    raise MissingPackage('mmdistill needs an OpenMMLab stack here and none is installed: run `pip '
+                         'install --no-build-isolation "mmdistill[onedl]"` (the maintained forks; torch first), or '
+                         '`pip install --no-build-isolation "mmdistill[openmmlab]"` (OpenMMLab\'s own packages)'
+                         ) from error
 
 # MMEngine looks the package of `_base_ = '<package>::...'` up in a fixed table of distribution names. It has no
 # mmdistill, and its entry for mmseg (mmsegmentation) is not what the forks' distribution is called; module names are

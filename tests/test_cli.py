@@ -163,8 +163,8 @@ def test_torchrun_starts_the_module(root, tmp_path):
     config = tmp_path / 'a.py'
     config.write_text("import os\nopen(__file__ + os.environ['RANK'], 'w').close()\nb = nothing\n".replace(
         '__file__', repr(str(config))))
-    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2', '-m', 'mmdistill',
-               'distill', str(config), '--launcher', 'pytorch']
+    command = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node', '2',
+               '-m', 'mmdistill', 'distill', str(config), '--launcher', 'pytorch']
     done = subprocess.run(command, text=True, capture_output=True, cwd=tmp_path,
                           env={**os.environ, 'PYTHONPATH': str(root)})
     assert done.returncode == 1 and f'error: cannot read the config {config}, line 3: NameError' in done.stderr

@@ -1,5 +1,5 @@
 """Soft labels in a stock training of mmpretrain: by a teacher in each step, or from a store of replayed views."""
-from typing import Sequence
+from typing import Any, Sequence
 
 import torch
 from mmengine.hooks import Hook
@@ -10,6 +10,7 @@ from torch import nn
 from mmdistill.errors import DistillError
 from mmdistill.models.losses import TemperatureKLLoss
 from mmdistill.registry import HOOKS
+from mmdistill.settings import Positive, validated
 from .replay import ReplayedViews
 from .teacher import Teacher
 
@@ -30,15 +31,14 @@ class OnlineLabelsHook(Hook):
         ...     config='mmpretrain::resnet/resnet18_8xb32_in1k.py', checkpoint='resnet18.pth'))]
     """
 
-    def __init__(self, teacher: dict, temperature: float) -> None:
-        if not temperature > 0:
-            raise DistillError(f'OnlineLabelsHook: temperature {temperature} is out of range: it has to be above 0')
+    @validated
+    def __init__(self, teacher: dict, temperature: Positive) -> None:
         self._config, self.temperature = teacher, temperature
 
     def before_train(self, runner: Runner) -> None:
         """Build the teacher; fails if its classes are not the training set's."""
         model = check_student(runner, self.temperature)
-        pre = model.data_preprocessor
+        pre: Any = model.data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])
         self._handle = pre.register_forward_hook(self._relabel, with_kwargs=True)
@@ -47,7 +47,7 @@ class OnlineLabelsHook(Hook):
         """Let go of the student's data preprocessor."""
         self._handle.remove()
 
-    def _relabel(self, pre: nn.Module, args: Sequence, kwargs: dict, data: dict) -> None:
+    def _relabel(self, pre: Any, args: Sequence, kwargs: dict, data: dict) -> None:
         if not kwargs.get('training', len(args) > 1 and args[1]):
             return
         scores = (self.teacher(_pixels(pre, data['inputs'])) / self.temperature).softmax(1)
@@ -96,7 +96,7 @@ def check_student(runner: Runner, temperature: float) -> nn.Module:
     return model
 
 
-def _pixels(pre: nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def _pixels(pre: Any, inputs: torch.Tensor) -> torch.Tensor:
     """RGB pixels in 0..255 of what the student's data preprocessor gave."""
     if pre._enable_normalize:
         inputs = inputs * pre.std + pre.mean

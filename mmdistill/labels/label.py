@@ -1,6 +1,6 @@
 """Makes what a training config reads its soft labels from: a store of views, or one label an image."""
 from collections import deque
-from typing import Callable, Iterator, Optional, Sequence
+from typing import Callable, Deque, Iterator, Optional, Sequence
 
 import numpy as np
 import torch
@@ -9,7 +9,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 from scipy.special import log_softmax
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
@@ -73,8 +73,8 @@ def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Opt
     def load(index: int) -> Tensor:
         return views.view(index % len(views), index // len(views))['inputs']
 
-    begun, last = writer.done, deque(maxlen=_CHECKED)
-    for count, logits in enumerate(_logits(teacher, load, range(begun, writer.total), **settings), 1):
+    last: Deque[np.ndarray] = deque(maxlen=_CHECKED)
+    for count, logits in enumerate(_logits(teacher, load, range(writer.done, writer.total), **settings), 1):
         writer.append(logits.numpy())
         last.extend(logits.numpy())
         if count % _SAVE_EVERY == 0:
@@ -85,7 +85,7 @@ def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Opt
             f'{_error(store, last)}')
 
 
-def _error(store: LabelStore, last: Sequence[np.ndarray]) -> str:
+def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:
     """What the store does to the loss (cross-entropy) of a student that equals the teacher, to which tails matter."""
     if not last:
         return ''
@@ -106,8 +106,8 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
     return f'{path}: one label for each of {len(scores)} images; the teacher agrees with {right} of their classes'
 
 
-class _Items:
-    """For torch's DataLoader."""
+class _Items(Dataset):
+    """What ``load`` gives for each index."""
 
     def __init__(self, load: Callable[[int], Tensor], indices: Sequence[int]) -> None:
         self.load, self.indices = load, indices

@@ -10,6 +10,7 @@ import torch
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
+from mmdistill.settings import NonNegativeInt, Positive, validated
 from .store import LabelStore
 from .views import draw_mix, seeded
 
@@ -39,12 +40,9 @@ class ReplayedViews(torch.utils.data.Dataset):
         >>> custom_hooks = [dict(type='mmdistill.ReplayedLabelsHook')]
     """
 
-    def __init__(self, dataset: dict, store: Union[str, Path], temperature: float, seed: int = 0,
-                 cutmix: Optional[float] = 1.0) -> None:
-        for name, value, fits in (('temperature', temperature, temperature > 0), ('seed', seed, seed >= 0),
-                                  ('cutmix', cutmix, cutmix is None or cutmix > 0)):
-            if not fits:
-                raise DistillError(f'ReplayedViews: {name} {value} is out of range')
+    @validated
+    def __init__(self, dataset: dict, store: Union[str, Path], temperature: Positive, seed: NonNegativeInt = 0,
+                 cutmix: Optional[Positive] = 1.0) -> None:
         self.store, self.temperature, self.seed, self.cutmix = store, temperature, seed, cutmix
         self._pipeline = copy.deepcopy(dataset.get('pipeline'))
         self.dataset = DATASETS.build(dataset)
@@ -91,7 +89,7 @@ class ReplayedViews(torch.utils.data.Dataset):
 
     def __getitem__(self, image: int) -> Dict[str, Any]:
         epoch = int(self._epoch)
-        if epoch < 0:
+        if epoch < 0 or self._labels is None:
             raise DistillError("ReplayedViews does not know the epoch: add custom_hooks=[dict(type="
                                "'mmdistill.ReplayedLabelsHook')] to the config")
         sample = self.view(image, epoch)

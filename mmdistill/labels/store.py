@@ -170,7 +170,7 @@ class LabelWriter:
         if not finite:
             raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
         records = np.zeros(len(logits), self._kind)
-        if 'logits' in self._kind.names:
+        if self.header['top_k'] is None:
             records['logits'] = logits
         else:
             scores = softmax(logits.astype(np.float64) / self.header['temperature'], axis=1)

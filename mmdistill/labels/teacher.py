@@ -39,9 +39,9 @@ class Teacher(nn.Module):
         super().__init__()
         register_all_modules(init_default_scope=False)
         self.name = config if isinstance(config, str) else 'the given model'
-        config = read_config(config) if isinstance(config, str) else Config(dict(model=config))
-        model = config.model
-        preprocessor = data_preprocessor or model.get('data_preprocessor') or config.get('data_preprocessor')
+        cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
+        model = cfg.model
+        preprocessor = data_preprocessor or model.get('data_preprocessor') or cfg.get('data_preprocessor')
         if not preprocessor or 'mean' not in preprocessor:
             raise DistillError(f'the teacher {self.name} has no data_preprocessor with mean and std: give it one, as '
                                'it was trained with')
@@ -58,7 +58,7 @@ class Teacher(nn.Module):
         except RuntimeError as error:
             detail = ' '.join(str(error).split())[:160]
             raise DistillError(f'the weights {checkpoint} do not fit the teacher {self.name}: {detail}') from None
-        self.classes = _classes(loaded.get('meta'), config)
+        self.classes = _classes(loaded.get('meta'), cfg)
         self.outputs = None if outputs is None else [int(i) for i in outputs]
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.model.float().eval().requires_grad_(False).to(self.device)

@@ -49,20 +49,19 @@ def set_metrics(real,
         return rows
     if real_labels is None or distilled_labels is None:
         raise DistillError('give the labels of both sets, real and distilled, or of neither')
-    real_labels, distilled_labels, classes = _check_labels(
-        (real_labels, distilled_labels), (len(real), len(distilled)), classes)
-    counts = [np.bincount(labels, minlength=len(classes)) for labels in (real_labels, distilled_labels)]
-    for index, name in enumerate(classes):
+    ids, ids_distilled, names = _check_labels((real_labels, distilled_labels), (len(real), len(distilled)), classes)
+    counts = [np.bincount(labels, minlength=len(names)) for labels in (ids, ids_distilled)]
+    for index, name in enumerate(names):
         for side, count in zip(('real', 'distilled'), counts):
             if count[index] == 0:
                 raise DistillError(f'class {name!r} has no {side} sample: add some, or leave the class out of both')
         if counts[0][index] <= k:
             raise DistillError(f'class {name!r} has {counts[0][index]} real samples, coverage with k={k} needs more '
                                f'than {k}: lower k')
-    balance = class_balance(*counts, classes)
+    balance = class_balance(counts[0], counts[1], names)
     rows[0].update({key: balance[key] for key in ('jensen_shannon', 'total_variation')})
-    for index, name in enumerate(classes):
-        own = _metrics(real[real_labels == index], distilled[distilled_labels == index], k, order)
+    for index, name in enumerate(names):
+        own = _metrics(real[ids == index], distilled[ids_distilled == index], k, order)
         rows.append(dict({'class': name}, **own, real_share=balance['real'][name],
                          distilled_share=balance['distilled'][name]))
     return rows

@@ -80,19 +80,19 @@ def _entropic(costs: np.ndarray, epsilon: float, max_iter: int) -> float:
     mean = float(costs.mean(dtype=np.float64))
     if mean == 0:
         return 0.0
-    costs = torch.from_numpy(costs)
-    a, b = (torch.full((size, ), 1 / size) for size in costs.shape)
+    cost = torch.from_numpy(costs)
+    a, b = (torch.full((size, ), 1 / size) for size in cost.shape)
     with warnings.catch_warnings():
         warnings.filterwarnings('ignore', 'Sinkhorn did not converge')  # the rounding below allows for it
-        plan = ot.sinkhorn(a, b, costs, epsilon * mean, method='sinkhorn_log', numItermax=max_iter,
+        plan = ot.sinkhorn(a, b, cost, epsilon * mean, method='sinkhorn_log', numItermax=max_iter,
                            stopThr=1e-4 / len(b)**0.5)  # the 2-norm of the error of a marginal 1/M: 1e-4 of each
     row_gap, column_gap = _round(plan)
     rest = column_gap / row_gap.sum().clamp(min=1e-300)  # what is still to be sent goes by the product of the gaps
-    cost = 0.0
-    for part, block, gap in zip(plan.split(1024), costs.split(1024), row_gap.split(1024)):
+    total = 0.0
+    for part, block, gap in zip(plan.split(1024), cost.split(1024), row_gap.split(1024)):
         block = block.double()
-        cost += float((part * block).sum() + gap @ (block @ rest))
-    return cost
+        total += float((part * block).sum() + gap @ (block @ rest))
+    return total
 
 
 def _round(plan) -> Tuple:
@@ -101,4 +101,4 @@ def _round(plan) -> Tuple:
     n, m = plan.shape
     plan *= (1 / n / plan.sum(1, dtype=torch.float64)).clamp(max=1).to(plan.dtype)[:, None]
     plan *= (1 / m / plan.sum(0, dtype=torch.float64)).clamp(max=1).to(plan.dtype)
-    return ((1 / size - plan.sum(axis, dtype=torch.float64)).clamp(min=0) for size, axis in ((n, 1), (m, 0)))
+    return tuple((1 / size - plan.sum(axis, dtype=torch.float64)).clamp(min=0) for size, axis in ((n, 1), (m, 0)))

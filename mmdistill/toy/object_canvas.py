@@ -1,6 +1,6 @@
 """Drawing of the built-in object pictures: shaded solids on lit backgrounds, in plain numpy and OpenCV."""
 import colorsys
-from typing import Sequence
+from typing import List, Optional, Sequence
 
 import cv2
 import numpy as np
@@ -19,7 +19,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
     return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)], float)
 
 
-def rod(points, width: float, end_width: float = None) -> np.ndarray:
+def rod(points, width: float, end_width: Optional[float] = None) -> np.ndarray:
     """Outline of a line through ``points`` that may taper."""
     points = np.asarray(points, float)
     along = np.gradient(points, axis=0)
@@ -46,9 +46,10 @@ class Canvas:
         self.layer, self.alpha = np.zeros_like(self.back), np.zeros((self.side, self.side), np.float32)
         angle = self.u(-2.6, -0.5)  # light from above
         self.light = np.array([0.75 * np.cos(angle), 0.75 * np.sin(angle), 0.8], np.float32)
-        self.ambient, self.glows = self.u(0.3, 0.6), []
+        self.ambient = self.u(0.3, 0.6)
+        self.glows: List[tuple] = []
         fine, coarse = (rng.standard_normal((n, n), np.float32) for n in (64, 12))
-        self.noise = cv2.resize(fine, (self.side, ) * 2) + cv2.resize(coarse, (self.side, ) * 2, interpolation=2)
+        self.noise: np.ndarray = cv2.resize(fine, (self.side, ) * 2) + cv2.resize(coarse, (self.side, ) * 2, interpolation=2)
         self.place()
 
     def u(self, low: float = 0.0, high: float = 1.0) -> float:

@@ -116,7 +116,7 @@ def car_bus(c: Canvas) -> None:
     """A long box with a row of windows."""
     paint = c.hue(c.pick((0.0, 0.13, 0.35, 0.6)), 0.85, 0.75)
     c.solid(box(-1.3, -0.75, 1.3, 0.5), paint, 0.15, 0.3)
-    for x in np.arange(-1.18, 0.8, 0.4):
+    for x in np.arange(-1.18, 0.8, 0.4).tolist():
         c.solid(box(x, -0.58, x + 0.33, -0.1), c.hue(0.55, 0.3, 0.45), 0, 0.3)
     c.solid(box(0.88, -0.58, 1.25, 0.4), c.hue(0.55, 0.3, 0.5), 0.03)
     c.solid(box(-1.28, 0.12, 0.85, 0.22), c.grey(0.9, 1), 0)
@@ -184,8 +184,8 @@ def house_tower(c: Canvas) -> None:
     c.solid(box(-w, -1.2, w, 1.25), wall, 0.03, 0)
     lit = c.hue(0.13, 0.6, 0.95)
     dark = c.hue(0.58, 0.4, 0.3)
-    for y in np.arange(-1.08, 1.0, 0.32):
-        for x in np.arange(-w + 0.1, w - 0.15, 0.3):
+    for y in np.arange(-1.08, 1.0, 0.32).tolist():
+        for x in np.arange(-w + 0.1, w - 0.15, 0.3).tolist():
             c.solid(box(x, y, x + 0.2, y + 0.2), lit if c.u() < 0.25 else dark, 0)
 
 

@@ -34,7 +34,7 @@ def boat_motor(c: Canvas) -> None:
 def boat_ship(c: Canvas) -> None:
     """A freighter with its load."""
     for row in range(3):
-        for x in np.arange(-0.7, 0.75, 0.3):
+        for x in np.arange(-0.7, 0.75, 0.3).tolist():
             if c.u() < 0.9 - 0.25 * row:
                 c.solid(box(x, -0.12 - 0.25 * row, x + 0.28, 0.12 - 0.25 * row), c.hue(c.u(), 0.7, 0.6), 0.03)
     c.solid(box(-1.15, -0.8, -0.78, 0.2), c.grey(0.8, 1), 0.08)
@@ -144,4 +144,5 @@ def fish_koi(c: Canvas) -> None:
     c.solid(np.concatenate([spine - side, (spine + side)[::-1]]), white, 0.2, 0.3)
     for i in (3, 6, 9, 11):
         if c.u() < 0.75:
-            c.solid(oval(*(spine[i] + (c.u(-0.08, 0.08), 0)), 0.2, c.u(0.12, 0.25)), patch, 0.05)
+            x, y = spine[i] + (c.u(-0.08, 0.08), 0)
+            c.solid(oval(x, y, 0.2, c.u(0.12, 0.25)), patch, 0.05)

@@ -1,5 +1,6 @@
 """Checkpoints of OpenMMLab packages and safetensors files: tensors and plain values only."""
 import pickle
+from typing import Any, List
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +21,7 @@ class _Ignored:
 
 
 # What MMEngine's checkpoints hold beside tensors and plain values.
-_SAFE = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'), (_Ignored, 'builtins.getattr'),
+_SAFE: List[Any] = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'), (_Ignored, 'builtins.getattr'),
          (_Ignored, 'numpy._core.multiarray._reconstruct'), (_Ignored, 'numpy.core.multiarray._reconstruct'),
          (_Ignored, 'numpy._core.multiarray.scalar'), (_Ignored, 'numpy.core.multiarray.scalar'),
          (_Ignored, 'numpy.ndarray'), (_Ignored, 'numpy.dtype')]

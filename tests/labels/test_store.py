@@ -38,7 +38,7 @@ def test_top_k_and_the_tail_of_the_first_class(tmp_path, logits):
     exact, scores = softmax(logits / 2, 1), scores_of(store)
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-6)
     assert scores.min() >= 0 and scores.dtype == np.float32
-    for row, (probabilities, found) in enumerate(zip(exact, scores)):
+    for probabilities, found in zip(exact, scores):
         order = np.argsort(-probabilities)
         np.testing.assert_allclose(found[order[:10]], probabilities[order[:10]], rtol=2e-3)
         same = [i for i in range(len(logits)) if logits[i].argmax() == order[0]]

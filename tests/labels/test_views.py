@@ -130,7 +130,7 @@ def test_mixes_are_the_hosts(alpha):
 
 
 def test_mistakes(world):
-    for kwargs, message in ((dict(seed=-1), 'seed -1'), (dict(cutmix=0), 'cutmix 0')):
+    for kwargs, message in ((dict(seed=-1), 'seed=-1 is out of range'), (dict(cutmix=0), 'cutmix=0')):
         with pytest.raises(DistillError, match=message):
             views_of(world, **kwargs)
     world.plain['pipeline'] = [world.pipeline[0], world.pipeline[-1]]
