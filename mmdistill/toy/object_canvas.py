@@ -49,7 +49,8 @@ class Canvas:
         self.ambient = self.u(0.3, 0.6)
         self.glows: List[tuple] = []
         fine, coarse = (rng.standard_normal((n, n), np.float32) for n in (64, 12))
-        self.noise: np.ndarray = cv2.resize(fine, (self.side, ) * 2) + cv2.resize(coarse, (self.side, ) * 2, interpolation=2)
+        sides = (self.side, ) * 2
+        self.noise: np.ndarray = cv2.resize(fine, sides) + cv2.resize(coarse, sides, interpolation=2)
         self.place()
 
     def u(self, low: float = 0.0, high: float = 1.0) -> float:
