@@ -66,7 +66,7 @@ def test_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
     with zipfile.ZipFile(wheel) as archive:
         entries = {info.filename: info for info in archive.infolist()}
     wanted = [name for name in repository_files() if not (ROOT / name).is_symlink()]
-    expected = {name for name in wanted if re.match(r'mmdistill/.*\.(py|json|safetensors)$', name)}
+    expected = {name for name in wanted if re.match(r'mmdistill/.*\.(py|json|safetensors|html|css)$', name)}
     expected |= {f'mmdistill/.mim/{name}' for name in wanted if re.match(r'(configs|tools)/.*\.(py|sh|yml|md)$', name)}
     expected |= {'mmdistill/.mim/model-index.yml'}
     assert expected <= set(entries)
