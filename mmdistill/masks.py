@@ -1,5 +1,5 @@
 """Label maps."""
-from typing import Tuple
+from typing import Sequence, Tuple
 
 import numpy as np
 import torch
@@ -14,3 +14,10 @@ def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
         return mask
     label_map = torch.from_numpy(np.ascontiguousarray(mask))[None, None]
     return F.interpolate(label_map, tuple(size), mode='nearest-exact')[0, 0].numpy()
+
+
+def paint_mask(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
+    """Label map uint8 (H, W) → RGB uint8 (H, W, 3); ids without a colour, as those of unlabelled pixels, are black."""
+    colours = np.zeros((256, 3), np.uint8)
+    colours[:len(palette)] = palette
+    return colours[mask]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint
-from mmdistill.masks import resize_mask
+from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
 from mmdistill.tasks.base import Source
@@ -54,9 +54,7 @@ class DatasetMasks(Source):
 
     def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
         """Mask in its colours, image, and overlay side by side; unlabelled pixels are black."""
-        colours = np.zeros((256, 3), np.uint8)
-        colours[:len(self.palette)] = self.palette
-        layer = colours[inputs['masks'][row]]
+        layer = paint_mask(inputs['masks'][row], self.palette)
         overlay = (image.astype(np.uint16) + layer) // 2
         return np.concatenate([layer, image, overlay.astype(np.uint8)], 1)
 

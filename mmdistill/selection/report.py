@@ -39,17 +39,17 @@ def selection_table(histograms,
         DistillError: Names and histograms do not fit, nothing is selected, or an index is out of range.
     """
     counts = check_histograms(histograms)
-    selected = np.asarray(selected)
+    indices = np.asarray(selected)
     if len(classes) != counts.shape[1]:
         raise DistillError(f'{len(classes)} class names for histograms of {counts.shape[1]} classes')
     usable = np.flatnonzero(counts.any(axis=1))
-    if not 1 <= len(selected) <= len(usable):
-        raise DistillError(f'{len(selected)} masks are selected: a report needs 1..{len(usable)}')
-    if selected.min() < 0 or selected.max() >= len(counts):
+    if not 1 <= len(indices) <= len(usable):
+        raise DistillError(f'{len(indices)} masks are selected: a report needs 1..{len(usable)}')
+    if indices.min() < 0 or indices.max() >= len(counts):
         raise DistillError(f'a selected index is out of range: the set has masks 0..{len(counts) - 1}')
     rng = check_random_state(random_state)
-    draws = [_summary(counts[rng.choice(usable, len(selected), replace=False)]) for _ in range(repeats)]
-    summaries = dict(full=_summary(counts), random=np.mean(draws, axis=0), selected=_summary(counts[selected]))
+    draws = [_summary(counts[rng.choice(usable, len(indices), replace=False)]) for _ in range(repeats)]
+    summaries = dict(full=_summary(counts), random=np.mean(draws, axis=0), selected=_summary(counts[indices]))
     return [{
         'class': str(name),
         **{f'{key}_{measure}': float(summary[m, c]) for key, summary in summaries.items()
@@ -57,15 +57,17 @@ def selection_table(histograms,
     } for c, name in enumerate(classes)]
 
 
+def table_cells(rows: Sequence[Row], unit: str = 'pixels') -> List[List[str]]:
+    """The rows as a table, its header first."""
+    return [['class', 'images: full', 'random', 'selected', f'{unit} %: full', 'random', 'selected']] + [
+        [row['class'], f'{row["full_images"]:,.0f}', f'{row["random_images"]:,.1f}', f'{row["selected_images"]:,.0f}',
+         *(f'{100 * row[key + "_pixel_share"]:.3f}' for key, _, _ in _SETS)] for row in rows]
+
+
 def format_table(rows: Sequence[Row]) -> str:
     """The rows as aligned plain text, the rarest class (by pixels) first."""
-    header = ('class', 'images: full', 'random', 'selected', 'pixels %: full', 'random', 'selected')
-    lines = [header]
-    for row in _rarest_first(rows):
-        lines.append((row['class'], f'{row["full_images"]:.0f}', f'{row["random_images"]:.1f}',
-                      f'{row["selected_images"]:.0f}',
-                      *(f'{100 * row[key + "_pixel_share"]:.3f}' for key, _, _ in _SETS)))
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    lines = table_cells(rarest_first(rows))
+    widths = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join(
         line[0].ljust(widths[0]) + ''.join('  ' + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))
         for line in lines)
@@ -83,7 +85,7 @@ def plot_selection(rows: Sequence[Row], path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter
 
-    rows = _rarest_first(rows)
+    rows = rarest_first(rows)
     panels = -(-len(rows) // _PANEL_CLASSES)
     size = -(-len(rows) // panels)
     parts = [rows[i:i + size] for i in range(0, len(rows), size)]
@@ -101,7 +103,7 @@ def plot_selection(rows: Sequence[Row], path) -> None:
         for i, (axis, part) in enumerate(zip(group, parts)):
             _bars(axis, {key: v[i * size:i * size + len(part)] for key, v in values.items()}, floor)
             axis.set(yscale='log', ylim=(floor, top), xlim=(-0.6, size - 0.4), ylabel=label)
-            axis.set_xticks(range(len(part)), [_shorten(row['class']) for row in part], rotation=45, ha='right',
+            axis.set_xticks(range(len(part)), [shorten(row['class']) for row in part], rotation=45, ha='right',
                             rotation_mode='anchor', fontsize=8)
             axis.yaxis.set_major_locator(LogLocator(subs=ticks))
             axis.yaxis.set_major_formatter('{x:g}')
@@ -116,18 +118,20 @@ def plot_selection(rows: Sequence[Row], path) -> None:
     write_atomic(path, buffer.getvalue())
 
 
+def shorten(name: str, length: int = 24) -> str:
+    """A name for an axis."""
+    return name if len(name) <= length else name[:length - 1] + '…'
+
+
 def _summary(counts: np.ndarray) -> np.ndarray:
     """float64 (3, K): the :data:`_MEASURES` of each class."""
     images, pixels = (counts > 0).sum(axis=0), counts.sum(axis=0)
     return np.stack((images, images / len(counts), pixels / pixels.sum()))
 
 
-def _rarest_first(rows: Sequence[Row]) -> List[Row]:
+def rarest_first(rows: Sequence[Row]) -> List[Row]:
+    """The rows by their share of the full set's pixels."""
     return sorted(rows, key=lambda row: row['full_pixel_share'])
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= 24 else name[:23] + '…'
 
 
 def _bars(axis, values, floor: float) -> None:

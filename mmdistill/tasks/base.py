@@ -141,6 +141,8 @@ class Task:
         evaluator: The metric's config.
         class_metric: Prefix of the metric of one class: ``{class_metric}.{class}``.
         rare_metric: Name of the mean over the rare classes; None where there is none.
+        counted: What :meth:`class_counts` counts: ``'pixels'``, ``'images'``.
+        drawn: What :meth:`draw` shows, in a word; None where annotations are not drawn.
     """
     name: str
     scope: str
@@ -153,6 +155,8 @@ class Task:
     evaluator: Dict[str, Any]
     class_metric: str
     rare_metric: Optional[str] = None
+    counted: str = 'images'
+    drawn: Optional[str] = None
 
     def owns(self, dataset: type) -> bool:
         """Whether a dataset class is one of this task."""
@@ -194,6 +198,17 @@ class Task:
     def notes(self, real: Any, test: Any) -> List[str]:
         """Sentences on the real training set and the test set that belong under a table."""
         return []
+
+    def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
+             ) -> np.ndarray:
+        """The annotation of a distilled image as a picture, uint8 RGB (H, W, 3).
+
+        Args:
+            manifest: Of the distilled set.
+            image: The image's entry in it.
+            read: Reads a picture of the set by its name.
+        """
+        raise NotImplementedError
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
         """How well a network finds the annotation in the images: a function of a dataset.
@@ -248,13 +263,13 @@ def task_of_scope(scope: Optional[str], where: str) -> Task:
 
 
 def task_of_manifest(manifest: Mapping[str, Any], where: str) -> Task:
-    """The task of a distilled set.
+    """The task that the manifest of a distilled set, or the results of a comparison, name.
 
     Raises:
-        DistillError: Its manifest names none that is known.
+        DistillError: It is not known.
     """
     for task in all_tasks():
         if task.name == manifest.get('task'):
             return task
-    raise DistillError(f'{where}: its manifest is of task {manifest.get("task")!r}; known: '
+    raise DistillError(f'{where} is of task {manifest.get("task")!r}; known: '
                        f'{", ".join(sorted(task.name for task in all_tasks()))}')

@@ -4,6 +4,8 @@ from typing import Any, Callable, Dict, Mapping
 import numpy as np
 import torch
 
+from mmdistill.datasets.layouts import SegLayout
+from mmdistill.masks import paint_mask
 from mmdistill.registry import MODELS, TASKS
 from .base import Source, Task
 from .statistics import MaskResources
@@ -23,6 +25,8 @@ class Segmentation(Task):
     evaluator = dict(type='mmdistill.ClassIoU')
     class_metric = 'IoU'
     rare_metric = 'rare_IoU'
+    counted = 'pixels'
+    drawn = 'mask'
 
     def source(self, dataset: Any) -> Source:
         """See :meth:`Task.source`."""
@@ -37,6 +41,12 @@ class Segmentation(Task):
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
         """Pixels of each class in each mask."""
         return self.source(dataset).histograms(cache)  # type: ignore[attr-defined]
+
+    def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
+             ) -> np.ndarray:
+        """The mask in the colours of the classes."""
+        mask = SegLayout.from_dict(manifest['layout']).decode(read(image['mask']))
+        return paint_mask(mask, manifest['palette'])
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
         """Agreement of a segmentor with the masks: :func:`~mmdistill.evaluation.judge.judge_agreement`."""

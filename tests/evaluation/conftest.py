@@ -49,7 +49,8 @@ def comparison(tmp_path, run):
                                  classes=dict(classes, sky=None), images=3, seconds=12.5, config_hash='c0ffee'))
     root = tmp_path / 'comparison'
     root.mkdir()
-    results = dict(protocol='tiny', hash='abc', metric='mIoU', classes=list(CLASSES), rows=summarise(runs), runs=runs,
+    results = dict(task='segmentation', protocol='tiny', hash='abc', metric='mIoU', classes=list(CLASSES),
+                   rows=summarise(runs), runs=runs,
                    sets={'distilled': str(run / 'distilled'), 'random & real': None},
                    notes=['Protocol `tiny`: a note.'], command='python tools/evaluate.py tiny.py')
     (root / 'results.json').write_text(json.dumps(results))

@@ -6,12 +6,12 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mmdistill.evaluation.report.charts import learning_curves, runs_chart, share_bars, share_limits
+from mmdistill.evaluation.report.charts import learning_curves, runs_chart, share_charts, share_limits
 from mmdistill.evaluation.report.gallery import by_class, rarity
-from mmdistill.evaluation.report.markup import chunks, heat_table, notes
 from mmdistill.evaluation.report.projection import project, projection_panels, shown_rows
-from mmdistill.evaluation.report.svg import REAL, Figure, series
-from mmdistill.evaluation.report.tables import results_table
+from mmdistill.evaluation.report.report import templates
+from mmdistill.evaluation.report.svg import COLOURS, Chart
+from mmdistill.evaluation.report.tables import heat_table, marked, results_table
 
 
 def _run(name, seed, value, **more):
@@ -22,36 +22,48 @@ def _corners(path):
     return [tuple(map(float, pair)) for pair in re.findall(r'[ML] (-?[\d.]+) (-?[\d.]+)', path.get('d'))]
 
 
+def _tree(chart, number=0):
+    return ElementTree.fromstring(f'<svg>{chart.body(number)}</svg>')
+
+
 def _lines(svg, colour):
-    return [_corners(path) for path in ElementTree.fromstring(svg).iter('path')
+    return [_corners(path) for path in _tree(svg).iter('path')
             if f'fill: none; stroke: {colour}' in path.get('style', '')]
 
 
 def _bands(svg, colour):
-    root = ElementTree.fromstring(svg)
+    root = _tree(svg)
     shapes = {path.get('id'): path for path in root.iter('path')}
     return [_corners(shapes[use.get('href')[1:]]) for use in root.iter('use')
             if f'fill: {colour}; fill-opacity' in use.get('style', '')]
 
 
-def test_a_figure_has_the_page_s_colours_and_nothing_else_of_its_own():
-    with Figure(200, 100, 'a < "b"') as figure:
-        for index in range(9):
-            figure.axes.plot([0, 1], [index, index], color=series(index))
-        figure.axes.plot([0, 1], [1, 0], 'o', color=REAL)
-        figure.axes.set(xlabel='$x$ & <y>')
-    svg = figure.svg()
-    root = ElementTree.fromstring(svg)
-    assert root.get('viewBox') == '0 0 200 100' and root.get('aria-label') == 'a < "b"'
+def test_a_chart_has_the_page_s_colours_and_nothing_else_of_its_own():
+    with (chart := Chart(200, 100, 'a chart')) as axes:
+        for index in range(8):
+            axes.plot([0, 1], [index, index], color=COLOURS[f's{index}'])
+        axes.plot([0, 1], [1, 0], 'o', color=COLOURS['real'])
+        axes.set(xlabel='$x$ & <y> #010101', title='</text></svg><script>"1.23456"</script>')
+    svg = chart.body(0)
+    texts = [element.text for element in _tree(chart).iter('text')]
     assert {f'var(--s{i})' for i in range(8)} <= set(re.findall(r'var\(--s\d\)', svg))
-    assert 'var(--real)' in svg and '#' not in re.sub(r'href="#\w+"', '', svg)
-    assert '$x$ & <y>' in [element.text for element in root.iter('text')]
-    assert not re.search('font-family|url|http|xmlns|<style', svg)
+    assert 'var(--real)' in svg and not re.search('style="[^"]*#', svg)
+    assert {'$x$ & <y> #010101', '</text></svg><script>"1.23456"</script>'} <= set(texts)
+    assert '<script' not in svg and not re.search('http|xmlns|<style|xlink|<g id', svg)
+    assert svg == chart.body(0)
+
+
+def test_two_charts_on_a_page_share_no_id():
+    chart = learning_curves([_run('a', 0, 20.0), _run('a', 1, 26.0)], 'm', dict(a='s0'), 's')
+    ids = [{element.get('id') for element in _tree(chart, number).iter() if element.get('id')} for number in (1, 2)]
+    assert ids[0] and not ids[0] & ids[1]
+    for number, own in enumerate(ids, 1):
+        assert set(re.findall(r'(?:="#|url\(#)(\w+)', chart.body(number))) <= own
 
 
 def test_the_band_of_a_curve_is_one_sample_deviation():
     runs = [_run('a', 0, 20.0), _run('a', 1, 26.0), _run('b', 0, 40.0)]
-    svg = learning_curves(runs, 'm', dict(a=0, b=1), 's')
+    svg = learning_curves(runs, 'm', dict(a='s0', b='s1'), 's')
     (band, ), (line_a, ), (line_b, ) = _bands(svg, 'var(--s0)'), _lines(svg, 'var(--s0)'), _lines(svg, 'var(--s1)')
     # Heights in points are linear in the metric: a ends at 23, b at 40, both start at 10.
     scale = (line_b[1][1] - line_b[0][1]) / 30
@@ -62,20 +74,27 @@ def test_the_band_of_a_curve_is_one_sample_deviation():
 
 
 def test_runs_without_a_value_are_left_out():
-    assert 'var(--s1)' in runs_chart([_run('a', 0, None), _run('b', 0, 2.0)], 'm', dict(a=0, b=1), 's')
+    chart = runs_chart([_run('a', 0, None), _run('b', 0, 2.0)], 'm', dict(a='s0', b='s1'), 's')
+    assert 'var(--s1)' in chart.body(0) and 'var(--s0)' not in chart.body(0)
 
 
 def test_axis_of_shares():
-    assert share_limits([0, 1, 50]) == (0.5, 65.0)
-    assert share_limits([[0, 10], [50, 20]]) == (0.0, 52.5)
-    assert share_limits([0, 0]) == (0.0, 1.0)
+    assert share_limits(np.array([0, 1, 50])) == (0.5, 65.0)
+    assert share_limits(np.array([[0, 10], [50, 20]])) == (0.0, 52.5)
+    assert share_limits(np.array([0, 0])) == (0.0, 1.0)
 
 
-@pytest.mark.parametrize('values, crosses', [([0.0, 1.0, 50.0], 1), ([0.0, 20.0, 50.0], 0)])
+@pytest.mark.parametrize('values, crosses', [([0.0, 0.01, 0.5], 1), ([0.0, 0.2, 0.5], 0)])
 def test_a_share_of_nothing_is_a_cross_on_a_logarithmic_axis(values, crosses):
-    svg = share_bars(['a', 'b', 'c'], [dict(values=values, colour=series(0))], 'share', share_limits(values))
-    marks = [use for use in ElementTree.fromstring(svg).iter('use') if 'var(--s0)' in use.get('style', '')]
+    chart, = share_charts(['a', 'b', 'c'], dict(s0=values), 'share')
+    marks = [use for use in _tree(chart).iter('use') if 'var(--s0)' in use.get('style', '')]
     assert len(marks) == crosses
+
+
+def test_many_classes_are_shown_in_charts_of_the_same_length():
+    charts = share_charts([f'class {i}' for i in range(90)], dict(real=[0.1] * 90, s0=[0.2] * 90), 'share')
+    names = [[text.text for text in _tree(chart).iter('text') if text.text.startswith('class')] for chart in charts]
+    assert [len(part) for part in names] == [30, 30, 30] and names[1][0] == 'class 30'
 
 
 def test_few_points_are_projected_by_their_principal_components():
@@ -113,9 +132,9 @@ def test_what_is_shown_of_a_large_set_holds_every_class():
 def test_panels_name_the_classes_and_leave_out_sets_without_features():
     rng = np.random.default_rng(0)
     features = {'real': rng.normal(size=(20, 3)), 'own': rng.normal(size=(2, 3)), 'labels/real': np.arange(20) % 2}
-    panels, _ = projection_panels(features, dict(other=0, own=1), ['cat', 'dog', 'none'])
+    panels, _ = projection_panels(features, dict(other='s0', own='s1'), ['cat', 'dog', 'none'])
     (name, svg), = panels
-    assert name == 'own' and [e.text for e in ElementTree.fromstring(svg).iter('text')] == ['cat', 'dog']
+    assert name == 'own' and [e.text for e in _tree(svg).iter('text')] == ['cat', 'dog']
 
 
 def test_images_stand_under_their_rarest_class():
@@ -132,20 +151,29 @@ def test_the_best_of_each_student_is_bold():
     rows = [dict(set=name, student=student, metric='m', mean=mean, std=1.0, seeds=2, image_sets=2, images=3,
                  seconds=1.0)
             for student, name, mean in (('s', 'a', 50.0), ('s', 'b', 40.0), ('t', 'a', 10.0), ('t', 'b', 10.0))]
-    html = results_table(rows, dict(a=0, b=1))
-    assert re.findall(r'<td class="best">([^<]+)', html) == ['50.0 ± 1.0']
-    assert re.findall(r'width:([\d.]+)%', html) == ['100.0', '80.0', '20.0', '20.0']
+    table = results_table(rows, dict(a='s0', b='s1'))
+    cells = [line[2] for line in table.lines if len(line) > 1]
+    assert [len(line) for line in table.lines] == [1, 6, 6, 1, 6, 6]
+    assert [cell.text for cell in cells if cell.best] == ['50.0 ± 1.0']
+    assert [cell.bar for cell in cells] == [1.0, 0.8, 0.2, 0.2]
+
+
+def test_what_is_printed_as_the_best_is_bold_unless_all_print_the_same():
+    assert [cell.best for cell in marked([3.01, 3.04, None, 2.0], 'highest')] == [True, True, False, False]
+    assert [cell.best for cell in marked([3.01, 3.04, 2.0], 'lowest', 2)] == [False, False, True]
+    assert not any(cell.best for cell in marked([3.01, 3.04, math.nan], 'highest') + marked([1, 2]))
+    assert [cell.text for cell in marked([1234.5, 0.012345, None], digits=None)] == ['1,234', '0.0123', '–']
 
 
 def test_a_heat_table_is_darkest_at_the_highest_value():
-    html = heat_table(['', 'a', 'b'], ['x', 'y'], np.array([[0.0, 100.0], [math.nan, 50.0]]), best='lowest')
-    assert re.findall(r'--h:([\d.]+)">([\d.]+)<', html) == [('0.00', '0.0'), ('0.60', '100.0'), ('0.30', '50.0')]
-    assert '<td>–</td>' in html
-    assert 'best' not in heat_table(['', 'a', 'b'], ['x'], np.array([[3.01, 3.04]]), best='highest')
-    assert re.findall(r'class="best" style="[^"]+">([\d.]+)', html) == ['0.0']
+    table = heat_table(['', 'a', 'b'], [['x'], ['y']], [[0.0, 100.0], [math.nan, 50.0]], best='lowest')
+    cells = [cell for line in table.lines for cell in line[1:]]
+    assert [(cell.text, cell.heat, cell.best) for cell in cells] == [
+        ('0.0', 0.0, True), ('100.0', 1.0, False), ('–', None, False), ('50.0', 0.5, False)]
 
 
-def test_small_pieces():
-    assert notes(['a `b<c` d']) == '<p class="note">a <code>b&lt;c</code> d</p>'
-    assert [len(part) for part in chunks(range(90), 40)] == [30, 30, 30]
-    assert chunks([], 40) == []
+def test_notes_and_colours_are_escaped():
+    macros = templates().get_template('macros.html').module
+    assert macros.notes(['a `b<c` d']).strip() == '<p class="note">a <code>b&lt;c</code> d</p>'
+    assert macros.notes(['`a` ` b']).strip() == '<p class="note"><code>a</code> ` b</p>'
+    assert 'rgb(1,0,3)' in macros.swatch([1, 'url(x)', 3])

@@ -14,7 +14,7 @@ def test_a_comparison_with_everything(measured, run, histograms):
     work = read_work_dir(measured)
     assert work.sets == ['distilled', 'random & real']
     assert list(work.distilled) == ['distilled'] and work.distilled['distilled'].sources == (0, 1, 2)
-    assert work.selections() == {('distilled', ): work.distilled['distilled']}
+    assert work.selections() == [('distilled', )] and work.task.name == 'segmentation'
     assert set(work.features) == {'real', 'distilled', 'random & real'}
     np.testing.assert_array_equal(work.histograms, histograms)
     shares = work.real_shares
@@ -44,7 +44,7 @@ def test_sets_from_the_same_samples_are_one_selection(comparison, run):
     results = json.loads(file.read_text())
     results['sets'] = dict(a=str(run / 'distilled'), b=str(run / 'distilled'))
     file.write_text(json.dumps(results))
-    assert list(read_work_dir(comparison).selections()) == [('a', 'b')]
+    assert read_work_dir(comparison).selections() == [('a', 'b')]
 
 
 def test_no_work_dir(tmp_path):
@@ -63,7 +63,7 @@ def test_an_unfinished_set(run):
 @pytest.mark.parametrize('text, what', [
     ('{"runs": []', 'not a readable result'), ('[]', 'not a readable result'),
     ('{"hash": "a", "runs": []}', 'another version .*no classes'),
-    ('{"hash": 1, "runs": 5, "protocol": 1, "metric": 1, "classes": 1, "notes": 1, "sets": 1, "rows": 1}',
+    ('{"hash": 1, "runs": 5, "task": 1, "protocol": 1, "metric": 1, "classes": 1, "notes": 1, "sets": 1, "rows": 1}',
      'another version .*no list of runs')])
 def test_unreadable_results(tmp_path, text, what):
     (tmp_path / 'results.json').write_text(text)
@@ -72,6 +72,7 @@ def test_unreadable_results(tmp_path, text, what):
 
 
 @pytest.mark.parametrize('change, what', [(lambda r: r['runs'].clear(), 'no run'),
+                                          (lambda r: r.pop('task'), 'no task'),
                                           (lambda r: r['runs'][1].pop('curve'), 'no curve')])
 def test_results_of_another_version(comparison, change, what):
     file = comparison / 'results.json'
@@ -82,7 +83,7 @@ def test_results_of_another_version(comparison, change, what):
         read_work_dir(comparison)
 
 
-@pytest.mark.parametrize('name, text', [('set_metrics.json', '{"sets": {"a": {}}}'), ('set_metrics.json', '{'),
+@pytest.mark.parametrize('name, text', [('set_metrics.json', '{"sets": {"distilled": {}}}'), ('set_metrics.json', '{'),
                                         ('features.safetensors', 'nothing')])
 def test_unreadable_measurements(measured, name, text):
     (measured / name).write_text(text)

@@ -1,43 +1,45 @@
 """The charts of the results and of the classes, each one panel."""
 import math
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from .svg import FAINT, MARKERS, Figure, series, shorten
+from mmdistill.selection.report import shorten
+from .svg import COLOURS, MARKERS, Chart
 
 Run = Mapping[str, Any]
-_WIDTH = 380
+_WIDTH, _PANEL_CLASSES = 380, 40
 
 
-def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, int], student: str) -> str:
-    """Every run of a student as a dot, and mean ± deviation, a line a training set."""
+def set_look(colour: str) -> Tuple[str, str]:
+    """Colour and marker of a training set by the name of its colour."""
+    return COLOURS[colour], MARKERS[int(colour[1:])]
+
+
+def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, str], student: str) -> Chart:
+    """Every run of a student as a dot, and mean ± deviation, one line per training set."""
     names = list(dict.fromkeys(run['set'] for run in runs))
-    with Figure(_WIDTH, 56 + 30 * len(names), f'{metric} of each run of {student}') as figure:
-        axes = figure.axes
+    with (chart := Chart(_WIDTH, 56 + 30 * len(names), f'{metric} of each run of {student}')) as axes:
         for line, name in enumerate(names):
-            values = [run['metrics'][metric] for run in runs if run['set'] == name]
-            values = np.array([value for value in values if value is not None], float)
+            measured = [run['metrics'][metric] for run in runs if run['set'] == name]
+            values = np.array([value for value in measured if value is not None], float)
             if not len(values):
                 continue
-            colour, marker = series(colours[name]), MARKERS[colours[name] % len(MARKERS)]
+            colour, marker = set_look(colours[name])
             axes.plot(values, np.full(len(values), line), 'o', color=colour, markersize=5, alpha=0.45, clip_on=False)
             if len(values) > 1:
                 axes.errorbar(values.mean(), line, xerr=values.std(ddof=1), color=colour, linewidth=2, capsize=4)
             axes.plot(values.mean(), line, marker, color=colour, markersize=9, clip_on=False)
-        axes.set(xlabel=metric, ylim=(len(names) - 0.5, -0.5))
-        axes.set_yticks(range(len(names)), [shorten(name) for name in names])
-        axes.tick_params(axis='y', length=0)
+        axes.set(xlabel=metric)
+        _lines(axes, names)
         axes.margins(x=0.08)
-        axes.grid(axis='x')
         axes.spines['left'].set_visible(False)
-    return figure.svg()
+    return chart
 
 
-def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, int], student: str) -> str:
-    """Mean of a student's runs along the training, with a band of ± one deviation, a line a training set."""
-    with Figure(_WIDTH, 250, f'{metric} of {student} along the training') as figure:
-        axes = figure.axes
+def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str], student: str) -> Chart:
+    """Mean of a student's runs along the training, with a band of ± one deviation, one line per training set."""
+    with (chart := Chart(_WIDTH, 250, f'{metric} of {student} along the training')) as axes:
         for name in dict.fromkeys(run['set'] for run in runs):
             curves = [{step: math.nan if value is None else value for step, value in run['curve']}
                       for run in runs if run['set'] == name]
@@ -45,9 +47,8 @@ def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, int]
             if not steps:
                 continue
             values = np.array([[curve[step] for step in steps] for curve in curves], float)
-            mean, colour = values.mean(axis=0), series(colours[name])
-            axes.plot(steps, mean, color=colour, linewidth=2, marker=MARKERS[colours[name] % len(MARKERS)],
-                      markersize=5, clip_on=False)
+            mean, (colour, marker) = values.mean(axis=0), set_look(colours[name])
+            axes.plot(steps, mean, color=colour, linewidth=2, marker=marker, markersize=5, clip_on=False)
             if len(values) > 1:
                 spread = values.std(axis=0, ddof=1)
                 axes.fill_between(steps, mean - spread, mean + spread, color=colour, alpha=0.16, linewidth=0)
@@ -55,45 +56,26 @@ def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, int]
         axes.xaxis.set_major_formatter('{x:,.0f}')
         axes.xaxis.get_major_locator().set_params(integer=True, nbins=6)
         axes.grid(axis='y')
-    return figure.svg()
+    return chart
 
 
-def share_bars(names: Sequence[str], bars: Sequence[Mapping[str, Any]], label: str,
-               limits: Tuple[float, float]) -> str:
-    """Bars of shares, a group a class.
+def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], label: str) -> List[Chart]:
+    """Bars of shares, one group per class, in charts of about the same length and with the same axis.
 
     Args:
         names: K classes, from the top.
-        bars: Dicts with ``values``, (K,) in percent, and ``colour``, one of :mod:`.svg`.
+        shares: K shares in 0..1 by the name of their colour.
         label: Of the axis.
-        limits: Of the axis (:func:`share_limits`). One that starts above 0 is logarithmic; what is 0 has a cross in
-            place of its bar there.
     """
-    values = np.array([bar['values'] for bar in bars], float)
-    floor = limits[0]
-    with Figure(_WIDTH, 52 + (8 * len(bars) + 7) * len(names), f'{label} of each class') as figure:
-        axes = figure.axes
-        height = 0.84 / len(bars)
-        for number, (bar, own) in enumerate(zip(bars, values)):
-            places = np.arange(len(names)) + (number - (len(bars) - 1) / 2) * height
-            axes.barh(places, np.maximum(own, floor) - floor, height * 0.9, left=floor, color=bar['colour'])
-            absent = own == 0
-            if floor and absent.any():
-                axes.plot(np.full(absent.sum(), floor * 1.15), places[absent], 'x', color=bar['colour'], markersize=4,
-                          clip_on=False)
-        axes.set(xlabel=label, ylim=(len(names) - 0.5, -0.5), xlim=limits)
-        if floor:
-            _log_axis(axes, *limits)
-        axes.set_yticks(range(len(names)), [shorten(name) for name in names])
-        axes.tick_params(axis='y', length=0)
-        axes.grid(axis='x')
-        axes.spines['left'].set_color(FAINT)
-    return figure.svg()
+    values = 100 * np.array(list(shares.values()), float)
+    limits = share_limits(values)
+    parts = np.array_split(np.arange(len(names)), -(-len(names) // _PANEL_CLASSES))
+    return [_share_chart([names[i] for i in part], dict(zip(shares, values[:, part])), label, limits)
+            for part in parts]
 
 
-def share_limits(values) -> Tuple[float, float]:
-    """Ends of an axis for all of these shares, in percent; from above 0, logarithmic, where they differ much."""
-    values = np.asarray(values, float)
+def share_limits(values: np.ndarray) -> Tuple[float, float]:
+    """Ends of an axis for all of these values, in percent; from above 0, logarithmic, where they differ much."""
     positive = values[values > 0]
     if not len(positive):
         return 0.0, 1.0
@@ -101,15 +83,35 @@ def share_limits(values) -> Tuple[float, float]:
     return (low / 2, 1.3 * high) if high > 20 * low else (0.0, 1.05 * high)
 
 
-def _log_axis(axes, low: float, high: float) -> None:
+def _share_chart(names: Sequence[str], bars: Mapping[str, np.ndarray], label: str, limits: Tuple[float, float]
+                 ) -> Chart:
+    floor, height = limits[0], 0.84 / len(bars)
+    with (chart := Chart(_WIDTH, 52 + (8 * len(bars) + 7) * len(names), f'{label} of each class')) as axes:
+        for number, (colour, values) in enumerate(bars.items()):
+            places = np.arange(len(names)) + (number - (len(bars) - 1) / 2) * height
+            axes.barh(places, np.maximum(values, floor) - floor, height * 0.9, left=floor, color=COLOURS[colour])
+            absent = places[values == 0] if floor else places[:0]
+            if len(absent):  # a cross in place of a bar
+                axes.plot(np.full(len(absent), floor * 1.15), absent, 'x', color=COLOURS[colour], markersize=4,
+                          clip_on=False)
+        axes.set(xlabel=label, xlim=limits)
+        if floor:
+            _log_axis(axes, *limits)
+        _lines(axes, names)
+    return chart
+
+
+def _lines(axes: Any, names: Sequence[str]) -> None:
+    """One line per name, from the top."""
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_yticks(range(len(names)), [shorten(name) for name in names])
+    axes.tick_params(axis='y', length=0)
+    axes.grid(axis='x')
+
+
+def _log_axis(axes: Any, low: float, high: float) -> None:
     from matplotlib.ticker import LogLocator
     axes.set(xscale='log', xlim=(low, high))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if high > 1000 * low else (1, 2, 5)))
     axes.xaxis.set_major_formatter('{x:g}')
     axes.minorticks_off()
-
-
-def students_of(runs: Sequence[Run]) -> Dict[str, List[Run]]:
-    """The runs of each student."""
-    return {name: [run for run in runs if run['student'] == name]
-            for name in dict.fromkeys(run['student'] for run in runs)}

@@ -1,9 +1,10 @@
 """Features of the real and of the training sets in two dimensions."""
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
-from .svg import INK, MARKERS, REAL, Figure, series
+from .charts import set_look
+from .svg import COLOURS, Chart
 
 # Neighbours of t-SNE; where there are few points it shows chance, and the first two principal components do not.
 _PERPLEXITY, _FEW = 30, 120
@@ -45,44 +46,41 @@ def shown_rows(count: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).choice(count, min(count, _SHOWN), replace=False))
 
 
-def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, int],
-                      classes: Sequence[str]) -> Tuple[List[Tuple[str, str]], str]:
-    """A panel a set, over the real one in grey, as (name, SVG), and a sentence on how.
+def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, str],
+                      classes: Sequence[str]) -> Tuple[List[Tuple[str, Chart]], str]:
+    """One panel per set, over the real one in grey, as (name, chart), and a sentence on how.
 
     Args:
         features: See :class:`~mmdistill.evaluation.report.work_dirs.WorkDir`.
-        colours: Number of each set's colour.
+        colours: Name of each set's colour.
         classes: Names; written at the middle of their real samples where there are few.
     """
     names = [name for name in colours if name in features and len(features[name])]
     flat, how = project({name: features[name] for name in ('real', *names)})
     real, labels = flat['real'], features.get('labels/real')
+    middles = {}
     if labels is not None:
         labels = labels[shown_rows(len(labels))]
+        if len(labels) == len(real) and len(classes) <= _NAMED_CLASSES:
+            middles = {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes)
+                       if (labels == i).any()}
     everything = np.concatenate(list(flat.values()))
     low, high = everything.min(axis=0), everything.max(axis=0)
     margin = 0.05 * np.maximum(high - low, 1e-9)
-    return [(name, _panel(name, real, flat[name], colours[name], _middles(real, labels, classes),
-                          np.stack((low - margin, high + margin)))) for name in names], how
+    limits = np.stack((low - margin, high + margin))
+    return [(name, _panel(name, real, flat[name], colours[name], middles, limits)) for name in names], how
 
 
-def _middles(real: np.ndarray, labels: Optional[np.ndarray], classes: Sequence[str]) -> Dict[str, np.ndarray]:
-    if labels is None or len(labels) != len(real) or len(classes) > _NAMED_CLASSES:
-        return {}
-    return {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes) if (labels == i).any()}
-
-
-def _panel(name: str, real: np.ndarray, own: np.ndarray, colour: int, middles: Mapping[str, np.ndarray],
-           limits: np.ndarray) -> str:
-    with Figure(300, 290, f'Features of {name} among the real ones') as figure:
-        axes = figure.axes
-        axes.plot(*real.T, 'o', color=REAL, markersize=2.6, markeredgewidth=0, alpha=0.5)
-        axes.plot(*own.T, MARKERS[colour % len(MARKERS)], color=series(colour), markersize=5.5, markeredgewidth=0,
-                  alpha=0.9)
+def _panel(name: str, real: np.ndarray, points: np.ndarray, colour: str, middles: Mapping[str, np.ndarray],
+           limits: np.ndarray) -> Chart:
+    look, marker = set_look(colour)
+    with (chart := Chart(300, 290, f'Features of {name} among the real ones')) as axes:
+        axes.plot(*real.T, 'o', color=COLOURS['real'], markersize=2.6, markeredgewidth=0, alpha=0.5)
+        axes.plot(*points.T, marker, color=look, markersize=5.5, markeredgewidth=0, alpha=0.9)
         for text, place in middles.items():
             share = (place[0] - limits[0, 0]) / (limits[1, 0] - limits[0, 0])
             side = 'left' if share < 0.2 else 'right' if share > 0.8 else 'center'
-            axes.text(*place, text, color=INK, fontsize=10, ha=side, va='center')
+            axes.text(*place, text, color=COLOURS['ink'], fontsize=10, ha=side, va='center')
         axes.set(xlim=limits[:, 0], ylim=limits[:, 1], xticks=[], yticks=[])
         axes.spines[['top', 'right']].set_visible(True)
-    return figure.svg()
+    return chart

@@ -1,66 +1,54 @@
 """Where the numbers and the images came from, and the commands."""
 import json
 import shlex
-from html import escape
 from typing import Any, Dict, List, Mapping, Tuple
 
-from .markup import definitions, details, panels
 from .work_dirs import DistilledSet, WorkDir
 
 
-def provenance(work: WorkDir) -> str:
-    """The comparison's protocol, and each distilled set's manifest."""
-    html = ''
-    if work.results:
-        results, runs = work.results, work.results['runs']
-        values = {'protocol': results['protocol'], 'hash of protocol and test set': results['hash'],
-                  'runs': f'{len(runs)}, {_duration(sum(run["seconds"] for run in runs))} of training in all'}
-        if work.metrics and work.metrics.get('encoder'):
-            values['encoder of the features'] = _encoder(work.metrics['encoder'])
-        html = '<h3>The comparison</h3>' + definitions(values)
-    return html + panels([f'<h3>{escape(name)}</h3>' + _manifest(own) for name, own in work.distilled.items()], 'wide')
+def comparison(work: WorkDir) -> Dict[str, str]:
+    """The comparison's protocol and its cost; nothing without results."""
+    if not work.results:
+        return {}
+    values = {'protocol': work.results['protocol'], 'hash of protocol and test set': work.results['hash'],
+              'runs': f'{len(work.runs)}, {_duration(sum(run["seconds"] for run in work.runs))} of training in all'}
+    if work.metrics.get('encoder'):
+        values['encoder of the features'] = _encoder(work.metrics['encoder'])
+    return values
 
 
-def making(work: WorkDir) -> List[Tuple[str, str]]:
-    """(What it does, command) pairs: what makes the sets and the results."""
-    found = []
-    command = (work.results or {}).get('command')
-    if command:
-        found.append(('The comparison', command if isinstance(command, str) else shlex.join(command)))
-    for name, own in work.distilled.items():
-        configs = sorted(own.root.parent.glob('*.py'))
-        if len(configs) == 1:
-            target = f'work_dirs/{name}_again'
-            found.append((f'Make {name} again', shlex.join(
-                ['python', 'tools/distill.py', str(configs[0]), '--work-dir', target])))
-    return found
-
-
-def using(work: WorkDir) -> List[Tuple[str, str]]:
-    """(What it does, command) pairs: how to train on the sets."""
-    return [(f'Train on {name} in any mmsegmentation config',
-             "train_dataloader = dict(dataset=dict(_delete_=True, type='mmdistill.DistilledDataset',\n"
-             f'    data_root={str(own.root)!r}, pipeline=train_pipeline))') for name, own in work.distilled.items()
-            if any(image.get('mask') for image in own.manifest['images'])]
-
-
-def commands_html(pairs: List[Tuple[str, str]]) -> str:
-    """The pairs, each command in a box."""
-    return ''.join(f'<h3>{escape(what)}</h3><pre>{escape(command)}</pre>' for what, command in pairs)
-
-
-def _manifest(own: DistilledSet) -> str:
-    manifest = own.manifest
+def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str, str]]]:
+    """What a manifest says of how the set was made: the main part, and the details by their titles."""
+    manifest = distilled.manifest
     main = {name.replace('_', ' '): manifest[name] for name in ('method', 'config_hash', 'seed') if name in manifest}
     main['images'] = f'{len(manifest["images"]):,} in place of {manifest["source_size"]:,}'
-    main['folder'] = str(own.root)
+    main['folder'] = str(distilled.root)
     main['layout'] = manifest['layout']['name']
     main.update(_flat(manifest.get('provenance', {})))
     made_by = dict(manifest.get('weights', {}))
     parts = {'Weights': _flat(made_by.pop('weights', {})), 'Scheduler': _flat(made_by.pop('scheduler', {})),
              'Versions': manifest.get('libraries', {})}
-    return definitions({**main, **_flat(made_by, 'generator'), **_flat(manifest.get('extra', {}))}) + ''.join(
-        details(name, definitions(values)) for name, values in parts.items() if values)
+    return {**main, **_flat(made_by, 'generator'), **_flat(manifest.get('extra', {}))}, parts
+
+
+def making(work: WorkDir) -> List[Tuple[str, str]]:
+    """(What it does, command) pairs: what makes the sets and the results."""
+    command = work.results.get('command')
+    found = [('The comparison', command if isinstance(command, str) else shlex.join(command))] if command else []
+    for name, distilled in work.distilled.items():
+        configs = sorted(distilled.root.parent.glob('*.py'))
+        if len(configs) == 1:
+            found.append((f'Make {name} again', shlex.join(
+                ['mmdistill', 'distill', str(configs[0]), '--work-dir', f'work_dirs/{name}_again'])))
+    return found
+
+
+def using(work: WorkDir) -> List[Tuple[str, str]]:
+    """(What it does, config) pairs: how to train on the sets."""
+    return [(f'Train on {name} in any {work.task.scope} config',
+             "train_dataloader = dict(dataset=dict(_delete_=True, type='mmdistill.DistilledDataset',\n"
+             f'    data_root={str(distilled.root)!r}, pipeline=train_pipeline))')
+            for name, distilled in work.distilled.items()]
 
 
 def _encoder(text: str) -> str:

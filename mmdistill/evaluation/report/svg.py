@@ -1,98 +1,59 @@
-"""Figures of matplotlib as SVG inside the page: its font, its colours in light and dark, nothing loaded."""
+"""Charts of matplotlib as SVG inside the page: its font, its colours in light and dark mode, nothing loaded."""
 import io
 import re
-from typing import Dict, Tuple
-from xml.etree import ElementTree
+from typing import Any
 
-from .markup import SERIES, series_colour
-
-# Colours that the page's style sheet gives a meaning; no figure uses these for anything else. None is black, which an
-# SVG leaves out.
-INK, SOFT, LINE, REAL, FAINT = '#010101', '#020202', '#030303', '#040404', '#050505'
-_VARIABLES: Dict[str, str] = {
-    INK: 'var(--ink)', SOFT: 'var(--soft)', LINE: 'var(--line)', REAL: 'var(--real)', FAINT: 'var(--faint)',
-    **{f'#00ff{i:02x}': series_colour(i) for i in range(SERIES)}}
-MARKERS = 'os^DvPX*'
-_STYLE = {
+SERIES = 8
+MARKERS = 'os^DvPX*'  # one for each colour of a training set
+# Placeholders of the colours in the page's style sheet; charts use them for nothing else. None is black, which an SVG
+# leaves out.
+COLOURS = dict(ink='#010101', soft='#020202', line='#030303', real='#040404', faint='#050505',
+               **{f's{i}': f'#00ff{i:02x}' for i in range(SERIES)})
+_VARIABLES = {value: f'var(--{name})' for name, value in COLOURS.items()}
+_STYLE: Any = {
     'svg.fonttype': 'none', 'svg.hashsalt': 'mmdistill', 'text.parse_math': False, 'font.size': 11,
-    'text.color': INK, 'axes.labelcolor': SOFT, 'axes.edgecolor': FAINT, 'xtick.color': SOFT, 'ytick.color': SOFT,
-    'grid.color': LINE, 'axes.spines.top': False, 'axes.spines.right': False, 'axes.axisbelow': True,
-    'axes.labelsize': 11, 'xtick.labelsize': 10.5, 'ytick.labelsize': 10.5}
+    'text.color': COLOURS['ink'], 'axes.labelcolor': COLOURS['soft'], 'axes.edgecolor': COLOURS['faint'],
+    'xtick.color': COLOURS['soft'], 'ytick.color': COLOURS['soft'], 'grid.color': COLOURS['line'],
+    'axes.spines.top': False, 'axes.spines.right': False, 'axes.axisbelow': True, 'axes.labelsize': 11,
+    'xtick.labelsize': 10.5, 'ytick.labelsize': 10.5}
 
 
-def series(index: int) -> str:
-    """The colour, in a figure, of the set with this number."""
-    return f'#00ff{index % SERIES:02x}'
-
-
-def shorten(name: str, length: int = 24) -> str:
-    """A name for an axis."""
-    return name if len(name) <= length else name[:length - 1] + '…'
-
-
-class Figure:
-    """``with Figure(size) as figure`` gives axes to draw on, :meth:`svg` the result.
+class Chart:
+    """``with Chart(...) as axes`` draws it; it can be shown afterwards.
 
     Args:
-        width, height: In CSS pixels, at which texts have the size of small print. The picture shrinks with its place.
+        width: In CSS pixels, at which texts have the size of small print. The picture shrinks with its place.
+        height: Likewise.
         label: What it shows, for those who cannot see it.
     """
 
-    def __init__(self, width: float, height: float, label: str) -> None:
+    def __init__(self, width: int, height: int, label: str) -> None:
         from matplotlib import rc_context
-        self._size, self._label, self._context = (width, height), label, rc_context(_STYLE)
+        self.width, self.height, self.label = width, height, label
+        self._context = rc_context(_STYLE)
 
-    def __enter__(self) -> 'Figure':
-        from matplotlib.backends.backend_svg import FigureCanvasSVG
-        from matplotlib.figure import Figure as MatplotlibFigure
+    def __enter__(self) -> Any:
+        from matplotlib.figure import Figure
         self._context.__enter__()
         # One unit of the SVG is 1/72 inch.
-        self._figure = MatplotlibFigure((self._size[0] / 72, self._size[1] / 72), layout='constrained')
-        FigureCanvasSVG(self._figure)
-        self.axes = self._figure.subplots()
-        return self
+        self._figure = Figure((self.width / 72, self.height / 72), layout='constrained')
+        return self._figure.subplots()
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: Any) -> None:
         if error[0] is None:
-            buffer = io.BytesIO()
+            buffer = io.StringIO()
             self._figure.savefig(buffer, format='svg', transparent=True, metadata=dict(Date=None))
-            self._text = _inline(buffer.getvalue(), self._size, self._label)
+            text = buffer.getvalue()
+            self._body = re.sub('<[^>]*>', _inline, text[text.index('<g id='):text.rindex('</svg>')])
         self._context.__exit__(*error)
 
-    def svg(self) -> str:
-        """The picture, once drawn."""
-        return self._text
+    def body(self, number: int) -> str:
+        """What is inside the <svg>, its ids made unique by the chart's number on the page."""
+        return re.sub(r'<[^>]*>', lambda tag: re.sub('(id="|="#|url\\(#)', rf'\g<1>c{number}', tag[0]), self._body)
 
 
-def _inline(text: bytes, size: Tuple[float, float], label: str) -> str:
-    """What a browser needs of a stand-alone SVG."""
-    root = ElementTree.fromstring(text)
-    for element in root.iter():
-        element.tag = element.tag.split('}')[-1]
-    for parent in list(root.iter()):
-        for child in list(parent):
-            if child.tag in ('metadata', 'style', 'clipPath'):
-                parent.remove(child)
-    for element in root.iter():
-        kept = {key.split('}')[-1]: value for key, value in element.attrib.items()}
-        kept.pop('clip-path', None)  # everything is drawn inside its axes
-        if element.tag == 'g':
-            kept.pop('id', None)  # the same in every figure
-        if 'style' in kept:
-            style = re.sub(r"font-family: [^;]+(; )?", '', kept['style'])
-            style = re.sub(r'font: ([\d.]+px) [^;]+', r'font-size: \1', style)
-            kept['style'] = re.sub('#[0-9a-f]{6}', lambda found: _VARIABLES.get(found[0], found[0]), style)
-        for key in ('x', 'y', 'd', 'transform'):
-            if key in kept:
-                short = re.sub(r'-?\d+\.\d+', lambda found: f'{float(found[0]):.2f}', kept[key])
-                kept[key] = ' '.join(short.split())
-        element.attrib.clear()
-        element.attrib.update(kept)
-        element.tail = None
-        if element.tag != 'text':
-            element.text = None
-    root.attrib.clear()
-    width, height = size
-    root.attrib.update({'viewBox': f'0 0 {width:g} {height:g}', 'role': 'img', 'aria-label': label,
-                        'style': f'max-width:{1.38 * width:.0f}px'})
-    return ElementTree.tostring(root, encoding='unicode')
+def _inline(found: 're.Match[str]') -> str:
+    """A tag as a page needs it: the page's colours, short numbers, no ids of groups, which nothing refers to."""
+    tag = re.sub('<g id="[^"]*"', '<g', found[0].replace('xlink:', ''))
+    tag = re.sub(r'(\.\d\d)\d+', r'\1', tag)
+    return re.sub('#[0-9a-f]{6}(?=[;"])', lambda colour: _VARIABLES.get(colour[0], colour[0]), tag)

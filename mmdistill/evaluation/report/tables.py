@@ -1,144 +1,69 @@
 """The tables: results, runs, classes, and the metrics of the sets themselves."""
+import itertools
 import math
-from html import escape
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from dataclasses import dataclass
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from ..results import Row, format_value
-from .charts import students_of
-from .markup import details, heat_table, panels, series_colour, swatch, table
+from mmdistill.tasks.base import Task
+from ..results import format_value
 from .work_dirs import WorkDir
 
-_SIDE_BY_SIDE = 3
 # Key, title, what is best, digits after the point (None: significant ones, for what has the features' unit).
 _METRICS = (('transport', 'Transport ↓', 'lowest', None), ('frechet', 'Fréchet ↓', 'lowest', None),
             ('coverage', 'Coverage ↑', 'highest', 3), ('density', 'Density', None, 3),
-            ('diversity', 'Diversity', None, None))
+            ('diversity', 'Diversity', None, None), ('total_variation', 'TV ↓', 'lowest', 2),
+            ('jensen_shannon', 'JS ↓', 'lowest', 2), ('missing', 'Missing', None, 0),
+            ('judge', 'Judge {} ↑', 'highest', 1))
 
 
-def name_cell(name: str, colours: Mapping[str, int]) -> str:
-    """A set's name with its colour."""
-    return swatch(series_colour(colours[name])) + escape(name).replace('_', '_<wbr>')
+@dataclass
+class Cell:
+    """A cell of a table, or a title."""
+    text: str
+    colour: Union[None, str, Sequence[int]] = None  # of a square or a bar: a variable of the style sheet, or RGB
+    best: bool = False  # bold
+    heat: Optional[float] = None  # how dark it is, 0..1
+    bar: Optional[float] = None  # length of a bar under it, 0..1
+    code: bool = False
 
 
-def results_table(rows: Sequence[Row], colours: Mapping[str, int]) -> str:
-    """Mean ± deviation, a line a training set, under a heading for each student; the best is bold."""
-    metrics = list(dict.fromkeys(row['metric'] for row in rows))
-    students = list(dict.fromkeys(row['student'] for row in rows))
-    ends = {metric: max((row['mean'] for row in rows if row['metric'] == metric), default=0) for metric in metrics}
-    lines: List[List[str]] = []
-    for student in students:
-        if len(students) > 1:
-            lines.append([escape(student)])
-        own = {(row['set'], row['metric']): row for row in rows if row['student'] == student}
-        names = list(dict.fromkeys(name for name, _ in own))
-        best = {}
-        for metric in metrics:
-            means = {row['mean'] for key, row in own.items() if key[1] == metric}
-            best[metric] = max(means) if len(means) > 1 else None
-        for name in names:
-            first, cells = next(row for key, row in own.items() if key[0] == name), []
-            for metric in metrics:
-                row = own.get((name, metric))
-                if row is None:
-                    cells.append('–')
-                    continue
-                kind = ' class="best"' if row['mean'] == best[metric] else ''
-                width = 100 * min(max(row['mean'] / ends[metric], 0), 1) if ends[metric] > 0 else 0
-                cells.append(f'<td{kind}>{format_value(row)}<span class="bar"><i style="width:{width:.1f}%;'
-                             f'background:{series_colour(colours[name])}"></i></span></td>')
-            lines.append([name_cell(name, colours), f'{first["images"]:,}', *cells, str(first['image_sets']),
-                          str(first['seeds']), f'{first["seconds"]:,.0f}'])
-    return table(['Set', 'Images', *(escape(metric) for metric in metrics), 'Image sets', 'Runs', 's a run'], lines)
+Text = Union[str, Cell]
+Runs = Sequence[Dict[str, Any]]
 
 
-def runs_table(runs: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> str:
-    """Every run."""
-    metrics = list(runs[0]['metrics'])
-    lines = [[name_cell(run['set'], colours), escape(run['student']), str(run['image_set']), str(run['seed']),
-              *(_number(run['metrics'].get(metric)) for metric in metrics), f'{run["seconds"]:,.0f}',
-              f'<code>{escape(run["config_hash"])}</code>'] for run in runs]
-    return table(['Set', 'Student', 'Image set', 'Seed', *(escape(metric) for metric in metrics), 'Seconds', 'Cell'],
-                 lines)
+@dataclass
+class Table:
+    """Lines of cells, the first of which names the line; a line of one cell is the heading of those after it."""
+    header: Sequence[Text]
+    lines: Sequence[Sequence[Text]]
+    heat: bool = False
 
 
-def classes_tables(work: WorkDir, colours: Mapping[str, int]) -> str:
-    """What each class reaches, a table a student; the rarest first where the masks tell how rare a class is."""
-    results, shares = work.results, work.real_shares
-    names = list(results['classes'])
-    segmentation = results['metric'] == 'mIoU' and shares is not None
-    if segmentation:
-        names.sort(key=lambda name: shares[name])
-    before = [[_percent(shares[name]) for name in names]] if segmentation else []
-    parts = []
-    for student, runs in students_of(results['runs']).items():
-        sets = list(dict.fromkeys(run['set'] for run in runs))
-        values = np.array([[_mean([run['classes'].get(name) for run in runs if run['set'] == own]) for own in sets]
-                           for name in names])
-        header = ['Class', *(['Real pixels %'] if segmentation else []), *(name_cell(own, colours) for own in sets)]
-        heading = f'<h3>{escape(student)}</h3>' if student != 'default' else ''
-        parts.append(heading + heat_table(header, [escape(name) for name in names], values, low=0, before=before,
-                                          best='highest'))
-    return panels(parts, 'wide') if len(work.sets) <= _SIDE_BY_SIDE else ''.join(parts)
+def titles(names: Iterable[str], colours: Mapping[str, str]) -> List[Cell]:
+    """Names of training sets with their colours."""
+    return [Cell(name, colours[name]) for name in names]
 
 
-def set_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, int], classes: Sequence[str]) -> str:
-    """The metrics of the sets themselves: of the whole sets, and by class behind a line."""
-    sets = {name: own for name, own in metrics['sets'].items() if name in colours}
-    whole = {name: own['rows'][0] for name, own in sets.items() if own['rows']}
-    judged = {name: own['judge'] for name, own in sets.items() if own.get('judge')}
-    columns = [(title, [whole.get(name, {}).get(key) for name in sets], best, digits)
-               for key, title, best, digits in _METRICS if whole]
-    columns += [('TV ↓', [own['balance'].get('total_variation') for own in sets.values()], 'lowest', 2),
-                ('JS ↓', [own['balance'].get('jensen_shannon') for own in sets.values()], 'lowest', 2),
-                ('Missing', [len(own['balance'].get('missing', ())) for own in sets.values()], None, 0)]
-    if judged:
-        columns.append(('Judge mIoU ↑', [judged.get(name, {}).get('mIoU') for name in sets], 'highest', 1))
-    lines = [[name_cell(name, colours), *(_cell(values, number, best, digits) for _, values, best, digits in columns)]
-             for number, name in enumerate(sets)]
-    real = [row['real_diversity'] for row in whole.values() if row.get('real_diversity') is not None]
-    judge = (metrics.get('judge_real') or {}).get('mIoU')
-    if real or judge is not None:
-        known = {'Diversity': real[0] if real else None, 'Judge mIoU ↑': judge}
-        lines.append([swatch('var(--real)') + 'real data',
-                      *(_number(known[title], digits) if known.get(title) is not None else ''
-                        for title, _, _, digits in columns)])
-    return (table(['Set', *(title for title, *_ in columns)], lines) + _class_details(sets, colours, classes))
+def by_student(runs: Runs) -> Dict[str, List[Dict[str, Any]]]:
+    """The runs, or rows, of each student."""
+    return {name: [run for run in runs if run['student'] == name]
+            for name in dict.fromkeys(run['student'] for run in runs)}
 
 
-def _class_details(sets: Mapping[str, Any], colours: Mapping[str, int], classes: Sequence[str]) -> str:
-    """Set metrics by class, where they were measured."""
-    by_class: Dict[str, Dict[str, Dict[str, Any]]] = {
-        name: {row['class']: row for row in own['rows'] or () if row['class'] is not None}
-        for name, own in sets.items()}
-    found = [name for name in sets if by_class[name]]
-    parts = []
-    for key, title, best, digits in _METRICS if found else ():
-        values = [[_or_nan(by_class[name].get(one, {}).get(key)) for name in found] for one in classes]
-        parts.append((title, np.array(values), found, best, 2 if digits is None else digits))
-    judged = [name for name, own in sets.items() if own.get('judge')]
-    if judged:
-        values = [[_or_nan(sets[name]['judge'].get(f'IoU.{one}')) for name in judged] for one in classes]
-        parts.append(('Judge IoU ↑', np.array(values), judged, 'highest', 1))
-    if not parts:
-        return ''
-    return details('By class', panels([
-        f'<h3>{title}</h3>' + heat_table(
-            ['Class', *(name_cell(name, colours) for name in names)], [escape(one) for one in classes], values,
-            digits=digits, best=best) for title, values, names, best, digits in parts], 'wide'))
+def marked(values: Iterable[Optional[float]], best: Optional[str] = None, digits: Optional[int] = 1) -> List[Cell]:
+    """Numbers as cells; the best (``'highest'``, ``'lowest'``) as it is printed is bold, unless all are the same."""
+    values = list(values)
+    texts = [number(value, digits) for value in values]
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    pick = dict(highest=max, lowest=min).get(best or '')
+    top = number(pick(known), digits) if pick and len(set(texts) - {number(None)}) > 1 else None
+    return [Cell(text, best=text == top) for text in texts]
 
 
-def _cell(values: Sequence[Any], number: int, best: Optional[str], digits: Optional[int]) -> str:
-    shown = [_number(value, digits) for value in values]
-    known = [value for value in values if value is not None]
-    top = dict(highest=max, lowest=min).get(best)
-    bold = top and len(set(known)) > 1 and values[number] is not None and shown[number] == _number(top(known), digits)
-    return f'<td class="best">{shown[number]}</td>' if bold else shown[number]
-
-
-def _number(value: Any, digits: Optional[int] = 1) -> str:
-    """With so many digits after the point; three significant ones for None."""
+def number(value: Optional[float], digits: Optional[int] = 1) -> str:
+    """With ``digits`` after the point, or three significant ones; a dash for None and NaN."""
     if value is None or not math.isfinite(value):
         return '–'
     if digits is not None:
@@ -146,14 +71,118 @@ def _number(value: Any, digits: Optional[int] = 1) -> str:
     return f'{value:,.0f}' if abs(value) >= 100 else f'{value:#.3g}'
 
 
+def heat_table(header: Sequence[Text], lines: Sequence[Sequence[Text]], values: Any, low: Optional[float] = None,
+               digits: int = 1, best: Optional[str] = None) -> Table:
+    """A matrix, beside what begins each line, whose cells are the darker the higher above ``low`` their value is."""
+    values = np.asarray(values, np.float64)
+    finite = values[np.isfinite(values)]
+    low = low if low is not None else float(finite.min(initial=math.inf))
+    span = float(finite.max(initial=low)) - low or 1.0
+    cells = [marked(row, best, digits) for row in values]
+    for cell, value in zip(itertools.chain(*cells), values.flat):
+        cell.heat = max(value - low, 0) / span if math.isfinite(value) else None
+    return Table(header, [[*line, *row] for line, row in zip(lines, cells)], heat=True)
+
+
+def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
+    """Mean ± deviation, one line per training set, under a heading for each student; the best is bold."""
+    ends: Dict[str, float] = {}
+    for row in rows:
+        ends[row['metric']] = max(row['mean'], ends.get(row['metric'], row['mean']))
+    students = by_student(rows)
+    lines: List[List[Text]] = []
+    for student, part in students.items():
+        lines += [[student]] if len(students) > 1 else []
+        lines += _sets_lines(part, ends, colours)
+    return Table(['Set', 'Images', *ends, 'Image sets', 'Runs', 's a run'], lines)
+
+
+def _sets_lines(rows: Runs, ends: Mapping[str, float], colours: Mapping[str, str]) -> List[List[Text]]:
+    """The lines of one student; each mean also as a bar, whose end is the highest mean of any student."""
+    sets: Dict[str, Any] = {}
+    for row in rows:
+        sets.setdefault(row['set'], row)
+    bars: Dict[Tuple[str, str], Cell] = {}
+    for metric, end in ends.items():
+        part = [row for row in rows if row['metric'] == metric]
+        for row, cell in zip(part, marked((row['mean'] for row in part), 'highest')):
+            bar = min(max(row['mean'] / end, 0), 1) if end > 0 else 0
+            bars[row['set'], metric] = Cell(format_value(row), colours[row['set']], cell.best, bar=bar)
+    return [[Cell(name, colours[name]), f'{row["images"]:,}',
+             *(bars.get((name, metric), number(None)) for metric in ends), str(row['image_sets']), str(row['seeds']),
+             f'{row["seconds"]:,.0f}'] for name, row in sets.items()]
+
+
+def runs_table(runs: Runs, colours: Mapping[str, str]) -> Table:
+    """Every run."""
+    metrics = list(runs[0]['metrics'])
+    lines = [[Cell(run['set'], colours[run['set']]), run['student'], str(run['image_set']), str(run['seed']),
+              *(number(run['metrics'].get(metric)) for metric in metrics), f'{run["seconds"]:,.0f}',
+              Cell(run['config_hash'], code=True)] for run in runs]
+    return Table(['Set', 'Student', 'Image set', 'Seed', *metrics, 'Seconds', 'Cell'], lines)
+
+
+def classes_tables(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[str, Table]]:
+    """What each class reaches, a table per student; the rarest class first where it is known how rare each is."""
+    shares = work.real_shares or {}
+    names = sorted(work.classes, key=shares.__getitem__) if shares else work.classes
+    lines = [[name, *([_percent(shares[name])] if shares else [])] for name in names]
+    tables = []
+    for student, runs in by_student(work.runs).items():
+        sets = list(dict.fromkeys(run['set'] for run in runs))
+        values = [[_mean(run['classes'].get(name) for run in runs if run['set'] == one) for one in sets]
+                  for name in names]
+        header: List[Text] = ['Class', *([f'Real {work.task.counted} %'] if shares else []), *titles(sets, colours)]
+        tables.append((student, heat_table(header, lines, values, low=0, best='highest')))
+    return tables
+
+
+def set_metrics_table(metrics: Mapping[str, Any], colours: Mapping[str, str], task: Task) -> Table:
+    """The metrics of the whole sets; where they are known, those of the real data in the last line."""
+    sets = {name: _by_class(one, task)[None] for name, one in metrics['sets'].items()}
+    real = dict(diversity=next(iter(sets.values()), {}).get('real_diversity'),
+                judge=(metrics.get('judge_real') or {}).get(task.metric))
+    columns, known = [], []
+    for key, title, best, digits in _METRICS:
+        if any(key in values for values in sets.values()):
+            columns.append((title, marked((values.get(key) for values in sets.values()), best, digits)))
+            known.append('' if real.get(key) is None else number(real[key], digits))
+    lines: List[List[Text]] = [[*line] for line in zip(titles(sets, colours), *(cells for _, cells in columns))]
+    if any(known):
+        lines.append([Cell('real data', 'real'), *known])
+    return Table(['Set', *(title.format(task.metric) for title, _ in columns)], lines)
+
+
+def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str], classes: Sequence[str],
+                         task: Task) -> List[Tuple[str, Table]]:
+    """Titles and tables of the metrics by class, where they were measured."""
+    sets = {name: _by_class(one, task) for name, one in metrics['sets'].items()}
+    tables = []
+    for key, title, best, digits in _METRICS:
+        values = {name: [_mean([by_class.get(one, {}).get(key)]) for one in classes] for name, by_class in sets.items()
+                  if any(key in by_class.get(one, {}) for one in classes)}
+        if values:
+            tables.append((title.format(task.class_metric), heat_table(
+                ['Class', *titles(values, colours)], [[one] for one in classes], np.transpose([*values.values()]),
+                digits=2 if digits is None else digits, best=best)))
+    return tables
+
+
+def _by_class(measured: Mapping[str, Any], task: Task) -> Dict[Optional[str], Dict[str, Any]]:
+    """The metrics of a set by :data:`_METRICS`: of each class, and under None of the whole set."""
+    values: Dict[Optional[str], Dict[str, Any]] = {row['class']: dict(row) for row in measured['rows'] or ()}
+    balance = measured['balance']
+    values.setdefault(None, {}).update(balance, missing=len(balance.get('missing', ())))
+    for key, value in (measured.get('judge') or {}).items():
+        name = None if key == task.metric else key.removeprefix(f'{task.class_metric}.')
+        values.setdefault(name, {})['judge'] = value
+    return values
+
+
 def _percent(share: float) -> str:
-    return '&lt;0.01' if 0 < share < 5e-5 else f'{100 * share:.2f}'
+    return '<0.01' if 0 < share < 5e-5 else f'{100 * share:.2f}'
 
 
-def _or_nan(value: Any) -> float:
-    return math.nan if value is None else float(value)
-
-
-def _mean(values: Sequence[Any]) -> float:
+def _mean(values: Iterable[Optional[float]]) -> float:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else math.nan

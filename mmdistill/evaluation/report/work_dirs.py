@@ -1,19 +1,20 @@
 """What a work dir holds for the report."""
 import json
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Container, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from mmdistill.datasets import read_manifest
+from mmdistill.datasets.manifest import read_manifest
 from mmdistill.errors import DistillError
+from mmdistill.tasks.base import Task, task_of_manifest
 from ..results import read_results
 
-_RESULTS = {'protocol', 'hash', 'metric', 'classes', 'notes', 'sets', 'rows', 'runs'}
+_RESULTS = {'task', 'protocol', 'hash', 'metric', 'classes', 'notes', 'sets', 'rows', 'runs'}
 _RUN = {'set', 'student', 'image_set', 'seed', 'metrics', 'curve', 'classes', 'images', 'seconds', 'config_hash'}
 
 
@@ -34,31 +35,33 @@ class WorkDir:
     """The finished work of ``tools/evaluate.py`` or ``tools/distill.py``.
 
     Attributes:
-        path: The folder.
+        task: Of its sets.
+        classes: Names, in the order of the ids.
         distilled: Distilled sets, by their name in the comparison; ``'distilled'`` where there is none.
-        results: Of ``tools/evaluate.py``, or None.
-        metrics: Of the sets themselves (``set_metrics.json``), or None.
+        results: Of the comparison; empty where nothing was trained.
+        metrics: Of the sets themselves (``set_metrics.json``). May be empty.
         features: (n, D) of the real set, under ``'real'``, and of each set; ids under ``'labels/…'``. May be empty.
         histograms: int64 (N, K), pixels of each class in each mask of the real set, or None.
         notes: What is not there.
     """
-    path: Path
-    distilled: Dict[str, DistilledSet] = field(default_factory=dict)
-    results: Optional[Dict[str, Any]] = None
-    metrics: Optional[Dict[str, Any]] = None
-    features: Dict[str, np.ndarray] = field(default_factory=dict)
-    histograms: Optional[np.ndarray] = None
-    notes: Tuple[str, ...] = ()
+    task: Task
+    classes: List[str]
+    distilled: Dict[str, DistilledSet]
+    results: Dict[str, Any]
+    metrics: Dict[str, Any]
+    features: Dict[str, np.ndarray]
+    histograms: Optional[np.ndarray]
+    notes: List[str]
 
     @property
-    def classes(self) -> List[str]:
-        """Names, in the order of the ids."""
-        return list(self.results['classes'] if self.results else self._first()['classes'])
+    def runs(self) -> List[Dict[str, Any]]:
+        """Every run of a student."""
+        return self.results.get('runs', [])
 
     @property
     def sets(self) -> List[str]:
         """Names of the training sets; of the distilled ones where nothing was trained."""
-        return list(self.results['sets'] if self.results else self.distilled)
+        return list(self.results.get('sets', self.distilled))
 
     @property
     def real_shares(self) -> Optional[Dict[str, float]]:
@@ -66,20 +69,16 @@ class WorkDir:
         if self.histograms is not None:
             pixels = self.histograms.sum(axis=0)
             return dict(zip(self.classes, (pixels / max(pixels.sum(), 1)).tolist()))
-        balances = [own['balance']['real'] for own in (self.metrics or {}).get('sets', {}).values()]
-        return balances[0] if balances else None
+        return next((one['balance']['real'] for one in self.metrics.get('sets', {}).values()), None)
 
-    def selections(self) -> Dict[Tuple[str, ...], DistilledSet]:
-        """Distilled sets of the same requests: the same ids from the same samples; their names and the first set."""
+    def selections(self) -> List[Tuple[str, ...]]:
+        """Names of distilled sets of the same requests: the same ids from the same samples."""
         groups: Dict[Any, List[str]] = {}
-        for name, own in self.distilled.items():
-            ids = tuple(image['id'] for image in own.manifest['images'])
-            key = ids, own.sources, tuple(own.manifest['classes']), own.manifest['source_size']
+        for name, one in self.distilled.items():
+            ids = tuple(image['id'] for image in one.manifest['images'])
+            key = ids, one.sources, tuple(one.manifest['classes']), one.manifest['source_size']
             groups.setdefault(key, []).append(name)
-        return {tuple(names): self.distilled[names[0]] for names in groups.values()}
-
-    def _first(self) -> Dict[str, Any]:
-        return next(iter(self.distilled.values())).manifest
+        return [tuple(names) for names in groups.values()]
 
 
 def read_work_dir(path: Union[str, Path]) -> WorkDir:
@@ -97,23 +96,22 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
         raise DistillError(f'no folder {path}: give work dirs of tools/evaluate.py or tools/distill.py')
     if (path / 'comparison/results.json').is_file():  # of the quickstart
         path = path / 'comparison'
-    results = read_results(path)
-    if results is None:
-        if not (path / 'distilled').is_dir():
-            raise DistillError(f'{path} holds neither results.json nor a distilled set: give a finished work dir of '
-                               'tools/evaluate.py or tools/distill.py')
-        own = DistilledSet(path / 'distilled', read_manifest(path / 'distilled'))
-        return WorkDir(path, dict(distilled=own), histograms=_histograms([path], own.manifest['classes']))
-    _check(results, path / 'results.json')
-    distilled, notes = {}, []
-    for name, root in results['sets'].items():
+    results = read_results(path) or {}
+    if results:
+        _check(results, path / 'results.json')
+    elif not (path / 'distilled').is_dir():
+        raise DistillError(f'{path} holds neither results.json nor a distilled set: give a finished work dir of '
+                           'tools/evaluate.py or tools/distill.py')
+    distilled, notes, roots = {}, [], results.get('sets', dict(distilled=path / 'distilled'))
+    for name, root in roots.items():
         if root is not None and Path(root).is_dir():
             distilled[name] = DistilledSet(Path(root), read_manifest(root))
         elif root is not None:
             notes.append(f'The images of {name} are not shown: {root} is not there.')
-    folders = [path, *(own.root.parent for own in distilled.values())]
-    return WorkDir(path, distilled, results, _metrics(path), _features(path),
-                   _histograms(folders, results['classes']), tuple(notes))
+    described = results or distilled['distilled'].manifest
+    folders = [path, *(one.root.parent for one in distilled.values())]
+    return WorkDir(task_of_manifest(described, str(path)), list(described['classes']), distilled, results,
+                   _metrics(path, roots), _features(path), _histograms(folders, described['classes']), notes)
 
 
 def _check(results: Dict[str, Any], file: Path) -> None:
@@ -128,14 +126,15 @@ def _check(results: Dict[str, Any], file: Path) -> None:
                            'tools/evaluate.py again')
 
 
-def _metrics(path: Path) -> Optional[Dict[str, Any]]:
+def _metrics(path: Path, names: Container[str]) -> Dict[str, Any]:
+    """The metrics of the sets that are among these names."""
     file = path / 'set_metrics.json'
     try:
         metrics = json.loads(file.read_text())
-        return dict(metrics, sets={name: dict(own, rows=own.get('rows'), balance=own['balance'])
-                                   for name, own in metrics['sets'].items()})
+        return dict(metrics, sets={name: dict(one, rows=one.get('rows'), balance=one['balance'])
+                                   for name, one in metrics['sets'].items() if name in names})
     except FileNotFoundError:
-        return None
+        return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DistillError(f'{file} is not a readable measurement of tools/evaluate.py ({error}): remove it and run '
                            'that again') from None
