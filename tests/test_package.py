@@ -23,7 +23,7 @@ import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usabl
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / 'configs').rglob('*.py'))
 
-SCENES, PICTURES = 'mmdistill::quickstart/d3s2_streets.py', 'mmdistill::quickstart/d4m_objects.py'
+SCENES, PICTURES = 'mmdistill::quickstart/d3s2_streets-64x64.py', 'mmdistill::quickstart/d4m_objects-64px.py'
 # Options that make their runs small.
 SMALL = {SCENES: ['test_dataloader.dataset.num_scenes=20', 'custom_hooks.MaskSelectionHook.selector.budget=2'],
          PICTURES: ['test_dataloader.dataset.num_images=20', 'custom_hooks.PrototypeHook.ipc=1']}

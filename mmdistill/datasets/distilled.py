@@ -36,5 +36,5 @@ def present(data_root: str, name: str) -> str:
     path = osp.join(data_root, name)
     if not osp.isfile(path):
         raise DistillError(f'{path} is in {MANIFEST} but not on disk: restore it, or delete the manifest '
-                           'and run tools/distill.py … --resume')
+                           'and run mmdistill distill … --resume')
     return path

@@ -15,7 +15,7 @@ def distilled_dataset(data_root: str, **kwargs: Any):
     rules; this one needs none.
 
     Args:
-        data_root: The folder that ``tools/distill.py`` wrote.
+        data_root: The folder that ``mmdistill distill`` wrote.
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
             Those that the manifest decides may be left in a config as long as they agree with it.
 

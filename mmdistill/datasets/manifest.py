@@ -75,7 +75,7 @@ def write_manifest(root: Union[str, Path],
                 latent=request.latent))
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
-                           'tools/distill.py with --resume')
+                           'mmdistill distill with --resume')
     for leftover in root.rglob('.*.tmp'):  # of a run that was killed while it wrote
         leftover.unlink()
     if layout.ann_file:
@@ -120,7 +120,7 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
     """
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():
-        raise DistillError(f'no distilled set at {root}: give the folder that tools/distill.py wrote')
+        raise DistillError(f'no distilled set at {root}: give the folder that mmdistill distill wrote')
     try:
         manifest = json.loads(path.read_text())
         if manifest['version'] != MANIFEST_VERSION:
@@ -129,8 +129,9 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
         if absent:
             raise ValueError(f'without {", ".join(sorted(absent))}')
     except FileNotFoundError:
-        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run tools/distill.py … --resume') from None
+        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume'
+                           ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run '
-                           'tools/distill.py … --resume') from None
+                           'mmdistill distill … --resume') from None
     return manifest

@@ -23,7 +23,7 @@ class ReplayedViews(torch.utils.data.Dataset):
     epoch): the same for any workers, batch sizes and orders. So the views themselves need no store. A mixed view costs
     the loading of two images.
 
-    ``tools/label.py`` with the config of the training makes the store; the training needs a ``ReplayedLabelsHook``.
+    ``mmdistill label`` with the config of the training makes the store; the training needs a ``ReplayedLabelsHook``.
 
     Args:
         dataset: Config of the set, with its pipeline. The pipeline ends with ``PackInputs`` and has no ``Normalize``.
@@ -113,7 +113,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         labels.check(**self.header())
         if labels.header['epochs'] < epochs:
             raise DistillError(f"the label store {self.store} has {labels.header['epochs']} epochs and the training "
-                               f'takes {epochs}: run tools/label.py with this config, it adds the rest')
+                               f'takes {epochs}: run mmdistill label with this config, it adds the rest')
         self._labels = labels
         return labels
 

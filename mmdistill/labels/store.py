@@ -55,7 +55,7 @@ class LabelStore:
         self.path = Path(path)
         if not (self.path / HEADER).is_file():
             state = 'is unfinished' if (self.path / _RECORDS).exists() else 'does not exist'
-            raise DistillError(f'the label store {path} {state}: run tools/label.py with the config of the training')
+            raise DistillError(f'the label store {path} {state}: run mmdistill label with the config of the training')
         try:
             self.header: Dict[str, Any] = json.loads((self.path / HEADER).read_text())
             if self.header.pop('format') != _FORMAT:
@@ -68,7 +68,7 @@ class LabelStore:
             self._records = np.memmap(self.path / _RECORDS, kind, 'r', shape=shape)
             self._tails = None if self.header['top_k'] is None else np.load(self.path / _TAILS, mmap_mode='r')
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-            raise DistillError(f'the label store {path} is damaged ({error}): delete it and run tools/label.py '
+            raise DistillError(f'the label store {path} is damaged ({error}): delete it and run mmdistill label '
                                'again') from None
 
     @property
@@ -90,7 +90,7 @@ class LabelStore:
         for key, value in of.items():
             if self.header[key] != value:
                 detail = f' ({self.header[key]}, not {value})' if key == 'temperature' else ''
-                raise DistillError(f'the label store {self.path} is {_OF[key]}{detail}: run tools/label.py with this '
+                raise DistillError(f'the label store {self.path} is {_OF[key]}{detail}: run mmdistill label with this '
                                    'config and another store')
 
     def scores(self, image: int, epoch: int) -> np.ndarray:

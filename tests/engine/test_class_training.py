@@ -1,4 +1,4 @@
-"""tools/train.py of a class-conditional generator, to weights that tools/distill.py loads."""
+"""mmdistill train of a class-conditional generator, to weights that mmdistill distill loads."""
 import re
 from types import SimpleNamespace
 

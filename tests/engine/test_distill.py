@@ -1,4 +1,4 @@
-"""tools/distill.py from its config to the distilled set."""
+"""mmdistill distill from its config to the distilled set."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""tools/distill.py on a classification set: prototypes, plan, synthesis, distilled set."""
+"""mmdistill distill on a classification set: prototypes, plan, synthesis, distilled set."""
 import json
 import os
 import pprint

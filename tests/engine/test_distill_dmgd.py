@@ -1,4 +1,4 @@
-"""tools/distill.py with DMGD: support points, greedy progressive matching, resume, images that are not finite."""
+"""mmdistill distill with DMGD: support points, greedy progressive matching, resume, images that are not finite."""
 import json
 import os
 import re

@@ -1,4 +1,4 @@
-"""tools/train.py from nothing to weights that tools/distill.py loads."""
+"""mmdistill train from nothing to weights that mmdistill distill loads."""
 import re
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""tools/label.py: what it makes, how it goes on, and its one line for a mistake."""
+"""mmdistill label: what it makes, how it goes on, and its one line for a mistake."""
 import re
 import runpy
 import sys

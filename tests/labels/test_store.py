@@ -86,7 +86,7 @@ def test_goes_on_where_it_was_stopped(tmp_path, logits):
     writer.append(logits[7:12])  # never saved
     with open(tmp_path / 'part' / 'labels.bin', 'ab') as file:
         file.write(b'half a record')
-    with pytest.raises(DistillError, match='unfinished: run tools/label.py'):
+    with pytest.raises(DistillError, match='unfinished: run mmdistill label'):
         LabelStore(tmp_path / 'part')
     again = LabelWriter(tmp_path / 'part', header())
     assert again.done == 7
@@ -115,7 +115,7 @@ def test_goes_on_where_it_was_stopped(tmp_path, logits):
 
 
 def test_damage(tmp_path, logits):
-    with pytest.raises(DistillError, match='does not exist: run tools/label.py'):
+    with pytest.raises(DistillError, match='does not exist: run mmdistill label'):
         LabelStore(tmp_path / 'none')
     for name in ('labels.bin', 'labels.json', 'tails.npy'):
         write(tmp_path / name, logits)
