@@ -3,12 +3,14 @@ from pathlib import Path
 from typing import Dict, List, Optional, Union
 
 import torch
-from diffusers import AutoencoderTiny
+from diffusers.models import AutoencoderTiny
+from mmengine.dist import all_reduce
 from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmdistill.generation.autoencoders import save_vae
 from mmdistill.registry import MODELS
+from mmdistill.settings import NonNegative, check_settings, validated
 from .class_balance import ClassBalance
 
 
@@ -28,12 +30,17 @@ class AutoencoderTrainer(BaseModel):
             then need masks. None: w = 1.
         data_preprocessor: MMEngine's ``ImgDataPreprocessor`` that brings images to RGB in [-1, 1].
     """
+    latent_std: Tensor
 
+    @validated
     def __init__(self,
                  autoencoder: dict,
-                 mse_weight: float = 2.0,
+                 mse_weight: NonNegative = 2.0,
                  class_balance: Optional[dict] = None,
                  data_preprocessor: Optional[dict] = None) -> None:
+        check_settings(AutoencoderTiny, autoencoder, 'AutoencoderTrainer: autoencoder')
+        if class_balance:
+            check_settings(ClassBalance, class_balance, 'AutoencoderTrainer: class_balance')
         super().__init__(data_preprocessor=data_preprocessor)
         self.autoencoder = AutoencoderTiny(**autoencoder).to(memory_format=torch.channels_last)
         self.mse_weight = mse_weight
@@ -46,7 +53,8 @@ class AutoencoderTrainer(BaseModel):
         latents = self.autoencoder.encode(inputs).latents
         output = self.autoencoder.decode(latents).sample.float()
         if mode == 'loss':
-            self.latent_std.lerp_(latents.detach().float().std(), 0.01)
+            all_reduce(std := latents.detach().float().std(), 'mean')
+            self.latent_std.lerp_(std, 0.01)
             error, weights = output - inputs, 1.0
             if self.balance is not None:
                 masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long().to(error.device)

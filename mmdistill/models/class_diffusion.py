@@ -10,6 +10,7 @@ from mmdistill.generation.class_conditional import ClassConditionalGenerator
 from mmdistill.generation.class_unet import ClassUNet
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
+from mmdistill.settings import PositiveInt, Share, validated
 from .latent_diffusion import LatentDiffusion
 
 
@@ -25,16 +26,17 @@ class ClassDiffusion(LatentDiffusion):
         class_drop: Share of the samples trained without their class.
         cache_latents, num_sampling_steps, data_preprocessor: See :class:`LatentDiffusion`.
     """
+    network = ClassUNet
 
+    @validated
     def __init__(self,
                  vae: str,
                  unet: dict,
-                 class_drop: float = 0.1,
+                 class_drop: Share = 0.1,
                  cache_latents: bool = False,
-                 num_sampling_steps: int = 20,
+                 num_sampling_steps: PositiveInt = 20,
                  data_preprocessor: Optional[dict] = None) -> None:
-        super().__init__(vae, class_drop, cache_latents, num_sampling_steps, data_preprocessor)
-        self.unet = ClassUNet(latent_channels=self._frozen[0].config.latent_channels, **unet)
+        super().__init__(vae, unet, class_drop, cache_latents, num_sampling_steps, data_preprocessor)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
         """Class ids (B,).

@@ -3,7 +3,7 @@
 Written from the description in the literature (Zhao et al., Dataset Condensation, arXiv 2006.05929; Kim et al., IDC,
 arXiv 2205.14959); widths, biases, stems and the place of the pooling as in the released code of IDC and Minimax.
 """
-from typing import Optional, Tuple
+from typing import Literal, Optional, Tuple
 
 import torch
 import torch.nn as nn
@@ -12,6 +12,7 @@ from mmengine.model import BaseModule
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
+from mmdistill.settings import PositiveInt, validated
 
 # Of the stem: the kernel of its convolution, and how much it pools.
 _STEMS = dict(large=(7, 4), mid=(3, 2), small=(3, 1))
@@ -37,11 +38,10 @@ class ConvNet(BaseModule):
         init_cfg: Initialisation; None is PyTorch's own, as in the literature.
     """
 
-    def __init__(self, depth: int = 6, width: int = 128, norm_cfg: Optional[dict] = None,
+    @validated
+    def __init__(self, depth: PositiveInt = 6, width: PositiveInt = 128, norm_cfg: Optional[dict] = None,
                  init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg)
-        if min(depth, width) < 1:
-            raise DistillError(f'ConvNet has no depth {depth} and width {width}: give it at least 1 of both')
         self.depth = depth
         self.blocks = nn.Sequential(*(nn.Sequential(
             nn.Conv2d(width if i else 3, width, 3, padding=1), _norm(width, norm_cfg), nn.ReLU(inplace=True),
@@ -70,7 +70,7 @@ class _Block(nn.Module):
         self.pool = nn.AvgPool2d(pool) if pool > 1 else nn.Identity()
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = _norm(channels, norm_cfg)
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if pool > 1 or in_channels != channels:
             # Pooled first: a 1x1 convolution commutes with the average, and so it costs a quarter.
             self.shortcut = nn.Sequential(
@@ -102,13 +102,10 @@ class ResNetAP(BaseModule):
         init_cfg: Initialisation; None is He's normal one by the outputs of a convolution, as in the literature.
     """
 
-    def __init__(self, depth: int = 10, stem: str = 'large', norm_cfg: Optional[dict] = None,
-                 init_cfg: Optional[dict] = None) -> None:
+    @validated
+    def __init__(self, depth: Literal[10, 18] = 10, stem: Literal['large', 'mid', 'small'] = 'large',
+                 norm_cfg: Optional[dict] = None, init_cfg: Optional[dict] = None) -> None:
         super().__init__(init_cfg or dict(type='Kaiming', layer='Conv2d'))
-        if depth not in _BLOCKS:
-            raise DistillError(f'ResNetAP has no depth {depth}: choose among {", ".join(map(str, _BLOCKS))}')
-        if stem not in _STEMS:
-            raise DistillError(f'ResNetAP has no stem {stem!r}: choose among {", ".join(_STEMS)}')
         kernel, pool = _STEMS[stem]
         self.stem = nn.Sequential(
             nn.Conv2d(3, 64, kernel, padding=kernel // 2, bias=False), _norm(64, norm_cfg), nn.ReLU(inplace=True),

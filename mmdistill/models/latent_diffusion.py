@@ -3,12 +3,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
-from diffusers import DDPMScheduler
+from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from mmengine.model import BaseModel
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdistill.generation.autoencoders import encode, load_vae, save_vae
 from mmdistill.plan import Request
+from mmdistill.settings import check_settings
 
 
 class LatentDiffusion(BaseModel):
@@ -17,21 +18,22 @@ class LatentDiffusion(BaseModel):
     .. math:: L = \mathrm{mean}_p\, w_p \| v_\theta(z_t, t, c)_p - v_p \|^2
 
     with v-prediction (Salimans & Ho 2022, eq. 10) and the condition c replaced by the null condition for a part of the
-    samples (classifier-free guidance, Ho & Salimans 2021). Sub-classes have the network, ``self.unet``, and say what c
-    and w are.
+    samples (classifier-free guidance, Ho & Salimans 2021). Sub-classes name the network and say what c and w are.
 
     Args:
         vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
+        unet: Arguments of the network but for ``latent_channels``.
         drop: Share of the samples trained without their condition.
         cache_latents: Encode each image once (twice, where the pipeline flips), in bfloat16, and keep its latents in
             memory. The pipeline must not crop or distort at random then.
         num_sampling_steps: Denoising steps of the sample grids.
         data_preprocessor: Brings images to RGB in [-1, 1].
     """
-    unet: nn.Module
+    network: Any
 
-    def __init__(self, vae: str, drop: float, cache_latents: bool, num_sampling_steps: int,
+    def __init__(self, vae: str, unet: dict, drop: float, cache_latents: bool, num_sampling_steps: int,
                  data_preprocessor: Optional[dict]) -> None:
+        check_settings(self.network, unet, f'{type(self).__name__}: unet', ('latent_channels', ))
         super().__init__(data_preprocessor=data_preprocessor)
         # Hidden from the state dict and from the averaged copy: frozen, and stored in the folder it came from.
         self._frozen = [load_vae(vae).eval().requires_grad_(False)]
@@ -40,6 +42,7 @@ class LatentDiffusion(BaseModel):
         self.drop = drop
         self.num_sampling_steps = num_sampling_steps
         self._cache: Optional[Dict[Tuple[str, bool], Tensor]] = {} if cache_latents else None
+        self.unet = self.network(latent_channels=self._frozen[0].config.latent_channels, **unet)
 
     @property
     def vae(self):
@@ -93,7 +96,7 @@ class LatentDiffusion(BaseModel):
         noisy = self.scheduler.add_noise(latents, noise, t)
         target = self.scheduler.get_velocity(latents, noise, t)
         output = self.unet(noisy, t, given).sample
-        weights = self.weights(condition, latents.shape[-2:])
+        weights = self.weights(condition, (latents.shape[2], latents.shape[3]))
         loss = (weights * (output - target).square()).mean((1, 2, 3))
         if mode == 'predict':
             return [dict(loss=float(value)) for value in loss]
@@ -114,11 +117,11 @@ class LatentDiffusion(BaseModel):
 
     def export(self, folder: str) -> None:
         """Write ``folder/{unet,vae,scheduler}`` in diffusers' layout, fp16 safetensors."""
-        folder = Path(folder)
+        path = Path(folder)
         unet = type(self.unet).from_config(self.unet.config)
         unet.load_state_dict(self.unet.state_dict())
-        unet.half().save_pretrained(folder / 'unet')
-        self.scheduler.save_pretrained(folder / 'scheduler')
+        unet.half().save_pretrained(path / 'unet')
+        self.scheduler.save_pretrained(path / 'scheduler')
         vae = type(self.vae).from_config(self.vae.config)
         vae.load_state_dict(self.vae.state_dict())
-        save_vae(vae, folder)
+        save_vae(vae, path)

@@ -6,10 +6,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmdistill.generation import LayoutUNetGenerator
-from mmdistill.masks import IGNORE
 from mmdistill.generation.layout_unet import LayoutUNet
+from mmdistill.masks import IGNORE
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
+from mmdistill.settings import PositiveInt, Share, validated
 from .class_balance import ClassBalance
 from .latent_diffusion import LatentDiffusion
 
@@ -28,17 +29,18 @@ class LayoutDiffusion(LatentDiffusion):
         layout_drop: Share of the samples trained without their map.
         cache_latents, num_sampling_steps, data_preprocessor: See :class:`LatentDiffusion`.
     """
+    network = LayoutUNet
 
+    @validated
     def __init__(self,
                  vae: str,
                  unet: dict,
-                 class_balance: float = 0.5,
-                 layout_drop: float = 0.1,
+                 class_balance: Share = 0.5,
+                 layout_drop: Share = 0.1,
                  cache_latents: bool = False,
-                 num_sampling_steps: int = 20,
+                 num_sampling_steps: PositiveInt = 20,
                  data_preprocessor: Optional[dict] = None) -> None:
-        super().__init__(vae, layout_drop, cache_latents, num_sampling_steps, data_preprocessor)
-        self.unet = LayoutUNet(latent_channels=self._frozen[0].config.latent_channels, **unet)
+        super().__init__(vae, unet, layout_drop, cache_latents, num_sampling_steps, data_preprocessor)
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
+from mmdistill.settings import Positive, validated
 
 
 @MODELS.register_module()
@@ -26,10 +27,9 @@ class TemperatureKLLoss(nn.Module):
         temperature: T > 0.
     """
 
-    def __init__(self, temperature: float = 20.0) -> None:
+    @validated
+    def __init__(self, temperature: Positive = 20.0) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise DistillError(f'temperature {temperature} is out of range: it has to be above 0')
         self.temperature = temperature
 
     def forward(self, cls_score: torch.Tensor, target: torch.Tensor,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
+from mmdistill.settings import validated
 from mmdistill.weights.checkpoints import load_weights
 from mmdistill.weights.hub import network_digest
 
@@ -32,6 +33,10 @@ class SegmentorGuide(nn.Module):
         DistillError: The weights do not fit the config, or a layer does not exist.
     """
 
+    mean: Tensor
+    std: Tensor
+
+    @validated
     def __init__(self, config: Union[str, dict], checkpoint: str, layers: Sequence[str] = ()) -> None:
         super().__init__()
         register_all_modules(init_default_scope=False)

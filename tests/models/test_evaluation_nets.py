@@ -119,13 +119,13 @@ def test_initialisation_is_the_literatures(root):
 
 
 def test_mistakes():
-    with pytest.raises(DistillError, match='depth 0'):
+    with pytest.raises(DistillError, match='ConvNet: depth=0 is out of range'):
         ConvNet(0)
-    with pytest.raises(DistillError, match='width 0'):
+    with pytest.raises(DistillError, match='ConvNet: width=0 is out of range'):
         ConvNet(4, width=0)
     with pytest.raises(DistillError, match='64 pixels or more, not 32x80'):
         ConvNet(6)(torch.rand(1, 3, 32, 80))
-    with pytest.raises(DistillError, match='depth 50: choose among 10, 18'):
+    with pytest.raises(DistillError, match='depth=50 is unknown: set it to 10 or 18'):
         ResNetAP(50)
-    with pytest.raises(DistillError, match="stem 'tiny': choose among large, mid, small"):
+    with pytest.raises(DistillError, match="stem='tiny' is unknown: set it to 'large' or 'mid' or 'small'"):
         ResNetAP(10, 'tiny')

@@ -52,8 +52,8 @@ class SampleGridHook(Hook):
 class ExportHook(Hook):
     """Writes what was trained, fp16 safetensors, when the training ends.
 
-    A part of a generator becomes a diffusers folder (its ``export(folder)``), a model of the host
-    ``model.safetensors``, as :class:`SegmentorGuide` reads it. Averaged weights are written where an EMA hook keeps them.
+    A part of a generator becomes a diffusers folder (its ``export(folder)``), any other model ``model.safetensors``, as
+    :class:`SegmentorGuide` reads it. The averaged weights are written if an EMA hook keeps them.
 
     Args:
         out_dir: The folder; ``{work_dir}/export`` by default.

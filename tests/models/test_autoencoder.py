@@ -1,0 +1,82 @@
+import json
+
+import pytest
+import torch
+
+from mmdistill.errors import DistillError
+from mmdistill.generation.autoencoders import encode, load_vae
+from mmdistill.models import AutoencoderTrainer
+
+from .conftest import TINY
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 3, 16, 16, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def reconstruction(model, images):
+    return model.autoencoder.decode(model.autoencoder.encode(images).latents).sample
+
+
+def test_the_loss_is_weighted_reconstruction(images, masks_as_samples):
+    torch.manual_seed(0)
+    model = AutoencoderTrainer(TINY, mse_weight=3.0, class_balance=dict(num_classes=2, gamma=1.0))
+    masks = torch.zeros(4, 16, 16, dtype=torch.uint8)
+    masks[:, :4] = 1
+    losses = model(images, masks_as_samples(masks), mode='loss')
+    frequency = 0.98 * 0.5 + 0.02 * torch.tensor([0.75, 0.25])
+    weights = (1 / frequency / 2)[masks.long()][:, None]
+    error = reconstruction(model, images) - images
+    assert float(losses['loss_l1']) == pytest.approx(float((weights * error.abs()).mean()), rel=1e-4)
+    assert float(losses['loss_mse']) == pytest.approx(3 * float((weights * error**2).mean()), rel=1e-4)
+    assert set(losses) == {'loss_l1', 'loss_mse'}
+
+
+def test_without_weights(images):
+    torch.manual_seed(0)
+    model = AutoencoderTrainer(TINY)
+    losses = model(images, mode='loss')
+    error = reconstruction(model, images) - images
+    assert float(losses['loss_l1']) == pytest.approx(float(error.abs().mean()), rel=1e-4)
+    assert float(losses['loss_mse']) == pytest.approx(2 * float((error**2).mean()), rel=1e-4)
+    pairs = model(images, mode='predict')
+    torch.testing.assert_close(torch.stack([pair['pred_img'] for pair in pairs]), (error + images).clamp(-1, 1))
+    assert all(torch.equal(pair['gt_img'], image) for pair, image in zip(pairs, images))
+
+
+def test_exported_latents_have_unit_variance(images, tmp_path):
+    """The running deviation is measured in training alone, and the scale is its inverse."""
+    torch.manual_seed(0)
+    model = AutoencoderTrainer(dict(TINY, latent_channels=6))
+    with torch.no_grad():
+        deviation = float(model.autoencoder.encode(images).latents.std())
+    model(images, mode='predict')
+    assert float(model.latent_std) == 1
+    model(images, mode='loss')
+    assert float(model.latent_std) == pytest.approx(0.99 + 0.01 * deviation, rel=1e-5)
+    for _ in range(1500):
+        model.latent_std.lerp_(torch.tensor(deviation), 0.01)
+    model.export(str(tmp_path))
+    vae = load_vae(str(tmp_path))
+    assert float(encode(vae, images).std()) == pytest.approx(1, rel=0.01)
+    assert json.loads((tmp_path / 'vae/config.json').read_text())['latent_channels'] == 6
+    for name, value in model.autoencoder.state_dict().items():
+        assert value.dtype is torch.float32 and torch.equal(vae.state_dict()[name].half(), value.half())
+
+
+def test_sample_grids_are_pairs(images):
+    model = AutoencoderTrainer(TINY)
+    grid = model.sample_images(dict(inputs=images))
+    assert torch.equal(grid[0::2], images)
+    torch.testing.assert_close(grid[1::2], reconstruction(model, images).clamp(-1, 1))
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(autoencoder=dict(latent_channel=4)), 'autoencoder.latent_channel: unknown setting of AutoencoderTiny'),
+    (dict(mse_weight=-1), 'mse_weight=-1 is out of range'),
+    (dict(class_balance=dict(num_classes=2)), 'class_balance: ClassBalance needs gamma'),
+    (dict(class_balance=dict(num_classes=2, gamma=2)), r'class_balance.gamma=2 is out of range')])
+def test_settings(settings, message):
+    with pytest.raises(DistillError, match=f'AutoencoderTrainer: {message}'):
+        AutoencoderTrainer(**{'autoencoder': TINY, **settings})
