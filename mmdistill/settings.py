@@ -172,30 +172,41 @@ def _problem(value: Any, hint: Any) -> str:
     """What is wrong with a value, empty where nothing is."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        bounds = [extra for extra in args[1:] if isinstance(extra, Range)]
-        wrong = _problem(value, args[0]) or next((f'is out of range: it has to be {bound}' for bound in bounds
-                                                  if value is not None and value not in bound), '')
-        return wrong
+        return _problem(value, args[0]) or _range_problem(value, args[1:])
     if origin in (Union, types.UnionType):
-        found = [_problem(value, arg) for arg in args]
-        precise = [text for text in found if 'range' in text or 'an item' in text]
-        return '' if '' in found else precise[0] if precise else f'has to be {" or ".join(map(_describe, args))}'
+        return _union_problem(value, args)
     if origin is Literal:
-        return '' if value in args and not isinstance(value, bool) or any(value is arg for arg in args) else (
-            f'is unknown: set it to {" or ".join(map(repr, args))}')
+        known = any(value is arg or value == arg and not isinstance(value, bool) for arg in args)
+        return '' if known else f'is unknown: set it to {" or ".join(map(repr, args))}'
     base = origin or hint
-    if base in (tuple, list) or base in (collections.abc.Sequence, collections.abc.Iterable):
+    if base in _SEQUENCES:
         return _sequence_problem(value, base, args, hint)
-    if base in (dict, collections.abc.Mapping, collections.abc.MutableMapping):
-        return '' if isinstance(value, Mapping) else f'has to be {_describe(hint)}'
-    checks: Dict[Any, Callable[[Any], bool]] = {
-        bool: lambda v: isinstance(v, bool),
-        int: lambda v: isinstance(v, numbers.Integral) and not isinstance(v, bool),
-        float: lambda v: isinstance(v, numbers.Real) and not isinstance(v, bool) and not math.isnan(v),
-        str: lambda v: isinstance(v, str),
-        type(None): lambda v: v is None,
-    }
-    return '' if base not in checks or checks[base](value) else f'has to be {_describe(hint)}'
+    return '' if base not in _CHECKS or _CHECKS[base](value) else f'has to be {_describe(hint)}'
+
+
+_SEQUENCES = (tuple, list, collections.abc.Sequence, collections.abc.Iterable)
+_CHECKS: Dict[Any, Callable[[Any], bool]] = {
+    bool: lambda value: isinstance(value, bool),
+    int: lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool),
+    float: lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value),
+    str: lambda value: isinstance(value, str),
+    type(None): lambda value: value is None,
+    **dict.fromkeys((dict, collections.abc.Mapping, collections.abc.MutableMapping),
+                    lambda value: isinstance(value, Mapping)),
+}
+
+
+def _range_problem(value: Any, extras: Tuple) -> str:
+    bounds = [extra for extra in extras if isinstance(extra, Range) and value is not None and value not in extra]
+    return f'is out of range: it has to be {bounds[0]}' if bounds else ''
+
+
+def _union_problem(value: Any, args: Tuple) -> str:
+    found = [_problem(value, arg) for arg in args]
+    if '' in found:
+        return ''
+    precise = [text for text in found if 'range' in text or 'an item' in text]
+    return precise[0] if precise else f'has to be {" or ".join(map(_describe, args))}'
 
 
 def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:
@@ -226,4 +237,4 @@ def _describe(hint: Any) -> str:
         return names[base]
     if base is tuple and args and args[-1] is not Ellipsis:
         return f'{len(args)} values'
-    return 'a list' if base in (list, tuple, collections.abc.Sequence, collections.abc.Iterable) else str(hint)
+    return 'a list' if base in _SEQUENCES else str(hint)

@@ -40,18 +40,7 @@ class Teacher(nn.Module):
         register_all_modules(init_default_scope=False)
         self.name = config if isinstance(config, str) else 'the given model'
         cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
-        model = cfg.model
-        preprocessor = data_preprocessor or model.get('data_preprocessor') or cfg.get('data_preprocessor')
-        if not preprocessor or 'mean' not in preprocessor:
-            raise DistillError(f'the teacher {self.name} has no data_preprocessor with mean and std: give it one, as '
-                               'it was trained with')
-        # What mixes batches or makes labels in its training is of no use here.
-        preprocessor = dict(preprocessor, batch_augments=None, to_onehot=False)
-        model = ConfigDict(model, _scope_='mmpretrain', init_cfg=None, pretrained=None, train_cfg=None,
-                           data_preprocessor=preprocessor)
-        if isinstance(model.get('backbone'), dict):
-            model['backbone'] = dict(model['backbone'], init_cfg=None)
-        self.model = revert_sync_batchnorm(MODELS.build(model))
+        self.model = revert_sync_batchnorm(MODELS.build(self._frozen(cfg, data_preprocessor)))
         loaded = load_checkpoint(checkpoint)
         try:
             self.model.load_state_dict(loaded['state_dict'])
@@ -65,6 +54,20 @@ class Teacher(nn.Module):
         self.num_classes = self._head_size() if self.outputs is None else len(self.outputs)
         if self.outputs and not 0 <= min(self.outputs) <= max(self.outputs) < self._head_size():
             raise DistillError(f'outputs of the teacher {self.name} have to be in 0..{self._head_size() - 1}')
+
+    def _frozen(self, cfg: Config, data_preprocessor: Optional[dict]) -> ConfigDict:
+        """Config of the model without what belongs to its training."""
+        model = cfg.model
+        preprocessor = data_preprocessor or model.get('data_preprocessor') or cfg.get('data_preprocessor')
+        if not preprocessor or 'mean' not in preprocessor:
+            raise DistillError(f'the teacher {self.name} has no data_preprocessor with mean and std: give it one, as '
+                               'it was trained with')
+        preprocessor = dict(preprocessor, batch_augments=None, to_onehot=False)
+        model = ConfigDict(model, _scope_='mmpretrain', init_cfg=None, pretrained=None, train_cfg=None,
+                           data_preprocessor=preprocessor)
+        if isinstance(model.get('backbone'), dict):
+            model['backbone'] = dict(model['backbone'], init_cfg=None)
+        return model
 
     def _head_size(self) -> int:
         size = getattr(self.model.head, 'num_classes', None)
