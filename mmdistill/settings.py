@@ -91,6 +91,11 @@ def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
     return found
 
 
+def setting(component: Callable, settings: Mapping[str, Any], name: str) -> Any:
+    """The value of a component's setting in a config, or its default."""
+    return settings.get(name, parameters(component)[name][0].default)
+
+
 def is_open(component: Callable) -> bool:
     """Whether a component takes ``**kwargs`` that no base class and no ``forwards_to`` accounts for."""
     functions = [function for function, _, _ in _signatures(component)]

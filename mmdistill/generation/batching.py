@@ -1,6 +1,6 @@
 """Micro-batches through the denoising loop, in one go or in two parts."""
 from contextlib import contextmanager
-from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -65,9 +65,9 @@ class MicroBatches:
         generator: A :class:`~mmdistill.generation.generators.LatentGenerator`.
     """
 
-    def __init__(self, generator):
+    def __init__(self, generator: Any) -> None:
         self.generator = generator
-        self._guidance = None
+        self._guidance: Any = None
         self._begun: Dict[Request, _Begun] = {}
 
     def run(self, jobs: Sequence[Job], guidance=None, spare: Optional[Sequence[Job]] = None) -> Sampled:
@@ -128,7 +128,7 @@ class MicroBatches:
                 [random.get_state() for random in randoms])
 
 
-def filled(rows: List[Tensor], empty: int) -> Tensor:
+def filled(rows: List[Any], empty: int) -> Tensor:
     """The rows stacked, and the last one ``empty`` times more."""
     return torch.stack(rows + rows[-1:] * empty)
 

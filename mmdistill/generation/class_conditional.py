@@ -1,6 +1,6 @@
 """Models that are told a class id."""
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,8 @@ class ClassConditionalGenerator(LatentGenerator):
                            (config.latent_channels, unet_multiple(network)))
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
-        self.class_ids = self._check_classes(classes, class_ids)
+        self.check_classes(classes, class_ids, type(self).__name__)
+        self.class_ids = self._ids(self.null if classes is None else len(classes), class_ids)
         if image_size is None and config.sample_size:
             image_size = config.sample_size * vae_factor(vae)
         super().__init__(vae, ClassDenoiser(network), scheduler, len(self.class_ids), patch, image_size=image_size,
@@ -81,16 +82,25 @@ class ClassConditionalGenerator(LatentGenerator):
                                f'condition: give {" or ".join(known)}')
         return dict(network=load_part(known[name], part, dtype))
 
-    def _check_classes(self, classes, class_ids) -> Sequence[int]:
-        wanted = self.null if classes is None else len(classes)
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check`."""
+        super().check(settings, where)
+        cls.check_classes(settings.get('classes'), settings.get('class_ids'), where)
+
+    @staticmethod
+    def check_classes(classes: Optional[Sequence[str]], class_ids: Optional[Sequence[int]], where: str) -> None:
+        """Raise a DistillError where there is not one of the weights' ids for each class."""
+        if classes is not None and class_ids is not None and len(class_ids) != len(classes):
+            raise DistillError(f'{where}: {len(class_ids)} class_ids for the {len(classes)} classes of the dataset: '
+                               'give one per class')
+
+    def _ids(self, wanted: int, class_ids: Optional[Sequence[int]]) -> Sequence[int]:
         if class_ids is None:
             if wanted != self.null:
                 raise DistillError(f'the generator\'s weights have {self.null} classes, the dataset {wanted}: give '
                                    'weights of these classes, or class_ids, the weights\' id of each')
             return range(self.null)
-        if classes is not None and len(class_ids) != wanted:
-            raise DistillError(f'{len(class_ids)} class_ids for the {wanted} classes of the dataset: give one '
-                               'per class')
         wrong = [i for i in class_ids if i >= self.null]
         if wrong:
             raise DistillError(f'class_ids has {wrong[0]}, but the weights have classes 0..{self.null - 1}')

@@ -1,5 +1,5 @@
 """A small denoiser that is conditioned on a class."""
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
@@ -32,7 +32,7 @@ class ClassUNet(ModelMixin, ConfigMixin):
         super().__init__()
         # The table is ours and the stock network takes its rows as they are, so that a row may be mixed of several.
         self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])
-        self.unet = stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,
+        self.unet: Any = stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,
                                attention_levels, class_embed_type='identity')
 
     def forward(self, sample: Tensor, timestep, labels: Tensor) -> UNet2DOutput:

@@ -1,6 +1,6 @@
 """A text-to-image model led by a ControlNet."""
 import logging
-from typing import Any, Literal, Optional, Sequence
+from typing import Any, Literal, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from torch import Tensor
 from ..errors import DistillError
 from ..masks import IGNORE
 from ..plan import Request
-from ..settings import NonNegative, validated
-from ..weights.hub import check_fit, dtype_of, fingerprints, load_part, resolve
+from ..settings import NonNegative, setting, validated
+from ..weights.hub import check_fit, check_folder, dtype_of, fingerprints, load_part, resolve
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import ControlNetDenoiser
@@ -56,9 +56,11 @@ class ControlNetGenerator(TextToImage):
                  control_scale: NonNegative = 1.0,
                  rendering: Literal['palette', 'one_hot'] = 'palette',
                  **settings: Any):
-        self.classes = list(classes)
-        self.prompt = _template(prompt)
-        self._set_rendering(rendering, palette, controlnet.config.conditioning_channels)
+        self.check_rendering(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
+                            type(self).__name__)
+        self.classes, self.prompt, self.rendering = list(classes), prompt, rendering
+        self.palette: Sequence[Sequence[int]] = () if palette is None else palette
+        self._check_channels(controlnet.config.conditioning_channels)
         for key in ('cross_attention_dim', 'block_out_channels', 'in_channels'):
             check_fit(f'{key} of controlnet', controlnet.config[key], 'of unet', unet.config[key])
         check_fit('down-sampling of the control image',
@@ -82,6 +84,35 @@ class ControlNetGenerator(TextToImage):
         generator = super().from_pretrained(weights, controlnet=network, **settings)
         generator.sources['controlnet'] = dict(id=str(controlnet), sha256=fingerprints(folder, ('.', )))
         return generator  # type: ignore[return-value]
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check`."""
+        super().check(settings, where)
+        cls.check_rendering(settings, where)
+
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check_weights`."""
+        super().check_weights(settings, where)
+        check_folder(settings['controlnet'], ('.', ), f'{where}.controlnet')
+
+    @classmethod
+    def check_rendering(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check template, classes and palette; what is not among the settings yet is left out.
+
+        Raises:
+            DistillError: A mistake.
+        """
+        template = setting(cls, settings, 'prompt')
+        try:
+            template.format(classes='')
+        except (KeyError, IndexError, ValueError):
+            raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
+        if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
+            if settings['palette'] is None:
+                raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
+            check_palette(settings['palette'], settings['classes'], where)
 
     def describe(self) -> dict:
         """See :meth:`LatentGenerator.describe`."""
@@ -117,23 +148,10 @@ class ControlNetGenerator(TextToImage):
                            + ', '.join(names[kept:]))
         return self.prompt.format(classes=', '.join(names[:kept]))
 
-    def _set_rendering(self, rendering: str, palette, channels: int) -> None:
-        allowed = dict(palette=(3, ), one_hot=(len(self.classes), len(self.classes) + 1))
-        if channels not in allowed[rendering]:
+    def _check_channels(self, channels: int) -> None:
+        allowed = dict(palette=(3, ), one_hot=(len(self.classes), len(self.classes) + 1))[self.rendering]
+        if channels not in allowed:
             raise DistillError(f'weights that do not fit the config: the ControlNet reads {channels} channels, '
-                               f'rendering={rendering!r} of {len(self.classes)} classes has {allowed[rendering][0]}')
-        self.rendering = rendering
-        if rendering == 'palette':
-            if palette is None:
-                raise DistillError("rendering='palette' needs a palette: one RGB triple per class")
-            self.palette = check_palette(palette, self.classes)
-            for names in same_colours(self.palette, self.classes):
-                logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')
-
-
-def _template(prompt: str) -> str:
-    try:
-        prompt.format(classes='')
-    except (KeyError, IndexError, ValueError):
-        raise DistillError(f'prompt={prompt!r}: the only field is {{classes}}') from None
-    return prompt
+                               f'rendering={self.rendering!r} of {len(self.classes)} classes has {allowed[0]}')
+        for names in same_colours(self.palette, self.classes) if self.rendering == 'palette' else ():
+            logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')

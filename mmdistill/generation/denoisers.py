@@ -20,7 +20,7 @@ class LayoutUNetDenoiser(nn.Module):
 
     def __init__(self, unet: nn.Module):
         super().__init__()
-        self.unet = unet
+        self.unet: Any = unet
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Latents (B, C, h, w), timesteps (B,), condition with ``mask`` → (B, C, h, w) in the network's dtype."""
@@ -38,8 +38,8 @@ class ControlNetDenoiser(nn.Module):
 
     def __init__(self, unet: nn.Module, controlnet: nn.Module, scale: float = 1.0):
         super().__init__()
-        self.unet = unet
-        self.controlnet = controlnet
+        self.unet: Any = unet
+        self.controlnet: Any = controlnet
         self.scale = scale
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
@@ -61,7 +61,7 @@ class TextDenoiser(nn.Module):
 
     def __init__(self, unet: nn.Module):
         super().__init__()
-        self.unet = unet
+        self.unet: Any = unet
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Latents (B, C, h, w), timesteps (B,), condition with ``prompt`` (B, L, D)."""
@@ -79,7 +79,7 @@ class ClassDenoiser(nn.Module):
 
     def __init__(self, network: nn.Module):
         super().__init__()
-        self.network = network
+        self.network: Any = network
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Latents (B, C, h, w), timesteps (B,), condition with ``label`` (B,) → (B, C or 2C, h, w)."""

@@ -2,7 +2,7 @@
 import json
 import logging
 from pathlib import Path
-from typing import Annotated, Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Annotated, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..masks import IGNORE, resize_mask
 from ..plan import Request
-from ..settings import NonNegative, PositiveInt, Range, validated
-from ..weights.hub import Dtype, check_fit, dtype_of, fingerprints, licence, resolve
-from .autoencoders import decode, encode, load_vae, vae_factor
+from ..settings import NonNegative, PositiveInt, Range, setting, validated
+from ..weights.hub import Dtype, check_fit, check_folder, dtype_of, fingerprints, licence, resolve
+from .autoencoders import check_vae, decode, encode, load_vae, vae_factor
 from .batching import Job, MicroBatches, Sampled, Synthesis, filled, steady_threads
 from .conditions import Condition
-from .process import NoiseProcess
+from .process import NoiseProcess, first_step
 from .sampler import ClassifierFreeGuidance
-from .schedulers import SchedulerConfig, load_scheduler
+from .schedulers import SchedulerConfig, check_scheduler, load_scheduler
 
 Size = Union[PositiveInt, Tuple[PositiveInt, PositiveInt]]
 Strength = Annotated[float, Range(0, 1, above=True)]
@@ -73,7 +73,7 @@ class LatentGenerator:
     @validated
     def __init__(self,
                  vae: Any,
-                 denoiser: nn.Module,
+                 denoiser: Any,
                  scheduler: Any,
                  num_classes: int,
                  multiple: int = 1,
@@ -96,7 +96,8 @@ class LatentGenerator:
         self.strength = strength
         self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
         self.guide_vae = guidance_vae or vae
-        self.image_size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.image_size = (height, width)
         self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
@@ -114,12 +115,12 @@ class LatentGenerator:
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
-            network.compile(**({} if compile is True else compile))
+            network.compile(**(compile if isinstance(compile, dict) else {}))
         if gradient_checkpointing:
             networks = {id(m): m for m in (self.guide_vae, *denoiser.modules())
                         if getattr(m, '_supports_gradient_checkpointing', False)}
             for network in networks.values():
-                network.enable_gradient_checkpointing()
+                network.enable_gradient_checkpointing()  # type: ignore[operator]
 
     @classmethod
     def from_pretrained(cls, weights: str, *, scheduler: SchedulerConfig = None, dtype: Dtype = 'float32',
@@ -153,6 +154,51 @@ class LatentGenerator:
         """The modules of the constructor besides the autoencoder and the scheduler, by the names of its arguments."""
         raise NotImplementedError
 
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check settings of :meth:`from_pretrained` that have to fit each other. No weights are needed.
+
+        Args:
+            settings: Each is of the type and the range that its annotation says.
+            where: What has them, such as ``'model.generator'``, for the message.
+
+        Raises:
+            DistillError: A mistake.
+        """
+        cls.steps(settings, where=where)
+        check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
+
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check that weights are there and that the scheduler fits; no tensor is read, and nothing is fetched.
+
+        Args:
+            settings, where: See :meth:`check`.
+
+        Raises:
+            DistillError: A folder or a file is missing, or the scheduler cannot be guided.
+        """
+        folder = check_folder(settings['weights'], cls.parts, f'{where}.weights')
+        if folder is not None:
+            NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
+        if settings.get('guidance_vae'):
+            check_vae(settings['guidance_vae'], f'{where}.guidance_vae')
+
+    @classmethod
+    def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:
+        """The denoising steps that images take, from the first one up to the number of all.
+
+        Args:
+            settings, where: See :meth:`check`.
+            start_latents: Whether they begin from start latents, so that ``strength`` counts, or from pure noise.
+
+        Raises:
+            DistillError: The strength leaves no step.
+        """
+        count = setting(cls, settings, 'num_steps')
+        first = first_step(count, setting(cls, settings, 'strength'), where)
+        return range(first if start_latents else 0, count)
+
     @property
     def device(self) -> torch.device:
         """Where the networks are."""
@@ -182,7 +228,7 @@ class LatentGenerator:
         """
         images = []
         for made in self.synthesize(requests, masks, guidance, latents):
-            if made.error:
+            if made.image is None:
                 raise DistillError(f'request {made.request.id}: {made.error}')
             images.append(made.image)
         return images
@@ -267,6 +313,11 @@ class LatentGenerator:
         if masks is None and self.annotation == 'masks':
             raise DistillError(f'{type(self).__name__} makes images of masks and got none: take a generator of '
                                'classes')
+
+        if guidance is not None and guidance.objectives:
+            first = 0 if latents is None else self.process.first_step(self.strength)
+            guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
+                           range(first, len(self.process)))
 
         def job(row: int) -> Job:
             request = everything[row]

@@ -48,9 +48,6 @@ class Img2ImgGenerator(TextToImage):
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
         """The requests' prompts; the unconditional pass has the negative one."""
-        for request in requests:
-            if request.prompt is None:
-                raise DistillError(f'request {request.id} has no prompt: plan requests with one')
         return self.prompted(requests, [self.prompts.checked(request) for request in requests])
 
     def class_embeddings(self, requests: Sequence[Request]) -> Dict[int, Tensor]:

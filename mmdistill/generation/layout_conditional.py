@@ -1,6 +1,6 @@
 """A model that is told a label map."""
 from pathlib import Path
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -45,6 +45,13 @@ class LayoutUNetGenerator(LatentGenerator):
         if (name := class_name(folder / 'unet')) != 'LayoutUNet':
             raise DistillError(f'weights that do not fit the config: {folder}/unet holds a {name}, not a LayoutUNet')
         return dict(unet=load_part(LayoutUNet, folder / 'unet', dtype))
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check`."""
+        super().check(settings, where)
+        if settings.get('image_size') is None:
+            raise DistillError(f'{where}: the weights do not say their image size; give it {where}.image_size')
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """The label maps; a map without labels is the null condition."""

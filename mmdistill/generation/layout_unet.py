@@ -55,12 +55,12 @@ class LayoutUNet(ModelMixin, ConfigMixin):
                  attention_levels: int = 1) -> None:
         super().__init__()
         self.layout = nn.Conv2d(num_classes + 1, layout_channels, layout_factor, layout_factor)
-        self.unet = stock_unet(latent_channels + layout_channels, latent_channels, block_out_channels,
+        self.unet: Any = stock_unet(latent_channels + layout_channels, latent_channels, block_out_channels,
                                layers_per_block, attention_levels)
 
     def forward(self, sample: Tensor, timestep, layout: Tensor) -> UNet2DOutput:
         """Noisy latents (B, C, h, w), timesteps and label maps (B, h·factor, w·factor) → prediction (B, C, h, w)."""
-        classes = self.config.num_classes
+        classes = self.config['num_classes']
         ids = torch.where(layout == IGNORE, classes, layout).long()
         one_hot = F.one_hot(ids, classes + 1).permute(0, 3, 1, 2).to(sample.dtype)
         return self.unet(torch.cat([sample, self.layout(one_hot)], 1), timestep)

@@ -9,7 +9,7 @@ from ..errors import DistillError
 from ..masks import IGNORE
 
 
-def render_palette(masks: Tensor, palette: Sequence[Tuple[int, int, int]]) -> Tensor:
+def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
     """Label maps (B, H, W) int64 to RGB (B, 3, H, W) in [0, 1]; ids without a colour (255) are black."""
     table = torch.zeros(256, 3)
     table[:len(palette)] = torch.tensor(palette, dtype=torch.float32) / 255
@@ -26,7 +26,7 @@ def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
     return F.one_hot(ids, num_classes + 1)[..., :channels].permute(0, 3, 1, 2).float()
 
 
-def same_colours(palette: Sequence[Tuple[int, int, int]], classes: Sequence[str]) -> List[Tuple[str, ...]]:
+def same_colours(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> List[Tuple[str, ...]]:
     """Groups of classes that a control image cannot tell apart, because they have one colour."""
     by_colour: Dict[tuple, List[str]] = {}
     for colour, name in zip(palette, classes):
@@ -34,15 +34,10 @@ def same_colours(palette: Sequence[Tuple[int, int, int]], classes: Sequence[str]
     return [tuple(names) for names in by_colour.values() if len(names) > 1]
 
 
-def check_palette(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> List[Tuple[int, int, int]]:
-    """The palette as RGB triples.
-
-    Raises:
-        DistillError: There is not one triple of 0..255 for each class.
-    """
+def check_palette(palette: Sequence[Sequence[int]], classes: Sequence[str], where: str) -> None:
+    """Raise a DistillError where there is not one triple of 0..255 for each class."""
     if len(palette) != len(classes):
-        raise DistillError(f'palette: {len(palette)} colours for {len(classes)} classes: give one for each')
+        raise DistillError(f'{where}: palette: {len(palette)} colours for {len(classes)} classes: give one for each')
     for colour, name in zip(palette, classes):
         if len(colour) != 3 or not all(0 <= int(value) <= 255 for value in colour):
-            raise DistillError(f'palette: {list(colour)} of class {name!r} is not three values in 0..255')
-    return [tuple(int(value) for value in colour) for colour in palette]
+            raise DistillError(f'{where}: palette: {list(colour)} of class {name!r} is not three values in 0..255')

@@ -98,11 +98,7 @@ class NoiseProcess:
         Raises:
             DistillError: It leaves none, or is above 1.
         """
-        count = min(int(len(self) * strength), len(self))
-        if not 0 < strength <= 1 or count == 0:
-            raise DistillError(f'strength {strength} with {len(self)} steps leaves none: set strength in '
-                               f'[{1 / len(self):.3g}, 1]')
-        return len(self) - count
+        return first_step(len(self), strength)
 
     def x0(self, x: Tensor, out: Tensor, i: int) -> Tensor:
         """The clean latents that the network's output ``out`` at step ``i`` stands for. (B, C, h, w)"""
@@ -164,6 +160,15 @@ class NoiseProcess:
             raise DistillError(f'DDIMScheduler: timestep_spacing={self._scheduler.config.timestep_spacing!r} with '
                                f'{self._num_steps} steps does not meet its own steps of {stride}: set scheduler '
                                "timestep_spacing='leading', or take DPMSolverMultistepScheduler")
+
+
+def first_step(num_steps: int, strength: float, where: str = 'generator') -> int:
+    """See :meth:`NoiseProcess.first_step`."""
+    count = min(int(num_steps * strength), num_steps)
+    if not 0 < strength <= 1 or count == 0:
+        raise DistillError(f'{where}: strength={strength} leaves none of {num_steps} steps: set strength in '
+                           f'[{1 / num_steps:.3g}, 1]')
+    return num_steps - count
 
 
 def _check(name: str, config: dict, num_steps: int) -> None:

@@ -45,7 +45,13 @@ class PromptEncoder:
         return len(self.tokenizer(text).input_ids) <= self.limit
 
     def checked(self, request: Request) -> str:
-        """The prompt of a request; a warning says where CLIP does not read all of it."""
+        """The prompt of a request; a warning says where CLIP does not read all of it.
+
+        Raises:
+            DistillError: There is none.
+        """
+        if request.prompt is None:
+            raise DistillError(f'request {request.id} has no prompt: plan requests with one')
         if not self.fits(request.prompt):
             logger.warning(f'request {request.id}: CLIP reads {self.limit} tokens, the end of its prompt is cut off')
         return request.prompt

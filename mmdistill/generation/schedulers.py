@@ -1,12 +1,13 @@
 """The schedulers that the denoising loop can guide."""
 import json
 from pathlib import Path
-from typing import Any, Dict, Union
+from typing import Any, Dict, Optional, Union
 
 from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler,
                        UniPCMultistepScheduler)
 
 from ..errors import DistillError
+from ..settings import check_settings, nearest, parameters
 
 #: The schedulers that can be guided through their clean prediction x0.
 SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
@@ -15,7 +16,7 @@ SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMu
 SchedulerConfig = Union[None, str, Dict[str, Any]]
 
 
-def scheduler_class(name: str) -> type:
+def scheduler_class(name: str, where: str = 'scheduler') -> Any:
     """The allowed scheduler class of that name.
 
     Raises:
@@ -24,8 +25,28 @@ def scheduler_class(name: str) -> type:
     for allowed in SCHEDULERS:
         if allowed.__name__ == name:
             return allowed
-    raise DistillError(f'scheduler {name} cannot be guided: set scheduler to one of '
+    raise DistillError(f'{where}: {name} cannot be guided: set scheduler to one of '
                        + ', '.join(s.__name__ for s in SCHEDULERS))
+
+
+def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[str] = None) -> None:
+    """Check a config of a scheduler, as :func:`load_scheduler` takes it.
+
+    Args:
+        where: Its key, for the message.
+        default: Name of the class where the config has none; without it, any scheduler's settings will do.
+
+    Raises:
+        DistillError: The scheduler cannot be guided, or a setting is unknown or of the wrong type.
+    """
+    settings = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
+    name = settings.pop('type', default)
+    known = (scheduler_class(name, where), ) if name else SCHEDULERS
+    every = {key for cls in known for key in parameters(cls)}
+    for key in set(settings) - every:
+        raise DistillError(f'{where}.{key}: unknown setting of a scheduler{nearest(key, every)}')
+    fitting = [cls for cls in known if set(settings) <= set(parameters(cls))]
+    check_settings((fitting or known)[0], settings, where)
 
 
 def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
@@ -45,6 +66,7 @@ def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
         config = json.loads((folder / 'scheduler' / 'scheduler_config.json').read_text())
     except (OSError, ValueError):
         raise DistillError(f'no readable scheduler/scheduler_config.json in {folder}') from None
+    check_scheduler(scheduler, 'scheduler', config['_class_name'])
     cls = scheduler_class(changes.pop('type', config['_class_name']))
     if cls.__name__ != config['_class_name']:
         config.pop('timestep_spacing', None)

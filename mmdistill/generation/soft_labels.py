@@ -1,4 +1,6 @@
 """Soft labels for diffusers' DiT, whose own label tables read class ids alone."""
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -15,10 +17,10 @@ class SoftLabelConditioning(nn.Module):
         stock: The ``CombinedTimestepLabelEmbeddings`` whose parameters it uses.
     """
 
-    def __init__(self, stock: nn.Module):
+    def __init__(self, stock: Any):
         super().__init__()
-        self.time_proj = stock.time_proj
-        self.timestep_embedder = stock.timestep_embedder
+        self.time_proj: Any = stock.time_proj
+        self.timestep_embedder: Any = stock.timestep_embedder
         self.table: nn.Embedding = stock.class_embedder.embedding_table  # the last row is the null class
 
     def forward(self, timestep: Tensor, class_labels: Tensor, hidden_dtype=None) -> Tensor:
@@ -29,7 +31,7 @@ class SoftLabelConditioning(nn.Module):
         return time + self.table(class_labels)
 
 
-def install_soft_labels(transformer: nn.Module) -> SoftLabelConditioning:
+def install_soft_labels(transformer: Any) -> SoftLabelConditioning:
     """Let a ``DiTTransformer2DModel`` take embeddings (B, D) in place of class ids, in place.
 
     Each block has a copy of the embedding, and the last layer uses the first block's: one module takes the place of

@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..plan import Request
 from ..settings import validated
@@ -28,7 +28,7 @@ class TextToImage(LatentGenerator):
     parts = ('unet', 'vae', 'text_encoder', 'tokenizer', 'scheduler')
 
     @validated
-    def __init__(self, vae: Any, unet: Any, prompts: PromptEncoder, denoiser: nn.Module, scheduler: Any,
+    def __init__(self, vae: Any, unet: Any, prompts: PromptEncoder, denoiser: Any, scheduler: Any,
                  num_classes: int, *, negative_prompt: str = '', image_size: Optional[Size] = None, **settings: Any):
         check_fit('in_channels of unet', unet.config.in_channels, 'latent_channels of vae', vae.config.latent_channels)
         check_fit('cross_attention_dim of unet', unet.config.cross_attention_dim, 'hidden size of text_encoder',

@@ -1,11 +1,11 @@
 """Guidance: objectives that steer the denoising loop by their gradient."""
-from typing import Any, Callable, Dict, List, Literal, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
-from ..settings import PositiveInt, Share, validated
+from ..settings import PositiveInt, Share, setting, validated
 
 
 class Objective(Protocol):
@@ -74,7 +74,7 @@ class Guidance:
                  step: Literal['constant', 'sigma'] = 'constant',
                  every: PositiveInt = 1,
                  semantic: Optional[Callable] = None):
-        _check_window(window, 'Guidance')
+        self.check(dict(window=window), 'Guidance')
         self.objectives = _named(objectives, optional=semantic is not None)
         self.semantic = semantic
         self.window = tuple(window)
@@ -84,6 +84,26 @@ class Guidance:
         self.norm = norm
         self.step = step
         self.every = every
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
+        """Check the window.
+
+        Args:
+            settings: Of the constructor.
+            where: What has them, for the message.
+            steps: The steps that the images take, up to the last; where objectives guide them.
+
+        Raises:
+            DistillError: The window ends before it begins, or guides none of the steps.
+        """
+        window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
+        if not window[0] < window[1]:
+            raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
+        if steps and not any(_guided(i, steps.stop, window, every) for i in steps):
+            raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps that are '
+                               f'taken, {steps.start} to {steps.stop - 1} of {steps.stop}: widen it, take more steps, '
+                               'or leave the guidance out')
 
     def condition(self, condition, t: float):
         """The condition that the network sees at the scheduler's timestep ``t``."""
@@ -101,8 +121,7 @@ class Guidance:
 
     def active(self, i: int, num_steps: int) -> bool:
         """Whether step ``i`` of ``num_steps`` is guided."""
-        first, last = (round(edge * num_steps) for edge in self.window)
-        return bool(self.objectives) and first <= i < last and (i - first) % self.every == 0
+        return bool(self.objectives) and _guided(i, num_steps, self.window, self.every)
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
               decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
@@ -123,7 +142,7 @@ class Guidance:
             if self.through != 'xt':
                 x0 = leaf = x0.detach().requires_grad_()
             losses = self._losses(x0, condition, decode)
-            energy = sum(self.objectives[name].weight * loss for name, loss in losses.items())
+            energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
             (gradient, ) = torch.autograd.grad(energy.sum(), leaf)
         if self.through == 'linear':
             gradient = gradient / process.alphas[i]
@@ -148,9 +167,9 @@ class Guidance:
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
 
 
-def _check_window(window: Sequence[float], where: str) -> None:
-    if not 0 <= window[0] < window[1] <= 1:
-        raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
+def _guided(i: int, num_steps: int, window: Sequence[float], every: int) -> bool:
+    first, last = (round(edge * num_steps) for edge in window)
+    return first <= i < last and (i - first) % every == 0
 
 
 def _named(objectives, optional: bool) -> Dict[str, Objective]:

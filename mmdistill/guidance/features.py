@@ -1,7 +1,7 @@
 """Class-wise feature matching: what a class looks like to a network, against the real training set."""
 import json
 from pathlib import Path
-from typing import Callable, List, Optional, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +16,7 @@ from ..settings import Share, validated
 EPS = 1e-5
 
 
-def class_fractions(mask: Tensor, size: Tuple[int, int], classes: int) -> Tensor:
+def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
     """(B, K, h * w): which part of each cell of a layer each class covers.
 
     Area fractions, not a nearest-neighbour map: a class that is smaller than a cell still has a share of it, and no
@@ -218,8 +218,8 @@ class ClassFeatureMatching:
 
 
 def _empty(classes: int, channels: int) -> Tuple[Tensor, Tensor, Tensor]:
-    return tuple(torch.zeros(shape, dtype=torch.float64) for shape in ((classes, ), (classes, channels),
-                                                                       (classes, channels)))
+    layer = torch.zeros(classes, channels, dtype=torch.float64)
+    return torch.zeros(classes, dtype=torch.float64), layer, layer
 
 
 def _merge(a, b):

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request, request_seed
-from ..settings import NonNegative, Positive, Range, validated
+from ..settings import NonNegative, Positive, Range, setting, validated
 
 Timestep = Annotated[float, Range(0, 1000)]
 
@@ -66,9 +66,9 @@ class SemanticMatching:
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError where settings do not go together."""
-        first, last = settings.get('window', (900, 500))
+        first, last = setting(cls, settings, 'window')
         if first <= last:
-            raise DistillError(f'{where}.window={(first, last)}: timesteps fall, so it has to be first > last')
+            raise DistillError(f'{where}: window={(first, last)} has to be first > last, as timesteps fall')
 
     def level(self, t: float) -> float:
         """:math:`\\lambda_t` of a timestep of 1000."""

@@ -28,7 +28,7 @@ _SAFE: List[Any] = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'),
 
 
 def load_checkpoint(path: str) -> dict:
-    """``state_dict`` and, where there is one, ``meta`` of a checkpoint of the host, or of a safetensors file.
+    """``state_dict`` and, where there is one, ``meta`` of an OpenMMLab checkpoint, or of a safetensors file.
 
     Never unpickles more than tensors and plain values.
 

@@ -9,15 +9,25 @@ import torch
 
 from ..errors import DistillError
 from ..files import file_digest
-from ..settings import check_value
+from ..settings import check_value, nearest
 
 Dtype = Literal['float32', 'bfloat16', 'float16']
 
 
 def builtin(address: str) -> str:
-    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
+    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is.
+
+    Raises:
+        DistillError: There are none of that name.
+    """
     prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'toy' / 'weights'
-    return str(root / address[len(prefix):]) if str(address).startswith(prefix) else str(address)
+    if not str(address).startswith(prefix):
+        return str(address)
+    path = root / str(address)[len(prefix):]
+    if not path.exists():
+        names = [prefix + str(p.relative_to(root)) for p in root.rglob('*') if p.is_dir() or p.suffix == '.safetensors']
+        raise DistillError(f'no built-in weights at {address}{nearest(address, names)}')
+    return str(path)
 
 
 def licence(weights: str) -> Optional[str]:
@@ -26,23 +36,73 @@ def licence(weights: str) -> Optional[str]:
     return 'CC-BY-NC-4.0: not for commercial use' if restricted else None
 
 
-def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
-    """The local folder of ``weights``: a folder, or a hub id ``owner/name`` whose snapshot is fetched once.
+def local_folder(weights: str) -> Optional[Path]:
+    """The local folder of ``weights``; None for a hub id ``owner/name``.
 
     Args:
         weights: ``mmdistill://name`` names built-in ones. A hub id is only what is no folder, and whose first
             half is no folder either.
+
+    Raises:
+        DistillError: There is no such folder, and it is no hub id.
+    """
+    path = Path(builtin(weights)).expanduser()
+    if path.is_dir():
+        return path
+    if not re.fullmatch(r'[\w-][\w.-]*/[\w.-]+', str(weights)) or path.parent.is_dir():
+        raise DistillError(f'no weights at {weights}: give a diffusers folder or a hub id')
+    return None
+
+
+def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Path]:
+    """Check that weights are there, by their files alone. Nothing is read or fetched.
+
+    Args:
+        weights: See :func:`local_folder`; what a hub id names is taken to be there.
+        parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough. ``'.'`` for a network at the
+            top of the folder.
+        where: Key of the weights, for the message.
+
+    Returns:
+        See :func:`local_folder`.
+
+    Raises:
+        DistillError: A folder or a file is missing.
+    """
+    try:
+        folder = local_folder(weights)
+    except DistillError as error:
+        raise DistillError(f'{where}: {error}') from None
+    if folder is None:
+        return None
+    either = {'transformer', 'unet'}
+    if either <= set(parts):
+        parts = [part for part in parts if part not in either or (folder / part).is_dir()] or ['unet']
+    configs = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
+    for part in parts:
+        config = folder / part / configs.get(part, 'config.json')
+        if not config.is_file():
+            raise DistillError(f'{where}={str(weights)!r}: no {config.relative_to(folder)} in {folder}: give a '
+                               'diffusers folder that is complete')
+        if part not in configs and not any((folder / part).glob('*.safetensors')):
+            raise DistillError(f'{where}={str(weights)!r}: no *.safetensors in {folder / part}: give a diffusers '
+                               'folder that is complete')
+    return folder
+
+
+def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
+    """The local folder of ``weights``: a folder, or a hub id ``owner/name`` whose snapshot is fetched once.
+
+    Args:
+        weights: See :func:`local_folder`.
         parts: Sub-folders to fetch from the hub, besides a network at its top.
 
     Raises:
         DistillError: There is no such folder, and no such hub id can be reached.
     """
-    weights = builtin(weights)
-    path = Path(weights).expanduser()
-    if path.is_dir():
-        return path
-    if not re.fullmatch(r'[\w-][\w.-]*/[\w.-]+', str(weights)) or path.parent.is_dir():
-        raise DistillError(f'no weights at {weights}: give a diffusers folder or a hub id')
+    folder = local_folder(weights)
+    if folder is not None:
+        return folder
     from huggingface_hub import snapshot_download
     top = ['config.json', 'diffusion_pytorch_model.safetensors']
     names = ('*.json', '*.txt', 'model.safetensors', 'diffusion_pytorch_model.safetensors', '*-of-*.safetensors')

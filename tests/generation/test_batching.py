@@ -118,6 +118,12 @@ def test_batches_and_spare_requests_change_no_bit(scheduler):
         assert all(torch.equal(again[name], latents) for name, latents in expected.items())
 
 
+def test_traces_are_the_same_in_two_parts():
+    traces = [[made.trace for made in build(SCHEDULERS[0], 6).synthesize(PLAN[:3], guidance=guidance(), spare=spare)]
+              for spare in (None, PLAN[3:6])]
+    assert traces[0] == traces[1] and traces[0][0].losses.keys() == {'TransportMatching'}
+
+
 def test_first_steps_are_done_for_several_rounds_at_once():
     generator = build(SCHEDULERS[0], 6)
     synthesize(generator, 3, 6)

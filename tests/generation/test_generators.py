@@ -202,3 +202,33 @@ def test_the_hub_is_asked_once_for_the_parts(layout_folder, monkeypatch):
     monkeypatch.setattr('huggingface_hub.snapshot_download', snapshot)
     assert build('someone/streets').describe()['weights']['generator']['id'] == 'someone/streets'
     assert asked[0][0] == 'someone/streets' and 'unet/*.json' in asked[0][1] and len(asked) == 1
+
+
+def test_one_guidance_serves_two_generators(layout_folder, work, tmp_path):
+    """Each decodes with its own autoencoder, and leaves the guidance as it is."""
+    from diffusers import AutoencoderTiny
+    torch.manual_seed(5)
+    AutoencoderTiny(encoder_block_out_channels=(8, ) * 3, decoder_block_out_channels=(8, ) * 3,
+                    num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).save_pretrained(tmp_path)
+    first, second, (requests, masks) = build(layout_folder), build(layout_folder, guidance_vae=str(tmp_path)), work(1)
+    shared = guide()
+    before = dict(vars(shared))
+    first.generate(requests, masks, shared)
+    assert np.array_equal(second.generate(requests, masks, shared)[0], second.generate(requests, masks, guide())[0])
+    assert vars(shared) == before
+
+
+def test_what_guidance_did_comes_with_each_image(layout_folder, work):
+    generator, (requests, masks) = build(layout_folder), work(5)
+    traces = [made.trace for made in generator.synthesize(requests, masks, guide())]
+    assert len({trace.step for trace in traces}) == 5 and all(0 < trace.step < 1 for trace in traces)
+    assert set(traces[0].losses) == {'SegmentationConsistency', 'ClassFeatureMatching'}
+    for n in (4, 1):  # rows that fill up a batch count for nothing
+        alone, = generator.synthesize(requests[n:n + 1], masks[n:n + 1], guide())
+        assert alone.trace == traces[n]
+    assert next(generator.synthesize(requests[:1], masks[:1])).trace is None
+
+
+def test_guidance_of_no_step_is_refused(layout_folder, work):
+    with pytest.raises(DistillError, match=r'guidance: window=\(0.4, 0.45\) .* guides none of the steps'):
+        build(layout_folder).generate(*work(1), Guidance(guide().objectives, window=(0.4, 0.45)))

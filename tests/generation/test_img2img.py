@@ -93,7 +93,7 @@ def test_a_long_prompt_is_said(sd_folder, work, caplog):
 
 @pytest.mark.parametrize('settings,message', [
     (dict(scheduler=None), 'PNDMScheduler cannot be guided'),
-    (dict(strength=0.05), 'strength 0.05 with 10 steps leaves none'),
+    (dict(strength=0.05), 'strength=0.05 leaves none of 10 steps'),
     (dict(strength=1.5), 'strength=1.5'),
     (dict(image_size=28), 'multiple of 8'),
 ])
@@ -109,3 +109,26 @@ def test_wrong_requests_are_named(sd_folder, work):
     for wrong in (latents[0][:, :4], latents[0].astype(np.float64)):
         with pytest.raises(DistillError, match=r'request n/0: latents .* float32 \(4, 8, 8\)'):
             generator.generate(requests[:1], latents=[wrong])
+
+
+def test_only_the_last_embeddings_are_kept_and_follow_the_encoder(sd_folder):
+    prompts = build(sd_folder).prompts
+    first = prompts('a')
+    for n in range(300):
+        prompts(str(n))
+    assert prompts._embedding.cache_info().currsize == 256
+    assert torch.equal(prompts('a'), first)
+    prompts.text_encoder.to('meta')
+    assert prompts('a').device.type == 'meta'
+
+
+@pytest.mark.parametrize('masked', [True, False])
+def test_the_attention_mask_is_used_where_the_weights_say_so(sd_folder, masked):
+    prompts = build(sd_folder).prompts
+    prompts.text_encoder.config.use_attention_mask = masked  # Stable Diffusion 2.x
+    ids = prompts.tokenizer(['a cat'], padding='max_length', max_length=77, return_tensors='pt')
+    with torch.no_grad():
+        with_mask, without = (prompts.text_encoder(ids.input_ids, attention_mask=mask)[0]
+                              for mask in (ids.attention_mask, None))
+    assert (with_mask - without).abs().max() > 1e-4
+    assert torch.equal(prompts('a cat'), with_mask if masked else without)

@@ -33,4 +33,4 @@ def test_one_hot(channels):
 @pytest.mark.parametrize('palette', [PALETTE[:2], PALETTE[:2] + [(0, 0, 256)], PALETTE[:2] + [(0, 0)]])
 def test_a_wrong_palette(palette):
     with pytest.raises(DistillError, match='palette'):
-        check_palette(palette, NAMES)
+        check_palette(palette, NAMES, 'generator')

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler,
@@ -143,3 +145,13 @@ def test_the_given_scheduler_is_not_touched():
     process.start(x)
     process.step(out, 0, x)
     assert torch.equal(scheduler.timesteps, before) and scheduler.step_index is None
+
+
+@pytest.mark.parametrize('steps,strength', [(10, 0.68), (50, 0.29), (20, 0.99), (10, 0.7), (3, 1.0), (7, 0.5)])
+def test_strength_is_cut_as_in_diffusers(steps, strength):
+    from diffusers import StableDiffusionImg2ImgPipeline
+    process = NoiseProcess(build(DPMSolverMultistepScheduler), steps)
+    stock = SimpleNamespace(scheduler=DPMSolverMultistepScheduler())
+    stock.scheduler.set_timesteps(steps)
+    timesteps, _ = StableDiffusionImg2ImgPipeline.get_timesteps(stock, steps, strength, 'cpu')
+    assert torch.equal(process.timesteps[process.first_step(strength):], timesteps)

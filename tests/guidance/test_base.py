@@ -4,6 +4,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler,
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassifierFreeGuidance, Condition, NoiseProcess, sample
+from mmdistill.generation.trace import GuidanceRecord
 from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, Guidance, SegmentationConsistency
 from mmdistill.plan import Request
 
@@ -195,3 +196,42 @@ def test_the_network_sees_what_semantic_guidance_says():
 def test_wrong_settings(settings, message):
     with pytest.raises(DistillError, match=message):
         Guidance(**dict(dict(objectives=[Const(0)]), **settings))
+
+
+@pytest.mark.parametrize('steps,window,every', [(range(10), (0.3, 0.34), 1), (range(8, 10), (0.0, 0.8), 1),
+                                                (range(5, 10), (0.0, 1.0), 7 * 2), (range(9, 10), (0.5, 1.0), 3)])
+def test_a_window_that_guides_no_step_is_refused(steps, window, every):
+    settings = dict(window=window, every=every)
+    with pytest.raises(DistillError, match=r'hook: window=.* guides none of the steps .* to 9 of 10'):
+        Guidance.check(settings, 'hook', steps)
+    Guidance.check(settings, 'hook')
+    Guidance.check(dict(every=every), 'hook', range(10))
+
+
+def test_what_guidance_did(parts):
+    """Losses at the first and last guided step, and the size of the steps, row by row, against a loop."""
+    denoiser, decoder, objectives, condition = parts
+    noise = torch.randn(2, 2, 3, 3, dtype=torch.float64)
+    for update in ('x0', 'prev'):
+        guidance, seen, record = Guidance(objectives, window=(0.5, 0.8), scale=0.3, update=update), [], GuidanceRecord()
+        latents = {}
+
+        def shift(x, x0, *args, guidance=guidance, seen=seen):
+            seen.append((x0.detach(), *Guidance.shift(guidance, x0, x0, *args)))
+            return seen[-1][1:]
+
+        guidance.shift = shift
+        process = NoiseProcess(PROCESSES[0], 10)
+        step = process.step
+        process.step = lambda out, i, *args, step=step, latents=latents: latents.setdefault(i, step(out, i, *args))
+        sample(denoiser, process, noise, condition, guidance=guidance, decode=decoder, record=record)
+        assert len(seen) == 3 and record.traces(0) == []
+        for row, trace in enumerate(record.traces(2)):
+            for name, objective in objectives.items():
+                expected = [objective(decoder(x0), condition)[row].item() for x0, _, _ in (seen[0], seen[-1])]
+                assert trace.losses[name] == pytest.approx(expected)
+            moved = [latents[5 + k] if update == 'prev' else x0 for k, (x0, _, _) in enumerate(seen)]
+            rms = lambda x: x[row].square().mean().sqrt().item()  # noqa: B023, E731
+            ratios = [rms(by) / rms(what) for (_, by, _), what in zip(seen, moved)]
+            assert trace.step == pytest.approx(sum(ratios) / 3)
+    assert GuidanceRecord().traces(2) == [None, None]

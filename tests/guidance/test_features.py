@@ -151,3 +151,27 @@ def test_statistics_of_another_extractor():
     statistics = ClassStatistics(K, 0).fit(features, masks)
     with pytest.raises(DistillError, match='channels'):
         ClassFeatureMatching(lambda x: features[:1], statistics)(features[0], dict(mask=masks))
+
+
+def test_the_scale_is_of_the_classes_that_were_seen():
+    features, masks = data()
+    half = ClassStatistics(K, 0).fit(features, torch.where(masks == 2, 255, masks))
+    loss, plain = (ClassFeatureMatching(lambda x: [layer[:1] for layer in features][:1], half, normalize=normalize)
+                   for normalize in (True, False))
+    # One layer alone, so that the two differ by its scale: the mean variance of classes 0 and 1, summed over channels.
+    loss._targets = plain._targets = loss._targets[:1]
+    scale = half.layer(0)[1][:2].square().mean(0).sum()
+    images = features[0][:1], dict(mask=masks[:1])
+    torch.testing.assert_close(loss(*images) * scale, plain(*images))
+
+
+def test_images_count_by_their_share_whatever_their_size():
+    """Halves of two images, one of them nine times as large: the mean over both, not over the pixels."""
+    small, large = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 12, 12)
+    masks = [torch.full((1, side, side), 255) for side in (4, 12)]
+    for mask in masks:
+        mask[:, :, :mask.shape[2] // 2] = 0
+    statistics = ClassStatistics(1, 0).fit([small], masks[0]).fit([large], masks[1])
+    mean, std = statistics.layer(0)
+    assert mean.item() == pytest.approx(0.5) and std.item() == pytest.approx((0.25 + EPS)**0.5)
+    assert statistics._layers[0][0].item() == pytest.approx(1.0)  # two halves are the mass of one image

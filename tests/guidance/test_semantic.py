@@ -206,3 +206,10 @@ def test_bad_input(generators):
 def test_wrong_settings(settings, message):
     with pytest.raises(DistillError, match=message):
         bound(**settings)
+
+
+def test_requests_with_one_seed_are_not_confused():
+    semantic = bound(beta_label=0.0)
+    soft = semantic(rows([1, 4], [7, 7]), 700)['label']
+    for row, label in enumerate((1, 4)):
+        assert torch.equal(semantic(rows([label], [7]), 700)['label'][0], soft[row])

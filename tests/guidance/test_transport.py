@@ -200,3 +200,22 @@ def test_bad_input():
     for latents in (torch.full(SHAPE, float('nan')), torch.zeros(4)):
         with pytest.raises(DistillError, match='request 0/0: finished latents'):
             build().remember(PLAN[0], latents)
+
+
+def test_requests_with_one_seed_are_not_confused():
+    plan = [Request('a', 7, classes=(0, )), Request('b', 7, classes=(1, )), Request('c', 7, classes=(0, ))]
+    transport = TransportMatching(SUPPORTS, MASSES, plan, target='own')
+    x = numbers(1, *SHAPE, seed=9)
+    losses = transport(x.expand(3, -1, -1, -1), rows_of(*plan))
+    assert losses.tolist() == pytest.approx([costs(label, x[0])[0, n] for label, n in ((0, 0), (1, 0), (0, 1))])
+
+
+def test_a_request_is_ready_when_those_before_it_are_remembered():
+    transport = build()
+    assert transport.ready(request(0, 0)) and not transport.ready(request(0, 2)) and transport.ready(request(1, 0))
+    finish(transport, 0, 1)
+    assert transport.ready(request(0, 1)) and not transport.ready(request(0, 2))
+    transport.remember(request(0, 2), torch.ones(SHAPE))
+    assert not transport.ready(request(0, 3))
+    transport.remember(request(0, 1), torch.ones(SHAPE))
+    assert transport.ready(request(0, 3)) and build(target='own').ready(request(0, 3))
