@@ -219,3 +219,12 @@ def test_a_request_is_ready_when_those_before_it_are_remembered():
     assert not transport.ready(request(0, 3))
     transport.remember(request(0, 1), torch.ones(SHAPE))
     assert transport.ready(request(0, 3)) and build(target='own').ready(request(0, 3))
+
+
+def test_both_sides_of_the_transport_have_mass_1():
+    """The sample and those before it in equal parts, the support points by their masses; empty places have none."""
+    transport = build()
+    finish(transport, 0, 2)
+    _, source, masses, _ = transport._problem(numbers(2, *SHAPE, seed=9), rows_of(request(0, 2), request(2, 0)))
+    assert torch.equal(source, torch.tensor([[1, 1, 1, 0, 0, 0], [3, 0, 0, 0, 0, 0]]).double() / 3)
+    torch.testing.assert_close(masses, torch.tensor([[0.4, 0.3, 0.2, 0.1], [1, 0, 0, 0]]).double())
