@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.numpy import load_file, save_file
 
 from mmdistill.datasets.manifest import MANIFEST_VERSION
 from mmdistill.toy.street_scenes import PALETTE, street_scene
@@ -155,6 +156,22 @@ def test_several_work_dirs_stand_one_after_another(comparison, run):
 def test_the_quickstart_s_work_dir_is_its_comparison(comparison, tmp_path):
     (tmp_path / 'results.json').write_text('[]')
     assert 'Results' in Page(write_report([tmp_path])).headings
+
+
+def test_names_from_files_are_escaped_everywhere(measured, run):
+    evil = '\'"></text></svg><script>x_x</script><img src=x onerror=y>'
+    names = {'"random & real"': 4, '"s<2>"': 3, '"sign"': 5, '"000001"': 1, '"D3S2"': 1}
+    for file in (measured / 'results.json', measured / 'set_metrics.json', run / 'distilled/meta/distilled.json'):
+        text = file.read_text()
+        for name in names:
+            text = text.replace(name, json.dumps(name + evil))
+        file.write_text(text)
+    features = load_file(measured / 'features.safetensors')
+    save_file({f'"{name}"{evil}' if '&' in name else name: value for name, value in features.items()},
+              measured / 'features.safetensors')
+    page = Page(write_report([measured], title=evil, headings=[evil], remarks=[[evil]], commands=[(evil, evil)]))
+    for name, least in names.items():
+        assert page.text.count(name + evil) >= least, name
 
 
 def test_no_page_of_nothing(run):

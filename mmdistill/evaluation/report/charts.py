@@ -85,6 +85,7 @@ def share_limits(values: np.ndarray) -> Tuple[float, float]:
 
 def _share_chart(names: Sequence[str], bars: Mapping[str, np.ndarray], label: str, limits: Tuple[float, float]
                  ) -> Chart:
+    from matplotlib.ticker import LogLocator
     floor, height = limits[0], 0.84 / len(bars)
     with (chart := Chart(_WIDTH, 52 + (8 * len(bars) + 7) * len(names), f'{label} of each class')) as axes:
         for number, (colour, values) in enumerate(bars.items()):
@@ -96,7 +97,10 @@ def _share_chart(names: Sequence[str], bars: Mapping[str, np.ndarray], label: st
                           clip_on=False)
         axes.set(xlabel=label, xlim=limits)
         if floor:
-            _log_axis(axes, *limits)
+            axes.set(xscale='log', xlim=limits)
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if limits[1] > 1000 * floor else (1, 2, 5)))
+            axes.xaxis.set_major_formatter('{x:g}')
+            axes.minorticks_off()
         _lines(axes, names)
     return chart
 
@@ -107,11 +111,3 @@ def _lines(axes: Any, names: Sequence[str]) -> None:
     axes.set_yticks(range(len(names)), [shorten(name) for name in names])
     axes.tick_params(axis='y', length=0)
     axes.grid(axis='x')
-
-
-def _log_axis(axes: Any, low: float, high: float) -> None:
-    from matplotlib.ticker import LogLocator
-    axes.set(xscale='log', xlim=(low, high))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if high > 1000 * low else (1, 2, 5)))
-    axes.xaxis.set_major_formatter('{x:g}')
-    axes.minorticks_off()

@@ -67,12 +67,7 @@ def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index:
 
 
 def rarity(manifest: Mapping[str, Any], shares: Optional[Mapping[str, float]] = None) -> Dict[int, int]:
-    """Rank of each class id, 0 for the rarest.
-
-    Args:
-        manifest: Of a distilled set.
-        shares: Share of each class in the real set, by name; by default how many of the set's images show it.
-    """
+    """Rank of each class id, 0 for the rarest, by its share; by default by how many of the set's images show it."""
     classes = manifest['classes']
     if shares is None:
         shown = [index for image in manifest['images'] for index in image['classes']]

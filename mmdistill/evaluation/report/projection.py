@@ -1,5 +1,5 @@
 """Features of the real and of the training sets in two dimensions."""
-from typing import Dict, List, Mapping, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -58,29 +58,28 @@ def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, 
     names = [name for name in colours if name in features and len(features[name])]
     flat, how = project({name: features[name] for name in ('real', *names)})
     real, labels = flat['real'], features.get('labels/real')
-    middles = {}
-    if labels is not None:
-        labels = labels[shown_rows(len(labels))]
-        if len(labels) == len(real) and len(classes) <= _NAMED_CLASSES:
-            middles = {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes)
-                       if (labels == i).any()}
+    middles = _middles(real, None if labels is None else labels[shown_rows(len(labels))], classes)
     everything = np.concatenate(list(flat.values()))
     low, high = everything.min(axis=0), everything.max(axis=0)
     margin = 0.05 * np.maximum(high - low, 1e-9)
-    limits = np.stack((low - margin, high + margin))
-    return [(name, _panel(name, real, flat[name], colours[name], middles, limits)) for name in names], how
+    low, high = low - margin, high + margin
+    panels = []
+    for name in names:
+        colour, marker = set_look(colours[name])
+        with (chart := Chart(300, 290, f'Features of {name} among the real ones')) as axes:
+            axes.plot(*real.T, 'o', color=COLOURS['real'], markersize=2.6, markeredgewidth=0, alpha=0.5)
+            axes.plot(*flat[name].T, marker, color=colour, markersize=5.5, markeredgewidth=0, alpha=0.9)
+            for text, place in middles.items():
+                share = (place[0] - low[0]) / (high[0] - low[0])
+                side = 'left' if share < 0.2 else 'right' if share > 0.8 else 'center'
+                axes.text(*place, text, color=COLOURS['ink'], fontsize=10, ha=side, va='center')
+            axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+            axes.spines[['top', 'right']].set_visible(True)
+        panels.append((name, chart))
+    return panels, how
 
 
-def _panel(name: str, real: np.ndarray, points: np.ndarray, colour: str, middles: Mapping[str, np.ndarray],
-           limits: np.ndarray) -> Chart:
-    look, marker = set_look(colour)
-    with (chart := Chart(300, 290, f'Features of {name} among the real ones')) as axes:
-        axes.plot(*real.T, 'o', color=COLOURS['real'], markersize=2.6, markeredgewidth=0, alpha=0.5)
-        axes.plot(*points.T, marker, color=look, markersize=5.5, markeredgewidth=0, alpha=0.9)
-        for text, place in middles.items():
-            share = (place[0] - limits[0, 0]) / (limits[1, 0] - limits[0, 0])
-            side = 'left' if share < 0.2 else 'right' if share > 0.8 else 'center'
-            axes.text(*place, text, color=COLOURS['ink'], fontsize=10, ha=side, va='center')
-        axes.set(xlim=limits[:, 0], ylim=limits[:, 1], xticks=[], yticks=[])
-        axes.spines[['top', 'right']].set_visible(True)
-    return chart
+def _middles(real: np.ndarray, labels: Optional[np.ndarray], classes: Sequence[str]) -> Dict[str, np.ndarray]:
+    if labels is None or len(labels) != len(real) or len(classes) > _NAMED_CLASSES:
+        return {}
+    return {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes) if (labels == i).any()}

@@ -49,15 +49,14 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}
     folders = [Path(path).resolve().name for path in work_dirs]
     parts = []
-    for number, (work, folder) in enumerate(zip(works, folders)):
+    for number, work in enumerate(works):
         sections = work_sections(work, colours, remarks[number] if number < len(remarks) else ())
         pairs = list(commands) if number == 0 else []
         if not pairs:
             pairs = making(work)
             pairs += [('This page', shlex.join(['mmdistill', 'report', *map(str, work_dirs)]))] * (number == 0)
         sections.append(('Commands', 'commands', dict(pairs=[*pairs, *using(work)])))
-        parts.append(dict(heading=headings[number] if number < len(headings) else folder, lead=lead(work),
-                          sections=sections))
+        parts.append(dict(heading=[*headings, *folders[len(headings):]][number], work=work, sections=sections))
     page = templates().get_template('page.html').render(
         title=title or f'Distilled data: {folders[0]}' + ' and others' * (len(works) > 1), parts=parts)
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'
@@ -71,17 +70,6 @@ def templates() -> Environment:
                               trim_blocks=True, lstrip_blocks=True)
     environment.globals['chart_number'] = itertools.count().__next__
     return environment
-
-
-def lead(work: WorkDir) -> str:
-    """What the work is, in a line."""
-    if not work.results:
-        manifest = work.distilled['distilled'].manifest
-        return (f'{manifest["method"]}: {len(manifest["images"])} images in place of {manifest["source_size"]:,}, '
-                f'{len(manifest["classes"])} classes')
-    students = len(by_student(work.runs))
-    return (f'{len(work.sets)} training sets, {students} student{"s" * (students > 1)}, {len(work.runs)} runs under '
-            f'the protocol {work.results["protocol"]}, {len(work.classes)} classes')
 
 
 def work_sections(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[str] = ()) -> List[Section]:
