@@ -16,6 +16,19 @@ def read_config(path: str) -> Config:
     Raises:
         DistillError: There is none, or it cannot be read.
     """
+    file = config_path(path)
+    try:
+        return Config.fromfile(file)
+    except Exception as error:  # a config is a program, and its mistakes are the user's
+        raise config_error(file, error) from None
+
+
+def config_path(path: str) -> Path:
+    """The file of a config that :func:`read_config` reads.
+
+    Raises:
+        DistillError: There is none.
+    """
     file = Path(path)
     if '::' in path:
         package, _, name = path.partition('::')
@@ -25,10 +38,7 @@ def read_config(path: str) -> Config:
         file = Path(spec.origin).parent / '.mim' / 'configs' / name
     if not file.is_file():
         raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
-    try:
-        return Config.fromfile(file)
-    except Exception as error:  # a config is a program, and its mistakes are the user's
-        raise config_error(file, error) from None
+    return file
 
 
 def merge_options(cfg: Config, options: Dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def nearest(name: Any, names: Iterable[str]) -> str:
     close = get_close_matches(str(name), known, 1, 0.6)
     if close:
         return f'; did you mean {close[0]}?'
-    return f'; known: {", ".join(known)}' if known and len(known) <= 30 else ''
+    return f'; known: {", ".join(known)}' if known and len(known) <= 12 else ''
 
 
 def check_value(where: str, value: Any, hint: Any) -> None:

@@ -50,7 +50,7 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
         DistillError: One is of another.
     """
     for part, registry, cfg in (('model.generator', GENERATORS, generator),
-                                ('test_cfg.writer', WRITERS, writer_config(writer, task))):
+                                ('test_cfg.writer', WRITERS, {'type': task.writer, **(writer or {})})):
         component = resolve(cfg, registry, part)
         annotation = getattr(component, 'annotation', task.annotation)
         if annotation != task.annotation:
@@ -58,6 +58,7 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
                        if getattr(registry.get(name), 'annotation', '') == task.annotation]
             raise DistillError(f'{part}: {component.__name__} is for {annotation}, but the dataset is one of '
                                f'{task.name}: take {" or ".join(fitting)}')
+    writer_config(writer, task)
 
 
 def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any = None) -> Dict[str, Any]:

@@ -6,7 +6,7 @@ from mmengine.hooks import Hook
 from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
-from mmdistill.registry import GUIDANCES
+from mmdistill.registry import GENERATORS, GUIDANCES
 from mmdistill.settings import check_settings, parameters
 from mmdistill.tasks.base import Resources, Task, declared_needs
 from .planning import Planner
@@ -29,12 +29,13 @@ class GuidanceSettings:
         self.guidance = {key: value for key, value in settings.items() if key in known}
         self.resources = {key: value for key, value in settings.items() if key not in known}
 
-    def check(self, task: Task, generator: Mapping[str, Any]) -> None:
+    def check(self, task: Task, generator: Mapping[str, Any], start_latents: bool) -> None:
         """Check everything that is known before data and weights are read.
 
         Args:
             task: Of the real dataset.
             generator: The generator's settings.
+            start_latents: Whether the images begin from latents.
 
         Raises:
             DistillError: An unknown or misspelt name, a value out of range, a resource that is not there, or a window
@@ -42,9 +43,15 @@ class GuidanceSettings:
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
+        if not self.objectives and not self.semantic:
+            raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
         needs = {}
         for where, cfg in self._components():
             objective = resolve(cfg, GUIDANCES, where)
+            annotation = getattr(objective, 'annotation', task.annotation)
+            if annotation != task.annotation:
+                raise DistillError(f'{where}: {objective.__name__} is for {annotation}, but the dataset is one of '
+                                   f'{task.name}')
             needed = declared_needs(objective)
             taken = {key for keys in needed.values() for key in keys}
             check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
@@ -53,6 +60,9 @@ class GuidanceSettings:
                                where, ('self', ))
             needs[objective.__name__] = list(needed)
         task.resources.check(self.resources, needs, HOOK)
+        component = resolve(generator, GENERATORS, 'model.generator')
+        steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
+        Guidance.check(self.guidance, HOOK, steps)
 
     def build(self, run: Any, resources: Resources) -> Guidance:
         """The guidance of a run.
@@ -125,7 +135,7 @@ class Composition:
             raise DistillError(f'custom_hooks: the plan is one of {self.planner.annotation}, but the dataset is one of '
                                f'{task.name}: take {task.plan_hook}, or another dataset')
         if self.guidance is not None:
-            self.guidance.check(task, generator)
+            self.guidance.check(task, generator, self.planner.starts)
         return self.planner
 
     def describe(self) -> List[Any]:

@@ -22,8 +22,10 @@ class Planner:
 
     Attributes:
         annotation: ``'masks'`` or ``'classes'``: what it plans images of.
+        starts: Whether there are :meth:`start_latents`.
     """
     annotation: str
+    starts = False
 
     def requests(self, run: Any) -> List[Request]:
         """The requests of a new run, the same on every rank.
@@ -160,6 +162,7 @@ class PrototypePlanner(ClassPlanner):
         ipc, prompt: See :class:`ClassPlanner`.
         **settings: ``crop``, ``batch_size`` and ``random_state`` of :func:`~mmdistill.tasks.clusters.class_clusters`.
     """
+    starts = True
 
     def __init__(self, ipc: int, prompt: str = '{}', **settings: Any) -> None:
         super().__init__(ipc, prompt)

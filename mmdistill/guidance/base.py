@@ -14,6 +14,7 @@ class Objective(Protocol):
     Attributes:
         weight: Factor of this objective in the sum.
         space: ``'image'`` for a loss of the decoded image in [-1, 1], ``'latent'`` for one of the latents.
+        annotation: ``'masks'`` or ``'classes'`` where it works for one of them only.
         needs: What its constructor is given by the run instead of the config: names of resources, or a dict of them
             to the settings that go to the resource. Only read of objectives that are built from a config.
     """

@@ -180,6 +180,7 @@ class ClassFeatureMatching:
         normalize: ``False`` sets s_l = 1, the plain sum.
     """
     space = 'image'
+    annotation = 'masks'
     needs = dict(extractor=(), statistics=('min_area', ))
 
     @validated

@@ -31,6 +31,7 @@ class SegmentationConsistency:
         >>> losses = objective(images, dict(mask=masks))  # (B,)
     """
     space = 'image'
+    annotation = 'masks'
     needs = ('segmentor', )
 
     @validated

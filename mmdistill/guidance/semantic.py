@@ -42,6 +42,7 @@ class SemanticMatching:
         >>> images = generator.generate(requests, guidance=Guidance([], semantic=semantic))
     """
 
+    annotation = 'classes'
     needs = ('generator', 'requests')
 
     @validated

@@ -52,6 +52,7 @@ class TransportMatching:
         ...                     step='sigma', norm='none')
     """
     space = 'latent'
+    annotation = 'classes'
     needs = ('supports', 'masses', 'requests')
 
     @validated

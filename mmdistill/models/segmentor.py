@@ -1,5 +1,6 @@
 """Any mmseg segmentor as a frozen, differentiable guide."""
-from typing import List, Optional, Sequence, Union
+from pathlib import Path
+from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import torch
 from mmengine.config import ConfigDict
@@ -8,12 +9,12 @@ from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
-from mmdistill.config import read_config
+from mmdistill.config import config_path, read_config
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import validated
 from mmdistill.weights.checkpoints import load_weights
-from mmdistill.weights.hub import network_digest
+from mmdistill.weights.hub import builtin, network_digest
 
 
 @MODELS.register_module()
@@ -65,6 +66,22 @@ class SegmentorGuide(nn.Module):
                 raise DistillError(f'{name} has no layer {layer!r}: choose among {", ".join(list(modules)[1:8])}, ...')
             modules[layer].register_forward_hook(self._record)
         self._seen: Optional[Tensor] = None
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check that the config and the checkpoint are there; neither is loaded.
+
+        Raises:
+            DistillError: One is not.
+        """
+        checkpoint = builtin(settings['checkpoint'])
+        if isinstance(settings['config'], str):
+            try:
+                config_path(settings['config'])
+            except DistillError as error:
+                raise DistillError(f'{where}.config: {error}') from None
+        if '://' not in checkpoint and not Path(checkpoint).is_file():
+            raise DistillError(f'{where}.checkpoint={settings["checkpoint"]!r}: there is no such file')
 
     def _record(self, module, inputs, output) -> None:
         self._outputs += list(output) if isinstance(output, (tuple, list)) else [output]

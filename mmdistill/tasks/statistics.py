@@ -14,6 +14,7 @@ from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.guidance import ClassStatistics
 from mmdistill.registry import MODELS
+from mmdistill.settings import Share
 from .base import Resources
 
 
@@ -61,7 +62,7 @@ class MaskResources(Resources):
         """Images (B, 3, H, W) in [-1, 1] → features of the layers that the network's config names."""
         return self.segmentor().features
 
-    def statistics(self, min_area: float = 0.001) -> ClassStatistics:
+    def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
         """The real set's class statistics, measured once and kept in the work dir.
 
         Args:

@@ -8,6 +8,7 @@ from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.engine.composition import ComposingHook, Composition
 from mmdistill.engine.planning import MaskPlanner
 from mmdistill.engine.subset import is_training, restrict_training
+from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, SELECTORS
 from mmdistill.settings import NonNegativeInt, validated
 
@@ -35,7 +36,11 @@ class MaskSelectionHook(ComposingHook):
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """Check the selector of a config."""
-        check_component(settings['selector'], SELECTORS, f'{where}.selector')
+        selector = check_component(settings['selector'], SELECTORS, f'{where}.selector')
+        needs = getattr(selector, 'needs', 'histograms')
+        if needs != 'histograms':
+            raise DistillError(f'{where}.selector: {selector.__name__} selects by {needs}, and masks are selected by '
+                               'their class histograms: take another selector')
 
     def compose(self, composition: Composition) -> None:
         """See :meth:`ComposingHook.compose`."""
