@@ -1,0 +1,128 @@
+"""The shipped configs: their names, their heads, and that a config outside the repository can inherit each of them."""
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.optim import OptimWrapper
+from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS, TRANSFORMS, DefaultScope
+
+from mmdistill.config import merge_options, read_config
+
+FOLDER = Path(__file__).resolve().parents[1] / 'configs'
+NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if path.parts[-2] != '_base_'
+               and '_base_' not in path.relative_to(FOLDER).parts)
+# Networks alone; everything else can be run.
+NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet18-in_224px', 'resnetap10_224px', 'resnetap10_64px']
+OURS = ('Distiller', 'ClassDiffusion', 'LayoutDiffusion')  # are built with weights
+
+
+def test_no_two_share_a_default_work_dir():
+    assert len(NAMES) > 60
+    assert not [stem for stem, count in Counter(Path(name).stem for name in NAMES).items() if count > 1]
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_heads_have_the_command(name):
+    text = (FOLDER / name).read_text()
+    head = text[:text.index('\n_base_' if '\n_base_' in text else '\nmodel')]
+    assert '{{$' not in text and all(line.startswith('#') for line in head.splitlines())
+    command = dict(evaluation='evaluate', d3s2='distill', d4m='distill', dmgd='distill', quickstart='distill').get(
+        name.split('/')[0], 'train')
+    assert (f'mmdistill::{name}' if Path(name).stem in NETWORKS else f'mmdistill {command} configs/{name}') in head
+
+
+def plain(part):
+    if isinstance(part, dict):
+        return {key: plain(value) for key, value in part.items() if key != '_scope_'}
+    return type(part)(map(plain, part)) if isinstance(part, (list, tuple)) else part
+
+
+def members(cfg, key):
+    return [part for part in (cfg.get(key) if isinstance(cfg.get(key), list) else [cfg.get(key)]) if part]
+
+
+def datasets(cfg):
+    """Every dataset, and those inside others."""
+    found = [cfg.get(key) for key in ('train_dataset', 'val_dataset', 'test_dataset')]
+    found += [loader.dataset for loader in map(cfg.get, (
+        'train_dataloader', 'val_dataloader', 'test_dataloader')) if loader and 'dataset' in loader]
+    found += [cfg.get('labels', {}).get('dataset')]
+    return [part for dataset in found if dataset for part in (dataset, dataset.get('dataset')) if part]
+
+
+def parts(cfg):
+    """What MMEngine makes of a config without data and weights, as comparable values."""
+    made = []
+    with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdistill')):
+        for dataset in datasets(cfg):
+            with DATASETS.switch_scope_and_registry(dataset.get('_scope_')) as registry:
+                made += [registry.get(dataset.type)]
+                made += [repr(TRANSFORMS.build(dict(step))) for step in dataset.get('pipeline', [])]
+        for hook in members(cfg, 'custom_hooks') + list(filter(None, (cfg.get('default_hooks') or {}).values())):
+            with HOOKS.switch_scope_and_registry(hook.get('_scope_')) as registry:
+                made += [registry.get(hook.type)]
+        made += [type(METRICS.build(dict(metric))) for key in ('val_evaluator', 'test_evaluator')
+                 for metric in members(cfg, key)]
+        made += [repr(MODELS.build(dict(cfg.data_preprocessor)))] if cfg.get('data_preprocessor') else []
+        if cfg.get('model') and cfg.model.type not in OURS:
+            model = MODELS.build(cfg.model)
+            made += [type(model), {key: value.shape for key, value in model.state_dict().items()}]
+        optimizer = OptimWrapper(torch.optim.SGD([torch.zeros(1)], lr=1))
+        for scheduler in members(cfg, 'param_scheduler'):
+            built = PARAM_SCHEDULERS.build(dict(scheduler), default_args=dict(optimizer=optimizer))
+            made += [type(built), built.begin, built.end]
+        # A config that inherits this one may put single steps into a pipeline of its own.
+        made += [repr(TRANSFORMS.build(dict(step))) for key in ('load_pipeline', 'train_pipeline', 'test_pipeline')
+                 for step in cfg.get(key, [])]
+    assert None not in made
+    return made
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_a_config_anywhere_can_inherit_it(name, tmp_path):
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = ['mmdistill::{name}']\n")
+    direct, inherited = read_config(str(FOLDER / name)), read_config(str(child))
+    assert plain(inherited.to_dict()) == plain(direct.to_dict())
+    assert parts(inherited) == parts(direct)
+
+
+@pytest.mark.parametrize('name', ['students/unet_camvid-256x192.py', 'protocols/idc_hard.py'])
+def test_single_steps_of_a_pipeline_can_be_inherited(name, tmp_path):
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = ['mmdistill::{name}']\n"
+                     'train_dataloader = dict(dataset=dict(pipeline=[*_base_.train_pipeline[:2], '
+                     '_base_.train_pipeline[-1]]))\n')
+    assert parts(read_config(str(child)))
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_data_root_reaches_all_data(name):
+    cfg = read_config(str(FOLDER / name))
+    if 'data_root' not in cfg:
+        assert all('data_root' not in dataset for dataset in datasets(cfg))  # built in
+        return
+    merge_options(cfg, dict(data_root='/new'))
+    assert {dataset.data_root for dataset in datasets(cfg) if 'data_root' in dataset} == {'/new'}
+
+
+@pytest.mark.parametrize('name, hook, key, value', [
+    ('dmgd/dmgd_dit-xl2_ipc10_imagenette-256px.py', 'ClassPlanHook', 'ipc', 50),
+    ('d4m/d4m_sd15_ipc10_imagenette-512px.py', 'PrototypeHook', 'ipc', 50),
+    ('dmgd/dmgd_class-unet_ipc10_imagenette-128px.py', 'GuidedSynthesisHook', 'semantic', None),
+    ('d3s2/d3s2_layout-unet_5p_camvid-256x192.py', 'MaskSelectionHook', 'selector.budget', 0.1),
+    ('students/convnet4-soft_objects-64px.py', 'OnlineLabelsHook', 'teacher.checkpoint', 'there.pth')])
+def test_hooks_are_addressed_by_their_names(name, hook, key, value):
+    cfg = read_config(str(FOLDER / name))
+    merge_options(cfg, {f'custom_hooks.{hook}.{key}': value})
+    found = next(part for part in cfg.custom_hooks if part.type.endswith(hook))
+    for part in key.split('.'):
+        found = found[part]
+    assert found == value
+
+
+@pytest.mark.parametrize('name', ['d4m/unguided_class-unet_ipc10_imagenette-128px', 'quickstart/dmgd_objects-64px',
+                                  'quickstart/unguided_objects-64px', 'dmgd/mgd3_class-unet_ipc10_imagenette-128px'])
+def test_what_starts_from_noise_has_no_strength(name):
+    assert read_config(str(FOLDER / f'{name}.py')).model.generator.get('strength', 1.0) == 1.0
