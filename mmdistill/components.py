@@ -1,6 +1,7 @@
 """Components of a config: resolved in their registry and checked before anything is built."""
 import difflib
 import inspect
+from contextlib import nullcontext
 from typing import Any, Callable, Collection, Mapping, Set
 
 from mmengine.registry import Registry
@@ -59,16 +60,17 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     if not isinstance(name, str) or not name:
         raise DistillError(f'{where}.type={name!r} has to be the name of a component, or a class')
     scope = cfg.get('_scope_')
-    full = f'{scope}.{name}' if scope and '.' not in name else name
+    foreign = scope if scope and scope != registry.scope else ''
     try:
-        component = registry.get(full)
+        with registry.switch_scope_and_registry(scope) if scope else nullcontext(registry) as scoped:
+            component = scoped.get(name)
     except ModuleNotFoundError as error:
         raise DistillError(f'{where}.type={name!r} needs {error.name}, which is not installed') from error
     except (RuntimeError, ImportError):  # MMEngine's, for a name that it does not know
         component = None
     if not callable(component):
         raise DistillError(f'{where}.type={name!r} is unknown in registry {registry.name!r}'
-                           f'{nearest(name, _names(registry, full.rpartition(".")[0]))}')
+                           f'{nearest(name, _names(registry, name.rpartition(".")[0] or foreign))}')
     return component
 
 

@@ -8,12 +8,14 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS, TRANSFORMS, DefaultScope
 
 from mmdistill.config import merge_options, read_config
+from mmdistill.engine.check import check_run
 
 FOLDER = Path(__file__).resolve().parents[1] / 'configs'
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if path.parts[-2] != '_base_'
                and '_base_' not in path.relative_to(FOLDER).parts)
 # Networks alone; everything else can be run.
 NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet18-in_224px', 'resnetap10_224px', 'resnetap10_64px']
+DISTILL = ('d3s2', 'd4m', 'dmgd', 'quickstart')
 OURS = ('Distiller', 'ClassDiffusion', 'LayoutDiffusion')  # are built with weights
 
 
@@ -27,8 +29,8 @@ def test_heads_have_the_command(name):
     text = (FOLDER / name).read_text()
     head = text[:text.index('\n_base_' if '\n_base_' in text else '\nmodel')]
     assert '{{$' not in text and all(line.startswith('#') for line in head.splitlines())
-    command = dict(evaluation='evaluate', d3s2='distill', d4m='distill', dmgd='distill', quickstart='distill').get(
-        name.split('/')[0], 'train')
+    folder = name.split('/')[0]
+    command = 'distill' if folder in DISTILL else 'evaluate' if folder == 'evaluation' else 'train'
     assert (f'mmdistill::{name}' if Path(name).stem in NETWORKS else f'mmdistill {command} configs/{name}') in head
 
 
@@ -86,6 +88,14 @@ def test_a_config_anywhere_can_inherit_it(name, tmp_path):
     direct, inherited = read_config(str(FOLDER / name)), read_config(str(child))
     assert plain(inherited.to_dict()) == plain(direct.to_dict())
     assert parts(inherited) == parts(direct)
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name.split('/')[0] in DISTILL])
+def test_runs_pass_their_checks(name, tmp_path):
+    child = tmp_path / 'child.py'
+    child.write_text(f"_base_ = ['mmdistill::{name}']\n")
+    for path in (FOLDER / name, child):
+        check_run(read_config(str(path)))
 
 
 @pytest.mark.parametrize('name', ['students/unet_camvid-256x192.py', 'protocols/idc_hard.py'])

@@ -85,5 +85,5 @@ def test_the_licence_is_said(caplog, monkeypatch):
     monkeypatch.setenv('HF_HUB_OFFLINE', '1')
     monkeypatch.setattr('huggingface_hub.snapshot_download', lambda *a, **k: (_ for _ in ()).throw(OSError('offline')))
     with pytest.raises(DistillError, match='no weights at facebook/DiT'):
-        ClassConditionalGenerator('facebook/DiT-XL-2-256')
+        ClassConditionalGenerator.from_pretrained('facebook/DiT-XL-2-256')
     assert 'CC-BY-NC-4.0: not for commercial use' in caplog.text
