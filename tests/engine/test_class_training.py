@@ -46,8 +46,8 @@ def test_the_export_makes_images_of_its_classes(trained):
     for part in ('unet', 'vae'):
         state = load_file(trained.folder / f'unet/export/{part}/diffusion_pytorch_model.safetensors')
         assert {str(value.dtype) for value in state.values()} == {'torch.float16'}
-    generator = ClassConditionalGenerator(str(trained.folder / 'unet/export'), num_steps=2, micro_batch=2,
-                                          scheduler='DDIMScheduler', classes=['x'] * 10)
+    generator = ClassConditionalGenerator.from_pretrained(
+        str(trained.folder / 'unet/export'), num_steps=2, micro_batch=2, scheduler='DDIMScheduler', classes=['x'] * 10)
     images = generator.generate([Request('a', 1, classes=(label, )) for label in (3, 9)])
     assert images[0].shape == (32, 32, 3) and (images[0] != images[1]).any()
 

@@ -44,8 +44,8 @@ def test_the_export_makes_images(trained):
     for part in ('unet', 'vae'):
         weights = load_file(trained.folder / f'unet/export/{part}/diffusion_pytorch_model.safetensors')
         assert {str(value.dtype) for value in weights.values()} == {'torch.float16'}
-    generator = LayoutUNetGenerator(str(trained.folder / 'unet/export'), image_size=64, num_steps=2, micro_batch=1,
-                                    scheduler='DDIMScheduler')
+    generator = LayoutUNetGenerator.from_pretrained(
+        str(trained.folder / 'unet/export'), image_size=64, num_steps=2, micro_batch=1, scheduler='DDIMScheduler')
     image, = generator.generate([Request('a', 1, 0, '')], [np.zeros((64, 64), np.uint8)])
     assert image.shape == (64, 64, 3) and image.std() > 0
 
