@@ -30,7 +30,7 @@ def test_reads_classes_labels_and_folders(tmp_path):
     assert labels.classes == ('a', 'b dog', 'c') and labels.labels.tolist() == [0, 0, 1, 1, 2, 2]
     assert labels.folders == ('a', 'b dog', 'c') and labels.label_texts == labels.classes
     assert labels.of_class(1).tolist() == [2, 3] and len(labels) == 6
-    assert labels.inputs([]) == {} and labels.writer_defaults() == dict(type='ClassWriter')
+    assert labels.inputs([], (8, 8)) == {} and labels.annotation({}, 0) == {}
 
 
 @pytest.mark.parametrize('classes, folders', [

@@ -76,7 +76,8 @@ class Tools:
 
     def end(self, job):
         code = self._ask(wait=job.pid)
-        return SimpleNamespace(returncode=code, stdout=Path(job.stdout).read_text(), stderr=Path(job.stderr).read_text())
+        return SimpleNamespace(returncode=code, stdout=Path(job.stdout).read_text(),
+                               stderr=Path(job.stderr).read_text())
 
     def __call__(self, name, *arguments, before='', **env):
         return self.end(self.start(name, *arguments, before=before, **env))

@@ -53,7 +53,7 @@ def test_a_mask_that_is_no_label_map(refused, town, shape, dtype, word):
     refused(say=rf'masks/2\.png.*{word}')
 
 
-@pytest.mark.parametrize('budget, say', [(0, 'budget 0 '), (5, 'budget 5 .*4 masks'), ('1.5', 'budget 1.5 ')])
+@pytest.mark.parametrize('budget, say', [(0, 'budget=0 '), (5, 'budget 5 .*4 masks'), ('1.5', 'budget=1.5 ')])
 def test_a_budget_out_of_range(refused, budget, say):
     refused(f'custom_hooks.0.selector.budget={budget}', say=say)
 

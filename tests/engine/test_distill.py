@@ -48,9 +48,14 @@ def test_a_dry_run_makes_a_plan_and_reads_no_weights(tools, streets, finished, t
     assert done.returncode == 0, done.stderr
     assert (tmp_path / 'plan.json').read_bytes() == (finished[0] / 'plan.json').read_bytes()
     assert 'Plan: 6 images from 12' in done.stdout and not (tmp_path / 'distilled').exists()
-    done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', '--cfg-options',
-                 'model.generator.weights=/nowhere/at/all')
-    assert done.returncode == 0 and '/nowhere/at/all' in done.stdout, done.stderr
+
+
+def test_a_dry_run_misses_weights_that_are_not_there(tools, streets, tmp_path):
+    for key in ('model.generator.weights', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'):
+        done = tools('distill', streets, '--work-dir', tmp_path / 'work', '--dry-run', '--cfg-options',
+                     f'{key}=/nowhere/at/all')
+        assert done.returncode == 1 and re.search(r'error: .*/nowhere/at/all', done.stderr), done.stderr
+        assert not (tmp_path / 'work').exists()
 
 
 @pytest.mark.parametrize('batch', [1, 5])

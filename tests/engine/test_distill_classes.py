@@ -25,7 +25,7 @@ IPC = 3
 def photos(tmp_path_factory):
     """An ImageNet tree of 3 classes with photos of several sizes, one of them grey."""
     root, rng = tmp_path_factory.mktemp('photos'), np.random.default_rng(0)
-    for label, (wnid, count) in enumerate(zip(WNIDS, COUNTS)):
+    for wnid, count in zip(WNIDS, COUNTS):
         (root / 'train' / wnid).mkdir(parents=True)
         for n in range(count):
             pixels = rng.integers(0, 256, (4, 5, 3), dtype=np.uint8)
@@ -268,19 +268,19 @@ def test_bad_data(refused, photos, tmp_path):
 
 
 def test_bad_generators_and_writers(refused, weights, sd_folder):
-    refused('model.generator.type=LayoutUNetGenerator',
-            say='LayoutUNetGenerator is a generator for masks, .* classes: take ClassConditionalGenerator or Img2Img')
-    refused('test_cfg.writer.type=SegWriter', say='SegWriter is a writer for masks.*take ClassWriter')
+    refused('model.generator.type=LayoutUNetGenerator', 'model.generator.image_size=32',
+            say='LayoutUNetGenerator is for masks, .* classification: take ClassConditionalGenerator or Img2Img')
+    refused('test_cfg.writer.type=SegWriter', say='SegWriter is for masks.*take ClassWriter')
     refused(f'model.generator.weights={weights}', say='holds a LayoutUNet, which has no class condition')
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')
     refused(lines="custom_hooks = [dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]",
-            say='ImageNet has classes and no masks.*take ClassPlanHook or PrototypeHook')
-    refused(lines='custom_hooks = []', say='no hook made a plan: add dict.type="PrototypeHook"')
-    refused('custom_hooks.0.ipc=0', say='ipc 0 is out of range')
+            say='plan is one of masks, but the dataset is one of classification: take PrototypeHook')
+    refused(lines='custom_hooks = []', say="no hook makes a plan: add dict.type='PrototypeHook'")
+    refused('custom_hooks.0.ipc=0', say='ipc=0 is out of range')
     refused('custom_hooks.0.prompt={thing}', say='the only field')
 
 
 def test_weights_of_another_number_of_classes(refused, tmp_path):
     refused('test_dataloader.dataset.type=mmdistill.ImageNetSubset',
             f'test_dataloader.dataset.classes=[{",".join(WNIDS[:2])}]',
-            "test_dataloader.dataset.metainfo.label_texts=[a,b]", say='weights have 3 classes, the data set 2')
+            "test_dataloader.dataset.metainfo.label_texts=[a,b]", say='weights have 3 classes, the dataset 2')

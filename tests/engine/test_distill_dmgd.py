@@ -140,7 +140,8 @@ from mmdistill.generation import denoisers
 forward = denoisers.ClassDenoiser.forward
 def broken(self, x, t, condition):
     out = forward(self, x, t, condition)
-    bad = (condition['seed'] == {seed}) & (t < {below})
+    ids = torch.tensor([request.id == {name!r} for request in condition.requests])
+    bad = ids & (t < {below})
     return torch.where(bad[:, None, None, None], float('nan'), out)
 denoisers.ClassDenoiser.forward = broken
 '''
@@ -149,28 +150,28 @@ denoisers.ClassDenoiser.forward = broken
 @pytest.mark.parametrize('below', [1000, 500], ids=['before the window', 'in it'])
 def test_images_that_are_not_finite(tools, config, finished, tree, tmp_path, below):
     plan = json.loads((finished.work / 'plan.json').read_text())['requests']
-    seed, name = next((r['seed'], r['id']) for r in plan if r['id'] == f'{WNIDS[1]}/00001')
-    before = BROKEN.format(seed=seed, below=below)
+    name, after = f'{WNIDS[1]}/00001', f'{WNIDS[1]}/00002'
+    assert {name, after} <= {request['id'] for request in plan}
+    before = BROKEN.format(name=name, below=below)
     stop = tools('distill', config, '--work-dir', tmp_path / 'stop', before=before)
     assert stop.returncode == 1 and re.search(rf'error: request {name}: .* not finite at step \d', stop.stderr)
     skip = ('distill', config, '--work-dir', tmp_path / 'skip', '--cfg-options', 'test_cfg.on_nonfinite=skip')
     done = tools(*skip, before=before)
     last = done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and last.startswith('error: 1 images are not finite and were left out'), done.stderr
-    assert name in last and '--resume' in last and 'Traceback' not in done.stderr
+    assert done.returncode == 1 and last.startswith('error: 2 images are not finite, or wait for such'), done.stderr
+    assert name in last and after in last and '--resume' in last and 'Traceback' not in done.stderr
     made, plain = images(tmp_path / 'skip', tree), images(finished.work, tree)
-    assert plain.keys() - made.keys() == {f'train/{name}.JPEG'}
-    # The next of its class is another image, since one sample is missing before it; the rest is as it was.
-    assert {key for key in made if made[key] != plain[key]} == {f'train/{WNIDS[1]}/00002.JPEG'}
+    # The next of its class waits, since its image depends on this one; the rest is as in an undisturbed run.
+    assert plain.keys() - made.keys() == {f'train/{name}.JPEG', f'train/{after}.JPEG'}
+    assert all(plain[key] == data for key, data in made.items())
     done = tools(*skip, '--resume')
     assert done.returncode == 0, done.stderr
-    again = images(tmp_path / 'skip', tree)
-    assert again[f'train/{name}.JPEG'] == plain[f'train/{name}.JPEG']
+    assert tree(tmp_path / 'skip' / 'distilled') == tree(finished.work / 'distilled')
 
 
 def test_bad_input(tools, config, finished, tmp_path):
     for options, say in ((['custom_hooks.1.support.strategy=grid'], "strategy='grid'"),
-                         (['custom_hooks.1.support.n_clusters=0'], 'n_clusters=0 must be at least 1'),
+                         (['custom_hooks.1.support.n_clusters=0'], 'n_clusters=0 is out of range'),
                          (['test_cfg.on_nonfinite=go'], "on_nonfinite='go' is unknown"),
                          (['custom_hooks.1.objectives.0.type=SegmentationConsistency'], 'needs a segmentor')):
         done = tools('distill', config, '--work-dir', tmp_path, '--cfg-options', *options)

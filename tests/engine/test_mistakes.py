@@ -44,7 +44,8 @@ SEGMENTATION = [
     ({'model.generator': 'LayoutUNetGenerator'}, r"model\.generator='LayoutUNetGenerator'"),
     ({'model.generator.type': 'LayoutUnetGenerator'}, r'model\.generator\.type=.*did you mean LayoutUNetGenerator\?'),
     ({'model.generator.type': REMOVED}, r'model\.generator: it has no type'),
-    ({'model.generator.type': 'ClassConditionalGenerator'}, r'ClassConditionalGenerator is for classes.*segmentation: take '
+    ({'model.generator.type': 'ClassConditionalGenerator'},
+     r'ClassConditionalGenerator is for classes.*segmentation: take '
      'ControlNetGenerator or LayoutUNetGenerator'),
     ({'model.generator.num_step': 5}, r'model\.generator\.num_step: unknown setting .*did you mean num_steps\?'),
     ({'model.generator.num_steps': 0}, r'model\.generator\.num_steps=0 is out of range: .*at least 1'),
@@ -77,12 +78,15 @@ SEGMENTATION = [
     ({'model.generator.guidance_vae': '/no/vae'}, r'model\.generator\.guidance_vae.*/no/vae'),
     # The dataset and its loader.
     ({'test_dataloader.dataset': REMOVED}, r'test_dataloader\.dataset: the real dataset is missing'),
-    ({'test_dataloader.dataset.type': 'StreetScene'}, r'test_dataloader\.dataset\.type=.*did you mean .*StreetScenes\?'),
+    ({'test_dataloader.dataset.type': 'StreetScene'},
+     r'test_dataloader\.dataset\.type=.*did you mean .*StreetScenes\?'),
     ({'test_dataloader.dataset.type': 'mmseg.ADE20KDatset'}, r'ADE20KDatset.*did you mean mmseg\.ADE20KDataset\?'),
-    ({'test_dataloader.dataset.type': 'nosuch.Dataset'}, r"test_dataloader\.dataset\.type='nosuch\.Dataset' is unknown"),
+    ({'test_dataloader.dataset.type': 'nosuch.Dataset'},
+     r"test_dataloader\.dataset\.type='nosuch\.Dataset' is unknown"),
     ({'test_dataloader.dataset.num_scene': 5}, r'test_dataloader\.dataset\.num_scene: .*did you mean num_scenes\?'),
     ({'test_dataloader.dataset.num_scenes': 0}, r'test_dataloader\.dataset\.num_scenes=0 is out of range'),
-    ({'test_dataloader.dataset.split': 'training'}, r"test_dataloader\.dataset\.split='training' is unknown: set it to"),
+    ({'test_dataloader.dataset.split': 'training'},
+     r"test_dataloader\.dataset\.split='training' is unknown: set it to"),
     ({'test_dataloader.dataset.data_prefx': {}}, r'test_dataloader\.dataset\.data_prefx: .*did you mean data_prefix\?'),
     ({'test_dataloader.batch_size': 0}, r'test_dataloader\.batch_size=0 is out of range'),
     ({'test_dataloader.batch_size': '4'}, r"test_dataloader\.batch_size='4' has to be a whole number"),
@@ -104,7 +108,8 @@ SEGMENTATION = [
     ({'test_cfg.writer': dict(layuot='ade20k')}, r'test_cfg\.writer\.layuot: .*did you mean layout\?'),
     ({'test_cfg.writer': 'SegWriter'}, r"test_cfg\.writer='SegWriter' has to be"),
     # The selection.
-    ({f'{PLAN}.type': 'MaskSelectionHok'}, r"custom_hooks\.0\.type='MaskSelectionHok' .*did you mean MaskSelectionHook\?"),
+    ({f'{PLAN}.type': 'MaskSelectionHok'},
+     r"custom_hooks\.0\.type='MaskSelectionHok' .*did you mean MaskSelectionHook\?"),
     ({f'{PLAN}.type': REMOVED}, r'custom_hooks\.0: it has no type'),
     ({SELECTOR: REMOVED}, r'custom_hooks\.0: MaskSelectionHook needs selector'),
     ({SELECTOR: 'ClassBalancedGreedy'}, r"custom_hooks\.0\.selector='ClassBalancedGreedy' has to be a dict"),
@@ -164,14 +169,17 @@ CLASSIFICATION = [
     ({'custom_hooks.ClassPlanHook.prompts': 'x'}, r'custom_hooks\.0\.prompts: .*did you mean prompt\?'),
     (dict(custom_hooks=[dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]),
      'plan is one of masks, but the dataset is one of classification: take PrototypeHook'),
-    (dict(custom_hooks=[dict(type='ClassPlanHook', ipc=1), dict(type='PrototypeHook', ipc=1)]), 'two hooks plan the run'),
+    (dict(custom_hooks=[dict(type='ClassPlanHook', ipc=1), dict(type='PrototypeHook', ipc=1)]),
+     'two hooks plan the run'),
     ({f'{GUIDE}.objectives.0.epsilon': 0}, r'objectives\.0\.epsilon=0 is out of range: it has to be above 0'),
     ({f'{GUIDE}.objectives.0.iterations': 0}, r'objectives\.0\.iterations=0 is out of range'),
     ({f'{GUIDE}.objectives.0.target': 'nearest'}, r"objectives\.0\.target='nearest' is unknown: set it to 'class' or"),
     ({f'{GUIDE}.objectives.0.unroll': 1}, r'objectives\.0\.unroll=1 has to be True or False'),
     ({f'{GUIDE}.objectives.0.epsilom': 1}, r'objectives\.0\.epsilom: .*did you mean epsilon\?'),
-    ({f'{GUIDE}.objectives': [dict(type='SegmentationConsistency')]}, 'SegmentationConsistency is for masks.*classific'),
-    ({f'{GUIDE}.support': dict(strategy='grid')}, r"support\.strategy='grid' is unknown: set it to 'kmeans' or 'density'"),
+    ({f'{GUIDE}.objectives': [dict(type='SegmentationConsistency')]},
+     'SegmentationConsistency is for masks.*classific'),
+    ({f'{GUIDE}.support': dict(strategy='grid')},
+     r"support\.strategy='grid' is unknown: set it to 'kmeans' or 'density'"),
     ({f'{GUIDE}.support': dict(n_clusters=0)}, r'support\.n_clusters=0 is out of range'),
     ({f'{GUIDE}.support': dict(n_cluster=4)}, r'support\.n_cluster: .*did you mean n_clusters\?'),
     ({f'{GUIDE}.support': dict(batch_size=0)}, r'support\.batch_size=0 is out of range'),
@@ -217,7 +225,8 @@ def test_what_is_right_passes(config):
     check_run(read_config(config))
 
 
-@pytest.mark.parametrize('config, options, say', MISTAKES, ids=[f'{list(case[1])[0]}={i}' for i, case in enumerate(MISTAKES)])
+@pytest.mark.parametrize('config, options, say', MISTAKES,
+                         ids=[f'{next(iter(case[1]))}={number}' for number, case in enumerate(MISTAKES)])
 def test_a_mistake_is_one_line(config, options, say):
     with pytest.raises(DistillError) as error:
         check_run(changed(config, options))
@@ -253,5 +262,5 @@ def test_types_may_be_classes():
 def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, say, dry):
     done = tools('distill', D3S2, '--work-dir', tmp_path / 'work', *['--dry-run'] * dry, '--cfg-options', *options)
     lines = [line for line in done.stderr.splitlines() if 'OneDL' not in line]
-    assert done.returncode == 1 and len(lines) == 1 and re.match(say if say.startswith('error') else f'.*{say}', lines[0])
+    assert done.returncode == 1 and len(lines) == 1 and re.search(say, lines[0]), done.stderr
     assert not (tmp_path / 'work').exists()

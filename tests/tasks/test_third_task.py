@@ -185,7 +185,7 @@ def test_a_third_task_runs_through_the_same_loop(registered, tmp_path):
     (dict(test_cfg=dict(writer=dict(type='ClassWriter'))), 'ClassWriter is for classes, .* depth: take DepthWriter'),
     (dict(custom_hooks=[dict(type='ClassPlanHook', ipc=1)]), 'plan is one of classes.*depth: take DepthPlanHook'),
     (dict(custom_hooks=[dict(type='DepthPlanHook', count=1), dict(type='GuidedSynthesisHook', objectives=[
-        dict(type='SegmentationConsistency')])]), 'SegmentationConsistency needs segmentor, which this task does not'),
+        dict(type='SegmentationConsistency')])]), 'SegmentationConsistency is for masks, but the dataset is one of depth'),
 ])
 def test_and_through_the_same_checks(registered, tmp_path, change, say):
     cfg = config(tmp_path)
