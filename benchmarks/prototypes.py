@@ -16,8 +16,7 @@ import torch
 from diffusers import DDIMScheduler
 from networks import class_networks
 
-from mmdistill.generation import ClassConditionalGenerator
-from mmdistill.weights import hub as weights
+from mmdistill.generation import ClassConditionalGenerator, autoencoders
 from mmdistill.plan import Request
 
 CLASSES = 10
@@ -54,7 +53,7 @@ def main():
 
     @torch.no_grad()
     def encode(run):
-        call = partial(weights.encode, generators[run].vae) if run == runs[0] else generators[run].encode
+        call = partial(autoencoders.encode, generators[run].vae) if run == runs[0] else generators[run].encode
         return torch.cat([call(batch.to(args.device)).cpu() for batch in photos.split(run[0])]).numpy()
 
     starts = list(encode(runs[0]))
