@@ -42,7 +42,7 @@ def train(args: argparse.Namespace) -> None:
 
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
-    cfg = load_config(args)
+    cfg = load_config(args, _check_training)
     from mmengine.runner import Runner
     cfg.resume = args.resume
     Runner.from_cfg(cfg).train()
@@ -130,6 +130,12 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], N
         raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
                            'choose another --work-dir') from None
     return cfg
+
+
+def _check_training(cfg: 'Config') -> None:
+    missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]
+    if missing:
+        raise DistillError(f'{cfg.filename} is not a training config: it has no {", ".join(missing)}')
 
 
 def configured(args: argparse.Namespace) -> 'Config':

@@ -136,11 +136,20 @@ def test_a_component_that_nobody_registered(tmp_path, capsys):
     config.write_text(textwrap.dedent("""
         default_scope = 'mmseg'
         model = dict(type='EncoderDecodr')
-        work_dir = 'work'
+        train_dataloader = dict(batch_size=1)
+        train_cfg = dict(max_epochs=1)
+        optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
     """))
     code, text = said(capsys, 'train', str(config), '--work-dir', str(tmp_path / 'work'))
     assert 'EncoderDecodr is not in the mmseg::model registry' in str(code) and str(code).startswith('error: ')
     assert '\n' not in code
+
+
+def test_a_config_that_does_not_train(tmp_path):
+    (tmp_path / 'a.py').write_text('model = dict(type="X")\ntrain_cfg = None')
+    with pytest.raises(SystemExit, match=r'^error: .*a\.py is not a training config: it has no train_dataloader'):
+        cli.main(['train', str(tmp_path / 'a.py'), '--work-dir', str(tmp_path / 'work')])
+    assert not (tmp_path / 'work').exists()
 
 
 def test_what_the_registries_put_before_a_message_is_left_out(capsys):
