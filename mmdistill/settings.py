@@ -73,17 +73,18 @@ def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
 
     ``**kwargs`` are followed to the base classes, and to the classes that a class method ``forwards_to`` names. Of a
     class with ``from_pretrained(weights, ...)`` that is what a config calls, and the settings of its constructor are
-    the keyword-only ones: the others are modules. Only the first signature decides what is required.
+    the keyword-only ones: the others are modules. Only the first signature with names decides what is required.
     """
     found: Dict[str, Tuple[inspect.Parameter, Any]] = {}
-    own = _signatures(component)
-    for chain in [own, *map(_signatures, getattr(component, 'forwards_to', list)())]:
+    first = None
+    for chain in map(_signatures, [component, *getattr(component, 'forwards_to', list)()]):
         for function, bound, modules in chain:
             arguments, hints = list(inspect.signature(function).parameters.values())[bound:], _hints(function)
             for parameter in arguments:
                 plain = parameter.kind is parameter.POSITIONAL_OR_KEYWORD and not modules
                 if plain or parameter.kind is parameter.KEYWORD_ONLY:
-                    if function is not own[0][0] and parameter.default is parameter.empty:
+                    first = first or function
+                    if function is not first and parameter.default is parameter.empty:
                         parameter = parameter.replace(default=None)
                     found.setdefault(parameter.name, (parameter, hints.get(parameter.name, Any)))
             if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in arguments):

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint
-from mmdistill.tasks.base import Source
+from mmdistill.tasks.source import Source
 
 _WNID = re.compile(r'n\d{8}')
 

@@ -12,7 +12,7 @@ from mmdistill.files import config_hash, files_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
-from mmdistill.tasks.base import Source
+from mmdistill.tasks.source import Source
 
 
 class DatasetMasks(Source):

@@ -11,7 +11,7 @@ from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
-from mmdistill.tasks.base import Task, task_of_class
+from mmdistill.tasks.base import Task, task_of_dataset
 from .composition import ComposingHook, Composition
 
 SCOPE = 'mmdistill'
@@ -116,7 +116,7 @@ def _check_dataloader(cfg: Mapping[str, Any]) -> Optional[Task]:
         raise DistillError('test_dataloader.dataset: the real dataset is missing: give it dict(type=..., '
                            'data_root=...)')
     component = check_component(cfg['dataset'], DATASETS, 'test_dataloader.dataset')
-    return task_of_class(component) if inspect.isclass(component) else None
+    return task_of_dataset(component) if inspect.isclass(component) else None
 
 
 def _check_hooks(cfg: Mapping[str, Any]) -> Composition:

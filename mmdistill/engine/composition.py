@@ -1,5 +1,5 @@
 """What the hooks of a run decide between them: its plan and its guidance."""
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from mmengine.hooks import Hook
 
@@ -8,7 +8,8 @@ from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.registry import GENERATORS, GUIDANCES
 from mmdistill.settings import check_settings, parameters
-from mmdistill.tasks.base import Resources, Task, declared_needs
+from mmdistill.tasks.base import Task
+from mmdistill.tasks.resources import Resources, declared_needs
 from .planning import Planner
 
 HOOK = 'custom_hooks.GuidedSynthesisHook'
@@ -154,6 +155,26 @@ class ComposingHook(Hook):
     def before_test(self, runner: Any) -> None:
         """Hand over the part to the loop."""
         self.compose(runner.test_loop.composition)
+
+
+class PlanHook(ComposingHook):
+    """A hook that plans a run.
+
+    Attributes:
+        planner: The class whose settings are the hook's.
+    """
+    planner: Type[Planner]
+
+    def __init__(self, **settings: Any) -> None:
+        self.settings = settings
+
+    @classmethod
+    def forwards_to(cls) -> List[type]:
+        """The class that ``**settings`` are for."""
+        return [cls.planner]
+
+    def compose(self, composition: Composition) -> None:
+        composition.set_planner(self.planner(**self.settings))
 
 
 def _anything(**kwargs: Any) -> None:

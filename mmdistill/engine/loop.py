@@ -25,8 +25,8 @@ from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
 from .check import check_fit, check_run, writer_config
 from .composition import Composition
-from .guidance_log import log_guidance
 from .planning import StartLatents
+from .progress import announce, log_guidance
 
 
 @LOOPS.register_module()
@@ -78,7 +78,7 @@ class DistillLoop(BaseLoop):
         with readable('test_dataloader.dataset'):
             super().__init__(runner, dataloader)
             self.dataset = self.dataloader.dataset
-            self.task = task_of_dataset(self.dataset)
+            self.task = task_of_dataset(type(self.dataset))
             self.source = self.task.source(self.dataset)
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
@@ -114,7 +114,7 @@ class DistillLoop(BaseLoop):
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, self.runner.cfg.model['generator'])
         self.plan = self._load_plan() if self.resume else self._new_plan(planner)
-        self._announce()
+        announce(self)
         if not self.dry_run:
             start_latents = planner.start_latents(self)
             self._synthesize(start_latents, self._guide())
@@ -237,24 +237,3 @@ class DistillLoop(BaseLoop):
         for memory in memories:
             memory.remember(made.request, made.latents)
         return made.image
-
-    def _announce(self) -> None:
-        """Say what is going to be made, from what, and where it goes."""
-        plan, logger = self.plan, self.logger
-        counts = [0] * len(plan.classes)
-        for request in plan.requests:
-            for index in request.classes:
-                counts[index] += 1
-        if len(set(counts)) == 1:
-            listed = f'{counts[0]} for each of {len(counts)} classes'
-        else:
-            listed = 'images with each class: ' + ', '.join(f'{n} {c}' for n, c in zip(plan.classes, counts) if c)
-        generator = {k: v for k, v in self.runner.cfg.model['generator'].items() if isinstance(v, (str, int, float))}
-        logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}; {listed}')
-        missing = [name for name, count in zip(plan.classes, counts) if not count]
-        if missing:
-            logger.warning(f'No image has: {", ".join(missing)}')
-        logger.info(f'Generator: {generator}')
-        logger.info(f'Plan: {self.plan_path}')
-        if not self.dry_run:
-            logger.info(f'Distilled set: {Path(self.root).resolve()}')

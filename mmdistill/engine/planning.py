@@ -11,6 +11,7 @@ from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
 from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
+from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.clusters import class_clusters, few_images
 
 StartLatents = Callable[[Request], np.ndarray]
@@ -53,15 +54,11 @@ class Planner:
 
 
 class MaskPlanner(Planner):
-    """One request for each mask that a selector chooses.
-
-    Args:
-        selector: Config of a registered selector.
-        workers: Processes that read masks; None for the number of cores, 0 reads in this one.
-    """
+    """One request for each mask that a selector chooses; see :class:`~.hooks.selection.MaskSelectionHook`."""
     annotation = 'masks'
 
-    def __init__(self, selector: dict, workers: Optional[int] = None) -> None:
+    @validated
+    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None) -> None:
         self.selector, self.workers = selector, workers
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
@@ -103,20 +100,16 @@ class MaskPlanner(Planner):
         ]
 
     def describe(self) -> Dict[str, Any]:
-        """See :meth:`Planner.describe`."""
         return dict(selector=dict(self.selector))
 
 
 class ClassPlanner(Planner):
-    """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first.
-
-    Args:
-        ipc: Images per class.
-        prompt: Template of the prompts; ``{}`` becomes the class's label text.
-    """
+    """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first; see
+    :class:`~.hooks.prototypes.ClassPlanHook`."""
     annotation = 'classes'
 
-    def __init__(self, ipc: int, prompt: str = '{}') -> None:
+    @validated
+    def __init__(self, ipc: PositiveInt, prompt: str = '{}') -> None:
         try:
             prompt.format('')
         except (KeyError, IndexError, ValueError):
@@ -147,33 +140,27 @@ class ClassPlanner(Planner):
         ]
 
     def describe(self) -> Dict[str, Any]:
-        """See :meth:`Planner.describe`."""
         return dict(ipc=self.ipc, prompt=self.prompt)
 
     def provenance(self, run: Any) -> Dict[str, Any]:
-        """See :meth:`Planner.provenance`."""
         return dict(ipc=self.ipc, prompt=self.prompt, label_texts=list(run.source.label_texts))
 
 
 class PrototypePlanner(ClassPlanner):
-    """The requests of :class:`ClassPlanner`, each started from a prototype of its class.
-
-    Args:
-        ipc, prompt: See :class:`ClassPlanner`.
-        **settings: ``crop``, ``batch_size`` and ``random_state`` of :func:`~mmdistill.tasks.clusters.class_clusters`.
-    """
+    """The requests of :class:`ClassPlanner`, each started from a prototype of its class; see
+    :class:`~.hooks.prototypes.PrototypeHook`."""
     starts = True
 
-    def __init__(self, ipc: int, prompt: str = '{}', **settings: Any) -> None:
+    @validated
+    def __init__(self, ipc: PositiveInt, prompt: str = '{}', crop: bool = True, batch_size: PositiveInt = 32,
+                 random_state: NonNegativeInt = 0) -> None:
         super().__init__(ipc, prompt)
-        self.settings = settings
+        self.settings: Dict[str, Any] = dict(crop=crop, batch_size=batch_size, random_state=random_state)
 
     def latent(self, source: Any, label: int, number: int) -> str:
-        """See :meth:`ClassPlanner.latent`."""
         return f'{PROTOTYPES}#{label}/{number % min(self.ipc, source.counts[label])}'
 
     def requests(self, run: Any) -> List[Request]:
-        """See :meth:`ClassPlanner.requests`."""
         requests = super().requests(run)
         short = few_images(run.source, self.ipc)
         if short:
@@ -182,7 +169,6 @@ class PrototypePlanner(ClassPlanner):
         return requests
 
     def start_latents(self, run: Any) -> StartLatents:
-        """See :meth:`Planner.start_latents`."""
         centers = class_clusters(run, PROTOTYPES, self.ipc, **self.settings).centers
 
         def of_request(request: Request) -> np.ndarray:
@@ -192,5 +178,4 @@ class PrototypePlanner(ClassPlanner):
         return of_request
 
     def describe(self) -> Dict[str, Any]:
-        """See :meth:`Planner.describe`."""
         return dict(super().describe(), prototypes=self.settings)

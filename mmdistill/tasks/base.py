@@ -3,127 +3,14 @@
 A further task is one subclass of :class:`Task` in a file of its own and one line in :mod:`mmdistill.registry`.
 """
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type
 
 import numpy as np
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import Request
 from mmdistill.registry import TASKS
-
-
-class Source:
-    """The real dataset of a run, as selection and synthesis read it.
-
-    Attributes:
-        dataset: The OpenMMLab dataset.
-        classes: Names of the classes, in the order of the ids.
-        palette: One RGB triple per class, 0..255; empty where nothing is drawn in colours.
-        images: Path or URI of each image.
-    """
-    dataset: Any
-    classes: Tuple[str, ...]
-    palette: Tuple[Tuple[int, int, int], ...] = ()
-    images: List[str]
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def fingerprint(self) -> str:
-        """Changes when a file or the way in which it is read does."""
-        raise NotImplementedError
-
-    def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
-        """What the generator reads besides the requests, by the names of its arguments.
-
-        Args:
-            requests: A batch.
-            size: (H, W) of the images that are made.
-        """
-        return {}
-
-    def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
-        """What the writer gets beside an image, by the names of its arguments.
-
-        Args:
-            inputs: As :meth:`inputs` gave them.
-            row: Of the batch.
-        """
-        return {}
-
-    def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
-        """An image as it is shown while the run goes on, uint8 RGB (H, W', 3)."""
-        return image
-
-
-class Resources:
-    """What objectives can declare in ``needs``, made when the first of them asks.
-
-    A public method is a resource: an objective with ``needs = dict(statistics=('min_area', ))`` is built with
-    ``statistics=resources.statistics(min_area=...)``, where ``min_area`` is taken out of its own settings. A task adds
-    methods; their settings in the config of :class:`GuidedSynthesisHook` are the keyword arguments of ``__init__``.
-
-    Args:
-        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
-    """
-
-    def __init__(self, run: Any) -> None:
-        self.run = run
-
-    def requests(self) -> Tuple[Request, ...]:
-        """All requests of the plan, whatever is left to make."""
-        return self.run.plan.requests
-
-    def classes(self) -> Tuple[str, ...]:
-        """Names of the classes."""
-        return self.run.source.classes
-
-    def generator(self) -> Any:
-        """The generator of the run."""
-        return self.run.generator
-
-    def describe(self) -> Dict[str, Any]:
-        """Settings of the resources, as JSON values for the manifest."""
-        return {}
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
-        """Check, before anything is built, that objectives will get what they need.
-
-        Args:
-            settings: Keyword arguments of the constructor.
-            needs: Name of each objective → the resources that it declares.
-            where: Key of the config, for messages.
-
-        Raises:
-            DistillError: A resource that this task does not have, or bad settings.
-        """
-        known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
-        for objective, names in needs.items():
-            for name in names:
-                if name not in known:
-                    raise DistillError(f'{where}: {objective} needs {name}, which this task does not have; it has '
-                                       f'{", ".join(known)}')
-
-    def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
-        """The settings of an objective together with the resources that it declares.
-
-        Args:
-            objective: A class with ``needs``: names of resources, or a dict of them to the settings that go to the
-                resource instead of the objective.
-            settings: The objective's settings by the config.
-        """
-        needs, settings = declared_needs(objective), dict(settings)
-        taken = {key: settings.pop(key) for keys in needs.values() for key in keys if key in settings}
-        for name, keys in needs.items():
-            settings[name] = getattr(self, name)(**{key: taken[key] for key in keys if key in taken})
-        return settings
-
-
-def declared_needs(component: Any) -> Dict[str, Tuple[str, ...]]:
-    """The ``needs`` of a class, as a dict of resources to the settings that they take."""
-    needs = getattr(component, 'needs', ())
-    return dict(needs) if isinstance(needs, Mapping) else dict.fromkeys(needs, ())
+from .resources import Resources
+from .source import Source
 
 
 class Task:
@@ -227,49 +114,27 @@ def all_tasks() -> Iterator[Task]:
     return (TASKS.build(dict(type=name)) for name in TASKS.names())
 
 
-def task_of_class(dataset: type) -> Task:
-    """The task of a dataset class.
-
-    Raises:
-        DistillError: There is none.
-    """
-    for task in all_tasks():
-        if task.owns(dataset):
-            return task
+def task_of_dataset(dataset: type) -> Task:
+    """The task of a dataset class."""
     bases = ', '.join('.'.join(task.dataset_base) for task in all_tasks())
-    raise DistillError(f'{dataset.__name__} is a dataset of no known task: give one derived from {bases}')
-
-
-def task_of_dataset(dataset: Any) -> Task:
-    """The task of a built dataset; see :func:`task_of_class`."""
-    return task_of_class(type(dataset))
+    return _first(lambda task: task.owns(dataset),
+                  f'{dataset.__name__} is a dataset of no known task: give one derived from {bases}')
 
 
 def task_of_scope(scope: Optional[str], where: str) -> Task:
-    """The task that an OpenMMLab package trains.
-
-    Args:
-        scope: ``default_scope`` of a config.
-        where: What has it, for the message.
-
-    Raises:
-        DistillError: There is none.
-    """
-    for task in all_tasks():
-        if task.scope == scope:
-            return task
-    raise DistillError(f'{where} has default_scope={scope!r}: set it to '
-                       f'{" or ".join(sorted(task.scope for task in all_tasks()))}')
+    """The task that an OpenMMLab package, the ``default_scope`` of the config ``where``, trains."""
+    scopes = ' or '.join(sorted(task.scope for task in all_tasks()))
+    return _first(lambda task: task.scope == scope, f'{where} has default_scope={scope!r}: set it to {scopes}')
 
 
 def task_of_manifest(manifest: Mapping[str, Any], where: str) -> Task:
-    """The task that the manifest of a distilled set, or the results of a comparison, name.
+    """The task that the manifest of a distilled set, or the results of a comparison, name."""
+    name, names = manifest.get('task'), ', '.join(sorted(task.name for task in all_tasks()))
+    return _first(lambda task: task.name == name, f'{where} is of task {name!r}; known: {names}')
 
-    Raises:
-        DistillError: It is not known.
-    """
+
+def _first(fits: Callable[[Task], bool], problem: str) -> Task:
     for task in all_tasks():
-        if task.name == manifest.get('task'):
+        if fits(task):
             return task
-    raise DistillError(f'{where} is of task {manifest.get("task")!r}; known: '
-                       f'{", ".join(sorted(task.name for task in all_tasks()))}')
+    raise DistillError(problem)

@@ -4,8 +4,9 @@ from typing import Any, List
 import numpy as np
 
 from mmdistill.registry import TASKS
-from .base import Source, Task
+from .base import Task
 from .clusters import ClassResources
+from .source import Source
 
 
 @TASKS.register_module()
@@ -23,17 +24,14 @@ class Classification(Task):
     class_metric = 'top1'
 
     def source(self, dataset: Any) -> Source:
-        """See :meth:`Task.source`."""
         from mmdistill.datasets.labels import DatasetLabels
         return DatasetLabels(dataset)
 
     def distilled_dataset(self) -> type:
-        """See :meth:`Task.distilled_dataset`."""
         from mmdistill.datasets.distilled_class import DistilledClassDataset
         return DistilledClassDataset
 
     def labels(self, dataset: Any) -> np.ndarray:
-        """See :meth:`Task.labels`."""
         return np.array([dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))], np.int64)
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:

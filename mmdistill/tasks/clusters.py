@@ -18,7 +18,7 @@ from mmdistill.files import config_hash
 from mmdistill.selection import ClassClusters, LatentClusters
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
 from mmdistill.weights.hub import network_digest
-from .base import Resources
+from .resources import Resources
 
 SUPPORTS = 'support_points.safetensors'
 
@@ -38,7 +38,6 @@ class ClassResources(Resources):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
-        """See :meth:`Resources.check`."""
         super().check(settings, needs, where)
         support = {key: value for key, value in (settings.get('support') or {}).items()
                    if (key, value) != ('n_clusters', None)}
@@ -65,7 +64,6 @@ class ClassResources(Resources):
         return self._clusters.masses
 
     def describe(self) -> Dict[str, Any]:
-        """See :meth:`Resources.describe`."""
         return dict(support=self._settings)
 
 

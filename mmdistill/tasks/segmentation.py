@@ -7,7 +7,8 @@ import torch
 from mmdistill.datasets.layouts import SegLayout
 from mmdistill.masks import paint_mask
 from mmdistill.registry import MODELS, TASKS
-from .base import Source, Task
+from .base import Task
+from .source import Source
 from .statistics import MaskResources
 
 
@@ -29,12 +30,10 @@ class Segmentation(Task):
     drawn = 'mask'
 
     def source(self, dataset: Any) -> Source:
-        """See :meth:`Task.source`."""
         from mmdistill.datasets.masks import DatasetMasks
         return DatasetMasks(dataset)
 
     def distilled_dataset(self) -> type:
-        """See :meth:`Task.distilled_dataset`."""
         from mmdistill.datasets.distilled_seg import DistilledSegDataset
         return DistilledSegDataset
 

@@ -15,7 +15,7 @@ from mmdistill.files import config_hash
 from mmdistill.guidance import ClassStatistics
 from mmdistill.registry import MODELS
 from mmdistill.settings import Share
-from .base import Resources
+from .resources import Resources
 
 
 class MaskResources(Resources):
@@ -34,7 +34,6 @@ class MaskResources(Resources):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
-        """See :meth:`Resources.check`."""
         super().check(settings, needs, where)
         if settings.get('segmentor'):
             check_component(settings['segmentor'], MODELS, f'{where}.segmentor')
@@ -86,7 +85,6 @@ class MaskResources(Resources):
         return ClassStatistics.load(path, fingerprint)
 
     def describe(self) -> Dict[str, Any]:
-        """See :meth:`Resources.describe`."""
         return dict(segmentor=self._config)
 
 

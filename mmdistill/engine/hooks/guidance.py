@@ -39,5 +39,4 @@ class GuidedSynthesisHook(ComposingHook):
         return [Guidance, *(task.resources for task in all_tasks())]
 
     def compose(self, composition: Composition) -> None:
-        """See :meth:`ComposingHook.compose`."""
         composition.set_guidance(self.guidance)

@@ -1,14 +1,11 @@
 """The plan of a classification run, and the prototypes that its images start from."""
-from typing import Any, Mapping
-
-from mmdistill.engine.composition import ComposingHook, Composition
+from mmdistill.engine.composition import PlanHook
 from mmdistill.engine.planning import ClassPlanner, PrototypePlanner
 from mmdistill.registry import HOOKS
-from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 
 
 @HOOKS.register_module()
-class ClassPlanHook(ComposingHook):
+class ClassPlanHook(PlanHook):
     """Plans ``ipc`` images of each class, from pure noise: plain sampling of a class-conditional generator.
 
     The first image of every class comes before the second of any, so that an interrupted run is balanced.
@@ -21,23 +18,11 @@ class ClassPlanHook(ComposingHook):
     Raises:
         DistillError: ``ipc`` is not positive, or a template with other fields.
     """
-
-    @validated
-    def __init__(self, ipc: PositiveInt, prompt: str = '{}') -> None:
-        self.planner = ClassPlanner(ipc, prompt)
-
-    @classmethod
-    def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check the settings of a config."""
-        cls(**settings)
-
-    def compose(self, composition: Composition) -> None:
-        """See :meth:`ComposingHook.compose`."""
-        composition.set_planner(self.planner)
+    planner = ClassPlanner
 
 
 @HOOKS.register_module()
-class PrototypeHook(ClassPlanHook):
+class PrototypeHook(PlanHook):
     """Plans ``ipc`` images of each class, each started from a prototype of its own (D4M, arXiv 2407.15138).
 
     The prototypes are the centres of k-means in each class, over the latents of all its real images by the generator's
@@ -50,16 +35,12 @@ class PrototypeHook(ClassPlanHook):
 
     Args:
         ipc, prompt: See :class:`ClassPlanHook`.
-        crop: Whether real images are scaled to cover the generator's size and cropped at the centre, or squashed to it
-            as in the released code.
-        batch_size: Real images that the autoencoder sees at once.
-        random_state: Seed of k-means. The run's own seed draws the noise alone.
+        crop: Whether real images are scaled to cover the generator's size and cropped at the centre (default), or
+            squashed to it as in the released code.
+        batch_size: Real images that the autoencoder sees at once, 32 by default.
+        random_state: Seed of k-means, 0 by default. The run's own seed draws the noise alone.
 
     Example:
         >>> custom_hooks = [dict(type='PrototypeHook', ipc=10)]
     """
-
-    @validated
-    def __init__(self, ipc: PositiveInt, prompt: str = '{}', crop: bool = True, batch_size: PositiveInt = 32,
-                 random_state: NonNegativeInt = 0) -> None:
-        self.planner = PrototypePlanner(ipc, prompt, crop=crop, batch_size=batch_size, random_state=random_state)
+    planner = PrototypePlanner

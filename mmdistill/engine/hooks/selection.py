@@ -1,20 +1,19 @@
 """Choosing real masks: the plan of a distillation run, or the subset of a training run."""
-from typing import Any, List, Mapping, Optional
+from typing import Any, Mapping
 
 from mmengine.runner import Runner
 
 from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
-from mmdistill.engine.composition import ComposingHook, Composition
+from mmdistill.engine.composition import PlanHook
 from mmdistill.engine.planning import MaskPlanner
 from mmdistill.engine.subset import is_training, restrict_training
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, SELECTORS
-from mmdistill.settings import NonNegativeInt, validated
 
 
 @HOOKS.register_module()
-class MaskSelectionHook(ComposingHook):
+class MaskSelectionHook(PlanHook):
     """Selects masks of the real dataset.
 
     In a distillation run (``DistillLoop``) the selected masks become the plan. A stock mmseg training config is
@@ -28,10 +27,7 @@ class MaskSelectionHook(ComposingHook):
         >>> custom_hooks = [dict(type='mmdistill.MaskSelectionHook',
         >>>                      selector=dict(type='ClassBalancedGreedy', budget=0.01))]
     """
-
-    @validated
-    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None) -> None:
-        self.planner = MaskPlanner(selector, workers)
+    planner = MaskPlanner
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -42,13 +38,9 @@ class MaskSelectionHook(ComposingHook):
             raise DistillError(f'{where}.selector: {selector.__name__} selects by {needs}, and masks are selected by '
                                'their class histograms: take another selector')
 
-    def compose(self, composition: Composition) -> None:
-        """See :meth:`ComposingHook.compose`."""
-        composition.set_planner(self.planner)
-
     def before_run(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
         if is_training(runner):
             masks = DatasetMasks(runner.train_loop.dataloader.dataset)
-            selected: List[int] = self.planner.select(masks, runner.work_dir, runner.logger)[1]
+            _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
             restrict_training(runner, sorted(selected))

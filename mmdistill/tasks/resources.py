@@ -1,0 +1,75 @@
+"""What objectives are given by a run."""
+from typing import Any, Dict, Mapping, Sequence, Tuple
+
+from mmdistill.errors import DistillError
+from mmdistill.plan import Request
+
+
+class Resources:
+    """What objectives can declare in ``needs``, made when the first of them asks.
+
+    A public method is a resource: an objective with ``needs = dict(statistics=('min_area', ))`` is built with
+    ``statistics=resources.statistics(min_area=...)``, where ``min_area`` is taken out of its own settings. A task adds
+    methods; their settings in the config of :class:`GuidedSynthesisHook` are the keyword arguments of ``__init__``.
+
+    Args:
+        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
+    """
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+
+    def requests(self) -> Tuple[Request, ...]:
+        """All requests of the plan, whatever is left to make."""
+        return self.run.plan.requests
+
+    def classes(self) -> Tuple[str, ...]:
+        """Names of the classes."""
+        return self.run.source.classes
+
+    def generator(self) -> Any:
+        """The generator of the run."""
+        return self.run.generator
+
+    def describe(self) -> Dict[str, Any]:
+        """Settings of the resources, as JSON values for the manifest."""
+        return {}
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
+        """Check, before anything is built, that objectives will get what they need.
+
+        Args:
+            settings: Keyword arguments of the constructor.
+            needs: Name of each objective → the resources that it declares.
+            where: Key of the config, for messages.
+
+        Raises:
+            DistillError: A resource that this task does not have, or bad settings.
+        """
+        known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
+        for objective, names in needs.items():
+            for name in names:
+                if name not in known:
+                    raise DistillError(f'{where}: {objective} needs {name}, which this task does not have; it has '
+                                       f'{", ".join(known)}')
+
+    def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
+        """The settings of an objective together with the resources that it declares.
+
+        Args:
+            objective: A class with ``needs``: names of resources, or a dict of them to the settings that go to the
+                resource instead of the objective.
+            settings: The objective's settings by the config.
+        """
+        needs, settings = declared_needs(objective), dict(settings)
+        taken = {key: settings.pop(key) for keys in needs.values() for key in keys if key in settings}
+        for name, keys in needs.items():
+            settings[name] = getattr(self, name)(**{key: taken[key] for key in keys if key in taken})
+        return settings
+
+
+def declared_needs(component: Any) -> Dict[str, Tuple[str, ...]]:
+    """The ``needs`` of a class, as a dict of resources to the settings that they take."""
+    needs = getattr(component, 'needs', ())
+    return dict(needs) if isinstance(needs, Mapping) else dict.fromkeys(needs, ())
