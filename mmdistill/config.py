@@ -1,4 +1,5 @@
 """Reading configs, and changing them from the command line."""
+import inspect
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Dict, List, Sequence
@@ -8,6 +9,7 @@ from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
 
 from mmengine.config import Config, ConfigDict  # isort: skip
+from mmengine.runner import Runner  # isort: skip
 
 
 def read_config(path: str) -> Config:
@@ -53,16 +55,34 @@ def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
         options: Dotted key to value; dicts are merged.
 
     Raises:
-        DistillError: A key leads through a value that has no keys, a list has no such member or several of them, or
-            ``data_root`` is given to a config that has none.
+        DistillError: A key leads through a value that has no keys, a list has no such member or several of them, a
+            variable was used when the file was read, or ``data_root`` is given to a config that has none.
     """
     options = dict(options)
     if 'data_root' in options:
         _move_data(cfg, options.pop('data_root'))
     for key, value in options.items():
         name, *path = key.split('.')
+        place = _copy_of(cfg, name)
+        if place:
+            raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
         old = cfg[name] if name in cfg else ConfigDict()
         cfg[name] = _changed(old, path, value, name)
+
+
+def _copy_of(cfg: Config, name: str) -> str:
+    """Key of the runner's part that a variable of a config file was copied into; '' where it was not."""
+    keys = inspect.signature(Runner.__init__).parameters
+    if name in keys or not isinstance(cfg.get(name), dict):
+        return ''
+
+    def find(part: Any, place: str) -> str:
+        if part == cfg[name]:
+            return place
+        members = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+        return next(filter(None, (find(member, f'{place}.{key}') for key, member in members)), '')
+
+    return next(filter(None, (find(cfg[key], key) for key in cfg if key in keys)), '')
 
 
 def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
