@@ -56,7 +56,7 @@ def write_atomic(path, data: bytes) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
-                           'folder, then run again with --resume') from None
+                           'folder, and resume the run') from None
 
 
 def write_json(path, value: Any) -> None:

@@ -21,7 +21,7 @@ class Request:
     Attributes:
         id: Unique in the plan; the stem of the file that is written; ``folder of the class/number`` for classes.
         seed: Every random number of this image comes from it, 0 <= seed < 2**63.
-        source_index: Index of the source sample in the source data set; None where there is no single one.
+        source_index: Index of the source sample in the source dataset; None where there is no single one.
         source: Path or URI of the source image; None likewise.
         mask: Path or URI of the source mask; None for classification.
         classes: Class ids that the image has to show, ascending.
@@ -48,7 +48,7 @@ class Plan:
         config_hash: Hash of everything in the config that decides what the images look like (:func:`config_hash`).
         seed: Seed of the run; each request's seed is derived from it.
         classes: Names of the classes, in the order of the ids.
-        palette: One RGB triple a class, 0..255; only for pictures of masks, empty for classification.
+        palette: One RGB triple per class, 0..255; only for pictures of masks, empty for classification.
         source_size: Number of samples that the selector chose from.
         requests: In the order in which they were picked.
         provenance: What else the manifest keeps: weights, selector, data root (JSON values).
@@ -85,7 +85,7 @@ class Plan:
                 palette=tuple(tuple(c) for c in data.pop('palette')),
                 **data)
         except FileNotFoundError:
-            raise DistillError(f'no plan at {path}: start the run without --resume') from None
+            raise DistillError(f'no plan at {path}: there is no run to resume, start a new one') from None
         except (ValueError, KeyError, TypeError) as error:
             raise DistillError(
                 f'{path} is not a readable plan ({error}): delete it and start the run again') from None

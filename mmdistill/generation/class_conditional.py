@@ -120,7 +120,7 @@ class ClassConditionalGenerator(LatentGenerator):
         return Condition(dict(label=label), dict(label=torch.full_like(label, self.null)), tuple(requests))
 
     def class_embeddings(self, requests: Sequence[Request] = ()) -> Dict[int, Tensor]:
-        """The embedding (D,) of each class of the data set; the network then takes embeddings in place of labels.
+        """The embedding (D,) of each class of the dataset; the network then takes embeddings in place of labels.
 
         Raises:
             DistillError: A DiT whose blocks embed classes differently; see

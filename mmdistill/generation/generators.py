@@ -51,7 +51,8 @@ class LatentGenerator:
         cfg_channels: The first channels of the latents that it guides; None for all.
         dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
             always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
-        micro_batch: Rows that the networks see at once.
+        micro_batch: Rows that the networks see at once. On a CPU it also limits the threads: 2 for an even number, 4 for
+            a multiple of 12 (:func:`~mmdistill.generation.batching.steady_threads`).
         guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
             guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.

@@ -17,7 +17,7 @@ def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
 
 
 def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
-    """Label maps (B, H, W) to one plane a class, (B, channels, H, W) of 0 and 1.
+    """Label maps (B, H, W) to one plane per class, (B, channels, H, W) of 0 and 1.
 
     Args:
         channels: ``num_classes``, or one more: the last plane then shows the unlabelled pixels.

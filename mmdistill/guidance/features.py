@@ -65,9 +65,9 @@ def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
 
 
 class ClassStatistics:
-    """Mean and standard deviation of each class's features over a data set, layer by layer.
+    """Mean and standard deviation of each class's features over a dataset, layer by layer.
 
-    One streaming pass in float64; parts of a data set can be fitted apart and merged. Every image's class region
+    One streaming pass in float64; parts of a dataset can be fitted apart and merged. Every image's class region
     counts by its area. Reconstruction: whether D3S2 pools pixels or images is not known; pixels are pooled here.
 
     Args:
@@ -149,11 +149,11 @@ class ClassStatistics:
                 statistics._layers = [tuple(file.get_tensor(f'{name}.{n}') for name in ('mass', 'mean', 'squares'))
                                       for n in range(count)]
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file and run again, '
-                               'it is measured anew') from None
+            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and '
+                               'they are measured again') from None
         if fingerprint is not None and statistics.fingerprint != fingerprint:
-            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the file '
-                               'and run again, it is measured anew')
+            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the '
+                               'file, and they are measured again')
         return statistics
 
     def _add(self, layers, images: Tensor) -> 'ClassStatistics':
@@ -206,7 +206,7 @@ class ClassFeatureMatching:
         given, known = [layer.shape[1] for layer in layers], [mean.shape[1] for mean, _ in self._targets]
         if given != known:
             raise DistillError(f'guidance: the extractor gives layers of {given} channels, the statistics are of '
-                               f'{known}: measure them anew')
+                               f'{known}: measure them again')
         used = large_enough(mask, classes, self.min_area) & self._seen.to(mask.device)
         total = x.new_zeros(len(x))
         for layer, target, scale in zip(layers, self._targets, self._scales):

@@ -45,15 +45,21 @@ def test_bytes_do_not_depend_on_batch_or_order(layout_folder, work, scheduler):
             assert all(np.array_equal(again[k], whole[n]) for k, n in enumerate(part))
 
 
-@pytest.mark.parametrize('rows,device,expected', [(1, 'cpu', 3), (4, 'cpu', 2), (5, 'cpu', 1), (4, 'cuda', 3)])
-def test_no_row_is_cut_by_a_thread(rows, device, expected):
+@pytest.mark.parametrize('threads,rows,device,expected', [
+    (3, 1, 'cpu', 3), (3, 4, 'cpu', 2), (3, 5, 'cpu', 1), (3, 4, 'cuda', 3), (3, 6, 'cpu', 3), (2, 8, 'cpu', 2),
+    (8, 8, 'cpu', 2), (8, 12, 'cpu', 4), (8, 60, 'cpu', 6), (1, 12, 'cpu', 1)])
+def test_no_row_is_cut_by_a_thread(threads, rows, device, expected):
     before = torch.get_num_threads()
     try:
-        torch.set_num_threads(3)
+        torch.set_num_threads(threads)
         with pytest.raises(KeyError), steady_threads(torch.device(device), rows):
             assert torch.get_num_threads() == expected
             raise KeyError
-        assert torch.get_num_threads() == 3
+        assert torch.get_num_threads() == threads
+        # As small a tensor as is cut into 3 pieces: with 4 threads, the third would begin inside a row of 8.
+        with steady_threads(torch.device('cpu'), rows):
+            same = torch.randn(1, 40, 16, 16).expand(rows, -1, -1, -1).contiguous()
+            assert torch.nn.functional.silu(same).unique(dim=0).shape[0] == 1
     finally:
         torch.set_num_threads(before)
 
