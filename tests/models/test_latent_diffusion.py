@@ -112,7 +112,7 @@ def test_the_share_that_is_trained_without_its_map(layouts, masks_as_samples):
 
 
 def test_rare_classes_weigh_more_in_the_loss(layouts, vae_folder, images, masks_as_samples):
-    model = layouts(class_balance=0.5, layout_drop=0.0)
+    model = layouts(class_balance=0.5, layout_drop=1.0)  # a sample without its map has its map's weights
     masks = torch.zeros(4, 16, 16, dtype=torch.uint8)
     masks[:, :2, :2], masks[0, 8:] = 1, 255
     model.train()

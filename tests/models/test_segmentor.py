@@ -56,9 +56,17 @@ def test_one_pass_serves_logits_and_features(guide):
     assert len(passes) == 1 and [f.shape for f in features] == [(1, 8, 8, 8), (1, 4, 16, 16)]
     assert torch.autograd.grad(logits.sum() + features[0].sum(), images)[0].abs().sum() > 0
     assert all(parameter.grad is None for parameter in guide.parameters())
-    guide.forget()
-    guide(images)
+    others = images.detach() / 2
+    assert not torch.allclose(guide(others), logits) and not torch.allclose(guide.features(others)[0], features[0])
     assert len(passes) == 2
+    guide.forget()
+    guide(others)
+    assert len(passes) == 3
+
+
+def test_it_is_frozen(guide):
+    guide, _ = guide
+    assert not any(parameter.requires_grad for parameter in guide.parameters()) and not guide.model.training
 
 
 def test_weights_and_layers_that_do_not_fit(guide, tmp_path):

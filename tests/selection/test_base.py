@@ -48,6 +48,7 @@ def test_init_comes_first_and_counts(selector):
     assert selected[:3].tolist() == [41, 3, 7]
     assert len(set(selected.tolist())) == 10
     assert selector(3, init=[41, 3, 7]).fit(counts).selected_.tolist() == [41, 3, 7]
+    assert sorted(selector(60, init=[41, 3, 7]).fit(counts).selected_) == list(range(60))
 
 
 @every

@@ -68,11 +68,14 @@ def test_uniform_gives_every_class_its_turn():
     """Ten masks of class 0 alone, three of class 1, two of class 2: the turns are 0, 1, 2 in any order."""
     counts = np.zeros((15, 3), int)
     counts[:10, 0] = counts[10:13, 1] = counts[13:, 2] = 7
+    orders = set()
     for seed in range(20):
         selected = UniformPerClassSelector(9, random_state=seed).fit(counts).selected_
         kinds = counts[selected].argmax(1)
         assert sorted(kinds[:3]) == sorted(kinds[3:6]) == [0, 1, 2]
         assert np.bincount(kinds).tolist() == [4, 3, 2]
+        orders |= {tuple(kinds[:3]), tuple(kinds[3:6])}
+    assert len(orders) == 6
 
 
 def test_uniform_picks_among_the_masks_of_a_class():

@@ -5,6 +5,7 @@ from sklearn.base import clone
 
 from mmdistill.errors import DistillError
 from mmdistill.selection import FeatureKCenterSelector, HerdingSelector, RandomPerClassSelector
+from mmdistill.selection.features import _herd
 
 EVERY = (HerdingSelector, FeatureKCenterSelector)
 
@@ -30,6 +31,11 @@ def test_herding_is_the_naive_one(dtype):
     for seed in range(5):
         x = samples(seed=seed)[0].astype(dtype)
         assert HerdingSelector(15).fit(x).selected_.tolist() == naive_herding(x.astype(float), 15)
+
+
+def test_herding_takes_equal_but_for_rounding_as_equal():
+    """The second point is nearer to the mean by one unit in the last place."""
+    assert _herd(np.array([[1 + 2.0**-52], [1.0], [-3.0]]), 1) == [0]
 
 
 def test_herding_matches_the_mean_better_than_random():

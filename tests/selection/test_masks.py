@@ -32,7 +32,7 @@ def by_host(data, folder, **how):
 
 
 @pytest.mark.parametrize('reduce', [False, True])
-@pytest.mark.parametrize('label_map', [None, {0: 255, 1: 0, 2: 1, 3: 255, 4: 2, 5: 3, 6: 4}, {0: 1, 1: 0}])
+@pytest.mark.parametrize('label_map', [None, {0: 255, 1: 0, 2: 1, 3: 255, 4: 2, 5: 3, 6: 4}, {0: 1, 1: 0}, {255: 3}])
 @pytest.mark.parametrize('mode', ['L', 'P'])
 def test_same_ids_as_mmseg(tmp_path, mode, reduce, label_map):
     array = np.random.default_rng(0).choice(np.array([0, 1, 2, 3, 4, 5, 6, 255], np.uint8), (13, 17))
