@@ -40,6 +40,7 @@ def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
             'or set drop_last=False')
     # The schedulers have changed the learning rates of the optimiser: both start again.
     runner.optim_wrapper = runner.build_optim_wrapper(copy.deepcopy(cfg.optim_wrapper))
+    runner.param_schedulers = copy.deepcopy(cfg.get('param_scheduler'))
     runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
     if runner.param_schedulers is not None:
-        runner.param_schedulers = runner.build_param_scheduler(copy.deepcopy(cfg.param_scheduler))
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)

@@ -44,7 +44,7 @@ class FeatureSelector(Selector):
         """
         check_params(self)
         features = check_features(features, 'real')
-        groups = class_groups(labels if self.per_class else None, len(features), self.budget, self.per_class)
+        groups = class_groups(labels, len(features), self.budget, self.per_class)
         # A shift changes neither method; around the mean, squared distances keep their digits.
         parts = ((features[indices] - features[indices].mean(axis=0, dtype=np.float64), count)
                  for indices, count in groups)

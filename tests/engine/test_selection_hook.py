@@ -1,8 +1,10 @@
 """MaskSelectionHook inside a stock mmseg training config."""
 import json
 import pprint
+from types import SimpleNamespace
 
 import pytest
+from mmengine.runner.base_loop import BaseLoop
 
 TRAIN = '''
 import json, sys
@@ -64,10 +66,11 @@ def train(tools, guide, tmp_path):
 @pytest.mark.parametrize('by_epoch', [True, False])
 def test_it_trains_as_with_the_indices_in_the_config(train, by_epoch):
     """Learning rate and loss of every iteration."""
-    ours = train('hook', by_epoch, HOOK)
+    scale = dict(auto_scale_lr=dict(enable=True, base_batch_size=4))
+    ours = train('hook', by_epoch, HOOK, **scale)
     assert len(ours['scenes']) == 4 and 'Selected 4 of 12' in ours['stdout']
     assert ours['iterations'] == [6, 6, 6] if by_epoch else [5, 5, 5]
-    theirs = train('indices', by_epoch, loader=dict(dataset=dict(indices=ours['scenes'])))
+    theirs = train('indices', by_epoch, loader=dict(dataset=dict(indices=ours['scenes'])), **scale)
     assert [ours[key] for key in ('rows', 'scenes', 'iterations')] == [
         theirs[key] for key in ('rows', 'scenes', 'iterations')]
 
@@ -93,11 +96,15 @@ def test_a_batch_above_the_selection(train):
     assert train('infinite', False, HOOK, dict(batch_size=5, drop_last=True))['iterations'] == [5, 5, 5]
 
 
-def test_a_validation_is_left_alone(train, tmp_path):
-    """``Runner.val`` calls the same hooks and trains nothing."""
+def test_only_a_training_is_restricted():
+    """``Runner.val`` and ``Runner.test`` call the same hooks, before a training and after it."""
     from mmdistill.engine.subset import is_training
 
-    class Runner:
-        _train_loop, iter = dict(by_epoch=True), 0
+    class Loop(BaseLoop):
+        def run(self):
+            pass
 
-    assert not is_training(Runner())
+    loop, unbuilt = Loop(None, []), dict(by_epoch=True)
+    assert is_training(SimpleNamespace(_train_loop=loop, iter=0))
+    for built, iteration in ((unbuilt, 0), (None, 0), (loop, 6)):
+        assert not is_training(SimpleNamespace(_train_loop=built, iter=iteration))
