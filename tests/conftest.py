@@ -45,7 +45,7 @@ def python(tmp_path_factory):
 
 @pytest.fixture(scope='session')
 def sd_folder(tmp_path_factory):
-    """A tiny Stable Diffusion, PNDM as in version 1.5, with ControlNets for colours and for one-hot maps of 5 classes."""
+    """A tiny Stable Diffusion, PNDM as in version 1.5, with ControlNets for colours and for one-hot of 5 classes."""
     import torch
     from diffusers import AutoencoderKL, ControlNetModel, PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer

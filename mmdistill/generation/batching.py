@@ -87,6 +87,13 @@ class MicroBatches:
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
+        begun = self._begin(jobs, spare, guidance, split)
+        done, _ = self._steps(jobs, guidance, begun, split)
+        done.failures.update((row, one.error) for row, one in enumerate(begun) if one.error)
+        return done
+
+    def _begin(self, jobs: List[Job], spare: Sequence[Job], guidance, split: int) -> List[_Begun]:
+        """The jobs after the steps up to ``split``; spare ones fill the batch and are kept for their own call."""
         fresh = [job for job in jobs if job.request not in self._begun]
         if fresh:
             fresh += [job for job in spare if job.request not in self._begun]
@@ -94,10 +101,7 @@ class MicroBatches:
             part, states = self._steps(fresh, guidance, end=split)
             self._begun.update((job.request, _Begun(part.latents[row], states[row], part.failures.get(row)))
                                for row, job in enumerate(fresh))
-        begun = [self._begun.pop(job.request) for job in jobs]
-        done, _ = self._steps(jobs, guidance, begun, split)
-        done.failures.update((row, one.error) for row, one in enumerate(begun) if one.error)
-        return done
+        return [self._begun.pop(job.request) for job in jobs]
 
     def _steps(self, jobs: List[Job], guidance, begun: Sequence[_Begun] = (), begin: Optional[int] = None,
                end: Optional[int] = None) -> Tuple[Sampled, List[Tensor]]:

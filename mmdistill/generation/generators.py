@@ -118,10 +118,13 @@ class LatentGenerator:
         for network in denoiser.children() if compile else ():
             network.compile(**(compile if isinstance(compile, dict) else {}))
         if gradient_checkpointing:
-            networks = {id(m): m for m in (self.guide_vae, *denoiser.modules())
-                        if getattr(m, '_supports_gradient_checkpointing', False)}
-            for network in networks.values():
-                network.enable_gradient_checkpointing()  # type: ignore[operator]
+            self._checkpoint_gradients()
+
+    def _checkpoint_gradients(self) -> None:
+        networks = {id(m): m for m in (self.guide_vae, *self.denoiser.modules())
+                    if getattr(m, '_supports_gradient_checkpointing', False)}
+        for network in networks.values():
+            network.enable_gradient_checkpointing()
 
     @classmethod
     def from_pretrained(cls, weights: str, *, scheduler: SchedulerConfig = None, dtype: Dtype = 'float32',

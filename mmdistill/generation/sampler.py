@@ -99,7 +99,7 @@ def sample(
         process.resume(first := begin)
     watch = _FiniteWatch(x)
     times = process.timesteps.to(x.device)
-    for i in range(first, len(process) if end is None else end):
+    for i in range(len(process))[first:end]:
         step_condition = condition if guidance is None else guidance.condition(condition, process.timesteps[i].item())
         active = guidance is not None and guidance.active(i, len(process))
         through = active and guidance.through == 'xt'
@@ -123,15 +123,12 @@ def sample(
         watch.see(x, i, 'latents are')
         if on_step is not None:
             on_step(i, x0.detach())
-    for row, reason in watch.failures().items():
-        if failures is None:
-            raise DistillError(f'{condition.name(row)}: {reason}')
-        failures[row] = reason
+    watch.report(condition, failures)
     return x.detach()
 
 
 class _FiniteWatch:
-    """Which rows stop being finite, where first. What it sees is read from the device once, by :meth:`failures`."""
+    """Which rows stop being finite, where first. What it sees is read from the device once, by :meth:`report`."""
 
     def __init__(self, x: Tensor):
         self.first = x.new_full((len(x), ), -1, dtype=torch.long)
@@ -142,5 +139,11 @@ class _FiniteWatch:
         self.first = torch.where(bad & (self.first < 0), len(self.seen), self.first)
         self.seen.append(f'{what} not finite at step {i}: lower the scale of guidance, or run the networks in float32')
 
-    def failures(self) -> Dict[int, str]:
-        return {row: self.seen[first] for row, first in enumerate(self.first.tolist()) if first >= 0}
+    def report(self, condition: Condition, failures: Optional[Dict[int, str]]) -> None:
+        """Write the reason of each such row to ``failures``; without them, raise the first."""
+        found = {row: self.seen[first] for row, first in enumerate(self.first.tolist()) if first >= 0}
+        if failures is not None:
+            failures.update(found)
+        elif found:
+            row = min(found)
+            raise DistillError(f'{condition.name(row)}: {found[row]}')

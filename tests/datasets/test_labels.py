@@ -88,7 +88,7 @@ def test_what_is_missing_is_named(tmp_path):
                            (('dog', ' ', 'owl'), r'class 1 \(cat\) is the first')):
         labels = DatasetLabels(dataset(tmp_path, ['a/0.png 0'], metainfo=dict(classes=NAMES, label_texts=texts)))
         with pytest.raises(DistillError, match=message):
-            labels.label_texts
+            _ = labels.label_texts
     labels = DatasetLabels(dataset(tmp_path, ['a/0.png 0'], metainfo=dict(classes=('n01440764', ))))
     with pytest.raises(DistillError, match='class n01440764 has no label text'):
-        labels.label_texts
+        _ = labels.label_texts

