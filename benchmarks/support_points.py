@@ -19,9 +19,10 @@ import ot
 
 from mmdistill.config import read_config
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
-from mmdistill.evaluation.training_sets import build_dataset, labels_of
+from mmdistill.evaluation.training_sets import build_dataset
 from mmdistill.generation.autoencoders import load_vae, vae_factor
 from mmdistill.selection import ClassClusters
+from mmdistill.tasks.classification import Classification
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
@@ -33,7 +34,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 def latents(encoder, spec: dict):
     """Rows and labels of a data set."""
     dataset = build_dataset(spec, 'mmpretrain')
-    return unit(encode_dataset(encoder, dataset, progress=False)), labels_of(dataset)
+    return unit(encode_dataset(encoder, dataset, progress=False)), Classification().labels(dataset)
 
 
 def main() -> None:

@@ -65,7 +65,8 @@ def evaluate(args: argparse.Namespace) -> None:
         devices = os.environ.get('CUDA_VISIBLE_DEVICES')
         os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
         args.launcher, args.workers = 'none', args.workers or 1
-    cfg = load_config(args)
+    from .evaluation.comparison import check_comparison
+    cfg = load_config(args, check_comparison)
     from .evaluation.matrix import Matrix
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
@@ -103,7 +104,7 @@ def report(args: argparse.Namespace) -> None:
     print(write_report(args.work_dirs, args.out, title=args.title))
 
 
-def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], None]] = None) -> 'Config':
+def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':
     """The config of a run with the command line's settings; makes its work dir.
 
     Args:

@@ -2,7 +2,7 @@
 import difflib
 import inspect
 from contextlib import nullcontext
-from typing import Any, Callable, Collection, Mapping, Set
+from typing import Any, Callable, Collection, Iterable, Mapping, Set
 
 from mmengine.registry import Registry
 
@@ -60,7 +60,7 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     if not isinstance(name, str) or not name:
         raise DistillError(f'{where}.type={name!r} has to be the name of a component, or a class')
     scope = cfg.get('_scope_')
-    foreign = scope if scope and scope != registry.scope else ''
+    full = f'{scope}.{name}' if scope and scope != registry.scope and '.' not in name else name
     try:
         with registry.switch_scope_and_registry(scope) if scope else nullcontext(registry) as scoped:
             component = scoped.get(name)
@@ -70,8 +70,25 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
         component = None
     if not callable(component):
         raise DistillError(f'{where}.type={name!r} is unknown in registry {registry.name!r}'
-                           f'{nearest(name, _names(registry, name.rpartition(".")[0] or foreign))}')
+                           f'{nearest(full, _names(registry, full.rpartition(".")[0]))}')
     return component
+
+
+def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '') -> None:
+    """Refuse a key of a config that looks like a misspelt known one; configs may define any other variable.
+
+    Args:
+        keys: Of the config.
+        known: What is read.
+        where: Written before the key in the message.
+
+    Raises:
+        DistillError: A key looks misspelt.
+    """
+    for key in keys:
+        near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)
+        if near and abs(len(near[0]) - len(key)) <= 2:
+            raise DistillError(f'{where}{key}: unknown key of the config; did you mean {near[0]}?')
 
 
 def _names(registry: Registry, scope: str) -> Set[str]:

@@ -7,6 +7,6 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'class_iou': ['ClassIoU'],
     'matrix': ['Matrix'],
     'results': ['Cells', 'markdown', 'rare_classes', 'read_results', 'summarise', 'table_cells'],
-    'students': ['main_metric', 'train_student'],
+    'students': ['train_student'],
     'training_metrics': ['MeanLoss', 'PSNR'],
 })

@@ -14,13 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint, write_atomic
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.registry import ENCODERS
+from mmdistill.settings import PositiveInt, validated
 from mmdistill.weights.checkpoints import load_weights
 from mmdistill.weights.hub import network_digest
 
@@ -30,7 +31,7 @@ class Encoder:
 
     def __init__(self, network: nn.Module, settings: Any, device: Optional[str] = None) -> None:
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        self.network = network.float().eval().requires_grad_(False).to(self.device)
+        self.network: Any = network.float().eval().requires_grad_(False).to(self.device)
         self.settings = settings
 
     def read(self, path: str) -> Tensor:
@@ -63,15 +64,16 @@ class LatentEncoder(Encoder):
         DistillError: The weights are missing, or the size is no multiple of the autoencoder's factor.
     """
 
-    def __init__(self, vae: str, image_size: Union[int, Tuple[int, int]], crop: bool = True,
-                 pool: Optional[int] = None, device: Optional[str] = None) -> None:
+    @validated
+    def __init__(self, vae: str, image_size: Union[PositiveInt, Tuple[PositiveInt, PositiveInt]], crop: bool = True,
+                 pool: Optional[PositiveInt] = None, device: Optional[str] = None) -> None:
         network = load_vae(vae)
-        self.size = (image_size, image_size) if isinstance(image_size, int) else tuple(image_size)
-        self.pool = pool
+        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+        self.size, self.pool = (height, width), pool
         factor = vae_factor(network)
-        if len(self.size) != 2 or any(side < factor or side % factor for side in self.size):
+        if height % factor or width % factor:
             raise DistillError(f'image_size {image_size} does not fit {vae}: use multiples of {factor}')
-        if pool is not None and not 1 <= pool <= min(self.size) // factor:
+        if pool is not None and pool > min(self.size) // factor:
             raise DistillError(f'pool {pool} is out of range: latents of {image_size} pixels allow '
                                f'1..{min(self.size) // factor}')
         self._fit = ImageOps.fit if crop else Image.Image.resize
@@ -110,21 +112,23 @@ class BackboneEncoder(Encoder):
         register_all_modules(init_default_scope=False)
         name = config if isinstance(config, str) else 'the given model'
         if isinstance(config, str):
-            config = read_config(config)
-            if pipeline is None and config.get('test_dataloader'):
-                pipeline = config.test_dataloader.dataset.pipeline
-            config.model.setdefault('data_preprocessor', config.get('data_preprocessor'))
-            config = config.model
+            whole = read_config(config)
+            if pipeline is None and whole.get('test_dataloader'):
+                pipeline = whole.test_dataloader.dataset.pipeline
+            model = whole.model
+            model.setdefault('data_preprocessor', whole.get('data_preprocessor'))
+        else:
+            model = config
         if pipeline is None:
             raise DistillError(f'{name} has no test_dataloader: give the encoder a pipeline, such as '
                                "[dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=224)]")
         pipeline = [dict(step) for step in pipeline
                     if step['type'].split('.')[-1] not in ('LoadImageFromFile', 'PackInputs')]
-        if 'backbone' not in config:
+        if 'backbone' not in model:
             raise DistillError(f'{name} has no backbone: give a model of mmpretrain that has one')
         network = MODELS.build(ConfigDict(
-            _scope_='mmpretrain', type='ImageClassifier', backbone=dict(config['backbone'], init_cfg=None),
-            data_preprocessor=config.get('data_preprocessor')))
+            _scope_='mmpretrain', type='ImageClassifier', backbone=dict(model['backbone'], init_cfg=None),
+            data_preprocessor=model.get('data_preprocessor')))
         # What is of the head or the neck is left out; the whole model loads, for its hooks rename foreign keys.
         state = {key: value for key, value in load_weights(checkpoint).items() if key.startswith('backbone.')}
         try:
@@ -135,7 +139,7 @@ class BackboneEncoder(Encoder):
             raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name}: {missing[0]}')
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))
                                     for step in [*pipeline, dict(type='PackInputs')]])
-        super().__init__(network, [pipeline, config.get('data_preprocessor')], device)
+        super().__init__(network, [pipeline, model.get('data_preprocessor')], device)
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR as the host loads it."""
@@ -168,8 +172,8 @@ def read_image(path: str) -> np.ndarray:
     return image
 
 
-class _Images:
-    """The images of some paths, read when they are asked for; for torch's DataLoader."""
+class _Images(Dataset):
+    """The images of some paths, read when they are asked for."""
 
     def __init__(self, paths: Sequence[str], read: Callable[[str], Tensor]) -> None:
         self.paths, self.read = paths, read
@@ -209,16 +213,23 @@ def encode_dataset(encoder: Encoder,
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
     if not paths or not all(paths):
         raise DistillError(f'{type(dataset).__name__} names no image files: give one with images on disk')
-    fingerprint = None
+    fingerprint = ''
     if cache is not None:
         remote = [path for path in paths if '://' in path]
         fingerprint = files_fingerprint([path for path in paths if '://' not in path],
                                         config_hash([encoder.fingerprint(), remote]))
-        features = _read_cache(cache, fingerprint)
-        if features is not None:
-            return features
+        cached = _read_cache(cache, fingerprint)
+        if cached is not None:
+            return cached
+    features = _encode(encoder, paths, batch_size, workers, progress)
+    if cache is not None:
+        write_atomic(cache, save(dict(features=torch.from_numpy(features)), dict(fingerprint=fingerprint)))
+    return features
+
+
+def _encode(encoder: Encoder, paths: Sequence[str], batch_size: int, workers: int, progress: bool) -> np.ndarray:
     bar, batches = ProgressBar(len(paths)) if progress else None, []
-    loader = DataLoader(_Images(paths, encoder.read), batch_size, num_workers=workers, collate_fn=_stack)
+    loader: DataLoader = DataLoader(_Images(paths, encoder.read), batch_size, num_workers=workers, collate_fn=_stack)
     with torch.inference_mode():
         for images in loader:
             batches.append(encoder.encode(images.to(encoder.device)).float().cpu())
@@ -226,10 +237,7 @@ def encode_dataset(encoder: Encoder,
                 bar.update(len(images))
     if bar:
         bar.file.write('\n')
-    features = torch.cat(batches)
-    if cache is not None:
-        write_atomic(cache, save(dict(features=features), dict(fingerprint=fingerprint)))
-    return features.numpy()
+    return torch.cat(batches).numpy()
 
 
 def _stack(images: Sequence[Tensor]) -> Tensor:

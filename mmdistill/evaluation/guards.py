@@ -4,7 +4,7 @@ import os
 import os.path as osp
 import re
 from pathlib import Path
-from typing import Optional, Sequence
+from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
@@ -112,6 +112,19 @@ def imagenet_split(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
                            'the test images are the original validation set, which overlaps it: take both from one '
                            'source')
     return 'fastai' if share(train) else 'original'
+
+
+def split_note(real: Any, test: Any) -> Optional[str]:
+    """A sentence on whose split of ImageNet's images two datasets are, where they are ImageNet's."""
+    if imagenet_split(paths_of(real), paths_of(test)) != 'fastai':
+        return None
+    return ('The images are in fastai\'s split of ImageNet; published numbers mostly take the original\'s (50 '
+            'validation images per class), so they are not comparable.')
+
+
+def paths_of(dataset: Any) -> List[str]:
+    """Paths of the images of a dataset."""
+    return [str(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))]
 
 
 def _digest(path: str) -> bytes:

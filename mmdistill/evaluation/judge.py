@@ -6,7 +6,7 @@ import torch
 from mmengine.utils import ProgressBar
 from torch import Tensor, nn
 
-from mmdistill.datasets import DatasetMasks
+from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 

@@ -7,8 +7,7 @@ from mmengine.config import Config, ConfigDict
 
 from mmdistill.config import merge_options, read_config
 from mmdistill.errors import DistillError
-
-from .students import main_metric
+from mmdistill.settings import check_value
 
 _FOLDER = Path(__file__).resolve().parents[1] / '.mim' / 'configs' / 'protocols'
 
@@ -51,20 +50,31 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
         loss = protocol.model.get('head', {}).get('loss')
         cfg.model = ConfigDict(copy.deepcopy(dict(model)))
         if loss is not None:  # the protocol's, not the student's
+            if 'head' not in cfg.model:
+                raise DistillError(f'the student, a {cfg.model.get("type")}, has no head for the loss of the protocol')
             cfg.model.head.loss = loss
     pipeline = cfg.test_dataloader.dataset.get('pipeline', [])
     cfg.test_dataloader.dataset = ConfigDict(dict(pipeline=pipeline, **_without(test_dataset, 'pipeline')))
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     merge_options(cfg, overrides or {})
-    main_metric(cfg)
     return cfg
 
 
 def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Optional[dict]]:
-    """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or the protocol's."""
+    """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or the protocol's.
+
+    Raises:
+        DistillError: A config cannot be read or has no model.
+    """
     models: Dict[str, Optional[dict]] = {}
     for name, student in students.items():
-        models[name] = read_config(student).model.to_dict() if isinstance(student, str) else student
+        check_value(f'students.{name}', student, Union[None, str, dict])
+        if isinstance(student, str):
+            config = read_config(student)
+            if 'model' not in config:
+                raise DistillError(f'students.{name}: {student} has no model: give a config of mmseg or mmpretrain')
+            student = config.model.to_dict()
+        models[name] = student
     return models
 
 

@@ -1,6 +1,5 @@
 """Results of students, kept cell by cell, and the table made of them."""
 import json
-import math
 import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
@@ -27,7 +26,7 @@ class Cells:
         """The file of a cell."""
         return self.root / f'{config_hash(key)}.json'
 
-    def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, float]]:
+    def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """The metrics of a cell, or None where it has not been measured."""
         try:
             return json.loads(self.path(key).read_text())['metrics']
@@ -53,7 +52,7 @@ def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> Lis
 
 def mean_of(values: Mapping[str, Optional[float]], classes: Iterable[str]) -> Optional[float]:
     """Mean over ``classes``, without those that are None; None if none is left."""
-    found = [values[name] for name in classes if values[name] is not None]
+    found = [value for value in (values[name] for name in classes) if value is not None]
     return statistics.fmean(found) if found else None
 
 

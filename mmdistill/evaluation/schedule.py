@@ -1,5 +1,5 @@
 """Epochs and batch size of a protocol by images per class, and its schedule stretched to any number of epochs."""
-from typing import Any, Mapping, MutableMapping, Optional
+from typing import Any, Mapping, MutableMapping, Optional, Sequence
 
 from mmdistill.errors import DistillError
 
@@ -20,6 +20,27 @@ def epochs_for(protocol: Mapping[str, Any], ipc: int) -> int:
     if 'epochs_by_ipc' not in protocol:
         raise DistillError(f'protocol {protocol.get("id")} counts iterations, not epochs by images per class')
     return _by_ipc(protocol, 'epochs_by_ipc', ipc)
+
+
+def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
+    """Give a config the epochs and the batch size that its protocol has for ``ipc``; changes ``cfg``.
+
+    Args:
+        cfg: A config, with ``protocol`` where it follows one.
+        ipc: Images per class; None where the sets are not counted so.
+        epochs: In place of the protocol's.
+
+    Raises:
+        DistillError: See :func:`epochs_for` and :func:`set_epochs`.
+    """
+    rules = cfg.get('protocol') or {}
+    if ipc is not None and 'epochs_by_ipc' in rules:
+        epochs = epochs or epochs_for(rules, ipc)
+        size = batch_size_for(rules, ipc)
+        if size is not None:
+            cfg['train_dataloader']['batch_size'] = size
+    if epochs is not None:
+        set_epochs(cfg, epochs)
 
 
 def batch_size_for(protocol: Mapping[str, Any], ipc: int) -> Optional[int]:
@@ -52,27 +73,34 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
     if not old:
         raise DistillError('the config counts iterations (train_cfg has no max_epochs): set its train_cfg.max_iters')
 
-    def scaled(value: int) -> int:
-        return max(1, round(value * epochs / old)) if value else 0
-
     shares = (cfg.get('protocol') or {}).get('milestones')
-    schedulers = cfg.get('param_scheduler') or []
+    schedulers: Any = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
-        if not scheduler.get('by_epoch', True):
-            raise DistillError(f'{scheduler["type"]} in param_scheduler counts iterations (by_epoch=False): have it '
-                               'count epochs, or set train_cfg and param_scheduler by hand')
-        for key in _SCALED:
-            if scheduler.get(key) is not None:
-                scheduler[key] = scaled(scheduler[key])
-        if 'milestones' in scheduler:
-            # 1e-6: two thirds of 1500 are 1000.
-            at = [int(share * epochs + 1e-6) for share in shares] if shares else map(scaled, scheduler['milestones'])
-            scheduler['milestones'] = [max(1, value) for value in at]
-        if scheduler.get('end') is not None and scheduler['end'] <= scheduler.get('begin', 0):
-            raise DistillError(f'{epochs} epochs leave none to {scheduler["type"]} in param_scheduler: train longer')
+        _stretch(scheduler, epochs, old, shares)
     loop['max_epochs'] = epochs
     if 'val_interval' in loop:
-        loop['val_interval'] = scaled(loop['val_interval'])
+        loop['val_interval'] = _scaled(loop['val_interval'], epochs, old)
+
+
+def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[float]]) -> None:
+    """Make the config of a scheduler of ``old`` epochs one of ``epochs``."""
+    if not scheduler.get('by_epoch', True):
+        raise DistillError(f'{scheduler["type"]} in param_scheduler counts iterations (by_epoch=False): have it '
+                           'count epochs, or set train_cfg and param_scheduler by hand')
+    for key in _SCALED:
+        if scheduler.get(key) is not None:
+            scheduler[key] = _scaled(scheduler[key], epochs, old)
+    if 'milestones' in scheduler:
+        # 1e-6: two thirds of 1500 are 1000.
+        at = [int(share * epochs + 1e-6) for share in shares] if shares else [
+            _scaled(milestone, epochs, old) for milestone in scheduler['milestones']]
+        scheduler['milestones'] = [max(1, value) for value in at]
+    if scheduler.get('end') is not None and scheduler['end'] <= scheduler.get('begin', 0):
+        raise DistillError(f'{epochs} epochs leave none to {scheduler["type"]} in param_scheduler: train longer')
+
+
+def _scaled(value: int, epochs: int, old: int) -> int:
+    return max(1, round(value * epochs / old)) if value else 0
 
 
 def _by_ipc(protocol: Mapping[str, Any], key: str, ipc: int) -> int:

@@ -5,7 +5,7 @@ import math
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Any, Dict, Union
+from typing import Any, Dict, List, Tuple, Union
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -14,22 +14,16 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
-from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
-
-
-# For the scope of each host: the metric that a student is judged by, and the one that measures it.
-HOSTS = {
-    'mmseg': ('mIoU', dict(type='mmdistill.ClassIoU')),
-    'mmpretrain': ('top1', dict(type='mmdistill.ClassAccuracy')),
-}
+from mmdistill.tasks.base import Task, task_of_scope
 
 
 class _Curve(Hook):
     """Keeps one metric of every evaluation with the iteration or epoch that it followed."""
 
     def __init__(self, metric: str, by_epoch: bool) -> None:
-        self.metric, self.by_epoch, self.points = metric, by_epoch, []
+        self.metric, self.by_epoch = metric, by_epoch
+        self.points: List[Tuple[int, float]] = []
 
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.points.append((runner.epoch if self.by_epoch else runner.iter, metrics[self.metric]))
@@ -54,18 +48,6 @@ def _own_globals():
             manager._instance_dict.update(instances)
 
 
-def main_metric(student_cfg: Config) -> str:
-    """``'mIoU'`` or ``'top1'``, by the host that a config belongs to.
-
-    Raises:
-        DistillError: Its ``default_scope`` is neither host's.
-    """
-    scope = student_cfg.get('default_scope')
-    if scope not in HOSTS:
-        raise DistillError(f"the student's config has default_scope={scope!r}: set it to {' or '.join(HOSTS)}")
-    return HOSTS[scope][0]
-
-
 def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
                           evaluations: int = 1) -> Config:
     """The student's config, made to train on another data set and to be evaluated on its test set as it trains.
@@ -81,9 +63,8 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     own = cfg.train_dataloader.dataset
     cfg.train_dataloader.dataset = dict(train_dataset_cfg)
     cfg.train_dataloader.dataset.setdefault('pipeline', own.get('pipeline', []))
-    main_metric(cfg)
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
-    cfg.val_evaluator = HOSTS[cfg.default_scope][1]
+    cfg.val_evaluator = dict(_task_of(cfg).evaluator)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
     cfg.train_cfg.val_interval = math.ceil(length / evaluations)
@@ -95,6 +76,10 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     cfg.log_level = 'ERROR'  # the host warns of metrics without a prefix
     cfg.launcher = 'none'
     return cfg
+
+
+def _task_of(student_cfg: Config) -> Task:
+    return task_of_scope(student_cfg.get('default_scope'), "the student's config")
 
 
 def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
@@ -109,17 +94,16 @@ def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed
         evaluations: How often the student is evaluated, evenly spread; the last time at the end.
 
     Returns:
-        dict: The metrics of :class:`ClassIoU` or :class:`ClassAccuracy` on the student's test set after the last
-        iteration; ``curve``, a list of (iteration or epoch, mIoU or top-1) of all evaluations; and ``seconds`` of
-        training and evaluation.
+        dict: The metrics of the task's evaluator on the student's test set after the last iteration; ``curve``, a list
+        of (iteration or epoch, the task's metric) of all evaluations; and ``seconds`` of training and evaluation.
     """
     cfg = student_runner_config(student_cfg, train_dataset_cfg, seed, work_dir, evaluations)
-    # Registers the host's components, whatever the scope of the caller.
-    importlib.import_module(f'{cfg.default_scope}.datasets')
-    importlib.import_module(f'{cfg.default_scope}.models')
+    # Registers the components of the OpenMMLab package, whatever the scope of the caller.
+    for part in ('datasets', 'models'):
+        importlib.import_module(f'{cfg.default_scope}.{part}')
     # A name of its own: the default one changes once a second only.
     cfg.experiment_name = f'student_{config_hash([cfg.to_dict(), time.time_ns()])}'
-    curve = _Curve(main_metric(cfg), 'max_iters' not in cfg.train_cfg)
+    curve = _Curve(_task_of(cfg).metric, 'max_iters' not in cfg.train_cfg)
     start = time.perf_counter()
     with _own_globals():
         runner = Runner.from_cfg(cfg)

@@ -1,40 +1,41 @@
 """The training sets of a comparison: distilled ones, and baselines of real images made by selectors."""
 import importlib
-import inspect
 from functools import cached_property
-from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple, Union
+from pathlib import Path, PurePosixPath
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from mmdistill.datasets import DatasetMasks, read_manifest
+from mmdistill.components import resolve
+from mmdistill.datasets.manifest import read_manifest
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
+from mmdistill.tasks.base import Task
 from .encoders import encode_dataset
-from .guards import check_classes, check_labels, check_overlap, imagenet_split
+from .guards import check_classes, check_overlap, paths_of
 
-_KINDS = ('data_root', 'dataset', 'selector', 'source_of')
+KINDS = ('data_root', 'dataset', 'selector', 'source_of')
 
 
 class RealData:
     """The real training set: what baselines are selected from and what guards compare with.
 
     Args:
-        dataset: Its config, of either host.
-        scope: The host's, ``'mmseg'`` or ``'mmpretrain'``.
+        dataset: Its config.
+        task: Its task.
         cache: Folder for what is computed once: class histograms, features.
         encoder: Config of an encoder (:mod:`mmdistill.evaluation.encoders`), for what needs features.
     """
 
-    def __init__(self, dataset: dict, scope: str, cache: Union[str, Path], encoder=None) -> None:
+    def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
         self.cfg = {key: value for key, value in dataset.items() if key != 'pipeline'}
-        self.scope, self.cache = scope, Path(cache)
-        self.encoder = None if encoder is None else ENCODERS.build(encoder)
+        self.task, self.cache = task, Path(cache)
+        self.encoder: Any = ENCODERS.build(encoder) if encoder else None
 
     @cached_property
-    def dataset(self):
-        """The data set, built; without a pipeline."""
-        return build_dataset(self.cfg, self.scope)
+    def dataset(self) -> Any:
+        """The dataset, built; without a pipeline."""
+        return build_dataset(self.cfg, self.task.scope)
 
     @property
     def classes(self) -> Tuple[str, ...]:
@@ -43,152 +44,160 @@ class RealData:
 
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
-        """int64 (N,) class ids of classification; None for segmentation."""
-        return labels_of(self.dataset) if self.scope == 'mmpretrain' else None
+        """int64 (N,) class ids; None where an image has not exactly one."""
+        return self.task.labels(self.dataset)
 
     @cached_property
     def histograms(self) -> np.ndarray:
-        """int64 (N, K): pixels of each class in each mask; for classification one-hot labels."""
-        if self.labels is not None:
-            return np.eye(len(self.classes), dtype=np.int64)[self.labels]
-        return DatasetMasks(self.dataset).histograms(self.cache / 'class_histograms.npz')
+        """int64 (N, K): how much of each class an image shows."""
+        return self.task.class_counts(self.dataset, self.cache / 'class_histograms.npz')
 
     @cached_property
     def features(self) -> np.ndarray:
         """float32 (N, D) by the encoder."""
-        if self.encoder is None:
-            raise DistillError('a selector on features needs an encoder: give the evaluation config one, e.g. '
-                               "encoder=dict(type='LatentEncoder', vae=...)")
         return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features.safetensors')
 
-    def select(self, selector: dict, budget: Union[int, float], random_state: int) -> List[int]:
-        """Indices of the images that a selector chooses; a random one draws by ``random_state``."""
-        kind = SELECTORS.get(selector['type'])
-        if kind is None:
-            raise DistillError(f'no selector {selector["type"]!r}')
-        known, wanted = inspect.signature(kind).parameters, inspect.signature(kind.fit).parameters
-        # A selector that goes class by class takes its budget in each.
-        each = selector.get('per_class') or 'samples' in wanted
-        given = dict(budget=budget // len(self.classes) if each and isinstance(budget, int) else budget)
-        if 'random_state' in known:
-            given['random_state'] = random_state
-        fitted = SELECTORS.build(dict(given, **selector))
-        if 'features' in wanted:
-            fitted.fit(self.features, self.labels)
-        elif 'samples' in wanted:
-            fitted.fit(self.dataset, self.labels)
-        else:
-            fitted.fit(self.histograms)
+    def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
+        """Indices of the images that a selector chooses.
+
+        Args:
+            selector: Its config.
+            budget: Where the config names none; a count is shared out evenly if the selector takes one per class.
+            random_state: Of a selector that draws, where the config names none.
+        """
+        component: Any = resolve(selector, SELECTORS, 'selector')
+        draws = dict(random_state=random_state) if getattr(component, 'stochastic', False) else {}
+        fitted = SELECTORS.build({'budget': budget, **draws, **selector})
+        if getattr(fitted, 'per_class', False) and 'budget' not in selector and isinstance(budget, int):
+            fitted.budget = budget // len(self.classes)
+        fitted.fit(*READS[component.needs](self))
         return [int(index) for index in fitted.selected_]
 
-    def is_random(self, selector: dict) -> bool:
-        """Whether the selector draws random numbers: then each image set is another draw."""
-        kind = SELECTORS.get(selector['type'])
-        return kind is not None and 'random_state' in inspect.signature(kind).parameters
+    def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
+        """Config of the dataset with some of its images only.
+
+        Args:
+            indices: Of the dataset, which the config's own ``indices`` may have made of a larger one.
+        """
+        outer = self.cfg.get('indices')
+        if isinstance(outer, int):  # the first so many, or the last
+            start = 0 if outer >= 0 else -len(self.dataset)
+            indices = [start + index for index in indices]
+        elif outer is not None:
+            indices = [int(outer[index]) for index in indices]
+        return dict(self.cfg, indices=list(indices))
+
+
+# What selectors declare in ``needs``, and the arguments of their ``fit``.
+READS: Dict[str, Callable[[RealData], tuple]] = dict(
+    histograms=lambda real: (real.histograms, ),
+    features=lambda real: (real.features, real.labels),
+    samples=lambda real: (real.dataset, real.labels))
 
 
 class TrainingSet:
-    """One training set by its config: one of ``data_root`` (a distilled set), ``dataset`` (any data set's config),
-    each a value or a list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the
-    real images that another set's were made from).
+    """One training set by its config: one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each
+    a value or a list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
+    images that another set's were made from).
 
     Args:
         name: Its name in the comparison.
-        spec: The config.
+        spec: The config, as :func:`~mmdistill.evaluation.comparison.check_training_set` allows it.
         real: The real training set.
         budget: Of selectors that name none: images, or their share.
         others: The configs of all sets, by name.
     """
 
-    def __init__(self, name: str, spec: dict, real: RealData, budget: Union[int, float, None],
-                 others: Dict[str, dict]) -> None:
-        kinds = [kind for kind in _KINDS if kind in spec]
-        if len(kinds) != 1 or len(spec) > 1:
-            raise DistillError(f'training set {name!r}: give it exactly one of {", ".join(_KINDS)}')
-        self.name, self.kind, self.real, self.budget = name, kinds[0], real, budget
-        value = spec[self.kind]
+    def __init__(self, name: str, spec: Mapping[str, Any], real: RealData, budget: Union[int, float, None],
+                 others: Mapping[str, Mapping[str, Any]]) -> None:
+        (self.kind, value), = spec.items()
+        self.name, self.real, self.budget = name, real, budget
         if self.kind == 'source_of':
-            if value not in others or 'data_root' not in others[value]:
-                raise DistillError(f'training set {name!r}: source_of={value!r} is no distilled set of this '
-                                   'comparison')
             value = others[value]['data_root']
         self.values = list(value) if isinstance(value, (list, tuple)) else [value]
         self._selected: Dict[int, List[int]] = {}
 
     def num_image_sets(self, wanted: int) -> int:
-        """How many image sets there are: as many as wanted for random selectors, else those that the config names."""
-        if self.kind == 'selector':
-            return wanted if self.real.is_random(self.values[0]) else 1
-        return len(self.values)
+        """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names."""
+        draws = self.kind == 'selector' and getattr(
+            resolve(self.values[0], SELECTORS, self.name), 'stochastic', False)
+        return wanted if draws else len(self.values)
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
-        """The config of one image set's data set, without a pipeline.
+        """The config of one image set's dataset, without a pipeline.
 
         Raises:
-            DistillError: There is no such set, or it is unfinished.
+            DistillError: There is no such set, it is unfinished, or was not made from the real images at hand.
         """
         if self.kind == 'selector':
-            if self.budget is None and 'budget' not in self.values[0]:
-                raise DistillError(f'training set {self.name!r}: give the evaluation config a budget (or ipc)')
             if image_set not in self._selected:  # herding a large set takes long, and several ask
                 self._selected[image_set] = self.real.select(self.values[0], self.budget, image_set)
-            return dict(self.real.cfg, indices=self._selected[image_set])
+            return self.real.subset(self._selected[image_set])
         value = self.values[image_set]
-        if self.kind == 'dataset':
-            return dict(value)
-        manifest = read_manifest(value)
         if self.kind == 'source_of':
-            indices = [image['source_index'] for image in manifest['images']]
-            if None in indices:
-                raise DistillError(f'training set {self.name!r}: the images of {value} were not made from single real '
-                                   'ones: leave this set out')
-            return dict(self.real.cfg, indices=indices)
-        return dict(type='mmdistill.DistilledDataset', data_root=str(value))
+            return self.real.subset(self._sources(value))
+        return dict(value) if self.kind == 'dataset' else dict(type='mmdistill.DistilledDataset', data_root=str(value))
 
-    def check(self, dataset, test) -> None:
-        """The guards: classes by name and order, empty classes, overlap with the test set."""
+    def _sources(self, root: str) -> List[int]:
+        """Index in the real dataset of the image that each image of a distilled set was made from."""
+        paths, indices = paths_of(self.real.dataset), []
+        for image in read_manifest(root)['images']:
+            index, source = image['source_index'], image.get('source')
+            if index is None:
+                raise DistillError(f'training set {self.name!r}: the images of {root} were not made from single real '
+                                   'ones: leave this set out')
+            path = paths[index] if index < len(paths) else None
+            if path is None or source and not same_image(source, path, self.real.cfg.get('data_root')):
+                raise DistillError(f'training set {self.name!r}: {root} was made from {source or "an image"} as image '
+                                   f'{index} of its real dataset, train_dataset has {path or f"{len(paths)} images"} '
+                                   'there: give the train_dataset that the set was distilled from')
+            indices.append(index)
+        return indices
+
+    def check(self, dataset: Any, test: Any) -> None:
+        """The guards: classes by name and order, overlap with the test set, what the task checks."""
         check_classes(self.name, dataset.metainfo['classes'], test.metainfo['classes'])
-        if self.real.scope == 'mmpretrain':
-            check_labels(self.name, labels_of(dataset), dataset.metainfo['classes'])
+        self.real.task.check_training_set(self.name, dataset)
         check_overlap(self.name, paths_of(dataset), paths_of(test))
 
 
-def build_dataset(cfg: dict, scope: str):
-    """A data set of either host, initialised, with no pipeline.
+def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
+    """Whether a recorded path is that of an image: equal, or equal below the data root, which may have moved.
+
+    Args:
+        recorded: Path or URI in a manifest.
+        path: Path or URI of the image at hand.
+        data_root: Where its dataset is.
+    """
+    old, new = PurePosixPath(recorded), PurePosixPath(path)
+    if old == new or not data_root or not new.is_relative_to(data_root):
+        return old == new
+    below = new.relative_to(data_root).parts
+    return old.parts[-len(below):] == below
+
+
+def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:
+    """A config whose ``type`` is one of an OpenMMLab package where it names no other."""
+    name = cfg.get('type')
+    return dict(cfg, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else dict(cfg)
+
+
+def build_dataset(cfg: Mapping[str, Any], scope: str) -> Any:
+    """A dataset of an OpenMMLab package, initialised, with no pipeline.
 
     Raises:
         DistillError: It is not where its config says, or finds no image.
     """
     importlib.import_module(f'{scope}.datasets')
-    typed = cfg if '.' in cfg['type'] else dict(cfg, type=f'{scope}.{cfg["type"]}')
     try:
-        dataset = DATASETS.build(dict(typed, pipeline=[]))
+        dataset = DATASETS.build(dict(scoped(cfg, scope), pipeline=[]))
         dataset.full_init()
         if not len(dataset):
             raise ValueError('it finds no image')
     except DistillError:
         raise
-    except (OSError, AssertionError, RuntimeError, ValueError) as error:  # the hosts' own checks
+    except (OSError, AssertionError, RuntimeError, ValueError) as error:  # OpenMMLab's own checks
         reason = ' '.join(str(error).split())[:200]
         raise DistillError(f'{cfg["type"]} at {cfg.get("data_root", "")!r} cannot be read ({reason}): check data_root '
                            'and the prefixes') from None
     return dataset
-
-
-def labels_of(dataset) -> np.ndarray:
-    """int64 (N,) class ids of a classification data set."""
-    return np.array([dataset.get_data_info(i)['gt_label'] for i in range(len(dataset))], np.int64)
-
-
-def paths_of(dataset) -> List[str]:
-    """Paths of the images of a data set."""
-    return [str(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))]
-
-
-def split_note(real, test) -> Optional[str]:
-    """A sentence on whose split of ImageNet's images the sets are, where they are ImageNet's."""
-    split = imagenet_split(paths_of(real), paths_of(test))
-    if split == 'fastai':
-        return ('The images are in fastai\'s split of ImageNet; published numbers mostly take the original\'s (50 '
-                'validation images a class), so they are not comparable.')
-    return None

@@ -1,5 +1,5 @@
 """Soft labels in a stock training of mmpretrain: by a teacher in each step, or from a store of replayed views."""
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import torch
 from mmengine.hooks import Hook
@@ -10,7 +10,7 @@ from torch import nn
 from mmdistill.errors import DistillError
 from mmdistill.models.losses import TemperatureKLLoss
 from mmdistill.registry import HOOKS
-from mmdistill.settings import Positive, validated
+from mmdistill.settings import Positive, check_settings, validated
 from .replay import ReplayedViews
 from .teacher import Teacher
 
@@ -34,6 +34,11 @@ class OnlineLabelsHook(Hook):
     @validated
     def __init__(self, teacher: dict, temperature: Positive) -> None:
         self._config, self.temperature = teacher, temperature
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check the teacher's settings too."""
+        check_settings(Teacher, settings['teacher'], f'{where}.teacher', ('device', ))
 
     def before_train(self, runner: Runner) -> None:
         """Build the teacher; fails if its classes are not the training set's."""

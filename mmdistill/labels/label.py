@@ -1,6 +1,8 @@
-"""Makes what a training config reads its soft labels from: a store of views, or one label an image."""
+"""Makes what a training config reads its soft labels from: a store of views, or one label per image."""
+import inspect
 from collections import deque
-from typing import Callable, Deque, Iterator, Optional, Sequence
+from dataclasses import dataclass
+from typing import Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -11,8 +13,10 @@ from scipy.special import log_softmax
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
+from mmdistill.settings import Positive, PositiveInt, check_settings
 from .images import write_annotations
 from .replay import ReplayedViews
 from .store import LabelStore, LabelWriter
@@ -22,15 +26,31 @@ _SAVE_EVERY = 100  # batches
 _CHECKED = 1000  # views
 
 
+@dataclass(frozen=True)
+class Labels:
+    """``labels`` of a training config.
+
+    Attributes:
+        teacher: Arguments of :class:`~mmdistill.labels.teacher.Teacher`.
+        top_k: Of replayed views: how many probabilities are stored; None stores all logits, which takes less for up to
+            16 classes.
+        dataset: For one label per image: the set in the same folder without labels, with the pipeline through which
+            the teacher sees it.
+        temperature: T > 0, likewise.
+    """
+    teacher: dict
+    top_k: Optional[PositiveInt] = 10
+    dataset: Optional[dict] = None
+    temperature: Optional[Positive] = None
+
+
 def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[str] = None,
           progress: bool = True) -> str:
-    """Label the training set of a config by its ``labels``: ``teacher``, ``top_k`` or ``dataset`` and ``temperature``.
+    """Label the training set of a config by its ``labels`` (:class:`Labels`).
 
     Args:
-        cfg: Of the training. Its ``train_dataloader.dataset`` is a ``ReplayedViews`` (``labels.top_k``: 10 by default;
-            None stores all logits, which takes less for up to 16 classes), or a ``BaseDataset`` whose ``ann_file`` is
-            to be made: ``labels.dataset`` is the set in the same folder without labels then, with the pipeline through
-            which the teacher sees it.
+        cfg: Of the training. Its ``train_dataloader.dataset`` is a ``ReplayedViews``, or a ``BaseDataset`` whose
+            ``ann_file`` is to be made.
         batch_size: Views that the teacher sees at once.
         workers: Processes that load images; 0 loads in this one.
         device: The teacher's; by default a GPU if there is one.
@@ -42,27 +62,54 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     Raises:
         DistillError: The config asks for no labels, the teacher does not fit, or what is there is of something else.
     """
-    options = cfg.get('labels')
-    if not options or 'teacher' not in options:
-        raise DistillError(f'{cfg.filename} has no labels=dict(teacher=dict(config=..., checkpoint=...)): add it')
+    options, by_views = check_labels(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     import mmpretrain.datasets  # noqa: F401  registers them
     dataset = cfg.train_dataloader.dataset
-    by_views = dataset.type.split('.')[-1] == ReplayedViews.__name__
-    if not by_views and not str(dataset.get('ann_file', '')).endswith('.pkl'):
-        raise DistillError('train_dataloader.dataset reads no soft labels: it has to be a mmdistill.ReplayedViews, or '
-                           "a BaseDataset with ann_file='meta/train.pkl'")
-    if not by_views and not {'dataset', 'temperature'} <= options.keys():
-        raise DistillError('one label an image needs labels.dataset, the set without labels, and labels.temperature')
-    source = DATASETS.build(dataset if by_views else dict(options.dataset, data_root=dataset.get('data_root', '')))
+    source = DATASETS.build(dataset if by_views else dict(
+        options.dataset or {}, data_root=dataset.get('data_root', '')))
     teacher = Teacher(**{'device': device, **options.teacher})
     teacher.check_classes(source.metainfo['classes'])
     settings = dict(batch_size=batch_size, workers=workers, progress=progress)
     if by_views:
-        return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.get('top_k', 10), settings)
-    # Where the host will look for it.
+        return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
+    # Where mmpretrain will look for it.
     path = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).ann_file
-    return _label_images(source, teacher, options.temperature, path, settings)
+    return _label_images(source, teacher, options.temperature or 1.0, path, settings)
+
+
+def check_labels(cfg: Config) -> Tuple[Labels, bool]:
+    """Check what a training config says of its labels; no dataset and no weight is read.
+
+    Returns:
+        ``labels``, and whether they are of replayed views; else there is one per image.
+
+    Raises:
+        DistillError: A mistake: which key, and what to do.
+    """
+    options, scope = cfg.get('labels'), cfg.get('default_scope', 'mmpretrain')
+    if not options or 'teacher' not in options:
+        raise DistillError(f'{cfg.filename} has no labels=dict(teacher=dict(config=..., checkpoint=...)): add it')
+    check_settings(Labels, options, 'labels')
+    check_settings(Teacher, options['teacher'], 'labels.teacher', ('device', ))
+    where = 'train_dataloader.dataset'
+    dataset = dict((cfg.get('train_dataloader') or {}).get('dataset') or {}, _scope_=scope)
+    component = resolve(dataset, DATASETS, where)
+    by_views = inspect.isclass(component) and issubclass(component, ReplayedViews)
+    if not by_views and not str(dataset.get('ann_file', '')).endswith('.pkl'):
+        raise DistillError(f'{where} reads no soft labels: it has to be a mmdistill.ReplayedViews, or a BaseDataset '
+                           "with ann_file='meta/train.pkl'")
+    check_component(dataset, DATASETS, where)
+    if by_views:
+        check_component(dict(dataset['dataset'], _scope_=scope), DATASETS, f'{where}.dataset')
+        train_cfg = cfg.get('train_cfg')
+        if not isinstance(train_cfg, Mapping) or not train_cfg.get('max_epochs'):
+            raise DistillError('train_cfg has no max_epochs: replayed views belong to epochs, set them')
+    elif not {'dataset', 'temperature'} <= options.keys():
+        raise DistillError('one label per image needs labels.dataset, the set without labels, and labels.temperature')
+    else:
+        check_component(dict(options['dataset'], _scope_=scope), DATASETS, 'labels.dataset')
+    return Labels(**options), by_views
 
 
 def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Optional[int], settings: dict) -> str:

@@ -97,16 +97,18 @@ class Task:
         """
         raise NotImplementedError
 
-    def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
-        """How well a network finds the annotation in the images: a function of a dataset.
-
-        Args:
-            cfg: Config of the network.
+    def check_judge(self, cfg: Mapping[str, Any]) -> None:
+        """Check the config of a network that judges how well images follow their annotation.
 
         Raises:
-            DistillError: The task has no such measure.
+            DistillError: A mistake in the config, or the task has no such measure.
         """
-        raise DistillError(f'judge: it measures agreement with masks, and this is {self.name}: leave judge out')
+        raise DistillError(f'judge: {self.name} has no measure of how well images follow their annotation: leave judge '
+                           'out')
+
+    def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
+        """Build that network: a function of a dataset that gives ``metric`` first, in points, then the classes'."""
+        raise NotImplementedError
 
 
 def all_tasks() -> Iterator[Task]:

@@ -4,6 +4,7 @@ from typing import Any, Callable, Dict, Mapping
 import numpy as np
 import torch
 
+from mmdistill.components import check_component
 from mmdistill.datasets.layouts import SegLayout
 from mmdistill.masks import paint_mask
 from mmdistill.registry import MODELS, TASKS
@@ -46,6 +47,10 @@ class Segmentation(Task):
         """The mask in the colours of the classes."""
         mask = SegLayout.from_dict(manifest['layout']).decode(read(image['mask']))
         return paint_mask(mask, manifest['palette'])
+
+    def check_judge(self, cfg: Mapping[str, Any]) -> None:
+        """See :meth:`Task.check_judge`."""
+        check_component(cfg, MODELS, 'judge')
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
         """Agreement of a segmentor with the masks: :func:`~mmdistill.evaluation.judge.judge_agreement`."""

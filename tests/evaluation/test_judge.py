@@ -76,7 +76,7 @@ def test_the_built_in_guide_agrees_with_real_scenes():
 def test_a_judge_of_other_classes_or_sizes(masks):
     for change in (lambda x: x[:, :3], lambda x: x[..., ::2]):
         with pytest.raises(DistillError, match='give it a segmentor of the same classes'):
-            judge_agreement(lambda images: change(judge(images)), masks)
+            judge_agreement(lambda images, change=change: change(judge(images)), masks)
 
 
 def test_nothing_labelled(masks):

@@ -63,6 +63,7 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
     results = matrix.run()
     assert counted == [('random_real', 0, 0), ('distilled', 0, 0), ('random_real', 1, 1), ('distilled', 0, 1)]
     assert json.loads((tmp_path / 'a/results.json').read_text()) == json.loads(json.dumps(results))
+    assert results['task'] == 'segmentation' and results['metric'] == 'mIoU'
     first = results['runs'][0]
     assert list(first['metrics']) == ['mIoU', 'best', 'rare_IoU']
     assert [step for step, _ in first['curve']] == [2, 3]
@@ -90,7 +91,8 @@ def test_a_comparison_grows_but_does_not_change(config, counted, tmp_path):
     means = {row['set']: row['mean'] for row in rows if row['metric'] == 'mIoU'}
     assert means['selected_real'] == means['distilled']  # the fixture's distilled images are the real ones
     cfg.overrides = dict(train_dataloader=dict(batch_size=3))
-    assert 'Deviations from the protocol: {"train_dataloader": {"batch_size": 3}}.' in Matrix(cfg, tmp_path / 'b').notes()
+    notes = Matrix(cfg, tmp_path / 'b').notes()
+    assert 'Deviations from the protocol: {"train_dataloader": {"batch_size": 3}}.' in notes
     with pytest.raises(DistillError, match='another protocol, schedule or test set'):
         Matrix(cfg, tmp_path / 'a')
 
@@ -107,7 +109,7 @@ def test_processes_share_the_cells(config, counted, tmp_path):
     (dict(protocol='idc_soft'), "no protocol 'idc_soft': choose among .*idc_hard"),
     (dict(protocol='nowhere/x.py'), 'no config at nowhere/x.py'),
     (dict(training_sets=None), 'the evaluation config has no training_sets'),
-    (dict(trainings=0), 'have to be at least 1'),
+    (dict(trainings=0), 'trainings=0 is out of range: it has to be at least 1'),
 ])
 def test_bad_configs(config, tmp_path, change, message):
     cfg = Config.fromfile(config)

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation.training_sets import RealData, TrainingSet, build_dataset
+from mmdistill.evaluation.training_sets import RealData, TrainingSet, build_dataset, same_image
+from mmdistill.tasks.classification import Classification
+from mmdistill.tasks.segmentation import Segmentation
 
 REAL = dict(type='mmdistill.StreetScenes', num_scenes=12, pipeline=[dict(type='LoadImageFromFile')])
 GREEDY, RANDOM = dict(type='ClassBalancedGreedy'), dict(type='RandomSelector')
@@ -11,7 +13,7 @@ GREEDY, RANDOM = dict(type='ClassBalancedGreedy'), dict(type='RandomSelector')
 
 @pytest.fixture
 def real(tmp_path):
-    return RealData(REAL, 'mmseg', tmp_path)
+    return RealData(REAL, Segmentation(), tmp_path)
 
 
 def _set(spec, real, budget=3, **others):
@@ -55,30 +57,67 @@ def test_one_hot_histograms_of_a_classification_set(tmp_path):
         files.append(f'{i}.png {label}')
     (tmp_path / 'list.txt').write_text('\n'.join(files))
     real = RealData(dict(type='CustomDataset', data_root=str(tmp_path), ann_file='list.txt',
-                         metainfo=dict(classes=('a', 'b', 'c'))), 'mmpretrain', tmp_path)
+                         metainfo=dict(classes=('a', 'b', 'c'))), Classification(), tmp_path)
     assert real.labels.tolist() == [0, 1, 1, 2]
     assert np.array_equal(real.histograms, [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
     uniform = _set(dict(selector=dict(type='UniformPerClassSelector')), real, budget=3)
     assert sorted(real.labels[uniform.dataset(0)['indices']]) == [0, 1, 2]
 
 
-@pytest.mark.parametrize('spec,message', [
-    (dict(), 'exactly one of data_root'),
-    (dict(data_root='a', selector=RANDOM), 'exactly one of data_root'),
-    (dict(source_of='nobody'), "source_of='nobody' is no distilled set"),
+@pytest.mark.parametrize('indices, expected', [
+    (list(range(0, 12, 2)), [2, 4, 8]), (6, [1, 2, 4]), (-6, [-5, -4, -2]), (-20, [-11, -10, -8]), (None, [1, 2, 4])])
+def test_indices_of_the_real_set_are_kept(tmp_path, indices, expected):
+    real = RealData(dict(REAL, indices=indices), Segmentation(), tmp_path)
+    subset = real.subset([1, 2, 4])
+    assert subset['indices'] == expected
+    every, chosen = (build_dataset(cfg, 'mmseg') for cfg in (real.cfg, subset))
+    assert [chosen.get_data_info(i)['img_path'] for i in range(3)] == [
+        every.get_data_info(i)['img_path'] for i in (1, 2, 4)]
+
+
+def test_a_selectors_images_are_those_of_the_configured_half(tmp_path):
+    """Its indices once took the place of the configured ones, so that the set had other images than were chosen."""
+    half = RealData(dict(REAL, indices=list(range(1, 12, 2))), Segmentation(), tmp_path)
+    for selector in GREEDY, RANDOM:
+        training_set = _set(dict(selector=selector), half)
+        built = build_dataset(training_set.dataset(0), 'mmseg')
+        paths = {built.get_data_info(i)['img_path'] for i in range(3)}
+        assert paths <= {f'streets://train/64/images/{i:06d}.png' for i in range(1, 12, 2)} and len(paths) == 3
+
+
+def test_sources_have_to_be_the_images_at_hand(run, tmp_path):
+    root = str(run / 'distilled')
+    for change, message in ((dict(indices=[1, 0, 2]), 'made from streets://train/64/images/000000.png as image 0 of '
+                             'its real dataset, train_dataset has streets://train/64/images/000001.png there'),
+                            (dict(indices=2), 'train_dataset has 2 images there'),
+                            (dict(split='test'), 'give the train_dataset that the set was distilled from')):
+        source = _set(dict(source_of='other'), RealData(dict(REAL, **change), Segmentation(), tmp_path),
+                      other=dict(data_root=root))
+        with pytest.raises(DistillError, match=message):
+            source.dataset(0)
+    more = _set(dict(source_of='other'), RealData(dict(REAL, indices=[0, 1, 2, 5]), Segmentation(), tmp_path),
+                other=dict(data_root=root))
+    assert more.dataset(0)['indices'] == [0, 1, 2]
+
+
+@pytest.mark.parametrize('recorded, path, root, same', [
+    ('/a/ade/images/x.jpg', '/a/ade/images/x.jpg', '/a/ade', True),
+    ('/old/ade/images/x.jpg', '/a/ade/images/x.jpg', '/a/ade', True),
+    ('data/ade/images/x.jpg', './data/ade/images/x.jpg', './data/ade/', True),
+    ('s3://old/ade/images/x.jpg', '/a/ade/images/x.jpg', '/a/ade', True),
+    ('/old/ade/images/y.jpg', '/a/ade/images/x.jpg', '/a/ade', False),
+    ('/old/ade/val/x.jpg', '/a/ade/images/x.jpg', '/a/ade', False),
+    ('/old/ade/images/x.jpg', '/a/ade/images/x.jpg', '', False),
+    ('/old/ade/images/x.jpg', '/a/ade/images/x.jpg', None, False),
+    ('/a/ade/images/x.jpg', '/a/ade/images/x.jpg', None, True),
 ])
-def test_bad_specs(real, spec, message):
-    with pytest.raises(DistillError, match=message):
-        _set(spec, real)
+def test_an_image_is_the_same_where_the_data_root_has_moved(recorded, path, root, same):
+    assert same_image(recorded, path, root) == same
 
 
 def test_bad_values(real, tmp_path):
-    with pytest.raises(DistillError, match="no selector 'Nobody'"):
-        _set(dict(selector=dict(type='Nobody')), real).dataset(0)
-    with pytest.raises(DistillError, match='give the evaluation config a budget'):
-        _set(dict(selector=RANDOM), real, budget=None).dataset(0)
     with pytest.raises(DistillError, match='no distilled set at'):
-        _set(dict(data_root=str(tmp_path / 'none')), real).dataset(0)
+        build_dataset(_set(dict(data_root=str(tmp_path / 'none')), real).dataset(0), 'mmseg')
     missing = dict(type='BaseSegDataset', data_root=str(tmp_path), data_prefix=dict(img_path='a', seg_map_path='b'),
                    metainfo=dict(classes=('x', 'y'), palette=[[0, 0, 0], [1, 1, 1]]))
     with pytest.raises(DistillError, match='BaseSegDataset at .* cannot be read .*: check data_root'):

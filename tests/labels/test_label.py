@@ -90,7 +90,20 @@ def test_stopped_and_run_again(world, tool, config, monkeypatch):
 
 @pytest.mark.parametrize('options, message', [
     (['labels=None'], r'has no labels=dict\(teacher'),
+    (['labels.teacher=3'], 'labels.teacher=3 has to be a dict'),
+    (['labels.teacher.chekpoint=x'], 'labels.teacher.chekpoint: unknown setting of Teacher; did you mean checkpoint'),
+    (['labels.teacher.outputs=all'], "labels.teacher.outputs='all' has to be a list or None"),
+    (['labels.topk=3'], 'labels.topk: unknown setting of Labels; did you mean top_k'),
+    (['labels.top_k=0'], 'labels.top_k=0 is out of range'),
+    (['labels.temperature=-1'], 'labels.temperature=-1 is out of range'),
     (['train_dataloader.dataset.type=ImageNet'], 'reads no soft labels'),
+    (['train_dataloader.dataset.type=ReplayedView'], 'did you mean mmdistill.ReplayedViews'),
+    (['train_dataloader.dataset.cut_mix=1'], 'train_dataloader.dataset.cut_mix: unknown .* did you mean cutmix'),
+    (['train_dataloader.dataset.cutmix=-1'], 'train_dataloader.dataset.cutmix=-1 is out of range'),
+    (['train_dataloader.dataset.dataset.type=ImageNat'], 'train_dataloader.dataset.dataset.type=.* did you mean '
+     'mmpretrain.ImageNet'),
+    (['train_dataloader.dataset.dataset.splt=train'], r'dataset\.dataset\.splt: unknown .* did you mean split'),
+    (['train_cfg=dict()'], 'train_cfg'),
     (['labels.teacher.outputs=[0,1]'], 'has 2 classes, the set 3'),
     (['train_dataloader.dataset.dataset.classes=[n2,n1,n3]'], 'has the classes in another order'),
     (['train_dataloader.dataset.seed=5'], 'was begun with another augmentation'),

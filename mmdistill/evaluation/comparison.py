@@ -1,0 +1,167 @@
+"""What an evaluation config says, checked before a dataset or a weight is read."""
+import inspect
+from dataclasses import dataclass
+from typing import Any, Mapping, Optional, Tuple
+
+from mmengine.config import Config
+from mmengine.runner import Runner
+
+from mmdistill.components import check_component, check_spelling, resolve
+from mmdistill.config import merge_options
+from mmdistill.datasets.manifest import read_manifest
+from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
+from mmdistill.selection.base import Budget
+from mmdistill.settings import PositiveInt, check_value, nearest, parameters
+from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
+from .protocols import load_protocol, student_models
+from .schedule import fit_schedule
+from .training_sets import KINDS, READS, scoped
+
+_RUNNER = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A comparison of training sets under one protocol: the keys of an evaluation config.
+
+    Attributes:
+        protocol: Its id, or the path of any config of mmseg or mmpretrain.
+        train_dataset: The real training set.
+        test_dataset: What the students are tested on.
+        training_sets: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`.
+        students: Name → path of a config with ``model``, a model, or None for the protocol's own.
+        budget: Of the baselines: images, or their share.
+        ipc: Images per class of the baselines, in place of ``budget``.
+        image_sets: Image sets of each training set that can be drawn again.
+        trainings: Of each image set. Every training set gets ``image_sets * trainings`` runs.
+        evaluations: Of each student along its training, evenly spread.
+        epochs: Where the schedule is shortened.
+        encoder: For baselines and metrics on features (:mod:`mmdistill.evaluation.encoders`).
+        judge: A network whose agreement with the annotation is measured; of segmentation.
+        neighbours: k of coverage and density.
+        overrides: Merged into the protocol last.
+    """
+    protocol: str
+    train_dataset: dict
+    test_dataset: dict
+    training_sets: dict
+    students: Optional[dict] = None
+    budget: Optional[Budget] = None
+    ipc: Optional[PositiveInt] = None
+    image_sets: PositiveInt = 1
+    trainings: PositiveInt = 1
+    evaluations: PositiveInt = 1
+    epochs: Optional[PositiveInt] = None
+    encoder: Optional[dict] = None
+    judge: Optional[dict] = None
+    neighbours: PositiveInt = 5
+    overrides: Optional[dict] = None
+
+
+def check_comparison(cfg: Config) -> Comparison:
+    """Check a whole evaluation config; nothing is built, no dataset and no weight is read.
+
+    Raises:
+        DistillError: A mistake: which key, and what to do.
+    """
+    fields = parameters(Comparison)
+    check_spelling(cfg, {*fields, *_RUNNER})
+    values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
+    for key, (parameter, hint) in fields.items():
+        if parameter.default is parameter.empty and not values.get(key):
+            raise DistillError(f'the evaluation config has no {key}: see configs/evaluation')
+        check_value(key, values.get(key, parameter.default), hint)
+    comparison = Comparison(**values)
+    protocol, task = _check_protocol(comparison)
+    for key in ('train_dataset', 'test_dataset'):
+        _check_dataset(values[key], task, key)
+    for name, spec in comparison.training_sets.items():
+        check_training_set(name, spec, comparison, task)
+    if comparison.encoder:
+        check_component(comparison.encoder, ENCODERS, 'encoder')
+    if comparison.judge:
+        task.check_judge(comparison.judge)
+    fit_schedule(protocol, comparison.ipc, comparison.epochs)
+    for name, model in student_models(comparison.students or {}).items():
+        if model is not None:
+            resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
+    return comparison
+
+
+def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
+    """Check the config of one training set.
+
+    Raises:
+        DistillError: It has not exactly one of the keys that it may have, or that one's value is wrong.
+    """
+    where = f'training_sets.{name}'
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
+    (key, value), = spec.items()
+    if key not in KINDS:
+        raise DistillError(f'{where}.{key}: unknown key of a training set{nearest(key, KINDS)}')
+    where = f'{where}.{key}'
+    if key == 'selector':
+        _check_selector(value, where, comparison)
+    elif key == 'source_of':
+        if 'data_root' not in comparison.training_sets.get(value, ()):
+            raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
+    else:
+        members = value if isinstance(value, (list, tuple)) else [value]
+        if not members:
+            raise DistillError(f'{where}=[] has no image set: give at least one')
+        for member in members:
+            if key == 'dataset':
+                _check_dataset(member, task, where)
+            else:
+                check_value(where, member, str)
+                found = task_of_manifest(read_manifest(member), str(member))
+                if found.name != task.name:
+                    raise DistillError(f'{where}={member!r} is a set of {found.name}, the protocol trains {task.name}')
+
+
+def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
+    """The protocol, with the deviations from it, and its task."""
+    protocol = load_protocol(comparison.protocol)
+    task = task_of_scope(protocol.get('default_scope'), f'protocol {comparison.protocol}')
+    for key in ('model', 'train_dataloader', 'test_dataloader', 'train_cfg', 'optim_wrapper'):
+        if not protocol.get(key):
+            raise DistillError(f'protocol {comparison.protocol} has no {key}: give a config that trains and tests')
+    overrides = comparison.overrides or {}
+    check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
+    merge_options(protocol, overrides)
+    return protocol, task
+
+
+def _check_dataset(cfg: Any, task: Task, where: str) -> None:
+    check_value(where, cfg, dict)
+    cfg = scoped({key: value for key, value in cfg.items() if key != 'pipeline'}, task.scope)
+    component = resolve(cfg, DATASETS, where)
+    for other in all_tasks():
+        if inspect.isclass(component) and other.name != task.name and other.owns(component):
+            raise DistillError(f'{where}.type={cfg["type"]!r} is a dataset of {other.name}, the protocol trains '
+                               f'{task.name}: give one of its datasets')
+    check_component(cfg, DATASETS, where)
+
+
+def _check_selector(cfg: Any, where: str, comparison: Comparison) -> None:
+    component = check_component(cfg, SELECTORS, where, ('budget', 'random_state'))
+    needs = getattr(component, 'needs', None)
+    if needs not in READS:
+        raise DistillError(f'{where}: {component.__name__} declares needs={needs!r}: set it on the class to one of '
+                           f'{", ".join(READS)}')
+    if needs == 'features' and not comparison.encoder:
+        raise DistillError(f'{where}: {component.__name__} needs an encoder: give the evaluation config one, e.g. '
+                           "encoder=dict(type='LatentEncoder', vae=...)")
+    if 'budget' not in cfg and comparison.budget is None and comparison.ipc is None:
+        raise DistillError(f'{where}: give the evaluation config a budget (or ipc)')
+
+
+def _plain(value: Any) -> Any:
+    """A config with names in place of classes, as JSON and worker processes take it."""
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(map(_plain, value))
+    return f'{value.__module__}.{value.__qualname__}' if inspect.isclass(value) else value
