@@ -162,6 +162,7 @@ class DistillLoop(BaseLoop):
         mine, spare, ready = pending[runner.rank::runner.world_size], 0, None
         if memories:  # whole classes, since a sample needs those of its class that come before it
             self._recall(memories)
+            self.generator.narrow(-(-len(self.plan.classes) // runner.world_size))  # a batch has no class twice
             mine = [request for request in pending if self._is_mine(request)]
             spare = self.generator.micro_batch
 

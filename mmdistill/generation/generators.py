@@ -214,6 +214,14 @@ class LatentGenerator:
             network.to(device)
         return self
 
+    def narrow(self, rows: int) -> None:
+        """Let the networks see no more than ``rows`` rows at once, where more of them would be repeats.
+
+        Not on a CPU, where an image's bytes are to be the same for any number of processes.
+        """
+        if self.device.type != 'cpu':
+            self.micro_batch = min(self.micro_batch, rows)
+
     def generate(self,
                  requests: Sequence[Request],
                  masks: Optional[Sequence[np.ndarray]] = None,

@@ -132,3 +132,19 @@ def test_first_steps_are_done_for_several_rounds_at_once():
     whole = build(DPMSolverMultistepScheduler(), 6)
     synthesize(whole, 3, 6)
     assert len(whole.denoiser.calls) == IPC * STEPS
+
+
+def test_fewer_rows_where_more_would_be_repeats(monkeypatch):
+    """Ten classes on eight GPUs: two rows, not ten, in each guided batch; a CPU keeps its bytes."""
+    generator = build(DDPMScheduler(clip_sample=False), 3)
+    generator.narrow(2)
+    assert generator.micro_batch == 3
+    monkeypatch.setattr(type(generator), 'device', torch.device('cuda'))
+    generator.narrow(5)
+    assert generator.micro_batch == 3
+    generator.narrow(2)
+    assert generator.micro_batch == 2
+    monkeypatch.undo()
+    generator.denoiser.calls.clear()
+    generator.generate(PLAN[:2])
+    assert set(generator.denoiser.calls) == {4}  # two rows with their unconditional pass
