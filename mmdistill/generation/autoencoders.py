@@ -5,18 +5,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import DistillError
-from ..weights.hub import check_folder, class_name, load_part, resolve
-
-
-def check_vae(weights: str, where: str) -> None:
-    """Check that an autoencoder is there, as :func:`load_vae` takes it.
-
-    Raises:
-        DistillError: See :func:`~mmdistill.weights.hub.check_folder`.
-    """
-    folder = check_folder(weights, (), where)
-    if folder is not None:
-        check_folder(weights, ('vae' if (folder / 'vae').is_dir() else '.', ), where)
+from ..weights.hub import class_name, load_part, resolve
 
 
 def load_vae(weights: str):

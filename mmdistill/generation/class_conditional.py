@@ -12,7 +12,7 @@ from ..weights.hub import check_fit, class_name, load_part
 from .autoencoders import vae_factor
 from .class_unet import ClassUNet
 from .conditions import Condition
-from .denoisers import ClassDenoiser, unet_multiple
+from .denoisers import Denoiser, unet_multiple
 from .generators import LatentGenerator, Size
 from .soft_labels import install_soft_labels
 
@@ -62,11 +62,11 @@ class ClassConditionalGenerator(LatentGenerator):
                            (config.latent_channels, unet_multiple(network)))
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
-        self.check_classes(classes, class_ids, type(self).__name__)
+        ClassConditionalGenerator.check(dict(classes=classes, class_ids=class_ids), type(self).__name__)
         self.class_ids = self._ids(self.null if classes is None else len(classes), class_ids)
         if image_size is None and config.sample_size:
             image_size = config.sample_size * vae_factor(vae)
-        super().__init__(vae, ClassDenoiser(network), scheduler, len(self.class_ids), patch, image_size=image_size,
+        super().__init__(vae, Denoiser(network, 'label'), scheduler, len(self.class_ids), patch, image_size=image_size,
                          **settings)
         if transformer and self.image_size[0] != self.image_size[1]:
             raise DistillError(f'image_size {self.image_size}: a DiT makes square images')
@@ -86,11 +86,7 @@ class ClassConditionalGenerator(LatentGenerator):
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """See :meth:`LatentGenerator.check`."""
         super().check(settings, where)
-        cls.check_classes(settings.get('classes'), settings.get('class_ids'), where)
-
-    @staticmethod
-    def check_classes(classes: Optional[Sequence[str]], class_ids: Optional[Sequence[int]], where: str) -> None:
-        """Raise a DistillError where there is not one of the weights' ids for each class."""
+        classes, class_ids = settings.get('classes'), settings.get('class_ids')
         if classes is not None and class_ids is not None and len(class_ids) != len(classes):
             raise DistillError(f'{where}: {len(class_ids)} class_ids for the {len(classes)} classes of the dataset: '
                                'give one per class')

@@ -12,7 +12,7 @@ from ..settings import NonNegative, setting, validated
 from ..weights.hub import check_fit, check_folder, dtype_of, fingerprints, load_part, resolve
 from .autoencoders import vae_factor
 from .conditions import Condition
-from .denoisers import ControlNetDenoiser
+from .denoisers import TextDenoiser
 from .palette import check_palette, render_one_hot, render_palette, same_colours
 from .prompts import PromptEncoder
 from .text_to_image import TextToImage
@@ -56,8 +56,8 @@ class ControlNetGenerator(TextToImage):
                  control_scale: NonNegative = 1.0,
                  rendering: Literal['palette', 'one_hot'] = 'palette',
                  **settings: Any):
-        self.check_rendering(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
-                            type(self).__name__)
+        ControlNetGenerator.check(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
+                                  type(self).__name__)
         self.classes, self.prompt, self.rendering = list(classes), prompt, rendering
         self.palette: Sequence[Sequence[int]] = () if palette is None else palette
         self._check_channels(controlnet.config.conditioning_channels)
@@ -66,7 +66,7 @@ class ControlNetGenerator(TextToImage):
         check_fit('down-sampling of the control image',
                   2**(len(controlnet.config.conditioning_embedding_out_channels) - 1), 'factor of vae',
                   vae_factor(vae))
-        super().__init__(vae, unet, prompts, ControlNetDenoiser(unet, controlnet, control_scale), scheduler,
+        super().__init__(vae, unet, prompts, TextDenoiser(unet, controlnet, control_scale), scheduler,
                          len(self.classes), **settings)
 
     @classmethod
@@ -87,23 +87,8 @@ class ControlNetGenerator(TextToImage):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`."""
+        """See :meth:`LatentGenerator.check`. Classes and palette are left out while they are not among the settings."""
         super().check(settings, where)
-        cls.check_rendering(settings, where)
-
-    @classmethod
-    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check_weights`."""
-        super().check_weights(settings, where)
-        check_folder(settings['controlnet'], ('.', ), f'{where}.controlnet')
-
-    @classmethod
-    def check_rendering(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check template, classes and palette; what is not among the settings yet is left out.
-
-        Raises:
-            DistillError: A mistake.
-        """
         template = setting(cls, settings, 'prompt')
         try:
             template.format(classes='')
@@ -113,6 +98,12 @@ class ControlNetGenerator(TextToImage):
             if settings['palette'] is None:
                 raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
             check_palette(settings['palette'], settings['classes'], where)
+
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check_weights`."""
+        super().check_weights(settings, where)
+        check_folder(settings['controlnet'], ('.', ), f'{where}.controlnet')
 
     def describe(self) -> dict:
         """See :meth:`LatentGenerator.describe`."""

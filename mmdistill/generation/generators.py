@@ -13,7 +13,7 @@ from ..masks import IGNORE, resize_mask
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.hub import Dtype, check_fit, check_folder, dtype_of, fingerprints, licence, resolve
-from .autoencoders import check_vae, decode, encode, load_vae, vae_factor
+from .autoencoders import decode, encode, load_vae, vae_factor
 from .batching import Job, MicroBatches, Sampled, Synthesis, filled, steady_threads
 from .conditions import Condition
 from .process import NoiseProcess, first_step
@@ -51,8 +51,8 @@ class LatentGenerator:
         cfg_channels: The first channels of the latents that it guides; None for all.
         dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
             always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
-        micro_batch: Rows that the networks see at once. On a CPU it also limits the threads: 2 for an even number, 4 for
-            a multiple of 12 (:func:`~mmdistill.generation.batching.steady_threads`).
+        micro_batch: Rows that the networks see at once. On a CPU it also limits the threads: 2 for an even number, 4
+            for a multiple of 12 (:func:`~mmdistill.generation.batching.steady_threads`).
         guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
             guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.
@@ -186,7 +186,7 @@ class LatentGenerator:
         if folder is not None:
             NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
         if settings.get('guidance_vae'):
-            check_vae(settings['guidance_vae'], f'{where}.guidance_vae')
+            check_folder(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae')
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:

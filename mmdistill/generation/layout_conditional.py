@@ -11,7 +11,7 @@ from ..plan import Request
 from ..weights.hub import check_fit, class_name, load_part
 from .autoencoders import vae_factor
 from .conditions import Condition
-from .denoisers import LayoutUNetDenoiser, unet_multiple
+from .denoisers import Denoiser, unet_multiple
 from .generators import LatentGenerator
 from .layout_unet import LayoutUNet
 
@@ -36,7 +36,7 @@ class LayoutUNetGenerator(LatentGenerator):
     def __init__(self, vae: Any, unet: Any, scheduler: Any, **settings: Any):
         check_fit('layout_factor of unet', unet.config.layout_factor, 'factor of vae', vae_factor(vae))
         check_fit('latent_channels of unet', unet.config.latent_channels, 'of vae', vae.config.latent_channels)
-        super().__init__(vae, LayoutUNetDenoiser(unet), scheduler, unet.config.num_classes, unet_multiple(unet),
+        super().__init__(vae, Denoiser(unet, 'mask'), scheduler, unet.config.num_classes, unet_multiple(unet),
                          **settings)
 
     @classmethod

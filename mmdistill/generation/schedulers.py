@@ -42,11 +42,8 @@ def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[st
     settings = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     name = settings.pop('type', default)
     known = (scheduler_class(name, where), ) if name else SCHEDULERS
-    every = {key for cls in known for key in parameters(cls)}
-    for key in set(settings) - every:
-        raise DistillError(f'{where}.{key}: unknown setting of a scheduler{nearest(key, every)}')
-    fitting = [cls for cls in known if set(settings) <= set(parameters(cls))]
-    check_settings((fitting or known)[0], settings, where)
+    nearest_class = max(known, key=lambda cls: sum('mean' in nearest(key, parameters(cls)) for key in settings))
+    check_settings(nearest_class, settings, where)
 
 
 def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:

@@ -59,8 +59,8 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
 
     Args:
         weights: See :func:`local_folder`; what a hub id names is taken to be there.
-        parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough. ``'.'`` for a network at the
-            top of the folder.
+        parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough, and a single one may be the
+            folder itself.
         where: Key of the weights, for the message.
 
     Returns:
@@ -75,18 +75,14 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
         raise DistillError(f'{where}: {error}') from None
     if folder is None:
         return None
-    either = {'transformer', 'unet'}
-    if either <= set(parts):
-        parts = [part for part in parts if part not in either or (folder / part).is_dir()] or ['unet']
-    configs = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
-    for part in parts:
-        config = folder / part / configs.get(part, 'config.json')
-        if not config.is_file():
-            raise DistillError(f'{where}={str(weights)!r}: no {config.relative_to(folder)} in {folder}: give a '
-                               'diffusers folder that is complete')
-        if part not in configs and not any((folder / part).glob('*.safetensors')):
-            raise DistillError(f'{where}={str(weights)!r}: no *.safetensors in {folder / part}: give a diffusers '
-                               'folder that is complete')
+    other = 'unet' if (folder / 'transformer').is_dir() else 'transformer'
+    for part in [part for part in parts if part != other or 'transformer' not in parts]:
+        place = folder if len(parts) == 1 and not (folder / part).is_dir() else folder / part
+        config = {'scheduler': 'scheduler_config.json', 'tokenizer': 'tokenizer_config.json'}.get(part, 'config.json')
+        for name in (config, '*.safetensors') if config == 'config.json' else (config, ):
+            if not any(place.glob(name)):
+                raise DistillError(f'{where}={str(weights)!r}: no {name} in {place}: give a diffusers folder that is '
+                                   'complete')
     return folder
 
 

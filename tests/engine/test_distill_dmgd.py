@@ -137,13 +137,13 @@ BROKEN = '''
 import torch
 from mmdistill.generation import ClassConditionalGenerator as G
 from mmdistill.generation import denoisers
-forward = denoisers.ClassDenoiser.forward
+forward = denoisers.Denoiser.forward
 def broken(self, x, t, condition):
     out = forward(self, x, t, condition)
     ids = torch.tensor([request.id == {name!r} for request in condition.requests])
     bad = ids & (t < {below})
     return torch.where(bad[:, None, None, None], float('nan'), out)
-denoisers.ClassDenoiser.forward = broken
+denoisers.Denoiser.forward = broken
 '''
 
 

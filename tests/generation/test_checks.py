@@ -40,7 +40,7 @@ def test_right_settings(cls, settings):
     (LayoutUNetGenerator, dict(image_size=64, micro_batch=2.5), 'g.micro_batch=2.5 has to be'),
     (LayoutUNetGenerator, dict(image_size=64, scheduler='PNDMScheduler'), 'g.scheduler: PNDMScheduler cannot be'),
     (LayoutUNetGenerator, dict(image_size=64, scheduler=dict(type='DDIMScheduler', spacing='leading')),
-     'g.scheduler.spacing: unknown setting of a scheduler'),
+     'g.scheduler.spacing: unknown setting of DDIMScheduler'),
     (LayoutUNetGenerator, dict(image_size=64, scheduler=dict(use_karras_sigma=True)), 'did you mean use_karras_sigmas'),
     (LayoutUNetGenerator, dict(image_size=64, scheduler=dict(type='DDIMScheduler', clip_sample='no')),
      'g.scheduler.clip_sample'),

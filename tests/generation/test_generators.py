@@ -116,7 +116,7 @@ def test_guidance_can_decode_with_another_autoencoder(layout_folder, work, tmp_p
 
 def test_the_constructor_leaves_a_training_network_alone(layout_folder):
     whole = build(layout_folder)
-    unet = whole.denoiser.unet.requires_grad_(True)
+    unet = whole.denoiser.network.requires_grad_(True)
     generator = LayoutUNetGenerator(whole.vae, unet, whole.scheduler, image_size=32, num_steps=4)
     images = generator.sample_images([Request(str(n), n) for n in range(3)], [np.zeros((32, 32), np.uint8)] * 3)
     assert images.shape == (3, 3, 32, 32) and images.abs().max() <= 1 and not images.requires_grad
