@@ -1,19 +1,18 @@
 """Choosing real masks by their class histograms, and real samples by their features: no OpenMMLab package."""
-from .base import BaseSelector, PresenceSelector
+from .base import BaseSelector, PresenceSelector, Selector
 from .baselines import FrequencyWeightedSelector, KCenterSelector, RandomSelector, UniformPerClassSelector
 from .budget import resolve_budget
 from .clusters import ClassClusters, LatentClusters
 from .features import FeatureKCenterSelector, FeatureSelector, HerdingSelector, RandomPerClassSelector
 from .greedy import ClassBalancedGreedy, RarestClassFirst
 from .histograms import class_histograms
-from ..files import files_fingerprint
 from .masks import mask_histogram, read_mask
 from .report import format_table, plot_selection, selection_table
 
 __all__ = [
     'BaseSelector', 'ClassBalancedGreedy', 'ClassClusters', 'FeatureKCenterSelector', 'FeatureSelector',
     'FrequencyWeightedSelector', 'HerdingSelector', 'KCenterSelector', 'LatentClusters', 'PresenceSelector',
-    'RandomPerClassSelector', 'RandomSelector', 'RarestClassFirst', 'UniformPerClassSelector', 'class_histograms',
-    'files_fingerprint', 'format_table', 'mask_histogram', 'plot_selection', 'read_mask', 'resolve_budget',
+    'RandomPerClassSelector', 'RandomSelector', 'RarestClassFirst', 'Selector', 'UniformPerClassSelector',
+    'class_histograms', 'format_table', 'mask_histogram', 'plot_selection', 'read_mask', 'resolve_budget',
     'selection_table'
 ]
