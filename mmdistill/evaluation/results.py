@@ -113,7 +113,7 @@ def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> 
     """A matrix's ``results.json``, or None where there is none.
 
     Args:
-        work_dir: Where ``tools/evaluate.py`` wrote it.
+        work_dir: Where ``mmdistill evaluate`` wrote it.
         expected: Hash of the protocol and the test set that it has to be of.
 
     Raises:
@@ -126,7 +126,7 @@ def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> 
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as error:
-        raise DistillError(f'{path} is not a readable result of tools/evaluate.py ({error}): remove it or choose '
+        raise DistillError(f'{path} is not a readable result of mmdistill evaluate ({error}): remove it or choose '
                            'another --work-dir') from None
     if expected is not None and found != expected:
         raise DistillError(f'{path} is of another protocol, schedule or test set than this config: choose another '

@@ -37,7 +37,7 @@ def histograms():
 
 @pytest.fixture
 def comparison(tmp_path, run):
-    """A work dir of ``tools/evaluate.py``: two students, two sets, two seeds; no optional file."""
+    """A work dir of ``mmdistill evaluate``: two students, two sets, two seeds; no optional file."""
     runs = []
     for student, offset in (('unet', 0), ('s<2>', -10)):
         for name, value in (('distilled', 70), ('random & real', 60)):
@@ -52,7 +52,7 @@ def comparison(tmp_path, run):
     results = dict(task='segmentation', protocol='tiny', hash='abc', metric='mIoU', classes=list(CLASSES),
                    rows=summarise(runs), runs=runs,
                    sets={'distilled': str(run / 'distilled'), 'random & real': None},
-                   notes=['Protocol `tiny`: a note.'], command='python tools/evaluate.py tiny.py')
+                   notes=['Protocol `tiny`: a note.'], command='mmdistill evaluate tiny.py')
     (root / 'results.json').write_text(json.dumps(results))
     return root
 

@@ -68,7 +68,7 @@ def test_a_comparison_has_every_section(measured):
     for part in ('A < B', 'a & b', '2 training sets, 2 students, 8 runs', '71.0 ± 1.4', 'random & real', 's<2>',
                  'Protocol tiny: a note.', 'training step', '3 of 10 images', 'Coverage', '61.5',
                  'principal components', '3 in place of 10', '<S&lector>', 'weights/unet', 'LatentEncoder',
-                 'python tools/evaluate.py tiny.py', f'mmdistill report {measured}'):
+                 'mmdistill evaluate tiny.py', f'mmdistill report {measured}'):
         assert part in page.text, part
     assert path.read_text() == write_report([measured], title='A < B', remarks=[['a & b']]).read_text()
 

@@ -32,7 +32,7 @@ class DistilledSet:
 
 @dataclass(frozen=True)
 class WorkDir:
-    """The finished work of ``tools/evaluate.py`` or ``tools/distill.py``.
+    """The finished work of ``mmdistill evaluate`` or ``mmdistill distill``.
 
     Attributes:
         task: Of its sets.
@@ -85,7 +85,7 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
     """Read what a finished run left.
 
     Args:
-        path: Work dir of ``tools/evaluate.py``, ``tools/distill.py`` or ``tools/quickstart.py``.
+        path: Work dir of ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py``.
 
     Raises:
         DistillError: There is no such folder, it holds neither results nor a distilled set, the set is unfinished, or
@@ -93,7 +93,7 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
     """
     path = Path(path)
     if not path.is_dir():
-        raise DistillError(f'no folder {path}: give work dirs of tools/evaluate.py or tools/distill.py')
+        raise DistillError(f'no folder {path}: give work dirs of mmdistill evaluate or mmdistill distill')
     if (path / 'comparison/results.json').is_file():  # of the quickstart
         path = path / 'comparison'
     results = read_results(path) or {}
@@ -101,7 +101,7 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
         _check(results, path / 'results.json')
     elif not (path / 'distilled').is_dir():
         raise DistillError(f'{path} holds neither results.json nor a distilled set: give a finished work dir of '
-                           'tools/evaluate.py or tools/distill.py')
+                           'mmdistill evaluate or mmdistill distill')
     distilled, notes, roots = {}, [], results.get('sets', dict(distilled=path / 'distilled'))
     for name, root in roots.items():
         if root is not None and Path(root).is_dir():
@@ -123,7 +123,7 @@ def _check(results: Dict[str, Any], file: Path) -> None:
         absent = ['list of runs']
     if absent:
         raise DistillError(f'{file} is of another version of mmdistill or unfinished (it has no {absent[0]}): run '
-                           'tools/evaluate.py again')
+                           'mmdistill evaluate again')
 
 
 def _metrics(path: Path, names: Container[str]) -> Dict[str, Any]:
@@ -136,7 +136,7 @@ def _metrics(path: Path, names: Container[str]) -> Dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DistillError(f'{file} is not a readable measurement of tools/evaluate.py ({error}): remove it and run '
+        raise DistillError(f'{file} is not a readable measurement of mmdistill evaluate ({error}): remove it and run '
                            'that again') from None
 
 
@@ -151,7 +151,7 @@ def _features(path: Path) -> Dict[str, np.ndarray]:
             raise ValueError('it needs features of one length, those of the real set among them')
         return tensors
     except (SafetensorError, OSError, ValueError) as error:
-        raise DistillError(f'{file} does not hold the features of tools/evaluate.py ({error}): remove it and run that '
+        raise DistillError(f'{file} does not hold the features of mmdistill evaluate ({error}): remove it and run that '
                            'again') from None
 
 
