@@ -1,0 +1,147 @@
+"""What the commands do. Each imports what it needs when it runs, so that ``mmdistill --help`` is quick."""
+import argparse
+import os
+import os.path as osp
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable, Optional
+
+from .errors import DistillError
+
+if TYPE_CHECKING:
+    from mmengine.config import Config
+
+# The variables in which the launchers tell a process its rank, the number of processes and its place on the machine.
+LAUNCHERS = dict(
+    pytorch=('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
+    slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
+    mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'))
+
+
+def distill(args: argparse.Namespace) -> None:
+    """Distil a dataset.
+
+    Selection, plan, guided synthesis, distilled set. Everything goes to the work dir: plan.json, previews, logs, and
+    distilled/, a data root for mmseg's and mmpretrain's configs.
+    """
+    from .engine.check import check_run
+    cfg = load_config(args, check_run)
+    from mmengine.runner import Runner
+    cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run)
+    Runner.from_cfg(cfg).test()
+
+
+def train(args: argparse.Namespace) -> None:
+    """Train a part of a generator, or any model of OpenMMLab.
+
+    CONFIG is any training config of MMEngine; it can name components of mmdistill.
+    """
+    cfg = load_config(args, _check_training)
+    from mmengine.runner import Runner
+    cfg.resume = args.resume
+    Runner.from_cfg(cfg).train()
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    """Compare training sets by the students trained on them.
+
+    Distilled sets and baselines of real images, under one protocol. Finished students are not trained again. Under
+    torchrun or Slurm each process trains its share of them.
+    """
+    rank, world = 0, 1
+    if args.launcher != 'none':
+        try:
+            rank, world, local = (int(os.environ[name]) for name in LAUNCHERS[args.launcher])
+        except KeyError as error:
+            raise DistillError(f'--launcher {args.launcher}: the variable {error} is not set; start the command with '
+                               'that launcher') from None
+        # Each student is trained by one process alone: it sees one GPU and no process group.
+        devices = os.environ.get('CUDA_VISIBLE_DEVICES')
+        os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
+        args.launcher, args.workers = 'none', args.workers or 1
+    from .evaluation.comparison import check_comparison
+    cfg = load_config(args, check_comparison)
+    from .evaluation.matrix import Matrix
+    from .evaluation.results import markdown, table_cells
+    from .evaluation.set_report import measure_sets, summary_cells
+    from .files import write_atomic
+    matrix = Matrix(cfg, cfg.work_dir)
+    results = matrix.run(args.workers, rank, world)
+    if rank:
+        return
+    parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
+    measured = measure_sets(matrix)
+    if measured:
+        parts += ['', markdown(summary_cells(measured)), '', f'Features: {measured["encoder"]}.']
+    text = '\n'.join([*parts, ''])
+    write_atomic(Path(cfg.work_dir) / 'results.md', text.encode())
+    print(f'\n{text}\nIn {cfg.work_dir}: results.json, results.md; the page: mmdistill report {cfg.work_dir}')
+
+
+def label(args: argparse.Namespace) -> None:
+    """Make the soft labels that a training config reads.
+
+    The labels of replayed views go to the store that the config names; one label per image goes to its annotation
+    file. Re-running resumes an interrupted run and appends missing epochs.
+    """
+    from .labels.label import label as make_labels
+    print(make_labels(configured(args), args.batch_size, args.workers, args.device))
+
+
+def report(args: argparse.Namespace) -> None:
+    """Write an HTML page about finished work dirs.
+
+    Work dirs of `mmdistill evaluate` (results, learning curves, classes, metrics of the sets) and of `mmdistill
+    distill` (selection, images, provenance); each has its part of the page.
+    """
+    from .evaluation.report import write_report
+    print(write_report(args.work_dirs, args.out, title=args.title))
+
+
+def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':
+    """The config of a run with the command line's settings; makes its work dir.
+
+    Args:
+        args: The command line.
+        check: Refuses a config before anything is made.
+
+    Raises:
+        DistillError: The config cannot be read, or the work dir cannot be written.
+    """
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = configured(args)
+    if check is not None:
+        check(cfg)
+    cfg.launcher = args.launcher
+    import torch
+    if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
+    try:
+        os.makedirs(cfg.work_dir, exist_ok=True)
+        if not os.access(cfg.work_dir, os.W_OK):
+            raise PermissionError(13, 'permission denied')
+    except OSError as error:
+        raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
+                           'choose another --work-dir') from None
+    return cfg
+
+
+def _check_training(cfg: 'Config') -> None:
+    missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]
+    if missing:
+        raise DistillError(f'{cfg.filename} is not a training config: it has no {", ".join(missing)}')
+
+
+def configured(args: argparse.Namespace) -> 'Config':
+    """The config of the command line with its ``--cfg-options``."""
+    from mmengine.config import DictAction
+
+    from .config import merge_options, read_config
+    options = argparse.Namespace(cfg_options=None)
+    try:
+        DictAction([], 'cfg_options')(argparse.ArgumentParser(), options, args.cfg_options)
+    except AssertionError as error:
+        raise DistillError(f'--cfg-options: {error}') from None
+    cfg = read_config(args.config)
+    merge_options(cfg, options.cfg_options)
+    return cfg
