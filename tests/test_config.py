@@ -89,8 +89,9 @@ def test_configs_that_cannot_be_read(tmp_path):
 def test_a_variable_that_was_used_when_the_file_was_read():
     """Setting it would change nothing."""
     cfg = Config(dict(guidance=dict(type='G', scale=1), encoder=dict(type='E'), custom_hooks=[
-        dict(type='P'), dict(type='G', scale=1)], val_dataloader=dict(batch_size=1), test_dataloader=dict(batch_size=1)))
-    with pytest.raises(DistillError, match=r'guidance.scale: guidance is a variable .* is in custom_hooks\.1: set that'):
+        dict(type='P'), dict(type='G', scale=1)],
+        val_dataloader=dict(batch_size=1), test_dataloader=dict(batch_size=1)))
+    with pytest.raises(DistillError, match=r'guidance.scale: guidance is a variable .* in custom_hooks\.1: set that'):
         merge_options(cfg, {'guidance.scale': 3})
     merge_options(cfg, {'encoder.type': 'F', 'test_dataloader.batch_size': 2})
     assert cfg.encoder == dict(type='F') and cfg.val_dataloader.batch_size == 1 and cfg.test_dataloader.batch_size == 2

@@ -173,7 +173,8 @@ def test_bad_input(tools, config, finished, tmp_path):
     for options, say in ((['custom_hooks.1.support.strategy=grid'], "strategy='grid'"),
                          (['custom_hooks.1.support.n_clusters=0'], 'n_clusters=0 is out of range'),
                          (['test_cfg.on_nonfinite=go'], "on_nonfinite='go' is unknown"),
-                         (['custom_hooks.1.objectives.0.type=SegmentationConsistency'], 'SegmentationConsistency is for masks')):
+                         (['custom_hooks.1.objectives.0.type=SegmentationConsistency'],
+                          'SegmentationConsistency is for masks')):
         done = tools('distill', config, '--work-dir', tmp_path, '--cfg-options', *options)
         line = done.stderr.splitlines()[-1]
         assert done.returncode == 1 and line.startswith('error: ') and say in line, done.stderr
