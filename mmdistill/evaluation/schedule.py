@@ -23,22 +23,11 @@ def epochs_for(protocol: Mapping[str, Any], ipc: int) -> int:
 
 
 def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
-    """Give a config the epochs and the batch size that its protocol has for ``ipc``; changes ``cfg``.
-
-    Args:
-        cfg: A config, with ``protocol`` where it follows one.
-        ipc: Images per class; None where the sets are not counted so.
-        epochs: In place of the protocol's.
-
-    Raises:
-        DistillError: See :func:`epochs_for` and :func:`set_epochs`.
-    """
-    rules = cfg.get('protocol') or {}
+    """Give a config ``epochs``, or its protocol's for ``ipc``, and the batch size of that; changes ``cfg``."""
+    rules, loader = cfg.get('protocol') or {}, cfg['train_dataloader']
     if ipc is not None and 'epochs_by_ipc' in rules:
         epochs = epochs or epochs_for(rules, ipc)
-        size = batch_size_for(rules, ipc)
-        if size is not None:
-            cfg['train_dataloader']['batch_size'] = size
+        loader['batch_size'] = batch_size_for(rules, ipc) or loader['batch_size']
     if epochs is not None:
         set_epochs(cfg, epochs)
 

@@ -87,11 +87,7 @@ def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed
     """Train a stock model of a host on a set and test it; MMEngine's globals are as before afterwards.
 
     Args:
-        student_cfg: Config of the host, or its path.
-        train_dataset_cfg: The training set, as in ``train_dataloader.dataset``; without a pipeline the student's own.
-        seed: Seed of the weights, of the order and of the augmentation.
-        work_dir: Where its logs go.
-        evaluations: How often the student is evaluated, evenly spread; the last time at the end.
+        student_cfg, train_dataset_cfg, seed, work_dir, evaluations: See :func:`student_runner_config`.
 
     Returns:
         dict: The metrics of the task's evaluator on the student's test set after the last iteration; ``curve``, a list

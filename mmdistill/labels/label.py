@@ -28,16 +28,9 @@ _CHECKED = 1000  # views
 
 @dataclass(frozen=True)
 class Labels:
-    """``labels`` of a training config.
-
-    Attributes:
-        teacher: Arguments of :class:`~mmdistill.labels.teacher.Teacher`.
-        top_k: Of replayed views: how many probabilities are stored; None stores all logits, which takes less for up to
-            16 classes.
-        dataset: For one label per image: the set in the same folder without labels, with the pipeline through which
-            the teacher sees it.
-        temperature: T > 0, likewise.
-    """
+    """``labels`` of a training config: the arguments of the teacher, and ``top_k`` of the probabilities for replayed
+    views (None stores all logits, which takes less for up to 16 classes), or for one label per image ``temperature``
+    and ``dataset``, the set in the same folder without labels, with the pipeline through which the teacher sees it."""
     teacher: dict
     top_k: Optional[PositiveInt] = 10
     dataset: Optional[dict] = None
