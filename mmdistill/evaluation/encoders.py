@@ -1,4 +1,6 @@
-"""Encoders: from the images of a data set to the features that set metrics and selectors work on."""
+"""Encoders: from the images of a dataset to the features that set metrics and selectors work on."""
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Optional, Sequence, Tuple, Union
 
@@ -11,10 +13,10 @@ from mmengine.fileio import get as read_file
 from mmengine.utils import ProgressBar
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
@@ -69,13 +71,11 @@ class LatentEncoder(Encoder):
                  pool: Optional[PositiveInt] = None, device: Optional[str] = None) -> None:
         network = load_vae(vae)
         height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.size, self.pool = (height, width), pool
-        factor = vae_factor(network)
-        if height % factor or width % factor:
+        self.size, self.pool, factor = (height, width), pool, vae_factor(network)
+        if any(side % factor for side in self.size):
             raise DistillError(f'image_size {image_size} does not fit {vae}: use multiples of {factor}')
-        if pool is not None and pool > min(self.size) // factor:
-            raise DistillError(f'pool {pool} is out of range: latents of {image_size} pixels allow '
-                               f'1..{min(self.size) // factor}')
+        if pool is not None and pool > (most := min(self.size) // factor):
+            raise DistillError(f'pool {pool} is out of range: latents of {image_size} pixels allow 1..{most}')
         self._fit = ImageOps.fit if crop else Image.Image.resize
         super().__init__(network, [self.size, crop, pool], device)
 
@@ -110,25 +110,22 @@ class BackboneEncoder(Encoder):
         from mmpretrain.registry import MODELS, TRANSFORMS
         from mmpretrain.utils import register_all_modules
         register_all_modules(init_default_scope=False)
-        name = config if isinstance(config, str) else 'the given model'
+        whole, name = ConfigDict(model=config), 'the given model'
         if isinstance(config, str):
-            whole = read_config(config)
-            if pipeline is None and whole.get('test_dataloader'):
-                pipeline = whole.test_dataloader.dataset.pipeline
-            model = whole.model
-            model.setdefault('data_preprocessor', whole.get('data_preprocessor'))
-        else:
-            model = config
+            whole, name = read_config(config), config
         if pipeline is None:
-            raise DistillError(f'{name} has no test_dataloader: give the encoder a pipeline, such as '
-                               "[dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=224)]")
+            if not whole.get('test_dataloader'):
+                raise DistillError(f'{name} has no test_dataloader: give the encoder a pipeline, such as '
+                                   "[dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=224)]")
+            pipeline = whole.test_dataloader.dataset.pipeline
         pipeline = [dict(step) for step in pipeline
                     if step['type'].split('.')[-1] not in ('LoadImageFromFile', 'PackInputs')]
-        if 'backbone' not in model:
+        if 'backbone' not in whole.model:
             raise DistillError(f'{name} has no backbone: give a model of mmpretrain that has one')
+        preprocessor = whole.model.get('data_preprocessor', whole.get('data_preprocessor'))
         network = MODELS.build(ConfigDict(
-            _scope_='mmpretrain', type='ImageClassifier', backbone=dict(model['backbone'], init_cfg=None),
-            data_preprocessor=model.get('data_preprocessor')))
+            _scope_='mmpretrain', type='ImageClassifier', data_preprocessor=preprocessor,
+            backbone=dict(whole.model['backbone'], init_cfg=None)))
         # What is of the head or the neck is left out; the whole model loads, for its hooks rename foreign keys.
         state = {key: value for key, value in load_weights(checkpoint).items() if key.startswith('backbone.')}
         try:
@@ -139,7 +136,7 @@ class BackboneEncoder(Encoder):
             raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name}: {missing[0]}')
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))
                                     for step in [*pipeline, dict(type='PackInputs')]])
-        super().__init__(network, [pipeline, model.get('data_preprocessor')], device)
+        super().__init__(network, [pipeline, preprocessor], device)
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR as the host loads it."""
@@ -172,19 +169,6 @@ def read_image(path: str) -> np.ndarray:
     return image
 
 
-class _Images(Dataset):
-    """The images of some paths, read when they are asked for."""
-
-    def __init__(self, paths: Sequence[str], read: Callable[[str], Tensor]) -> None:
-        self.paths, self.read = paths, read
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.read(self.paths[index])
-
-
 def encode_dataset(encoder: Encoder,
                    dataset,
                    batch_size: int = 32,
@@ -192,14 +176,14 @@ def encode_dataset(encoder: Encoder,
                    cache: Union[None, str, Path] = None,
                    workers: int = 0,
                    progress: bool = True) -> np.ndarray:
-    """Features of all images of a data set, in its order.
+    """Features of all images of a dataset, in its order.
 
     Args:
         encoder: What encodes them.
-        dataset: Any data set of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
+        dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
         batch_size: Images that the network sees at once.
-        cache: A safetensors file: read if the files, the weights and the settings are those it was written for, made
-            anew otherwise. Files that are not local are taken for unchanged while their names are.
+        cache: A safetensors file: read if the files, the weights and the settings are those it was written for, else
+            written. Remote files are assumed unchanged as long as their URIs are.
         workers: Processes that read images; 0 reads in this one.
         progress: Whether to show a progress bar.
 
@@ -207,7 +191,7 @@ def encode_dataset(encoder: Encoder,
         np.ndarray: float32 (N, D).
 
     Raises:
-        DistillError: The data set is empty or names no files, an image cannot be read, or their sizes differ after
+        DistillError: The dataset is empty or names no files, an image cannot be read, or their sizes differ after
             the encoder's pipeline.
     """
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
@@ -218,18 +202,12 @@ def encode_dataset(encoder: Encoder,
         remote = [path for path in paths if '://' in path]
         fingerprint = files_fingerprint([path for path in paths if '://' not in path],
                                         config_hash([encoder.fingerprint(), remote]))
-        cached = _read_cache(cache, fingerprint)
-        if cached is not None:
-            return cached
-    features = _encode(encoder, paths, batch_size, workers, progress)
-    if cache is not None:
-        write_atomic(cache, save(dict(features=torch.from_numpy(features)), dict(fingerprint=fingerprint)))
-    return features
-
-
-def _encode(encoder: Encoder, paths: Sequence[str], batch_size: int, workers: int, progress: bool) -> np.ndarray:
+        with suppress(OSError, SafetensorError, KeyError, TypeError), safe_open(cache, 'np') as file:
+            if file.metadata()['fingerprint'] == fingerprint:
+                return file.get_tensor('features')
     bar, batches = ProgressBar(len(paths)) if progress else None, []
-    loader: DataLoader = DataLoader(_Images(paths, encoder.read), batch_size, num_workers=workers, collate_fn=_stack)
+    loader: DataLoader = DataLoader(paths, batch_size, num_workers=workers,  # type: ignore[arg-type]
+                                    collate_fn=partial(_read_batch, encoder.read))
     with torch.inference_mode():
         for images in loader:
             batches.append(encoder.encode(images.to(encoder.device)).float().cpu())
@@ -237,21 +215,16 @@ def _encode(encoder: Encoder, paths: Sequence[str], batch_size: int, workers: in
                 bar.update(len(images))
     if bar:
         bar.file.write('\n')
-    return torch.cat(batches).numpy()
+    features = torch.cat(batches).numpy()
+    if cache is not None:
+        write_atomic(cache, save(dict(features=features), dict(fingerprint=fingerprint)))
+    return features
 
 
-def _stack(images: Sequence[Tensor]) -> Tensor:
+def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Tensor:
+    images = [read(path) for path in paths]
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1:
         raise DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
                            'transform that gives one size, such as CenterCrop')
-    return torch.stack(list(images))
-
-
-def _read_cache(path: Union[str, Path], fingerprint: str) -> Optional[np.ndarray]:
-    """The cached features, or None if they are missing, of other files or weights, or unreadable."""
-    try:
-        with safe_open(path, 'pt') as file:
-            return file.get_tensor('features').numpy() if file.metadata()['fingerprint'] == fingerprint else None
-    except (OSError, SafetensorError, KeyError, TypeError):
-        return None
+    return torch.stack(images)

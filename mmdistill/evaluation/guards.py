@@ -1,14 +1,12 @@
 """Checks that keep a comparison honest: class order, empty classes, training images that are test images."""
-import hashlib
-import os
 import os.path as osp
 import re
-from pathlib import Path
 from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
 from mmdistill.errors import DistillError
+from mmdistill.files import file_digest
 
 _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
@@ -23,7 +21,7 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
     if classes == test_classes:
         return
     if sorted(classes) == sorted(test_classes):
-        index = next(i for i, pair in enumerate(zip(classes, test_classes)) if pair[0] != pair[1])
+        index = next(i for i, name_there in enumerate(test_classes) if classes[i] != name_there)
         raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is '
                            f'{classes[index]!r}, there {test_classes[index]!r}): give both the same metainfo.classes')
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
@@ -33,12 +31,7 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
 
 
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Every class of a classification set has an image.
-
-    Args:
-        name: Of the set, for the message.
-        labels: int (N,) class ids.
-        classes: K names.
+    """Every class of the classification set ``name`` has one of its ``labels``, int (N,) class ids.
 
     Raises:
         DistillError: A class is empty.
@@ -72,15 +65,14 @@ def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
     Raises:
         DistillError: Some are; says how many and names a pair.
     """
-    same = sorted(set(train) & set(test))
-    pairs = [(path, path) for path in same]
-    local_train, local_test = ([path for path in paths if osp.isfile(path)] for paths in (train, test))
-    sizes = {os.path.getsize(path) for path in local_train}
-    candidates = [path for path in local_test if os.path.getsize(path) in sizes]
-    wanted = {os.path.getsize(path) for path in candidates}
-    digests = {_digest(path): path for path in local_train if os.path.getsize(path) in wanted}
-    pairs += [(digests[digest], path) for path in candidates
-              if path not in same and (digest := _digest(path)) in digests]
+    same = set(train) & set(test)
+    train_sizes, test_sizes = ({path: osp.getsize(path) for path in paths if osp.isfile(path)}
+                               for paths in (train, test))
+    sizes = {*train_sizes.values()} & {*test_sizes.values()}
+    digests = {file_digest(path): path for path, size in train_sizes.items() if size in sizes}
+    pairs = [(path, path) for path in sorted(same)] + [
+        (digests[digest], path) for path, size in test_sizes.items()
+        if size in sizes and path not in same and (digest := file_digest(path)) in digests]
     if pairs:
         raise DistillError(f'{name}: {len(pairs)} of its images are test images too, such as {pairs[0][0]} and '
                            f'{pairs[0][1]}: take them out of one of the sets')
@@ -102,16 +94,15 @@ def imagenet_split(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
     Raises:
         DistillError: The training images are of fastai's split, the test images of the original: they overlap.
     """
-    def share(paths: Sequence[str]) -> float:
-        return sum(bool(_VAL_NAME.search(path)) for path in paths) / max(len(paths), 1)
-
-    if not share(test):
+    train_share, test_share = (sum(bool(_VAL_NAME.search(path)) for path in paths) / max(len(paths), 1)
+                               for paths in (train, test))
+    if not test_share:
         return None
-    if share(train) and share(test) == 1:
+    if train_share and test_share == 1:
         raise DistillError('the training images are of fastai\'s split of ImageNet (they hold ILSVRC2012_val_… files), '
                            'the test images are the original validation set, which overlaps it: take both from one '
                            'source')
-    return 'fastai' if share(train) else 'original'
+    return 'fastai' if train_share else 'original'
 
 
 def split_note(real: Any, test: Any) -> Optional[str]:
@@ -125,7 +116,3 @@ def split_note(real: Any, test: Any) -> Optional[str]:
 def paths_of(dataset: Any) -> List[str]:
     """Paths of the images of a dataset."""
     return [str(dataset.get_data_info(i)['img_path']) for i in range(len(dataset))]
-
-
-def _digest(path: str) -> bytes:
-    return hashlib.sha256(Path(path).read_bytes()).digest()

@@ -3,15 +3,13 @@ from typing import Any, Mapping, MutableMapping, Optional, Sequence
 
 from mmdistill.errors import DistillError
 
-_SCALED = ('begin', 'end', 'T_max')
-
 
 def epochs_for(protocol: Mapping[str, Any], ipc: int) -> int:
     """Epochs that a protocol trains with ``ipc`` images per class.
 
     Args:
-        protocol: A config's ``protocol``. Its ``epochs_by_ipc`` has rows (largest ipc, epochs) in ascending order; the
-            row of None stands for all above.
+        protocol: A config's ``protocol``. Its ``epochs_by_ipc`` and ``batch_size_by_ipc`` have rows (largest ipc,
+            value) in ascending order; the row of None stands for all above.
         ipc: Images per class, at least 1.
 
     Raises:
@@ -22,23 +20,20 @@ def epochs_for(protocol: Mapping[str, Any], ipc: int) -> int:
     return _by_ipc(protocol, 'epochs_by_ipc', ipc)
 
 
+def batch_size_for(protocol: Mapping[str, Any], ipc: int) -> Optional[int]:
+    """Batch size that a protocol takes with ``ipc`` images per class; None where it has one for all (the config's)."""
+    return _by_ipc(protocol, 'batch_size_by_ipc', ipc) if 'batch_size_by_ipc' in protocol else None
+
+
 def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
     """Give a config ``epochs``, or its protocol's for ``ipc``, and the batch size of that; changes ``cfg``."""
-    rules, loader = cfg.get('protocol') or {}, cfg['train_dataloader']
+    rules = cfg.get('protocol') or {}
     if ipc is not None and 'epochs_by_ipc' in rules:
         epochs = epochs or epochs_for(rules, ipc)
-        loader['batch_size'] = batch_size_for(rules, ipc) or loader['batch_size']
+        if (size := batch_size_for(rules, ipc)) is not None:
+            cfg['train_dataloader']['batch_size'] = size
     if epochs is not None:
         set_epochs(cfg, epochs)
-
-
-def batch_size_for(protocol: Mapping[str, Any], ipc: int) -> Optional[int]:
-    """Batch size that a protocol takes with ``ipc`` images per class; None where it has one for all (the config's).
-
-    Raises:
-        DistillError: The protocol has no row for ``ipc``, or ``ipc`` is below 1.
-    """
-    return _by_ipc(protocol, 'batch_size_by_ipc', ipc) if 'batch_size_by_ipc' in protocol else None
 
 
 def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
@@ -61,11 +56,9 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
     old = loop.get('max_epochs')
     if not old:
         raise DistillError('the config counts iterations (train_cfg has no max_epochs): set its train_cfg.max_iters')
-
-    shares = (cfg.get('protocol') or {}).get('milestones')
     schedulers: Any = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
-        _stretch(scheduler, epochs, old, shares)
+        _stretch(scheduler, epochs, old, (cfg.get('protocol') or {}).get('milestones'))
     loop['max_epochs'] = epochs
     if 'val_interval' in loop:
         loop['val_interval'] = _scaled(loop['val_interval'], epochs, old)
@@ -73,19 +66,18 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
 
 def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[float]]) -> None:
     """Make the config of a scheduler of ``old`` epochs one of ``epochs``."""
+    name = f'{scheduler["type"]} in param_scheduler'
     if not scheduler.get('by_epoch', True):
-        raise DistillError(f'{scheduler["type"]} in param_scheduler counts iterations (by_epoch=False): have it '
-                           'count epochs, or set train_cfg and param_scheduler by hand')
-    for key in _SCALED:
+        raise DistillError(f'{name} counts iterations (by_epoch=False): have it count epochs, or set train_cfg and '
+                           'param_scheduler by hand')
+    for key in ('begin', 'end', 'T_max'):
         if scheduler.get(key) is not None:
             scheduler[key] = _scaled(scheduler[key], epochs, old)
-    if 'milestones' in scheduler:
-        # 1e-6: two thirds of 1500 are 1000.
-        at = [int(share * epochs + 1e-6) for share in shares] if shares else [
-            _scaled(milestone, epochs, old) for milestone in scheduler['milestones']]
-        scheduler['milestones'] = [max(1, value) for value in at]
+    if 'milestones' in scheduler:  # 1e-6: two thirds of 1500 are 1000
+        scheduler['milestones'] = [max(1, int(share * epochs + 1e-6)) for share in shares] if shares else [
+            max(1, _scaled(milestone, epochs, old)) for milestone in scheduler['milestones']]
     if scheduler.get('end') is not None and scheduler['end'] <= scheduler.get('begin', 0):
-        raise DistillError(f'{epochs} epochs leave none to {scheduler["type"]} in param_scheduler: train longer')
+        raise DistillError(f'{epochs} epochs leave none to {name}: train longer')
 
 
 def _scaled(value: int, epochs: int, old: int) -> int:

@@ -2,19 +2,18 @@
 import json
 import math
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Optional
 
 import numpy as np
-import torch
-from safetensors.torch import save
-from torch import Tensor
+from safetensors.numpy import save
 
 from mmdistill.files import write_atomic, write_json
 from mmdistill.metrics import class_balance, set_metrics
 from .encoders import encode_dataset
 from .matrix import Matrix
-from .training_sets import RealData, build_dataset
+from .training_sets import build_dataset
 
+Judge = Callable[[Any], Dict[str, float]]
 _PROJECTED = 2000
 
 
@@ -38,45 +37,39 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     settings, task, real = matrix.settings, matrix.task, matrix.real
     if not settings.encoder and not settings.judge:
         return None
-    judge = _finite(task.judge(settings.judge)) if settings.judge else None
-    tensors: Dict[str, Tensor] = {}
+    judge = task.judge(settings.judge) if settings.judge else None
+    tensors: Dict[str, np.ndarray] = {}
     sets: Dict[str, Dict[str, Any]] = {}
     if real.encoder is not None:
-        count = min(_PROJECTED, len(real.features))
-        drawn = np.random.default_rng(0).choice(len(real.features), count, replace=False)
-        _keep(tensors, 'real', real.features[drawn], None if real.labels is None else real.labels[drawn])
+        drawn = np.random.default_rng(0).choice(len(real.features), min(_PROJECTED, len(real.features)), replace=False)
+        tensors['real'] = real.features[drawn]
+        if real.labels is not None:
+            tensors['labels/real'] = real.labels[drawn]
     for name, training_set in matrix.sets.items():
         print(f'measuring {name}', flush=True)
         dataset = build_dataset(training_set.dataset(0), task.scope)
-        balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), list(matrix.classes))
-        sets[name] = dict(rows=None, judge=judge(dataset) if judge else None, balance=balance)
+        balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
+        sets[name] = dict(rows=None, judge=_judged(judge, dataset), balance=balance)
         if real.encoder is not None:
             features, labels = encode_dataset(real.encoder, dataset, progress=False), task.labels(dataset)
-            sets[name]['rows'] = _rows(real, features, labels, settings.neighbours)
-            _keep(tensors, name, features, labels)
+            tensors[name] = features
+            if labels is not None:
+                tensors[f'labels/{name}'] = labels
+            sets[name]['rows'] = set_metrics(
+                real.features, features, real.labels, labels,  # type: ignore[arg-type]
+                None if labels is None else matrix.classes, k=settings.neighbours)
     measured: Dict[str, Any] = dict(encoder=json.dumps(settings.encoder) if settings.encoder else None, sets=sets)
     if judge:
-        measured['judge_real'] = judge(matrix.test)
+        measured['judge_real'] = _judged(judge, matrix.test)
     if tensors:
         write_atomic(Path(matrix.work_dir) / 'features.safetensors', save(tensors))
     write_json(Path(matrix.work_dir) / 'set_metrics.json', measured)
     return measured
 
 
-def _keep(tensors: Dict[str, Tensor], name: str, features: np.ndarray, labels: Optional[np.ndarray]) -> None:
-    tensors[name] = torch.from_numpy(features)
-    if labels is not None:
-        tensors[f'labels/{name}'] = torch.from_numpy(labels)
-
-
-def _rows(real: RealData, features: np.ndarray, labels: Optional[np.ndarray], neighbours: int) -> List[Dict[str, Any]]:
-    classes = None if labels is None else list(real.classes)
-    return set_metrics(real.features, features, real.labels, labels, classes, k=neighbours)  # type: ignore[arg-type]
-
-
-def _finite(judge: Callable[[Any], Dict[str, float]]) -> Callable[[Any], Dict[str, Optional[float]]]:
-    """A judge that gives None for NaN, for which JSON has no word."""
-    return lambda dataset: {key: None if math.isnan(value) else value for key, value in judge(dataset).items()}
+def _judged(judge: Optional[Judge], dataset: Any) -> Optional[Dict[str, Optional[float]]]:
+    """What a judge gives, None for NaN, for which JSON has no word."""
+    return judge and {key: None if math.isnan(value) else value for key, value in judge(dataset).items()}
 
 
 def summary_cells(measured: Dict[str, Any]) -> list:

@@ -39,10 +39,9 @@ def _own_globals():
     try:
         yield
     finally:
-        for name, logger in MMLogger._instance_dict.items():
-            if name not in before[0]:
-                for handler in logger.handlers:
-                    handler.close()
+        for name in MMLogger._instance_dict.keys() - before[0].keys():
+            for handler in MMLogger._instance_dict[name].handlers:
+                handler.close()
         for manager, instances in zip(managers, before):
             manager._instance_dict.clear()
             manager._instance_dict.update(instances)
@@ -50,26 +49,18 @@ def _own_globals():
 
 def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
                           evaluations: int = 1) -> Config:
-    """The student's config, made to train on another data set and to be evaluated on its test set as it trains.
-
-    Args:
-        student_cfg: Config of the host, or its path: any model, schedule and test set.
-        train_dataset_cfg: The training set; the student's own pipeline where it gives none.
-        seed: Seed of the weights, of the order and of the augmentation.
-        work_dir: Where its logs go.
-        evaluations: How often it is evaluated, evenly spread; the last time at the end.
-    """
+    """The config that :func:`train_student` runs: the student's, made to train on another dataset and to be evaluated
+    on its test set as it trains."""
     cfg = copy.deepcopy(student_cfg) if isinstance(student_cfg, Config) else Config.fromfile(student_cfg)
-    own = cfg.train_dataloader.dataset
-    cfg.train_dataloader.dataset = dict(train_dataset_cfg)
-    cfg.train_dataloader.dataset.setdefault('pipeline', own.get('pipeline', []))
+    pipeline = cfg.train_dataloader.dataset.get('pipeline', [])
+    cfg.train_dataloader.dataset = dict(pipeline=pipeline) | train_dataset_cfg
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
     cfg.val_evaluator = dict(_task_of(cfg).evaluator)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
     cfg.train_cfg.val_interval = math.ceil(length / evaluations)
-    cfg.train_cfg.pop('val_begin', None)
-    cfg.train_cfg.pop('dynamic_intervals', None)
+    for key in ('val_begin', 'dynamic_intervals'):
+        cfg.train_cfg.pop(key, None)
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)  # nobody needs the weights
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     cfg.work_dir = str(work_dir)
@@ -84,10 +75,14 @@ def _task_of(student_cfg: Config) -> Task:
 
 def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
                   evaluations: int = 1) -> Dict[str, Any]:
-    """Train a stock model of a host on a set and test it; MMEngine's globals are as before afterwards.
+    """Train a stock model of mmseg or mmpretrain on a set and test it; MMEngine's globals are as before afterwards.
 
     Args:
-        student_cfg, train_dataset_cfg, seed, work_dir, evaluations: See :func:`student_runner_config`.
+        student_cfg: Its config, or the path: any model, schedule and test set.
+        train_dataset_cfg: The training set, as in ``train_dataloader.dataset``; without a pipeline the student's own.
+        seed: Seed of the weights, of the order and of the augmentation.
+        work_dir: Where its logs go.
+        evaluations: How often the student is evaluated, evenly spread; the last time at the end.
 
     Returns:
         dict: The metrics of the task's evaluator on the student's test set after the last iteration; ``curve``, a list

@@ -2,7 +2,7 @@
 import importlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
@@ -37,11 +37,6 @@ class RealData:
         """The dataset, built; without a pipeline."""
         return build_dataset(self.cfg, self.task.scope)
 
-    @property
-    def classes(self) -> Tuple[str, ...]:
-        """Names of the classes."""
-        return tuple(self.dataset.metainfo['classes'])
-
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
         """int64 (N,) class ids; None where an image has not exactly one."""
@@ -65,12 +60,11 @@ class RealData:
             budget: Where the config names none; a count is shared out evenly if the selector takes one per class.
             random_state: Of a selector that draws, where the config names none.
         """
-        component: Any = resolve(selector, SELECTORS, 'selector')
-        draws = dict(random_state=random_state) if getattr(component, 'stochastic', False) else {}
-        fitted = SELECTORS.build({'budget': budget, **draws, **selector})
+        defaults = dict(random_state=random_state) if _draws(selector) else {}
+        fitted = SELECTORS.build({'budget': budget, **defaults, **selector})
         if getattr(fitted, 'per_class', False) and 'budget' not in selector and isinstance(budget, int):
-            fitted.budget = budget // len(self.classes)
-        fitted.fit(*READS[component.needs](self))
+            fitted.budget = budget // len(self.dataset.metainfo['classes'])
+        fitted.fit(*READS[fitted.needs](self))
         return [int(index) for index in fitted.selected_]
 
     def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
@@ -81,11 +75,8 @@ class RealData:
         """
         outer = self.cfg.get('indices')
         if isinstance(outer, int):  # the first so many, or the last
-            start = 0 if outer >= 0 else -len(self.dataset)
-            indices = [start + index for index in indices]
-        elif outer is not None:
-            indices = [int(outer[index]) for index in indices]
-        return dict(self.cfg, indices=list(indices))
+            outer = range(outer) if outer >= 0 else range(-len(self.dataset), 0)
+        return dict(self.cfg, indices=list(indices) if outer is None else [int(outer[index]) for index in indices])
 
 
 # What selectors declare in ``needs``, and the arguments of their ``fit``.
@@ -93,6 +84,10 @@ READS: Dict[str, Callable[[RealData], tuple]] = dict(
     histograms=lambda real: (real.histograms, ),
     features=lambda real: (real.features, real.labels),
     samples=lambda real: (real.dataset, real.labels))
+
+
+def _draws(selector: dict) -> bool:
+    return getattr(resolve(selector, SELECTORS, 'selector'), 'stochastic', False)
 
 
 class TrainingSet:
@@ -119,9 +114,7 @@ class TrainingSet:
 
     def num_image_sets(self, wanted: int) -> int:
         """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names."""
-        draws = self.kind == 'selector' and getattr(
-            resolve(self.values[0], SELECTORS, self.name), 'stochastic', False)
-        return wanted if draws else len(self.values)
+        return wanted if self.kind == 'selector' and _draws(self.values[0]) else len(self.values)
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
         """The config of one image set's dataset, without a pipeline.
@@ -162,13 +155,8 @@ class TrainingSet:
 
 
 def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
-    """Whether a recorded path is that of an image: equal, or equal below the data root, which may have moved.
-
-    Args:
-        recorded: Path or URI in a manifest.
-        path: Path or URI of the image at hand.
-        data_root: Where its dataset is.
-    """
+    """Whether the path or URI in a manifest is that of an image: equal, or equal below the ``data_root`` of the image's
+    dataset, which may have moved."""
     old, new = PurePosixPath(recorded), PurePosixPath(path)
     if old == new or not data_root or not new.is_relative_to(data_root):
         return old == new
@@ -194,10 +182,10 @@ def build_dataset(cfg: Mapping[str, Any], scope: str) -> Any:
         dataset.full_init()
         if not len(dataset):
             raise ValueError('it finds no image')
-    except DistillError:
-        raise
+        return dataset
     except (OSError, AssertionError, RuntimeError, ValueError) as error:  # OpenMMLab's own checks
+        if isinstance(error, DistillError):
+            raise
         reason = ' '.join(str(error).split())[:200]
         raise DistillError(f'{cfg["type"]} at {cfg.get("data_root", "")!r} cannot be read ({reason}): check data_root '
                            'and the prefixes') from None
-    return dataset
