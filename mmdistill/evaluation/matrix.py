@@ -137,7 +137,7 @@ class Matrix:
         if self.settings.evaluations > 1:
             metrics['best'] = max(value for _, value in result['curve'])
         if task.rare_metric and self.rare:
-            metrics[task.rare_metric] = mean_of(classes, self.rare)
+            metrics[task.rare_metric] = mean_of(classes[name] for name in self.rare)
         return dict(
             set=job.set, student=job.student, image_set=job.image_set, seed=job.arguments['seed'], metrics=metrics,
             curve=result['curve'], classes=classes, images=job.images, seconds=round(result['seconds'], 2),

@@ -2,7 +2,7 @@
 import json
 import statistics
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
@@ -50,9 +50,9 @@ def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> Lis
     return [name for name, count in zip(classes, pixels) if 0 < count < share * pixels.sum()]
 
 
-def mean_of(values: Mapping[str, Optional[float]], classes: Iterable[str]) -> Optional[float]:
-    """Mean over ``classes``, without those that are None; None if none is left."""
-    found = [value for value in (values[name] for name in classes) if value is not None]
+def mean_of(values: Iterable[Optional[float]]) -> Optional[float]:
+    """Mean without the values that are None; None if none is left."""
+    found = [value for value in values if value is not None]
     return statistics.fmean(found) if found else None
 
 
@@ -71,29 +71,35 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> List[Row]:
     rows = []
     for name, student in dict.fromkeys((run['set'], run['student']) for run in runs):
         own = [run for run in runs if (run['set'], run['student']) == (name, student)]
-        seconds = round(statistics.fmean(run['seconds'] for run in own), 2)
+        common = dict(image_sets=len({run['image_set'] for run in own}), images=own[0]['images'],
+                      seconds=round(statistics.fmean(run['seconds'] for run in own), 2))
         for metric in own[0]['metrics']:
             values = [run['metrics'][metric] for run in own if run['metrics'][metric] is not None]
             if values:
                 rows.append(dict(
                     set=name, student=student, metric=metric, mean=round(statistics.fmean(values), 4),
-                    std=round(statistics.stdev(values), 4) if len(values) > 1 else 0.0, seeds=len(values),
-                    image_sets=len({run['image_set'] for run in own}), images=own[0]['images'], seconds=seconds))
+                    std=round(statistics.stdev(values), 4) if len(values) > 1 else 0.0, seeds=len(values), **common))
     return rows
+
+
+def by_set_and_student(rows: Sequence[Row]) -> Dict[Tuple[str, str], Dict[str, Row]]:
+    """The rows of each training set and student, by their metric."""
+    lines: Dict[Tuple[str, str], Dict[str, Row]] = {}
+    for row in rows:
+        lines.setdefault((row['set'], row['student']), {})[row['metric']] = row
+    return lines
 
 
 def table_cells(rows: Sequence[Row]) -> List[List[str]]:
     """The rows as a table, its header first: a line a set and student, a column a metric."""
     metrics = list(dict.fromkeys(row['metric'] for row in rows))
-    lines = [['set', 'student', 'images', *metrics, 'image sets', 'runs', 's a run']]
-    for name, student in dict.fromkeys((row['set'], row['student']) for row in rows):
-        own = {row['metric']: row for row in rows if (row['set'], row['student']) == (name, student)}
+    several = len({row['student'] for row in rows}) > 1
+    lines = [['set', *['student'] * several, 'images', *metrics, 'image sets', 'runs', 's a run']]
+    for (name, student), own in by_set_and_student(rows).items():
         first = next(iter(own.values()))
-        lines.append([name, student, f'{first["images"]:,}',
+        lines.append([name, *[student] * several, f'{first["images"]:,}',
                       *(format_value(own[metric]) if metric in own else '' for metric in metrics),
                       str(first['image_sets']), str(first['seeds']), f'{first["seconds"]:.0f}'])
-    if len({line[1] for line in lines[1:]}) == 1:
-        lines = [[line[0], *line[2:]] for line in lines]
     return lines
 
 

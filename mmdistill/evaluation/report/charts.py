@@ -1,5 +1,4 @@
 """The charts of the results and of the classes, each one panel."""
-import math
 from typing import Any, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -21,8 +20,8 @@ def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, str], stu
     names = list(dict.fromkeys(run['set'] for run in runs))
     with (chart := Chart(_WIDTH, 56 + 30 * len(names), f'{metric} of each run of {student}')) as axes:
         for line, name in enumerate(names):
-            measured = [run['metrics'][metric] for run in runs if run['set'] == name]
-            values = np.array([value for value in measured if value is not None], float)
+            values = np.array([run['metrics'][metric] for run in runs if run['set'] == name], float)
+            values = values[~np.isnan(values)]  # of None
             if not len(values):
                 continue
             colour, marker = set_look(colours[name])
@@ -41,12 +40,11 @@ def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str]
     """Mean of a student's runs along the training, with a band of ± one deviation, one line per training set."""
     with (chart := Chart(_WIDTH, 250, f'{metric} of {student} along the training')) as axes:
         for name in dict.fromkeys(run['set'] for run in runs):
-            curves = [{step: math.nan if value is None else value for step, value in run['curve']}
-                      for run in runs if run['set'] == name]
-            steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+            curves = [dict(run['curve']) for run in runs if run['set'] == name]
+            steps = sorted(set.intersection(*map(set, curves)))
             if not steps:
                 continue
-            values = np.array([[curve[step] for step in steps] for curve in curves], float)
+            values = np.array([[curve[step] for step in steps] for curve in curves], float)  # NaN for None
             mean, (colour, marker) = values.mean(axis=0), set_look(colours[name])
             axes.plot(steps, mean, color=colour, linewidth=2, marker=marker, markersize=5, clip_on=False)
             if len(values) > 1:
@@ -67,11 +65,28 @@ def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], la
         shares: K shares in 0..1 by the name of their colour.
         label: Of the axis.
     """
+    from matplotlib.ticker import LogLocator
     values = 100 * np.array(list(shares.values()), float)
-    limits = share_limits(values)
-    parts = np.array_split(np.arange(len(names)), -(-len(names) // _PANEL_CLASSES))
-    return [_share_chart([names[i] for i in part], dict(zip(shares, values[:, part])), label, limits)
-            for part in parts]
+    floor, top = share_limits(values)
+    height, charts = 0.84 / len(shares), []
+    for part in np.array_split(np.arange(len(names)), -(-len(names) // _PANEL_CLASSES)):
+        with (chart := Chart(_WIDTH, 52 + (8 * len(shares) + 7) * len(part), f'{label} of each class')) as axes:
+            for number, (name, widths) in enumerate(zip(shares, values[:, part])):
+                places = np.arange(len(part)) + (number - (len(shares) - 1) / 2) * height
+                axes.barh(places, np.maximum(widths, floor) - floor, height * 0.9, left=floor, color=COLOURS[name])
+                absent = places[widths == 0]
+                if floor and len(absent):  # a cross in place of a bar
+                    axes.plot(np.full(len(absent), floor * 1.15), absent, 'x', color=COLOURS[name], markersize=4,
+                              clip_on=False)
+            axes.set(xlabel=label, xlim=(floor, top))
+            if floor:
+                axes.set(xscale='log', xlim=(floor, top))
+                axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if top > 1000 * floor else (1, 2, 5)))
+                axes.xaxis.set_major_formatter('{x:g}')
+                axes.minorticks_off()
+            _lines(axes, [names[index] for index in part])
+        charts.append(chart)
+    return charts
 
 
 def share_limits(values: np.ndarray) -> Tuple[float, float]:
@@ -81,28 +96,6 @@ def share_limits(values: np.ndarray) -> Tuple[float, float]:
         return 0.0, 1.0
     low, high = float(positive.min()), float(positive.max())
     return (low / 2, 1.3 * high) if high > 20 * low else (0.0, 1.05 * high)
-
-
-def _share_chart(names: Sequence[str], bars: Mapping[str, np.ndarray], label: str, limits: Tuple[float, float]
-                 ) -> Chart:
-    from matplotlib.ticker import LogLocator
-    floor, height = limits[0], 0.84 / len(bars)
-    with (chart := Chart(_WIDTH, 52 + (8 * len(bars) + 7) * len(names), f'{label} of each class')) as axes:
-        for number, (colour, values) in enumerate(bars.items()):
-            places = np.arange(len(names)) + (number - (len(bars) - 1) / 2) * height
-            axes.barh(places, np.maximum(values, floor) - floor, height * 0.9, left=floor, color=COLOURS[colour])
-            absent = places[values == 0] if floor else places[:0]
-            if len(absent):  # a cross in place of a bar
-                axes.plot(np.full(len(absent), floor * 1.15), absent, 'x', color=COLOURS[colour], markersize=4,
-                          clip_on=False)
-        axes.set(xlabel=label, xlim=limits)
-        if floor:
-            axes.set(xscale='log', xlim=limits)
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if limits[1] > 1000 * floor else (1, 2, 5)))
-            axes.xaxis.set_major_formatter('{x:g}')
-            axes.minorticks_off()
-        _lines(axes, names)
-    return chart
 
 
 def _lines(axes: Any, names: Sequence[str]) -> None:

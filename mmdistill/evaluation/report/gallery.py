@@ -18,19 +18,15 @@ _NAMED = 5
 
 
 def gallery(work: WorkDir, names: Tuple[str, ...]) -> Dict[str, Any]:
-    """Sets of the same requests, side by side: real image and annotation where there are such, and each set's image.
-
-    Args:
-        work: For what is known of the real set.
-        names: Of distilled sets whose images have the same annotations.
+    """Sets of the same requests, by their ``names``, side by side: real image and annotation where there are such, and
+    each set's image.
 
     Raises:
         DistillError: An image cannot be read.
     """
     sets = {name: work.distilled[name] for name in names}
-    manifest = work.distilled[names[0]].manifest
-    classes, palette, drawn = manifest['classes'], manifest['palette'], work.task.drawn
-    shares = work.real_shares
+    manifest, shares, drawn = sets[names[0]].manifest, work.real_shares, work.task.drawn
+    classes, palette = manifest['classes'], manifest['palette']
     rank = rarity(manifest, shares if shares and set(classes) <= shares.keys() else None)
     members = by_class(manifest, rank)
     most = max(1, _MOST // max(len(members), 1))
@@ -68,11 +64,9 @@ def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index:
 
 def rarity(manifest: Mapping[str, Any], shares: Optional[Mapping[str, float]] = None) -> Dict[int, int]:
     """Rank of each class id, 0 for the rarest, by its share; by default by how many of the set's images show it."""
-    classes = manifest['classes']
-    if shares is None:
-        shown = [index for image in manifest['images'] for index in image['classes']]
-        shares = {name: shown.count(index) for index, name in enumerate(classes)}
-    return {index: rank for rank, index in enumerate(sorted(range(len(classes)), key=lambda i: shares[classes[i]]))}
+    shown = [index for image in manifest['images'] for index in image['classes']]
+    amounts = [shown.count(index) if shares is None else shares[name] for index, name in enumerate(manifest['classes'])]
+    return {index: rank for rank, index in enumerate(sorted(range(len(amounts)), key=amounts.__getitem__))}
 
 
 def by_class(manifest: Mapping[str, Any], rank: Mapping[int, int]) -> Dict[int, List[int]]:

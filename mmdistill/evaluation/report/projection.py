@@ -1,5 +1,5 @@
 """Features of the real and of the training sets in two dimensions."""
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -57,8 +57,10 @@ def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, 
     """
     names = [name for name in colours if name in features and len(features[name])]
     flat, how = project({name: features[name] for name in ('real', *names)})
-    real, labels = flat['real'], features.get('labels/real')
-    middles = _middles(real, None if labels is None else labels[shown_rows(len(labels))], classes)
+    real, labels, middles = flat['real'], features.get('labels/real'), {}
+    if labels is not None and len(labels) == len(features['real']) and len(classes) <= _NAMED_CLASSES:
+        labels = labels[shown_rows(len(labels))]
+        middles = {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes) if (labels == i).any()}
     everything = np.concatenate(list(flat.values()))
     low, high = everything.min(axis=0), everything.max(axis=0)
     margin = 0.05 * np.maximum(high - low, 1e-9)
@@ -77,9 +79,3 @@ def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, 
             axes.spines[['top', 'right']].set_visible(True)
         panels.append((name, chart))
     return panels, how
-
-
-def _middles(real: np.ndarray, labels: Optional[np.ndarray], classes: Sequence[str]) -> Dict[str, np.ndarray]:
-    if labels is None or len(labels) != len(real) or len(classes) > _NAMED_CLASSES:
-        return {}
-    return {name: np.median(real[labels == i], axis=0) for i, name in enumerate(classes) if (labels == i).any()}

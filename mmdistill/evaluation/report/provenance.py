@@ -13,7 +13,8 @@ def comparison(work: WorkDir) -> Dict[str, str]:
     values = {'protocol': work.results['protocol'], 'hash of protocol and test set': work.results['hash'],
               'runs': f'{len(work.runs)}, {_duration(sum(run["seconds"] for run in work.runs))} of training in all'}
     if work.metrics.get('encoder'):
-        values['encoder of the features'] = _encoder(work.metrics['encoder'])
+        settings = _flat(json.loads(work.metrics['encoder']))
+        values['encoder of the features'] = ', '.join(f'{key} {value}' for key, value in settings.items())
     return values
 
 
@@ -34,7 +35,7 @@ def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str,
 def making(work: WorkDir) -> List[Tuple[str, str]]:
     """(What it does, command) pairs: what makes the sets and the results."""
     command = work.results.get('command')
-    found = [('The comparison', command if isinstance(command, str) else shlex.join(command))] if command else []
+    found = [('The comparison', command)] if command else []
     for name, distilled in work.distilled.items():
         configs = sorted(distilled.root.parent.glob('*.py'))
         if len(configs) == 1:
@@ -49,15 +50,6 @@ def using(work: WorkDir) -> List[Tuple[str, str]]:
              "train_dataloader = dict(dataset=dict(_delete_=True, type='mmdistill.DistilledDataset',\n"
              f'    data_root={str(distilled.root)!r}, pipeline=train_pipeline))')
             for name, distilled in work.distilled.items()]
-
-
-def _encoder(text: str) -> str:
-    """The encoder's settings, as far as they are JSON, without its punctuation."""
-    try:
-        values = json.loads(text)
-    except ValueError:
-        return text
-    return ', '.join(f'{key} {value}' for key, value in _flat(values).items()) if isinstance(values, dict) else text
 
 
 def _flat(values: Any, prefix: str = '') -> Dict[str, str]:

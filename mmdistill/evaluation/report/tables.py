@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 import numpy as np
 
 from mmdistill.tasks.base import Task
-from ..results import format_value
+from ..results import by_set_and_student, format_value, mean_of
 from .work_dirs import WorkDir
 
 # Key, title, what is best, digits after the point (None: significant ones, for what has the features' unit).
@@ -85,7 +85,10 @@ def heat_table(header: Sequence[Text], lines: Sequence[Sequence[Text]], values: 
 
 
 def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
-    """Mean ± deviation, one line per training set, under a heading for each student; the best is bold."""
+    """Mean ± deviation, one line per training set, under a heading for each student; the best is bold.
+
+    Each mean is also a bar, whose end is the highest mean of any student.
+    """
     ends: Dict[str, float] = {}
     for row in rows:
         ends[row['metric']] = max(row['mean'], ends.get(row['metric'], row['mean']))
@@ -93,24 +96,18 @@ def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
     lines: List[List[Text]] = []
     for student, part in students.items():
         lines += [[student]] if len(students) > 1 else []
-        lines += _sets_lines(part, ends, colours)
+        sets = by_set_and_student(part)
+        columns = [marked((row[metric]['mean'] if metric in row else None for row in sets.values()), 'highest')
+                   for metric in ends]
+        for (name, _), measured, *cells in zip(sets, sets.values(), *columns):
+            for cell, (metric, end) in zip(cells, ends.items()):
+                if metric in measured:
+                    cell.text, cell.colour = format_value(measured[metric]), colours[name]
+                    cell.bar = max(measured[metric]['mean'] / end, 0) if end > 0 else 0
+            row = next(iter(measured.values()))
+            lines.append([Cell(name, colours[name]), f'{row["images"]:,}', *cells, str(row['image_sets']),
+                          str(row['seeds']), f'{row["seconds"]:,.0f}'])
     return Table(['Set', 'Images', *ends, 'Image sets', 'Runs', 's a run'], lines)
-
-
-def _sets_lines(rows: Runs, ends: Mapping[str, float], colours: Mapping[str, str]) -> List[List[Text]]:
-    """The lines of one student; each mean also as a bar, whose end is the highest mean of any student."""
-    sets: Dict[str, Any] = {}
-    for row in rows:
-        sets.setdefault(row['set'], row)
-    bars: Dict[Tuple[str, str], Cell] = {}
-    for metric, end in ends.items():
-        part = [row for row in rows if row['metric'] == metric]
-        for row, cell in zip(part, marked((row['mean'] for row in part), 'highest')):
-            bar = min(max(row['mean'] / end, 0), 1) if end > 0 else 0
-            bars[row['set'], metric] = Cell(format_value(row), colours[row['set']], cell.best, bar=bar)
-    return [[Cell(name, colours[name]), f'{row["images"]:,}',
-             *(bars.get((name, metric), number(None)) for metric in ends), str(row['image_sets']), str(row['seeds']),
-             f'{row["seconds"]:,.0f}'] for name, row in sets.items()]
 
 
 def runs_table(runs: Runs, colours: Mapping[str, str]) -> Table:
@@ -126,14 +123,14 @@ def classes_tables(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[str,
     """What each class reaches, a table per student; the rarest class first where it is known how rare each is."""
     shares = work.real_shares or {}
     names = sorted(work.classes, key=shares.__getitem__) if shares else work.classes
-    lines = [[name, *([_percent(shares[name])] if shares else [])] for name in names]
+    begins = [[name, *([_percent(shares[name])] if shares else [])] for name in names]
     tables = []
     for student, runs in by_student(work.runs).items():
         sets = list(dict.fromkeys(run['set'] for run in runs))
-        values = [[_mean(run['classes'].get(name) for run in runs if run['set'] == one) for one in sets]
+        values = [[mean_of(run['classes'].get(name) for run in runs if run['set'] == one) for one in sets]
                   for name in names]
         header: List[Text] = ['Class', *([f'Real {work.task.counted} %'] if shares else []), *titles(sets, colours)]
-        tables.append((student, heat_table(header, lines, values, low=0, best='highest')))
+        tables.append((student, heat_table(header, begins, values, low=0, best='highest')))
     return tables
 
 
@@ -142,15 +139,14 @@ def set_metrics_table(metrics: Mapping[str, Any], colours: Mapping[str, str], ta
     sets = {name: _by_class(one, task)[None] for name, one in metrics['sets'].items()}
     real = dict(diversity=next(iter(sets.values()), {}).get('real_diversity'),
                 judge=(metrics.get('judge_real') or {}).get(task.metric))
-    columns, known = [], []
+    columns: List[List[Text]] = [['Set', *titles(sets, colours), Cell('real data', 'real')]]
     for key, title, best, digits in _METRICS:
         if any(key in values for values in sets.values()):
-            columns.append((title, marked((values.get(key) for values in sets.values()), best, digits)))
-            known.append('' if real.get(key) is None else number(real[key], digits))
-    lines: List[List[Text]] = [[*line] for line in zip(titles(sets, colours), *(cells for _, cells in columns))]
-    if any(known):
-        lines.append([Cell('real data', 'real'), *known])
-    return Table(['Set', *(title.format(task.metric) for title, _ in columns)], lines)
+            cells = marked((values.get(key) for values in sets.values()), best, digits)
+            columns.append([title.format(task.metric), *cells,
+                            '' if real.get(key) is None else number(real[key], digits)])
+    header, *lines = zip(*columns)
+    return Table(header, lines if any(lines[-1][1:]) else lines[:-1])
 
 
 def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str], classes: Sequence[str],
@@ -159,7 +155,7 @@ def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str],
     sets = {name: _by_class(one, task) for name, one in metrics['sets'].items()}
     tables = []
     for key, title, best, digits in _METRICS:
-        values = {name: [_mean([by_class.get(one, {}).get(key)]) for one in classes] for name, by_class in sets.items()
+        values = {name: [by_class.get(one, {}).get(key) for one in classes] for name, by_class in sets.items()
                   if any(key in by_class.get(one, {}) for one in classes)}
         if values:
             tables.append((title.format(task.class_metric), heat_table(
@@ -181,8 +177,3 @@ def _by_class(measured: Mapping[str, Any], task: Task) -> Dict[Optional[str], Di
 
 def _percent(share: float) -> str:
     return '<0.01' if 0 < share < 5e-5 else f'{100 * share:.2f}'
-
-
-def _mean(values: Iterable[Optional[float]]) -> float:
-    known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else math.nan

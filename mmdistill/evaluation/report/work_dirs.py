@@ -2,8 +2,9 @@
 import json
 import zipfile
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Container, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Container, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 from safetensors import SafetensorError
@@ -73,12 +74,12 @@ class WorkDir:
 
     def selections(self) -> List[Tuple[str, ...]]:
         """Names of distilled sets of the same requests: the same ids from the same samples."""
-        groups: Dict[Any, List[str]] = {}
+        groups: Dict[Any, Tuple[str, ...]] = {}
         for name, one in self.distilled.items():
             ids = tuple(image['id'] for image in one.manifest['images'])
             key = ids, one.sources, tuple(one.manifest['classes']), one.manifest['source_size']
-            groups.setdefault(key, []).append(name)
-        return [tuple(names) for names in groups.values()]
+            groups[key] = *groups.get(key, ()), name
+        return list(groups.values())
 
 
 def read_work_dir(path: Union[str, Path]) -> WorkDir:
@@ -102,16 +103,17 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
     elif not (path / 'distilled').is_dir():
         raise DistillError(f'{path} holds neither results.json nor a distilled set: give a finished work dir of '
                            'mmdistill evaluate or mmdistill distill')
-    distilled, notes, roots = {}, [], results.get('sets', dict(distilled=path / 'distilled'))
-    for name, root in roots.items():
-        if root is not None and Path(root).is_dir():
-            distilled[name] = DistilledSet(Path(root), read_manifest(root))
-        elif root is not None:
-            notes.append(f'The images of {name} are not shown: {root} is not there.')
+    roots = results.get('sets', dict(distilled=path / 'distilled'))
+    found = {name: Path(root) for name, root in roots.items() if root is not None}
+    distilled = {name: DistilledSet(root, read_manifest(root)) for name, root in found.items() if root.is_dir()}
+    notes = [f'The images of {name} are not shown: {root} is not there.' for name, root in found.items()
+             if name not in distilled]
     described = results or distilled['distilled'].manifest
     folders = [path, *(one.root.parent for one in distilled.values())]
     return WorkDir(task_of_manifest(described, str(path)), list(described['classes']), distilled, results,
-                   _metrics(path, roots), _features(path), _histograms(folders, described['classes']), notes)
+                   _measured(path / 'set_metrics.json', partial(_metrics, names=roots)),
+                   _measured(path / 'features.safetensors', _features), _histograms(folders, described['classes']),
+                   notes)
 
 
 def _check(results: Dict[str, Any], file: Path) -> None:
@@ -126,33 +128,28 @@ def _check(results: Dict[str, Any], file: Path) -> None:
                            'mmdistill evaluate again')
 
 
-def _metrics(path: Path, names: Container[str]) -> Dict[str, Any]:
-    """The metrics of the sets that are among these names."""
-    file = path / 'set_metrics.json'
+def _measured(file: Path, read: Callable[[Path], Dict[str, Any]]) -> Dict[str, Any]:
+    """What ``read`` makes of a file of ``mmdistill evaluate``; nothing where there is none."""
     try:
-        metrics = json.loads(file.read_text())
-        return dict(metrics, sets={name: dict(one, rows=one.get('rows'), balance=one['balance'])
-                                   for name, one in metrics['sets'].items() if name in names})
-    except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        return read(file) if file.is_file() else {}
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DistillError(f'{file} is not a readable measurement of mmdistill evaluate ({error}): remove it and run '
                            'that again') from None
 
 
-def _features(path: Path) -> Dict[str, np.ndarray]:
-    file = path / 'features.safetensors'
-    if not file.is_file():
-        return {}
-    try:
-        tensors = load_file(file)
-        widths = {value.shape[1:] for key, value in tensors.items() if not key.startswith('labels/')}
-        if 'real' not in tensors or len(widths) != 1 or any(len(width) != 1 for width in widths):
-            raise ValueError('it needs features of one length, those of the real set among them')
-        return tensors
-    except (SafetensorError, OSError, ValueError) as error:
-        raise DistillError(f'{file} does not hold the features of mmdistill evaluate ({error}): remove it and run that '
-                           'again') from None
+def _metrics(file: Path, names: Container[str]) -> Dict[str, Any]:
+    """The metrics of the sets that are among these names."""
+    metrics = json.loads(file.read_text())
+    return dict(metrics, sets={name: dict(one, rows=one.get('rows'), balance=one['balance'])
+                               for name, one in metrics['sets'].items() if name in names})
+
+
+def _features(file: Path) -> Dict[str, np.ndarray]:
+    tensors = load_file(file)
+    widths = {value.shape[1:] for key, value in tensors.items() if not key.startswith('labels/')}
+    if 'real' not in tensors or len(widths) != 1 or tensors['real'].ndim != 2:
+        raise ValueError('it needs features of one length, those of the real set among them')
+    return tensors
 
 
 def _histograms(folders: Sequence[Path], classes: Sequence[str]) -> Optional[np.ndarray]:
