@@ -16,7 +16,7 @@ from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
 from .protocols import load_protocol, student_models
 from .schedule import fit_schedule
-from .training_sets import KINDS, READS, scoped
+from .training_sets import KINDS, READS, scoped, without_pipeline
 
 _RUNNER = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'}
 
@@ -99,26 +99,27 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
     (key, value), = spec.items()
-    if key not in KINDS:
-        raise DistillError(f'{where}.{key}: unknown key of a training set{nearest(key, KINDS)}')
     where = f'{where}.{key}'
+    if key not in KINDS:
+        raise DistillError(f'{where}: unknown key of a training set{nearest(key, KINDS)}')
     if key == 'selector':
         _check_selector(value, where, comparison)
-    elif key == 'source_of':
+        return
+    if key == 'source_of':
         if 'data_root' not in comparison.training_sets.get(value, ()):
             raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
-    else:
-        members = value if isinstance(value, (list, tuple)) else [value]
-        if not members:
-            raise DistillError(f'{where}=[] has no image set: give at least one')
-        for member in members:
-            if key == 'dataset':
-                _check_dataset(member, task, where)
-            else:
-                check_value(where, member, str)
-                found = task_of_manifest(read_manifest(member), str(member))
-                if found.name != task.name:
-                    raise DistillError(f'{where}={member!r} is a set of {found.name}, the protocol trains {task.name}')
+        return
+    members = value if isinstance(value, (list, tuple)) else [value]
+    if not members:
+        raise DistillError(f'{where}=[] has no image set: give at least one')
+    for member in members:
+        if key == 'dataset':
+            _check_dataset(member, task, where)
+            continue
+        check_value(where, member, str)
+        found = task_of_manifest(read_manifest(member), str(member)).name
+        if found != task.name:
+            raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
 
 
 def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
@@ -136,7 +137,7 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
 
 def _check_dataset(cfg: Any, task: Task, where: str) -> None:
     check_value(where, cfg, dict)
-    cfg = scoped({key: value for key, value in cfg.items() if key != 'pipeline'}, task.scope)
+    cfg = scoped(without_pipeline(cfg), task.scope)
     component = resolve(cfg, DATASETS, where)
     for other in all_tasks():
         if inspect.isclass(component) and other.name != task.name and other.owns(component):

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.fileio import get as read_file
-from mmengine.utils import ProgressBar
+from mmengine.utils import track_iter_progress
 from PIL import Image, ImageOps
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
@@ -110,9 +110,8 @@ class BackboneEncoder(Encoder):
         from mmpretrain.registry import MODELS, TRANSFORMS
         from mmpretrain.utils import register_all_modules
         register_all_modules(init_default_scope=False)
-        whole, name = ConfigDict(model=config), 'the given model'
-        if isinstance(config, str):
-            whole, name = read_config(config), config
+        whole, name = (read_config(config), config) if isinstance(config, str) else (
+            ConfigDict(model=config), 'the given model')
         if pipeline is None:
             if not whole.get('test_dataloader'):
                 raise DistillError(f'{name} has no test_dataloader: give the encoder a pipeline, such as '
@@ -205,17 +204,11 @@ def encode_dataset(encoder: Encoder,
         with suppress(OSError, SafetensorError, KeyError, TypeError), safe_open(cache, 'np') as file:
             if file.metadata()['fingerprint'] == fingerprint:
                 return file.get_tensor('features')
-    bar, batches = ProgressBar(len(paths)) if progress else None, []
     loader: DataLoader = DataLoader(paths, batch_size, num_workers=workers,  # type: ignore[arg-type]
                                     collate_fn=partial(_read_batch, encoder.read))
     with torch.inference_mode():
-        for images in loader:
-            batches.append(encoder.encode(images.to(encoder.device)).float().cpu())
-            if bar:
-                bar.update(len(images))
-    if bar:
-        bar.file.write('\n')
-    features = torch.cat(batches).numpy()
+        features = torch.cat([encoder.encode(images.to(encoder.device)).float().cpu() for images in (
+            track_iter_progress((loader, len(loader))) if progress else loader)]).numpy()
     if cache is not None:
         write_atomic(cache, save(dict(features=features), dict(fingerprint=fingerprint)))
     return features

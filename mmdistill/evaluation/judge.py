@@ -1,9 +1,9 @@
 """Whether a segmentor sees in the images what their masks say."""
-from typing import Callable, Dict, List, Tuple
+from itertools import groupby, islice
+from typing import Callable, Dict
 
 import numpy as np
 import torch
-from mmengine.utils import ProgressBar
 from torch import Tensor, nn
 
 from mmdistill.datasets.masks import DatasetMasks
@@ -11,11 +11,8 @@ from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 
 
-def judge_agreement(segmentor: Callable[[Tensor], Tensor],
-                    masks: DatasetMasks,
-                    batch_size: int = 16,
-                    *,
-                    progress: bool = False) -> Dict[str, float]:
+def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, batch_size: int = 16
+                    ) -> Dict[str, float]:
     """Agreement of a judge network with the masks of a set, at the images' own size.
 
     A judge that took no part in the making of the images tells how well they follow their masks; its own errors on
@@ -26,7 +23,6 @@ def judge_agreement(segmentor: Callable[[Tensor], Tensor],
             :class:`mmdistill.models.SegmentorGuide`. A module is called on the device of its weights.
         masks: The set, K classes.
         batch_size: Images that the segmentor sees at once; they are of one size.
-        progress: Whether to show a progress bar.
 
     Returns:
         dict: ``mIoU`` and one ``IoU.{class}`` a class, in points, 0..100, from the pixels of all images together; NaN
@@ -39,39 +35,23 @@ def judge_agreement(segmentor: Callable[[Tensor], Tensor],
     classes = len(masks.classes)
     parameter = next(segmentor.parameters(), None) if isinstance(segmentor, nn.Module) else None
     device = torch.device('cpu') if parameter is None else parameter.device
-    confusion = np.zeros((classes, classes), np.int64)
-    bar = ProgressBar(len(masks)) if progress else None
-    batch: List[Tuple[np.ndarray, np.ndarray]] = []
-    for index in range(len(masks)):
-        pair = masks.pair(index, masks.checked_mask(index).shape)
-        if batch and (len(batch) == batch_size or batch[0][1].shape != pair[1].shape):
-            confusion += _confusion(segmentor, batch, classes, device)
-            batch = []
-        batch.append(pair)
-        if bar:
-            bar.update()
-    confusion += _confusion(segmentor, batch, classes, device)
-    if bar:
-        bar.file.write('\n')
+    confusion = np.zeros((classes, classes), np.int64)  # pixels by class of the mask (rows) and of the segmentor
+    pairs = (masks.pair(index, masks.checked_mask(index).shape) for index in range(len(masks)))
+    for size, of_one_size in groupby(pairs, key=lambda pair: pair[1].shape):
+        while batch := list(islice(of_one_size, batch_size)):
+            images, targets = (np.stack(arrays) for arrays in zip(*batch))
+            with torch.no_grad():
+                logits = segmentor(torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1)
+            if tuple(logits.shape) != (len(batch), classes, *size):
+                raise DistillError(f'the judge gives logits of shape {tuple(logits.shape)} for {len(batch)} images of '
+                                   f'{size[0]}x{size[1]} pixels and {classes} classes: give it a segmentor of the same '
+                                   'classes')
+            labelled = targets != IGNORE
+            cells = targets[labelled].astype(np.int64) * classes + logits.argmax(1).cpu().numpy()[labelled]
+            confusion += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     if not confusion.any():
         raise DistillError('no mask has a labelled pixel: there is nothing for the judge to agree with')
     hits = confusion.diagonal()
     with np.errstate(invalid='ignore'):
         ious = 100 * hits / (confusion.sum(axis=0) + confusion.sum(axis=1) - hits)
     return dict(mIoU=float(np.nanmean(ious)), **{f'IoU.{name}': float(iou) for name, iou in zip(masks.classes, ious)})
-
-
-def _confusion(segmentor: Callable[[Tensor], Tensor], batch: List[Tuple[np.ndarray, np.ndarray]], classes: int,
-               device: torch.device) -> np.ndarray:
-    """int64 (K, K): pixels by class of the mask (rows) and of the segmentor (columns)."""
-    images, masks = (np.stack(arrays) for arrays in zip(*batch))
-    inputs = torch.from_numpy(images).to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-    with torch.no_grad():
-        logits = segmentor(inputs)
-    if tuple(logits.shape) != (len(images), classes, *masks.shape[1:]):
-        raise DistillError(f'the judge gives logits of shape {tuple(logits.shape)} for {len(images)} images of '
-                           f'{masks.shape[1]}x{masks.shape[2]} pixels and {classes} classes: give it a segmentor of '
-                           'the same classes')
-    labelled = masks != IGNORE
-    pairs = masks[labelled].astype(np.int64) * classes + logits.argmax(1).cpu().numpy()[labelled]
-    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)

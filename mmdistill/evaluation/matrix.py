@@ -16,7 +16,7 @@ from .guards import check_soft_labels, paths_of
 from .protocols import cell_config, load_protocol, student_models
 from .results import Cells, mean_of, rare_classes, read_results, summarise
 from .schedule import epochs_for, fit_schedule
-from .training_sets import RealData, TrainingSet, build_dataset
+from .training_sets import RealData, TrainingSet, build_dataset, without_pipeline
 from .workers import Job, run_jobs
 
 
@@ -40,23 +40,21 @@ class Matrix:
         self.protocol = load_protocol(settings.protocol)
         self.id = self.protocol.get('protocol', {}).get('id') or Path(settings.protocol).stem
         self.task = task_of_scope(self.protocol.default_scope, f'protocol {self.id}')
-        test = {key: value for key, value in settings.test_dataset.items() if key != 'pipeline'}
+        test = without_pipeline(settings.test_dataset)
         self.test = build_dataset(test, self.task.scope)
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
         self.classes = tuple(self.test.metainfo['classes'])
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}
-        self.configs = {name: self._config(model, test) for name, model in student_models(
-            settings.students or {'default': None}).items()}
+        self.configs = {}
+        for name, model in student_models(settings.students or {'default': None}).items():
+            config = cell_config(self.protocol, model, test, len(self.classes), settings.overrides)
+            fit_schedule(config, settings.ipc, settings.epochs)
+            self.configs[name] = config
         # Adding sets, students or runs continues a comparison; another protocol or test set is another one.
         self.hash = config_hash([self.protocol.to_dict(), test, settings.overrides, settings.epochs])
         read_results(self.work_dir, expected=self.hash)
-
-    def _config(self, model: Optional[dict], test: dict) -> Config:
-        config = cell_config(self.protocol, model, test, len(self.classes), self.settings.overrides)
-        fit_schedule(config, self.settings.ipc, self.settings.epochs)
-        return config
 
     def notes(self) -> List[str]:
         """Sentences that belong under the table."""
@@ -80,8 +78,9 @@ class Matrix:
     def jobs(self) -> List[Job]:
         """All cells, the first run of every set and student first; the guards have passed every set."""
         settings, versions, datasets = self.settings, library_versions(), {}
+        counts = {name: training_set.num_image_sets(settings.image_sets) for name, training_set in self.sets.items()}
         for name, training_set in self.sets.items():
-            for image_set in range(training_set.num_image_sets(settings.image_sets)):
+            for image_set in range(counts[name]):
                 cfg = training_set.dataset(image_set)
                 built = build_dataset(cfg, self.task.scope)
                 training_set.check(built, self.test)
@@ -90,16 +89,15 @@ class Matrix:
                 datasets[name, image_set] = cfg, _content(cfg, built), len(built)
         jobs = []
         for run in range(settings.image_sets * settings.trainings):
-            for name, training_set in self.sets.items():
-                image_set = run // settings.trainings % training_set.num_image_sets(settings.image_sets)
+            for name, count in counts.items():
+                image_set = run // settings.trainings % count
                 dataset, content, images = datasets[name, image_set]
                 for student, config in self.configs.items():
                     key = dict(student=config.to_dict(), train=content, seed=run, evaluations=settings.evaluations,
                                libraries=versions)
-                    arguments = dict(
+                    jobs.append(Job(name, student, image_set, images, key, dict(
                         student_cfg=config, train_dataset_cfg=dataset, seed=run, evaluations=settings.evaluations,
-                        work_dir=str(self.cells.path(key).with_suffix('')))
-                    jobs.append(Job(name, student, image_set, images, key, arguments))
+                        work_dir=str(self.cells.path(key).with_suffix('')))))
         return jobs
 
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
@@ -120,12 +118,10 @@ class Matrix:
         if rank:
             return {}
         runs = [self._run(job, cells.get(job.key) or {}) for job in jobs]
+        sets = {name: one.values[0] if one.kind == 'data_root' else None for name, one in self.sets.items()}
         results = dict(
             task=self.task.name, protocol=self.id, hash=self.hash, metric=metric, classes=list(self.classes),
-            notes=self.notes(),
-            sets={name: training_set.values[0] if training_set.kind == 'data_root' else None
-                  for name, training_set in self.sets.items()},
-            command=self.command, rows=summarise(runs), runs=runs)
+            notes=self.notes(), sets=sets, command=self.command, rows=summarise(runs), runs=runs)
         write_json(self.work_dir / 'results.json', results)
         return results
 

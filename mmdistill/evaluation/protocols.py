@@ -54,7 +54,7 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
                 raise DistillError(f'the student, a {cfg.model.get("type")}, has no head for the loss of the protocol')
             cfg.model.head.loss = loss
     pipeline = cfg.test_dataloader.dataset.get('pipeline', [])
-    cfg.test_dataloader.dataset = ConfigDict(dict(pipeline=pipeline, **_without(test_dataset, 'pipeline')))
+    cfg.test_dataloader.dataset = ConfigDict({**test_dataset, 'pipeline': pipeline})
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     merge_options(cfg, overrides or {})
     return cfg
@@ -78,10 +78,6 @@ def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Opt
     return models
 
 
-def _without(values: dict, key: str) -> dict:
-    return {k: v for k, v in values.items() if k != key}
-
-
 def _set_classes(part: Any, num_classes: int) -> None:
     """Give every head inside ``part`` its number of classes."""
     if isinstance(part, dict):
@@ -92,6 +88,5 @@ def _set_classes(part: Any, num_classes: int) -> None:
         if isinstance(old, int) and old != num_classes:
             part['num_classes'] = num_classes
         part = list(part.values())
-    if isinstance(part, (list, tuple)):
-        for item in part:
-            _set_classes(item, num_classes)
+    for item in part if isinstance(part, (list, tuple)) else ():
+        _set_classes(item, num_classes)

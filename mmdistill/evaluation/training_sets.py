@@ -28,7 +28,7 @@ class RealData:
     """
 
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
-        self.cfg = {key: value for key, value in dataset.items() if key != 'pipeline'}
+        self.cfg = without_pipeline(dataset)
         self.task, self.cache = task, Path(cache)
         self.encoder: Any = ENCODERS.build(encoder) if encoder else None
 
@@ -162,6 +162,11 @@ def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
         return old == new
     below = new.relative_to(data_root).parts
     return old.parts[-len(below):] == below
+
+
+def without_pipeline(cfg: Mapping[str, Any]) -> Dict[str, Any]:
+    """A dataset's config without its pipeline."""
+    return {key: value for key, value in cfg.items() if key != 'pipeline'}
 
 
 def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, Optional, Sequence
 import torch
 
 from mmdistill.cores import available_cores
-
 from .results import Cells
 from .students import train_student
 
