@@ -34,6 +34,15 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
     return features
 
 
+def check_labels(labels, size: int, name: str) -> np.ndarray:
+    """``labels`` as an int64 array; a DistillError unless they are ``size`` whole numbers. ``name``: for messages."""
+    labels = np.asarray(labels)
+    if labels.shape != (size, ) or labels.dtype.kind not in 'iu':
+        raise DistillError(f'{name} labels have to be {size} whole numbers, one a sample, not {labels.dtype} of shape '
+                           f'{labels.shape}')
+    return labels.astype(np.int64)
+
+
 def check_pair(real, distilled, least_real: int = 1, least_distilled: int = 1) -> Tuple[np.ndarray, np.ndarray]:
     """Features of both sets, checked, in float64 and moved together so that the real mean is 0.
 

@@ -1,7 +1,6 @@
 """Choosing real masks by their class histograms, and real samples by their features: no OpenMMLab package."""
-from .base import BaseSelector, PresenceSelector, Selector
+from .base import BaseSelector, PresenceSelector, Selector, resolve_budget
 from .baselines import FrequencyWeightedSelector, KCenterSelector, RandomSelector, UniformPerClassSelector
-from .budget import resolve_budget
 from .clusters import ClassClusters, LatentClusters
 from .features import FeatureKCenterSelector, FeatureSelector, HerdingSelector, RandomPerClassSelector
 from .greedy import ClassBalancedGreedy, RarestClassFirst

@@ -1,4 +1,8 @@
-"""What all selectors share: the estimator contract, checks of the input, class fractions."""
+"""What all selectors share: the estimator contract, budgets, checks of the input, class fractions."""
+import math
+from dataclasses import dataclass, field
+from fractions import Fraction
+from numbers import Integral, Real
 from typing import Annotated, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -7,7 +11,6 @@ from sklearn.base import BaseEstimator
 
 from ..errors import DistillError
 from ..settings import NonNegativeInt, Range, check_value, parameters
-from .budget import resolve_budget
 
 Budget = Union[Annotated[int, Range(1)], Annotated[float, Range(0, 1, above=True, below=True)]]
 Seed = Optional[Annotated[int, Range(0, 2**32 - 1)]]
@@ -17,7 +20,8 @@ MinFraction = Annotated[float, Range(0, 1, below=True)]
 class Selector(BaseEstimator):
     """Chooses real samples under a budget; a scikit-learn estimator.
 
-    ``__init__`` stores its arguments, and its annotations say what they may be; ``fit`` checks and uses them.
+    ``__init__`` (of a dataclass) stores its arguments, and their annotations say what they may be; ``fit`` checks and
+    uses them.
 
     Attributes:
         needs: What ``fit`` takes. ``'histograms'``: (N, K) class histograms. ``'features'``: (N, D) features and
@@ -30,6 +34,18 @@ class Selector(BaseEstimator):
     per_class: bool = False
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
+class Stochastic:
+    """A selector that draws random numbers; to be named before the other base class.
+
+    Args:
+        random_state: Seed, or a ``numpy.random.RandomState``.
+    """
+    random_state: Seed = 0
+    stochastic = True
+
+
+@dataclass(eq=False, repr=False)
 class BaseSelector(Selector):
     """Chooses masks by their class histograms, under a budget.
 
@@ -40,11 +56,9 @@ class BaseSelector(Selector):
     Attributes:
         selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
     """
+    budget: Budget
+    init: Optional[Sequence[int]] = field(default=None, kw_only=True)
     needs = 'histograms'
-
-    def __init__(self, budget: Budget, init: Optional[Sequence[int]] = None):
-        self.budget = budget
-        self.init = init
 
     def fit(self, histograms, y=None) -> 'BaseSelector':
         """Select.
@@ -74,29 +88,21 @@ class BaseSelector(Selector):
         raise NotImplementedError
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class PresenceSelector(BaseSelector):
     """A selector for which a class is in a mask only above a minimum presence.
 
     Args:
-        budget: See :class:`BaseSelector`.
+        budget, init: See :class:`BaseSelector`.
         min_area: Pixels that a class needs to count as present.
         min_fraction: Share of the mask's labelled pixels that a class needs to count as present, in [0, 1). The
             default, 0.001, is 4 of the 64x64 latent pixels of a 512x512 image: what is smaller cannot be drawn.
-        init: See :class:`BaseSelector`.
 
     Attributes:
-        selected_: See :class:`BaseSelector`.
         too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
     """
-
-    def __init__(self,
-                 budget: Budget,
-                 min_area: NonNegativeInt = 1,
-                 min_fraction: MinFraction = 0.001,
-                 init: Optional[Sequence[int]] = None):
-        super().__init__(budget, init)
-        self.min_area = min_area
-        self.min_fraction = min_fraction
+    min_area: NonNegativeInt = 1
+    min_fraction: MinFraction = 0.001
 
     def _fractions(self, counts: np.ndarray) -> csr_array:
         fractions = class_fractions(counts, self.min_area, self.min_fraction)
@@ -113,47 +119,63 @@ def check_params(estimator: BaseEstimator) -> None:
             check_value(f'{type(estimator).__name__}.{name}', value, hint)
 
 
-def check_histograms(histograms) -> np.ndarray:
-    """``histograms`` as int64 (N, K).
+def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -> int:
+    """Number of samples to select.
+
+    Args:
+        budget: An int is a count, 1..total. A float is a ratio in (0, 1), rounded up: 0.01 of 20 210 masks is 203.
+        total: Number of samples to choose from.
+        what: What an error calls the samples.
 
     Raises:
-        DistillError: Not two-dimensional, empty, or a value that is no whole number >= 0.
+        DistillError: The budget is 0, negative, NaN, above the set, a float of 1 or more, or no number.
     """
+    if total < 1:
+        raise DistillError(f'there are no {what} to select from: check the data root and its folders')
+    if isinstance(budget, bool) or not isinstance(budget, Real):
+        raise DistillError(f'budget {budget!r} is no number: use a count (int) or a ratio between 0 and 1 (float)')
+    if isinstance(budget, Integral):
+        if not 1 <= budget <= total:
+            raise DistillError(f'budget {budget} is out of range: the set has {total} {what}, use 1..{total}')
+        return int(budget)
+    if not 0 < budget < 1:
+        raise DistillError(f'budget {budget} is out of range: a float is a ratio between 0 and 1, '
+                           f'an int a count of 1..{total} {what}')
+    # The decimal that the user wrote, not its binary neighbour: 0.07 * 100 is 7.000000000000001 in floats.
+    return math.ceil(Fraction(repr(float(budget))) * total)
+
+
+def check_histograms(histograms) -> np.ndarray:
+    """``histograms`` as int64 (N, K); a DistillError unless they are two-dimensional whole numbers >= 0."""
     counts = np.asarray(histograms)
     if counts.ndim != 2 or 0 in counts.shape:
         raise DistillError(f'class histograms have to be of shape (masks, classes), not {counts.shape}')
-    if counts.dtype.kind == 'f':
-        if not np.isfinite(counts).all() or (counts != np.rint(counts)).any():
-            raise DistillError('class histograms are counts of pixels: they hold a value that is no whole number')
-    elif counts.dtype.kind not in 'iu':
+    if counts.dtype.kind not in 'iuf':
         raise DistillError(f'class histograms have to be integers, not {counts.dtype}')
+    if not np.isfinite(counts).all() or (counts != np.rint(counts)).any():
+        raise DistillError('class histograms are counts of pixels: they hold a value that is no whole number')
     counts = counts.astype(np.int64, copy=False)
     if counts.min() < 0:
-        raise DistillError(f'class histograms are counts of pixels: mask {int(np.argmin(counts.min(axis=1)))} '
-                           'has a negative one')
+        raise DistillError(f'class histograms are counts of pixels: mask {counts.min(axis=1).argmin()} has a negative '
+                           'one')
     return counts
 
 
 def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -> np.ndarray:
-    """``init`` as int64 (n,), n <= budget, distinct indices of usable masks.
-
-    Raises:
-        DistillError: It is none of that.
-    """
+    """``init`` as int64 (n,); a DistillError unless n <= budget and they are distinct indices of usable masks."""
     indices = np.asarray([] if init is None else init)
     if indices.ndim != 1 or (indices.size and indices.dtype.kind not in 'iu'):
         raise DistillError('init has to be a list of mask indices')
     indices = indices.astype(np.int64)
     if len(indices) > budget:
         raise DistillError(f'init has {len(indices)} masks, but they count towards the budget of {budget}')
-    outside = indices[(indices < 0) | (indices >= len(usable))]
-    if len(outside):
-        raise DistillError(f'init names mask {outside[0]}: the set has masks 0..{len(usable) - 1}')
+    for index in indices:
+        if not 0 <= index < len(usable):
+            raise DistillError(f'init names mask {index}: the set has masks 0..{len(usable) - 1}')
+        if not usable[index]:
+            raise DistillError(f'init names mask {index}, which has no labelled pixel')
     if len(np.unique(indices)) != len(indices):
         raise DistillError('init names a mask twice')
-    empty = indices[~usable[indices]]
-    if len(empty):
-        raise DistillError(f'init names mask {empty[0]}, which has no labelled pixel')
     return indices
 
 
@@ -168,18 +190,12 @@ def class_fractions(counts: np.ndarray, min_area: int = 1, min_fraction: float =
     Returns:
         csr_array: float64 (N, K), values in (0, 1], column indices ascending in each row.
     """
-    totals = counts.sum(axis=1)
-    rows, columns = np.nonzero(counts)
-    pixels = counts[rows, columns]
-    values = pixels / totals[rows]
-    present = (pixels >= min_area) & (values >= min_fraction)
-    starts = np.concatenate(([0], np.cumsum(np.bincount(rows[present], minlength=len(counts)))))
-    return csr_array((values[present], columns[present], starts), shape=counts.shape)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return csr_array(np.where((counts >= min_area) & (shares >= min_fraction), shares, 0))
 
 
 def split_by_class(fractions: csr_array) -> Tuple[np.ndarray, ...]:
     """For each class, the masks that show it: the class with most of it first, then the lowest index."""
     by_class = fractions.tocsc()
-    by_class.sort_indices()
     spans = zip(by_class.indptr[:-1], by_class.indptr[1:])
     return tuple(by_class.indices[a:b][np.argsort(-by_class.data[a:b], kind='stable')] for a, b in spans)

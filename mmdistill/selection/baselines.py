@@ -1,99 +1,63 @@
 """Selections to compare with: random, by class frequency, k-center, uniform over the classes."""
-from typing import Optional, Sequence
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import row_norms
 
-from ..settings import NonNegativeInt
-from .base import BaseSelector, Budget, MinFraction, PresenceSelector, Seed, class_fractions, split_by_class
-from .centers import farthest_first
+from .base import BaseSelector, PresenceSelector, Stochastic, class_fractions, split_by_class
+
+# Squared distances that differ by less than this, over the largest at the start, are equal but for rounding.
+_TIE = 1e-12
 
 
-class RandomSelector(BaseSelector):
+@dataclass(eq=False, repr=False)
+class RandomSelector(Stochastic, BaseSelector):
     """Masks drawn uniformly, without replacement.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        random_state: Seed, or a ``numpy.random.RandomState``.
-        init: Indices of masks that are chosen already; they count towards the budget.
-
-    Attributes:
-        selected_: int64 (budget,), ``init`` first.
+        budget, init: See :class:`BaseSelector`.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
     """
-    stochastic = True
-
-    def __init__(self, budget: Budget, random_state: Seed = 0, init: Optional[Sequence[int]] = None):
-        super().__init__(budget, init)
-        self.random_state = random_state
 
     def _select(self, counts, usable, budget, init):
-        rng = check_random_state(self.random_state)
         others = np.setdiff1d(np.flatnonzero(usable), init)
-        return np.concatenate((init, rng.choice(others, budget - len(init), replace=False)))
+        drawn = check_random_state(self.random_state).choice(others, budget - len(init), replace=False)
+        return np.concatenate((init, drawn))
 
 
-class KCenterSelector(BaseSelector):
+@dataclass(eq=False, repr=False)
+class KCenterSelector(Stochastic, BaseSelector):
     """Greedy k-center (Gonzalez 1985) on class histograms: the mask farthest from all that are selected.
 
     The distance is Euclidean between the shares of the classes in the masks' labelled pixels. Without ``init`` the
     first mask is random. Equal distances: the lowest index.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        random_state: Seed of the first mask, or a ``numpy.random.RandomState``.
-        init: Indices of masks that are chosen already; they count towards the budget.
+        budget, init: See :class:`BaseSelector`.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
-        selected_: int64 (budget,), ``init`` first.
         radius_: The largest distance of a mask to the nearest selected one, 0..sqrt(2).
     """
-    stochastic = True
-
-    def __init__(self, budget: Budget, random_state: Seed = 0, init: Optional[Sequence[int]] = None):
-        super().__init__(budget, init)
-        self.random_state = random_state
 
     def _select(self, counts, usable, budget, init):
-        shares = class_fractions(counts)
-        norms = shares.multiply(shares).sum(axis=1)
         first = init if len(init) else [check_random_state(self.random_state).choice(np.flatnonzero(usable))]
-
-        def squared_to(index: int) -> np.ndarray:
-            return np.maximum(norms - 2 * (shares @ shares[[index]].toarray()[0]) + norms[index], 0)
-
-        selected, self.radius_ = farthest_first(squared_to, usable, first, budget)
+        selected, self.radius_ = farthest_first(class_fractions(counts), usable, first, budget)
         return selected
 
 
-class _RandomPresenceSelector(PresenceSelector):
-    """A selector by presence that draws random numbers."""
-    stochastic = True
-
-    def __init__(self,
-                 budget: Budget,
-                 min_area: NonNegativeInt = 1,
-                 min_fraction: MinFraction = 0.001,
-                 random_state: Seed = 0,
-                 init: Optional[Sequence[int]] = None):
-        super().__init__(budget, min_area, min_fraction, init)
-        self.random_state = random_state
-
-
-class FrequencyWeightedSelector(_RandomPresenceSelector):
+@dataclass(eq=False, repr=False)
+class FrequencyWeightedSelector(Stochastic, PresenceSelector):
     """Masks drawn without replacement, with probability proportional to how rare their classes are.
 
     A mask's weight is the mean of 1 / f_c over the classes c that it shows, f_c the share of the masks that show c.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        min_area: Pixels that a class needs to count as present.
-        min_fraction: Share of the mask's labelled pixels that a class needs to count as present.
-        random_state: Seed, or a ``numpy.random.RandomState``.
-        init: Indices of masks that are chosen already; they count towards the budget.
-
-    Attributes:
-        selected_: int64 (budget,), ``init`` first.
-        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
+        budget, min_area, min_fraction, init: See :class:`PresenceSelector`.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -101,41 +65,33 @@ class FrequencyWeightedSelector(_RandomPresenceSelector):
         shown = self._fractions(counts)
         shown.data = np.ones_like(shown.data)
         frequency = shown.sum(axis=0) / len(counts)
-        rarity = shown @ np.divide(1, frequency, out=np.zeros_like(frequency), where=frequency > 0)
+        rarity = shown @ (1 / np.where(frequency > 0, frequency, 1))
         classes = shown.sum(axis=1)
         # A mask that shows no class enough weighs as one whose classes are everywhere.
         weights = np.divide(rarity, classes, out=np.ones(len(counts)), where=classes > 0)
-        weights[~usable] = 0
-        weights[init] = 0
+        weights[~usable] = weights[init] = 0
         total = weights.sum()
         drawn = rng.choice(len(counts), budget - len(init), replace=False, p=weights / total) if total else []
         return np.concatenate((init, drawn))
 
 
-class UniformPerClassSelector(_RandomPresenceSelector):
+@dataclass(eq=False, repr=False)
+class UniformPerClassSelector(Stochastic, PresenceSelector):
     """The classes in turn, in a new random order each round; of each a random mask that shows it.
 
     A class whose masks are all selected is passed over; when none is left, random masks fill the budget.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        min_area: Pixels that a class needs to count as present.
-        min_fraction: Share of the mask's labelled pixels that a class needs to count as present.
-        random_state: Seed, or a ``numpy.random.RandomState``.
-        init: Indices of masks that are chosen already; they count towards the budget.
-
-    Attributes:
-        selected_: int64 (budget,), ``init`` first.
-        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
+        budget, min_area, min_fraction, init: See :class:`PresenceSelector`.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
     """
 
     def _select(self, counts, usable, budget, init):
         rng = check_random_state(self.random_state)
         free = usable.copy()
         free[init] = False
-        selected = list(init)
+        selected, turn = list(init), []
         queues = [iter(rng.permutation(masks)) for masks in split_by_class(self._fractions(counts))]
-        turn = []
         open_classes = set(range(len(queues)))
         while len(selected) < budget and open_classes:
             if not turn:
@@ -147,5 +103,34 @@ class UniformPerClassSelector(_RandomPresenceSelector):
                 continue
             selected.append(mask)
             free[mask] = False
-        rest = rng.permutation(np.flatnonzero(free))[:budget - len(selected)]
-        return selected + list(rest)
+        return selected + list(rng.permutation(np.flatnonzero(free))[:budget - len(selected)])
+
+
+def farthest_first(vectors, usable: np.ndarray, selected: Sequence[int], budget: int) -> Tuple[List[int], float]:
+    """Farthest-first traversal (Gonzalez 1985): the next centre is the sample farthest from all centres.
+
+    Its radius is at most twice the best one. Equal distances: the lowest index.
+
+    Args:
+        vectors: (N, D), an array or a csr_array.
+        usable: bool (N,), those that may be picked and that the radius is of.
+        selected: The first centres, one at least, distinct and usable.
+        budget: How many centres, ``len(selected)``..``usable.sum()``.
+
+    Returns:
+        The centres in the order picked, and the largest distance of a usable sample to its nearest centre.
+    """
+    sparse = issparse(vectors)
+    norms = vectors.multiply(vectors).sum(axis=1) if sparse else row_norms(vectors, squared=True)
+    nearest = np.where(usable, np.inf, -np.inf)
+    selected, done, tolerance = list(selected), 0, None
+    while True:
+        for index in selected[done:]:
+            centre = vectors[[index]].toarray()[0] if sparse else vectors[index]
+            nearest = np.minimum(nearest, np.maximum(norms - 2 * (vectors @ centre) + norms[index], 0))
+            nearest[index] = -np.inf
+        done, largest = len(selected), nearest.max()
+        if done == budget:
+            return selected, float(np.sqrt(max(largest, 0)))
+        tolerance = _TIE * largest if tolerance is None else tolerance
+        selected.append(int(np.argmax(nearest >= largest - tolerance)))

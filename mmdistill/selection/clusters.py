@@ -42,8 +42,8 @@ class ClassClusters:
         """Write a safetensors file, atomically: ``centers/<class id>``, ``counts/<class id>``, metadata."""
         tensors = {f'centers/{label}': np.ascontiguousarray(rows) for label, rows in self.centers.items()}
         tensors.update({f'counts/{label}': rows for label, rows in self.counts.items()})
-        header = dict(format=_FORMAT, metadata=self.metadata,
-                      inertia={str(label): value for label, value in self.inertia.items()})
+        inertia = {str(label): value for label, value in self.inertia.items()}
+        header = dict(format=_FORMAT, metadata=self.metadata, inertia=inertia)
         write_atomic(path, save(tensors, dict(clusters=json.dumps(header))))
 
     @classmethod

@@ -1,19 +1,21 @@
 """Choosing real samples by their features: herding, k-center, and random per class, to compare with."""
+from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 from sklearn.utils import check_random_state
+from sklearn.utils.extmath import row_norms
 
 from ..errors import DistillError
-from ..metrics.checks import check_features
-from .base import Budget, Seed, Selector, check_params
-from .budget import resolve_budget
-from .centers import farthest_first
+from ..metrics.checks import check_features, check_labels
+from .base import Budget, Selector, Stochastic, check_params, resolve_budget
+from .baselines import farthest_first
 
 # Scores that differ by less than this, over the largest squared norm, are equal but for rounding.
 _TIE = 1e-12
 
 
+@dataclass(eq=False, repr=False)
 class FeatureSelector(Selector):
     """Chooses samples by their features, under a budget.
 
@@ -26,11 +28,9 @@ class FeatureSelector(Selector):
         selected_: int64 (n,), indices in the order in which they were picked; with ``per_class`` the classes one
             after the other, in the order of their labels.
     """
+    budget: Budget
+    per_class: bool = False
     needs = 'features'
-
-    def __init__(self, budget: Budget, per_class: bool = False):
-        self.budget = budget
-        self.per_class = per_class
 
     def fit(self, features, labels: Optional[Sequence[int]] = None) -> 'FeatureSelector':
         """Select.
@@ -66,64 +66,49 @@ class HerdingSelector(FeatureSelector):
     without replacement; μ is the mean of all (of the class, with ``per_class``). Equal: the lowest index.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples to select, in each class with
-            ``per_class``.
-        per_class: Whether each class is selected from alone.
-
-    Attributes:
-        selected_: int64 (n,), see :class:`FeatureSelector`.
+        budget, per_class: See :class:`FeatureSelector`.
     """
 
     def _select(self, parts):
         return [_herd(features, count) for features, count in parts]
 
 
-class FeatureKCenterSelector(FeatureSelector):
+@dataclass(eq=False, repr=False)
+class FeatureKCenterSelector(Stochastic, FeatureSelector):
     """Greedy k-center (Gonzalez 1985) on features: the sample farthest from all that are selected.
 
     The distance is Euclidean. The first sample (of each class, with ``per_class``) is random. Equal distances: the
     lowest index. It seeks out outliers: a set that covers, not one that represents.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples to select, in each class with
-            ``per_class``.
-        per_class: Whether each class is selected from alone.
-        random_state: Seed of the first samples, or a ``numpy.random.RandomState``.
+        budget, per_class: See :class:`FeatureSelector`.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
-        selected_: int64 (n,), see :class:`FeatureSelector`.
         radius_: The largest distance of a sample to the nearest selected one (of its class), in units of the features.
     """
-    stochastic = True
-
-    def __init__(self, budget: Budget, per_class: bool = False, random_state: Seed = 0):
-        super().__init__(budget, per_class)
-        self.random_state = random_state
 
     def _select(self, parts):
         rng = check_random_state(self.random_state)
-        picks, radii = zip(*(_centers(features, count, rng) for features, count in parts))
+        picks, radii = zip(*(farthest_first(x, np.ones(len(x), bool), [rng.randint(len(x))], n) for x, n in parts))
         self.radius_ = max(radii)
         return picks
 
 
-class RandomPerClassSelector(Selector):
+@dataclass(eq=False, repr=False)
+class RandomPerClassSelector(Stochastic, Selector):
     """Samples drawn uniformly in each class, without replacement.
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples of each class to select.
-        random_state: Seed, or a ``numpy.random.RandomState``.
+        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
         selected_: int64 (n,), the classes one after the other, in the order of their labels.
     """
+    budget: Budget
     needs = 'samples'
-    stochastic = True
     per_class = True
-
-    def __init__(self, budget: Budget, random_state: Seed = 0):
-        self.budget = budget
-        self.random_state = random_state
 
     def fit(self, samples, labels: Sequence[int]) -> 'RandomPerClassSelector':
         """Select.
@@ -146,31 +131,26 @@ def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
                  per_class: bool) -> List[Tuple[np.ndarray, int]]:
     """Indices int64 of each class, ascending, in the order of the labels, and how many of them to select.
 
-    Without ``per_class`` all samples are one group.
-
-    Raises:
-        DistillError: Labels are missing or do not fit, or the budget is out of range for a class.
+    Without ``per_class`` all samples are one group. A DistillError where labels are missing or do not fit, or the
+    budget is out of range for a class.
     """
-    if not per_class:
+    if not per_class or not size:
         return [(np.arange(size), resolve_budget(budget, size, 'samples'))]
     if labels is None:
         raise DistillError('a selection per class needs labels: give fit the class id of each sample')
-    array = np.asarray(labels)
-    if array.shape != (size, ) or array.dtype.kind not in 'iu':
-        raise DistillError(f'the labels have to be {size} whole numbers, one a sample, not {array.dtype} of shape '
-                           f'{array.shape}')
+    array = check_labels(labels, size, 'the')
     ids, counts = np.unique(array, return_counts=True)
-    small = counts.argmin() if len(counts) else 0
-    if isinstance(budget, (int, np.integer)) and len(counts) and budget > counts[small]:
+    small = counts.argmin()
+    if isinstance(budget, (int, np.integer)) and budget > counts[small]:
         raise DistillError(f'class {ids[small]} has {counts[small]} samples, fewer than the budget of {budget} a class'
                            ': lower the budget or leave the class out')
-    count_of = {int(n): resolve_budget(budget, int(n), 'samples') for n in counts}
-    return [(np.flatnonzero(array == label), count_of[int(n)]) for label, n in zip(ids, counts)]
+    return [(np.flatnonzero(array == label), resolve_budget(budget, int(n), 'samples'))
+            for label, n in zip(ids, counts)]
 
 
 def _herd(features: np.ndarray, count: int) -> List[int]:
     """Rows of centred features (n, D), so that μ = 0: the sum of the selected is kept as near to 0 as can be."""
-    norms = np.einsum('nd,nd->n', features, features)
+    norms = row_norms(features, squared=True)
     tolerance = _TIE * norms.max()
     total, free, selected = np.zeros(features.shape[1]), np.ones(len(features), bool), []
     for _ in range(count):
@@ -179,13 +159,3 @@ def _herd(features: np.ndarray, count: int) -> List[int]:
         free[selected[-1]] = False
         total += features[selected[-1]]
     return selected
-
-
-def _centers(features: np.ndarray, count: int, rng: np.random.RandomState) -> Tuple[List[int], float]:
-    """Rows of centred features (n, D), and the radius."""
-    norms = np.einsum('nd,nd->n', features, features)
-
-    def squared_to(index: int) -> np.ndarray:
-        return np.maximum(norms - 2 * (features @ features[index]) + norms[index], 0)
-
-    return farthest_first(squared_to, np.ones(len(features), bool), [rng.randint(len(features))], count)

@@ -3,13 +3,14 @@
 The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are a reconstruction;
 the paper's exact form was not available.
 """
-from typing import Annotated, Literal, Optional, Sequence, Union
+from dataclasses import dataclass
+from typing import Annotated, Literal, Union
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..settings import NonNegativeInt, Range
-from .base import Budget, MinFraction, PresenceSelector, split_by_class
+from ..settings import Range
+from .base import PresenceSelector, split_by_class
 
 # Gains that differ by less than this, relatively, are equal but for rounding: the lowest index wins, whatever the
 # order in which a machine adds.
@@ -19,6 +20,7 @@ _SLACK = 1e-9
 _POOL = 64
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ClassBalancedGreedy(PresenceSelector):
     r"""Greedy maximisation of a concave coverage of the classes.
 
@@ -32,35 +34,22 @@ class ClassBalancedGreedy(PresenceSelector):
     Equal gains: the lowest index wins.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
+        budget, min_area, min_fraction, init: See :class:`PresenceSelector`; ``init`` counts towards the coverage too.
         tau: τ > 0, in masks' worth of pixels: the coverage above which a class begins to count as covered. Large
             values count pixels, small ones balance the classes' logarithms. 'auto' is what one average mask holds of
             the median class (of those that are present), so that one mask begins to cover the frequent half of the
             classes and the rare half needs more. The selection hardly changes for τ down to 0 from there.
-        min_area: Pixels that a class needs to count as present.
-        min_fraction: Share of the mask's labelled pixels that a class needs to count as present.
-        init: Indices of masks that are chosen already: they count towards the coverage and towards the budget.
 
     Attributes:
-        selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
         gains_: float64 (budget,), by how much each raised F.
         objective_: F of the selection.
         tau_: The τ that was used.
-        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
 
     Example:
         >>> selector = ClassBalancedGreedy(budget=0.01).fit(histograms)
         >>> selector.selected_
     """
-
-    def __init__(self,
-                 budget: Budget,
-                 tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto',
-                 min_area: NonNegativeInt = 1,
-                 min_fraction: MinFraction = 0.001,
-                 init: Optional[Sequence[int]] = None):
-        super().__init__(budget, min_area, min_fraction, init)
-        self.tau = tau
+    tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
 
     def _select(self, counts, usable, budget, init):
         fractions = self._fractions(counts)
@@ -105,23 +94,14 @@ class RarestClassFirst(PresenceSelector):
     remaining masks are taken in their order.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        min_area: Pixels that a class needs to count as present.
-        min_fraction: Share of the mask's labelled pixels that a class needs to count as present.
-        init: Indices of masks that are chosen already: they count towards what a class has and towards the budget.
-
-    Attributes:
-        selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
-        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
+        budget, min_area, min_fraction, init: See :class:`PresenceSelector`; ``init`` counts towards what a class has.
     """
 
     def _select(self, counts, usable, budget, init):
         fractions = self._fractions(counts)
         queues = [iter(masks) for masks in split_by_class(fractions)]
         head = [next(queue, None) for queue in queues]
-        free = usable.copy()
-        amount = np.zeros(counts.shape[1])
-        selected = []
+        free, amount, selected = usable.copy(), np.zeros(counts.shape[1]), []
 
         def pick(index: int) -> None:
             selected.append(index)
@@ -143,15 +123,9 @@ class RarestClassFirst(PresenceSelector):
 
 
 def coverage_gains(fractions: csr_array, coverage: np.ndarray, tau: float) -> np.ndarray:
-    """By how much each mask would raise F: Σ_c log(1 + h̃[c] / (τ + x_c)).
+    """Class fractions (N, K), coverage x (K,) → float64 (N,), by how much each mask would raise F.
 
-    Args:
-        fractions: (N, K) class fractions.
-        coverage: float64 (K,), x_c.
-        tau: τ.
-
-    Returns:
-        np.ndarray: float64 (N,).
+    That is Σ_c log(1 + h̃[c] / (τ + x_c)).
     """
     terms = np.log1p(fractions.data / (tau + coverage)[fractions.indices])
     return csr_array((terms, fractions.indices, fractions.indptr), shape=fractions.shape).sum(axis=1)
@@ -159,14 +133,11 @@ def coverage_gains(fractions: csr_array, coverage: np.ndarray, tau: float) -> np
 
 def _largest(indices: np.ndarray, bounds: np.ndarray) -> np.ndarray:
     """The ``_POOL`` of ``indices`` with the largest bounds."""
-    if len(indices) <= _POOL:
-        return indices
-    return indices[np.argpartition(-bounds[indices], _POOL)[:_POOL]]
+    return indices if len(indices) <= _POOL else indices[np.argpartition(-bounds[indices], _POOL)[:_POOL]]
 
 
 def _resolve_tau(tau: Union[float, str], fractions: csr_array) -> float:
-    if tau == 'auto':
-        per_mask = fractions.sum(axis=0) / fractions.shape[0]
-        present = per_mask[per_mask > 0]
-        return float(np.median(present)) if len(present) else 1.0
-    return float(tau)
+    if tau != 'auto':
+        return float(tau)
+    per_mask = fractions.sum(axis=0) / fractions.shape[0]
+    return float(np.median(per_mask[per_mask > 0])) if per_mask.any() else 1.0

@@ -51,15 +51,11 @@ def class_histograms(items: Sequence,
     if cache is not None:
         if fingerprint is None:
             raise ValueError('a cache needs a fingerprint of the masks')
-        counts = _read_cache(cache, fingerprint, shape)
-        if counts is not None:
-            return counts
-    if workers is None:
-        workers = available_cores()
-    if workers > 1 and len(items) > _CHUNK:
-        rows: Iterable[np.ndarray] = _parallel(items, load, num_classes, workers)
-    else:
-        rows = (_histogram(load, item, num_classes) for item in items)
+        if (cached := _read_cache(cache, fingerprint, shape)) is not None:
+            return cached
+    workers = min(available_cores() if workers is None else workers, -(-len(items) // _CHUNK))
+    rows: Iterable[np.ndarray] = _parallel(items, load, num_classes, workers) if workers > 1 else (
+        mask_histogram(load(item), num_classes, f'mask {item}') for item in items)
     if progress is not None:
         rows = progress(rows, len(items))
     counts = np.zeros(shape, np.int64)
@@ -76,27 +72,18 @@ def _read_cache(path, fingerprint: str, shape) -> Optional[np.ndarray]:
     """The cached histograms, or None if they are missing, of other masks, or unreadable."""
     try:
         with np.load(path, allow_pickle=False) as data:
-            if str(data['fingerprint']) != fingerprint:
-                return None
-            counts = data['counts']
+            counts, found = data['counts'], str(data['fingerprint'])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
-    return counts if counts.shape == shape and counts.dtype == np.int64 else None
-
-
-def _histogram(load: Load, item, num_classes: int) -> np.ndarray:
-    return mask_histogram(load(item), num_classes, f'mask {item}')
+    return counts if found == fingerprint and counts.shape == shape and counts.dtype == np.int64 else None
 
 
 def _parallel(items: Sequence, load: Load, num_classes: int, workers: int) -> Iterator[np.ndarray]:
     # As in torch's DataLoader: fork where it is safe, so that nothing is imported anew; spawn elsewhere.
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
-    chunks = [[items[i] for i in range(start, min(start + _CHUNK, len(items)))]
-              for start in range(0, len(items), _CHUNK)]
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), context, _start_worker, (load, num_classes))
+    pool = ProcessPoolExecutor(workers, context, _start_worker, (load, num_classes))
     try:
-        for rows in pool.map(_count_chunk, chunks):
-            yield from rows
+        yield from pool.map(_count, items, chunksize=_CHUNK)
     except BrokenProcessPool:
         raise DistillError(f'a process that reads masks died, out of memory perhaps: use fewer than {workers} '
                            'workers') from None
@@ -109,6 +96,6 @@ def _start_worker(load: Load, num_classes: int) -> None:
     _worker_job = load, num_classes
 
 
-def _count_chunk(items: Sequence) -> np.ndarray:
+def _count(item) -> np.ndarray:
     load, num_classes = _worker_job
-    return np.stack([_histogram(load, item, num_classes) for item in items])
+    return mask_histogram(load(item), num_classes, f'mask {item}')

@@ -14,13 +14,8 @@ _MODES = ('L', 'P', '1')
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 
 
-def read_mask(data: bytes,
-              name: str,
-              *,
-              num_classes: int,
-              reduce_zero_label: bool = False,
-              label_map: Optional[Mapping[int, int]] = None,
-              ignore_index: int = IGNORE) -> np.ndarray:
+def read_mask(data: bytes, name: str, *, num_classes: int, reduce_zero_label: bool = False,
+              label_map: Optional[Mapping[int, int]] = None, ignore_index: int = IGNORE) -> np.ndarray:
     """Decode a PNG mask into train ids.
 
     The ids are changed as mmseg's ``LoadAnnotations`` changes them and in its order: first ``reduce_zero_label``
@@ -43,11 +38,11 @@ def read_mask(data: bytes,
     table = _id_table(num_classes, reduce_zero_label, label_map, ignore_index)
     raw = _decode(data, name)
     counts = np.bincount(raw.ravel(), minlength=256)
-    invalid = (table >= num_classes) & (table != IGNORE)
-    wrong = np.flatnonzero(invalid & (counts > 0))
+    valid = (table < num_classes) | (table == IGNORE)
+    wrong = np.flatnonzero(~valid & (counts > 0))
     if len(wrong):
         raise DistillError(f'{name}: id {wrong[0]} in {counts[wrong[0]]} pixels is out of range: '
-                           f'{_ranges(~invalid)} are valid for {num_classes} classes '
+                           f'{_ranges(valid)} are valid for {num_classes} classes '
                            f'(reduce_zero_label={bool(reduce_zero_label)}): mend the mask or the list of classes')
     return table[raw]
 
@@ -74,7 +69,7 @@ def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np
     if len(wrong):
         raise DistillError(f'{name}: train id {num_classes + wrong[0]} is out of range: 0..{num_classes - 1} and '
                            f'{IGNORE} (ignored) are valid')
-    return counts[:num_classes].astype(np.int64)
+    return counts[:num_classes]
 
 
 def _decode(data: bytes, name: str) -> np.ndarray:
@@ -107,8 +102,8 @@ def _id_table(num_classes, reduce_zero_label, label_map, ignore_index) -> np.nda
         old = table.copy()
         for old_id, new_id in label_map.items():
             if not 0 <= new_id <= IGNORE:
-                raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, '
-                                   f'or {IGNORE} to ignore it')
+                raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, or {IGNORE} to '
+                                   'ignore it')
             table[old == old_id] = new_id
     table[table == ignore_index] = IGNORE
     return table.astype(np.uint8)

@@ -15,11 +15,8 @@ _MEASURES = ('images', 'image_share', 'pixel_share')
 _PANEL_CLASSES = 45
 
 
-def selection_table(histograms,
-                    selected: Sequence[int],
-                    classes: Sequence[str],
-                    random_state=0,
-                    repeats: int = 20) -> List[Row]:
+def selection_table(histograms, selected: Sequence[int], classes: Sequence[str], random_state=0, repeats: int = 20
+                    ) -> List[Row]:
     """What the selected masks hold of each class.
 
     Args:
@@ -50,11 +47,12 @@ def selection_table(histograms,
     rng = check_random_state(random_state)
     draws = [_summary(counts[rng.choice(usable, len(indices), replace=False)]) for _ in range(repeats)]
     summaries = dict(full=_summary(counts), random=np.mean(draws, axis=0), selected=_summary(counts[indices]))
-    return [{
-        'class': str(name),
-        **{f'{key}_{measure}': float(summary[m, c]) for key, summary in summaries.items()
-           for m, measure in enumerate(_MEASURES)}
-    } for c, name in enumerate(classes)]
+    rows: List[Row] = [{'class': str(name)} for name in classes]
+    for key, summary in summaries.items():
+        for measure, values in zip(_MEASURES, summary):
+            for row, value in zip(rows, values):
+                row[f'{key}_{measure}'] = float(value)
+    return rows
 
 
 def table_cells(rows: Sequence[Row], unit: str = 'pixels') -> List[List[str]]:
@@ -68,9 +66,7 @@ def format_table(rows: Sequence[Row]) -> str:
     """The rows as aligned plain text, the rarest class (by pixels) first."""
     lines = table_cells(rarest_first(rows))
     widths = [max(map(len, column)) for column in zip(*lines)]
-    return '\n'.join(
-        line[0].ljust(widths[0]) + ''.join('  ' + cell.rjust(width) for cell, width in zip(line[1:], widths[1:]))
-        for line in lines)
+    return '\n'.join('  '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
 def plot_selection(rows: Sequence[Row], path) -> None:
@@ -90,8 +86,8 @@ def plot_selection(rows: Sequence[Row], path) -> None:
     size = -(-len(rows) // panels)
     parts = [rows[i:i + size] for i in range(0, len(rows), size)]
     names = max(len(row['class']) for row in rows)
-    figure = Figure((max(7.0, 2.0 + 0.36 * size), 2 * panels * (2.0 + 0.055 * min(names, 24)) + 0.4),
-                    layout='constrained')
+    height = 2 * panels * (2.0 + 0.055 * min(names, 24)) + 0.4
+    figure = Figure((max(7.0, 2.0 + 0.36 * size), height), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.subplots(2 * panels, 1, squeeze=False)[:, 0]
     for measure, label, group in (('pixel_share', '% of pixels', axes[:panels]),
