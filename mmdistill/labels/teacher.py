@@ -2,14 +2,13 @@
 from typing import Optional, Sequence, Tuple, Union
 
 import torch
-from mmengine.config import Config, ConfigDict
-from mmengine.model import revert_sync_batchnorm
+from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
-from mmdistill.weights.checkpoints import load_checkpoint
+from mmdistill.models.frozen import frozen_network
 from mmdistill.weights.hub import network_digest
 
 
@@ -40,40 +39,23 @@ class Teacher(nn.Module):
         register_all_modules(init_default_scope=False)
         self.name = config if isinstance(config, str) else 'the given model'
         cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
-        self.model = revert_sync_batchnorm(MODELS.build(self._frozen(cfg, data_preprocessor)))
-        loaded = load_checkpoint(checkpoint)
-        try:
-            self.model.load_state_dict(loaded['state_dict'])
-        except RuntimeError as error:
-            detail = ' '.join(str(error).split())[:160]
-            raise DistillError(f'the weights {checkpoint} do not fit the teacher {self.name}: {detail}') from None
-        self.classes = _classes(loaded.get('meta'), cfg)
-        self.outputs = None if outputs is None else [int(i) for i in outputs]
-        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
-        self.model.float().eval().requires_grad_(False).to(self.device)
-        self.num_classes = self._head_size() if self.outputs is None else len(self.outputs)
-        if self.outputs and not 0 <= min(self.outputs) <= max(self.outputs) < self._head_size():
-            raise DistillError(f'outputs of the teacher {self.name} have to be in 0..{self._head_size() - 1}')
-
-    def _frozen(self, cfg: Config, data_preprocessor: Optional[dict]) -> ConfigDict:
-        """Config of the model without what belongs to its training."""
-        model = cfg.model
-        preprocessor = data_preprocessor or model.get('data_preprocessor') or cfg.get('data_preprocessor')
+        preprocessor = data_preprocessor or cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')
         if not preprocessor or 'mean' not in preprocessor:
             raise DistillError(f'the teacher {self.name} has no data_preprocessor with mean and std: give it one, as '
                                'it was trained with')
-        preprocessor = dict(preprocessor, batch_augments=None, to_onehot=False)
-        model = ConfigDict(model, _scope_='mmpretrain', init_cfg=None, pretrained=None, train_cfg=None,
-                           data_preprocessor=preprocessor)
-        if isinstance(model.get('backbone'), dict):
-            model['backbone'] = dict(model['backbone'], init_cfg=None)
-        return model
-
-    def _head_size(self) -> int:
+        model = dict(cfg.model, _scope_='mmpretrain', train_cfg=None,
+                     data_preprocessor=dict(preprocessor, batch_augments=None, to_onehot=False))
+        self.model, meta = frozen_network(model, MODELS, checkpoint, f'the teacher {self.name}')
+        self.classes = _classes(meta, cfg)
+        self.outputs = None if outputs is None else [int(i) for i in outputs]
+        self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
+        self.model.to(self.device)
         size = getattr(self.model.head, 'num_classes', None)
         if size is None:
             raise DistillError(f'the teacher {self.name} has no head with num_classes: give a classifier')
-        return size
+        self.num_classes = size if self.outputs is None else len(self.outputs)
+        if self.outputs and not 0 <= min(self.outputs) <= max(self.outputs) < size:
+            raise DistillError(f'outputs of the teacher {self.name} have to be in 0..{size - 1}')
 
     def train(self, mode: bool = True) -> 'Teacher':
         """It stays in evaluation mode."""

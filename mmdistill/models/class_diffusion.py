@@ -1,6 +1,6 @@
 """Training of a class-conditional latent diffusion model."""
 from dataclasses import replace
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from mmdistill.generation.class_conditional import ClassConditionalGenerator
 from mmdistill.generation.class_unet import ClassUNet
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
-from mmdistill.settings import PositiveInt, Share, validated
+from mmdistill.settings import Share, validated
 from .latent_diffusion import LatentDiffusion
 
 
@@ -21,32 +21,21 @@ class ClassDiffusion(LatentDiffusion):
     The loss is :class:`LatentDiffusion`'s with w = 1.
 
     Args:
-        vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
+        vae: See :class:`LatentDiffusion`.
         unet: Arguments of :class:`ClassUNet` but for ``latent_channels``.
         class_drop: Share of the samples trained without their class.
-        cache_latents, num_sampling_steps, data_preprocessor: See :class:`LatentDiffusion`.
+        kwargs: ``cache_latents``, ``num_sampling_steps`` and ``data_preprocessor`` of :class:`LatentDiffusion`.
     """
     network = ClassUNet
 
     @validated
-    def __init__(self,
-                 vae: str,
-                 unet: dict,
-                 class_drop: Share = 0.1,
-                 cache_latents: bool = False,
-                 num_sampling_steps: PositiveInt = 20,
-                 data_preprocessor: Optional[dict] = None) -> None:
-        super().__init__(vae, unet, class_drop, cache_latents, num_sampling_steps, data_preprocessor)
+    def __init__(self, vae: str, unet: dict, class_drop: Share = 0.1, **kwargs: Any) -> None:
+        super().__init__(vae, unet, class_drop, **kwargs)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """Class ids (B,).
-
-        Raises:
-            DistillError: A class that the network does not have.
-        """
+        """Class ids (B,); a DistillError where the network does not have a class."""
         labels = torch.stack([sample.gt_label[0] for sample in data_samples]).long()
-        classes = self.unet.config.num_classes
-        if labels.max() >= classes:
+        if labels.max() >= (classes := self.unet.config.num_classes):
             raise DistillError(f'class id {int(labels.max())} in the data set, but model.unet.num_classes is '
                                f'{classes}: set it to the number of classes')
         return labels
@@ -57,7 +46,7 @@ class ClassDiffusion(LatentDiffusion):
 
     def sample(self, data_samples: Sequence[Any], requests: Sequence[Request], size: Tuple[int, int]) -> Tensor:
         """See :meth:`LatentDiffusion.sample`."""
-        generator = ClassConditionalGenerator(
-            self.vae, self.unet, self.scheduler, image_size=size, num_steps=self.num_sampling_steps)
+        generator = ClassConditionalGenerator(self.vae, self.unet, self.scheduler, image_size=size,
+                                              num_steps=self.num_sampling_steps)
         labels = self.condition(data_samples).tolist()
         return generator.sample_images([replace(r, classes=(label, )) for r, label in zip(requests, labels)])

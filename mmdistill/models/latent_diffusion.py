@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmdistill.generation.autoencoders import encode, load_vae, save_vae
 from mmdistill.plan import Request
-from mmdistill.settings import check_settings
+from mmdistill.settings import PositiveInt, check_settings, validated
 
 
 class LatentDiffusion(BaseModel):
@@ -31,14 +31,15 @@ class LatentDiffusion(BaseModel):
     """
     network: Any
 
-    def __init__(self, vae: str, unet: dict, drop: float, cache_latents: bool, num_sampling_steps: int,
-                 data_preprocessor: Optional[dict]) -> None:
+    @validated
+    def __init__(self, vae: str, unet: dict, drop: float, /, cache_latents: bool = False,
+                 num_sampling_steps: PositiveInt = 20, data_preprocessor: Optional[dict] = None) -> None:
         check_settings(self.network, unet, f'{type(self).__name__}: unet', ('latent_channels', ))
         super().__init__(data_preprocessor=data_preprocessor)
         # Hidden from the state dict and from the averaged copy: frozen, and stored in the folder it came from.
         self._frozen = [load_vae(vae).eval().requires_grad_(False)]
-        self.scheduler = DDPMScheduler(
-            beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction', clip_sample=False)
+        self.scheduler = DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
+                                       clip_sample=False)
         self.drop = drop
         self.num_sampling_steps = num_sampling_steps
         self._cache: Optional[Dict[Tuple[str, bool], Tensor]] = {} if cache_latents else None

@@ -1,5 +1,5 @@
 """Training of a layout-conditioned latent diffusion model."""
-from typing import Any, Optional, Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from mmdistill.generation.layout_unet import LayoutUNet
 from mmdistill.masks import IGNORE
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
-from mmdistill.settings import PositiveInt, Share, validated
+from mmdistill.settings import Share, validated
 from .class_balance import ClassBalance
 from .latent_diffusion import LatentDiffusion
 
@@ -23,24 +23,18 @@ class LayoutDiffusion(LatentDiffusion):
     weight is the mean of its pixels' (:class:`~mmdistill.models.class_balance.ClassBalance`).
 
     Args:
-        vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
+        vae: See :class:`LatentDiffusion`.
         unet: Arguments of :class:`LayoutUNet` but for ``latent_channels``.
         class_balance: γ in [0, 1] of the weights by class.
         layout_drop: Share of the samples trained without their map.
-        cache_latents, num_sampling_steps, data_preprocessor: See :class:`LatentDiffusion`.
+        kwargs: ``cache_latents``, ``num_sampling_steps`` and ``data_preprocessor`` of :class:`LatentDiffusion`.
     """
     network = LayoutUNet
 
     @validated
-    def __init__(self,
-                 vae: str,
-                 unet: dict,
-                 class_balance: Share = 0.5,
-                 layout_drop: Share = 0.1,
-                 cache_latents: bool = False,
-                 num_sampling_steps: PositiveInt = 20,
-                 data_preprocessor: Optional[dict] = None) -> None:
-        super().__init__(vae, unet, layout_drop, cache_latents, num_sampling_steps, data_preprocessor)
+    def __init__(self, vae: str, unet: dict, class_balance: Share = 0.5, layout_drop: Share = 0.1, **kwargs: Any
+                 ) -> None:
+        super().__init__(vae, unet, layout_drop, **kwargs)
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:

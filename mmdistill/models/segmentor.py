@@ -3,8 +3,6 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import torch
-from mmengine.config import ConfigDict
-from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
@@ -13,8 +11,8 @@ from mmdistill.config import config_path, read_config
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import validated
-from mmdistill.weights.checkpoints import load_weights
 from mmdistill.weights.hub import builtin, network_digest
+from .frozen import frozen_network
 
 
 @MODELS.register_module()
@@ -43,22 +41,13 @@ class SegmentorGuide(nn.Module):
         register_all_modules(init_default_scope=False)
         name = config if isinstance(config, str) else 'the given model'
         model = read_config(config).model if isinstance(config, str) else config
-        model = ConfigDict(model, init_cfg=None, pretrained=None)
-        if isinstance(model.get('backbone'), dict):
-            model['backbone'] = dict(model['backbone'], init_cfg=None)
-        self.model = revert_sync_batchnorm(MMSEG_MODELS.build(ConfigDict(model, _scope_='mmseg')))
-        try:
-            self.model.load_state_dict(load_weights(checkpoint))
-        except RuntimeError as error:
-            detail = ' '.join(str(error).split())[:160]
-            raise DistillError(f'the weights {checkpoint} do not fit {name}: {detail}') from None
-        self.model.float().eval().requires_grad_(False)
+        self.model, _ = frozen_network(dict(model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
         pre = self.model.data_preprocessor
         self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
         self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
         self.rgb = bool(pre._channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
-        self.num_classes = self.model.decode_head.out_channels if not isinstance(
-            self.model.decode_head, nn.ModuleList) else self.model.decode_head[-1].out_channels
+        head = self.model.decode_head
+        self.num_classes = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
         self._outputs: List[Tensor] = []
         modules = dict(self.model.named_modules())
         for layer in layers:
