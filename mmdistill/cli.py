@@ -24,17 +24,18 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=command)
         return added
 
-    one = add(commands.distill)
-    _add_run_options(one)
-    one.add_argument('--resume', action='store_true', help='continue the run in the work dir')
-    one.add_argument('--dry-run', action='store_true', help='check the config, write the plan, report it, and stop')
-    one = add(commands.train)
-    _add_run_options(one)
-    one.add_argument('--resume', action='store_true', help='continue the run in the work dir')
-    one = add(commands.evaluate)
-    _add_run_options(one)
-    one.add_argument('--workers', type=_positive,
-                     help='students trained at a time; on a CPU the number of cores, up to 4')
+    distill, train, evaluate = runs = [add(commands.distill), add(commands.train), add(commands.evaluate)]
+    for one in runs:  # the usual arguments of OpenMMLab's tools
+        one.add_argument('config', help=_CONFIG)
+        one.add_argument('--work-dir', help='where everything goes; work_dirs/<name of the config> by default')
+        _add_cfg_options(one)
+        one.add_argument('--launcher', choices=['none', *commands.LAUNCHERS], default='none')
+        one.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    for one in (distill, train):
+        one.add_argument('--resume', action='store_true', help='continue the run in the work dir')
+    distill.add_argument('--dry-run', action='store_true', help='check the config, write the plan, report it, and stop')
+    evaluate.add_argument('--workers', type=_positive,
+                          help='students trained at a time; on a CPU the number of cores, up to 4')
     one = add(commands.label)
     one.add_argument('config', help=f'{_CONFIG}: a training with labels=dict(teacher=...)')
     one.add_argument('--batch-size', type=_positive, default=64, help='views that the teacher sees at once')
@@ -46,15 +47,6 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--out', help='the page; report.html in the first work dir by default')
     one.add_argument('--title', help='heading of the page')
     return top
-
-
-def _add_run_options(command: argparse.ArgumentParser) -> None:
-    """The usual arguments of OpenMMLab's tools."""
-    command.add_argument('config', help=_CONFIG)
-    command.add_argument('--work-dir', help='where everything goes; work_dirs/<name of the config> by default')
-    _add_cfg_options(command)
-    command.add_argument('--launcher', choices=['none', *commands.LAUNCHERS], default='none')
-    command.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
 
 
 def _add_cfg_options(command: argparse.ArgumentParser) -> None:

@@ -69,8 +69,7 @@ def evaluate(args: argparse.Namespace) -> None:
     if rank:
         return
     parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
-    measured = measure_sets(matrix)
-    if measured:
+    if measured := measure_sets(matrix):
         parts += ['', markdown(summary_cells(measured)), '', f'Features: {measured["encoder"]}.']
     text = '\n'.join([*parts, ''])
     write_atomic(Path(cfg.work_dir) / 'results.md', text.encode())
@@ -98,15 +97,7 @@ def report(args: argparse.Namespace) -> None:
 
 
 def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':
-    """The config of a run with the command line's settings; makes its work dir.
-
-    Args:
-        args: The command line.
-        check: Refuses a config before anything is made.
-
-    Raises:
-        DistillError: The config cannot be read, or the work dir cannot be written.
-    """
+    """The config of a run with the command line's settings; makes its work dir, once ``check`` has let it pass."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = configured(args)
     if check is not None:
@@ -127,8 +118,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
 
 
 def _check_training(cfg: 'Config') -> None:
-    missing = [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]
-    if missing:
+    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{cfg.filename} is not a training config: it has no {", ".join(missing)}')
 
 

@@ -8,7 +8,7 @@ from mmengine.registry import Registry
 
 from .errors import DistillError
 from .registry import LazyRegistry
-from .settings import check_settings, nearest
+from .settings import NO_SETTINGS, check_settings, nearest
 
 
 def check_component(cfg: Any, registry: Registry, where: str, given: Collection[str] = ()) -> Callable:
@@ -18,19 +18,14 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
     have to fit each other.
 
     Args:
-        cfg: Config of the component.
-        registry: Where its ``type`` is looked up.
-        where: Key of the config, such as ``'model.generator'``, for the message.
+        cfg, registry, where: See :func:`resolve`, whose component is returned.
         given: Parameters that others fill in; the config may leave them out.
-
-    Returns:
-        The class, or function, that ``type`` names.
 
     Raises:
         DistillError: The type is unknown, or a setting is unknown, missing, or of the wrong type or range.
     """
     component = resolve(cfg, registry, where)
-    settings = {key: value for key, value in cfg.items() if key not in ('type', '_scope_', '_delete_')}
+    settings = {key: value for key, value in cfg.items() if key not in NO_SETTINGS}
     check_settings(component, settings, where, given)
     if callable(check := getattr(component, 'check', None)) and inspect.ismethod(check):
         check(settings, where)
@@ -43,7 +38,7 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     Args:
         cfg: Its ``type`` is a name, with the scope of an OpenMMLab package before it or not, or the class itself.
         registry: Where a name is looked up.
-        where: Key of the config, for the message.
+        where: Key of the config, such as ``'model.generator'``, for the message.
 
     Raises:
         DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed.
@@ -81,9 +76,6 @@ def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '')
         keys: Of the config.
         known: What is read.
         where: Written before the key in the message.
-
-    Raises:
-        DistillError: A key looks misspelt.
     """
     for key in keys:
         near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)

@@ -1,10 +1,10 @@
 """Reading configs, and changing them from the command line."""
 import inspect
+import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from .config_errors import config_error
 from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
 
@@ -22,7 +22,7 @@ def read_config(path: str) -> Config:
     try:
         return Config.fromfile(file)
     except Exception as error:  # a config is a program, and its mistakes are the user's
-        raise config_error(file, error) from None
+        raise _config_error(file, error) from None
 
 
 def config_path(path: str) -> Path:
@@ -41,6 +41,37 @@ def config_path(path: str) -> Path:
     if not file.is_file():
         raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
     return file
+
+
+def _config_error(file: Path, error: Exception) -> DistillError:
+    """One line for an exception of ``Config.fromfile``: the file, the line, the reason.
+
+    A mistake in a file that the config inherits is reported in that file.
+    """
+    where, line = _place(file, error)
+    reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    if isinstance(error, RecursionError):
+        where, line, reason = str(file), None, 'its _base_ configs inherit each other in a circle'
+    elif isinstance(error, SyntaxError):
+        line, reason = error.lineno, error.msg
+    elif isinstance(error, FileNotFoundError) and error.filename:
+        where, reason = str(file), f'no file {error.filename}, which it or one of its _base_ configs names'
+    elif isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
+        reason = f'custom_imports: {error.__cause__}'  # without MMEngine's list of folders
+    elif line is not None or ' ' not in reason:
+        reason = f'{type(error).__name__}: {reason}'
+    return DistillError(f'cannot read the config {where}{"" if line is None else f", line {line}"}: {reason}')
+
+
+def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:
+    """The file that was being read, and its line where the exception left it, if it was executed."""
+    where, line = str(file), None
+    for frame, number in traceback.walk_tb(error.__traceback__):
+        if frame.f_code.co_name in ('_file2dict', '_parse_lazy_import'):  # MMEngine's: they read one file each
+            where, line = str(frame.f_locals.get('filename', where)), None
+        elif frame.f_code.co_filename == where:
+            line = number
+    return where, line
 
 
 def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
@@ -63,11 +94,9 @@ def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
         _move_data(cfg, options.pop('data_root'))
     for key, value in options.items():
         name, *path = key.split('.')
-        place = _copy_of(cfg, name)
-        if place:
+        if place := _copy_of(cfg, name):
             raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
-        old = cfg[name] if name in cfg else ConfigDict()
-        cfg[name] = _changed(old, path, value, name)
+        cfg[name] = _changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
 
 
 def _copy_of(cfg: Config, name: str) -> str:

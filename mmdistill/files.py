@@ -11,8 +11,7 @@ from .errors import DistillError
 
 def config_hash(values: Any) -> str:
     """A short hash of JSON-like values, equal for equal values whatever the order of their keys."""
-    text = json.dumps(values, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def files_fingerprint(paths: Iterable, extra: str = '') -> str:

@@ -77,21 +77,15 @@ class Plan:
             data = json.loads(Path(path).read_text())
             if data.pop('version') != PLAN_VERSION:
                 raise ValueError('written by another version of mmdistill')
-            requests = tuple(
-                Request(**{**r, 'classes': tuple(r['classes'])}) for r in data.pop('requests'))
-            return cls(
-                requests=requests,
-                classes=tuple(data.pop('classes')),
-                palette=tuple(tuple(c) for c in data.pop('palette')),
-                **data)
+            data.update(requests=tuple(Request(**{**r, 'classes': tuple(r['classes'])}) for r in data['requests']),
+                        classes=tuple(data['classes']), palette=tuple(map(tuple, data['palette'])))
+            return cls(**data)
         except FileNotFoundError:
             raise DistillError(f'no plan at {path}: there is no run to resume, start a new one') from None
         except (ValueError, KeyError, TypeError) as error:
-            raise DistillError(
-                f'{path} is not a readable plan ({error}): delete it and start the run again') from None
+            raise DistillError(f'{path} is not a readable plan ({error}): delete it and start the run again') from None
 
 
 def request_seed(run_seed: int, request_id: str) -> int:
     """The seed of a request: a hash of the run's seed and the request's id, 0 <= seed < 2**63."""
-    digest = hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()
-    return int.from_bytes(digest[:8], 'big') >> 1
+    return int.from_bytes(hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()[:8], 'big') >> 1

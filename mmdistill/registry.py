@@ -7,9 +7,8 @@ guidances (the objectives of the guided denoising loop), writers, and encoders o
 from importlib import import_module
 from typing import Any, Callable, Dict, List, Mapping, Optional
 
-from .settings import loader
-
 from .errors import MissingPackage
+from .settings import NO_SETTINGS, loader
 
 try:
     from mmengine import registry as roots
@@ -65,46 +64,35 @@ class LazyRegistry(Registry):
 def build_loaded(cfg: Mapping[str, Any], registry: Registry) -> Any:
     """Build a component by ``from_pretrained`` where it has that, else by its constructor."""
     component = registry.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
-    return loader(component)(**{key: value for key, value in cfg.items() if key not in ('type', '_scope_')})
+    return loader(component)(**{key: value for key, value in cfg.items() if key not in NO_SETTINGS})
 
 
 def _child(parent: Registry, **modules: str) -> LazyRegistry:
     return LazyRegistry(parent.name, {key.replace('__', '.'): names for key, names in modules.items()}, parent)
 
 
-RUNNERS = _child(roots.RUNNERS)
-RUNNER_CONSTRUCTORS = _child(roots.RUNNER_CONSTRUCTORS)
 LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
 HOOKS = _child(
-    roots.HOOKS, engine__hooks__selection='MaskSelectionHook', engine__hooks__prototypes='ClassPlanHook PrototypeHook',
-    engine__hooks__guidance='GuidedSynthesisHook', engine__hooks__preview='PreviewHook',
-    engine__hooks__export='ExportHook SampleGridHook', labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
-LOG_PROCESSORS = _child(roots.LOG_PROCESSORS)
-STRATEGIES = _child(roots.STRATEGIES)
-OPTIMIZERS = _child(roots.OPTIMIZERS)
+    roots.HOOKS, engine__hooks__plans='MaskSelectionHook ClassPlanHook PrototypeHook',
+    engine__hooks__guidance='GuidedSynthesisHook', engine__hooks__export='ExportHook PreviewHook SampleGridHook',
+    labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__optim='BFloat16OptimWrapper')
-OPTIM_WRAPPER_CONSTRUCTORS = _child(roots.OPTIM_WRAPPER_CONSTRUCTORS)
-PARAM_SCHEDULERS = _child(roots.PARAM_SCHEDULERS)
 DATASETS = _child(
-    roots.DATASETS, datasets__factories='DistilledDataset', datasets__subset='ImageNetSubset',
+    roots.DATASETS, datasets__distilled='DistilledDataset', datasets__subset='ImageNetSubset',
     labels__replay='ReplayedViews', toy__streets='StreetScenes', toy__objects='ObjectPictures')
-DATA_SAMPLERS = _child(roots.DATA_SAMPLERS)
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
-FUNCTIONS = _child(roots.FUNCTIONS)
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
     models__class_diffusion='ClassDiffusion', models__layout_diffusion='LayoutDiffusion',
     models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss', models__segmentor='SegmentorGuide')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
-WEIGHT_INITIALIZERS = _child(roots.WEIGHT_INITIALIZERS)
-TASK_UTILS = _child(roots.TASK_UTILS)
 METRICS = _child(
     roots.METRICS, evaluation__class_iou='ClassIoU', evaluation__class_accuracy='ClassAccuracy',
     evaluation__training_metrics='MeanLoss PSNR')
-EVALUATOR = _child(roots.EVALUATOR)
 VISUALIZERS = _child(roots.VISUALIZERS)
-VISBACKENDS = _child(roots.VISBACKENDS)
-INFERENCERS = _child(roots.INFERENCERS)
+for _name, _root in vars(roots).items():  # and those that have no component here
+    if isinstance(_root, Registry) and _name not in globals():
+        globals()[_name] = _child(_root)
 
 TASKS = LazyRegistry('task', {
     'tasks.segmentation': 'Segmentation',

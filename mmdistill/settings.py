@@ -17,6 +17,7 @@ from typing import (Annotated, Any, Callable, Collection, Dict, Iterable, List, 
 from .errors import DistillError
 
 F = TypeVar('F', bound=Callable)
+NO_SETTINGS = ('type', '_scope_', '_delete_')  # keys of a component's config that are no arguments
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,7 @@ Share = Annotated[float, Range(0, 1)]
 def nearest(name: Any, names: Iterable[str]) -> str:
     """``'; did you mean X?'`` for the nearest of the known names; their list where none is near."""
     known = sorted(names)
-    close = get_close_matches(str(name), known, 1, 0.6)
-    if close:
+    if close := get_close_matches(str(name), known, 1, 0.6):
         return f'; did you mean {close[0]}?'
     return f'; known: {", ".join(known)}' if known and len(known) <= 12 else ''
 
@@ -62,8 +62,7 @@ def check_value(where: str, value: Any, hint: Any) -> None:
         hint: A type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, sequences, tuples and
             mappings of these. Annotations of other classes allow everything.
     """
-    problem = _problem(value, hint)
-    if problem:
+    if problem := _problem(value, hint):
         shown = repr(value)
         raise DistillError(f'{where}={shown if len(shown) <= 60 else shown[:57] + "..."} {problem}')
 
@@ -110,7 +109,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
 
     Args:
         component: A class or function.
-        settings: Without ``type`` and ``_scope_``.
+        settings: By name; ``type`` and ``_scope_`` may be among them.
         where: Key of the config, such as ``'model.generator'``.
         given: Parameters that others fill in; the config may leave them out.
 
@@ -119,11 +118,9 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
     """
     known, name = parameters(component), getattr(component, '__name__', str(component))
     for key, value in settings.items():
-        if key in ('type', '_scope_', '_delete_'):
+        if key in NO_SETTINGS or key not in known and is_open(component):
             continue
         if key not in known:
-            if is_open(component):
-                continue
             raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
         parameter, hint = known[key]
         if value is not parameter.default:  # third parties' defaults are not always of their annotations
@@ -178,7 +175,8 @@ def _problem(value: Any, hint: Any) -> str:
     """What is wrong with a value, empty where nothing is."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _problem(value, args[0]) or _range_problem(value, args[1:])
+        bounds = [extra for extra in args[1:] if isinstance(extra, Range) and value is not None and value not in extra]
+        return _problem(value, args[0]) or (f'is out of range: it has to be {bounds[0]}' if bounds else '')
     if origin in (Union, types.UnionType):
         return _union_problem(value, args)
     if origin is Literal:
@@ -200,11 +198,6 @@ _CHECKS: Dict[Any, Callable[[Any], bool]] = {
     **dict.fromkeys((dict, collections.abc.Mapping, collections.abc.MutableMapping),
                     lambda value: isinstance(value, Mapping)),
 }
-
-
-def _range_problem(value: Any, extras: Tuple) -> str:
-    bounds = [extra for extra in extras if isinstance(extra, Range) and value is not None and value not in extra]
-    return f'is out of range: it has to be {bounds[0]}' if bounds else ''
 
 
 def _union_problem(value: Any, args: Tuple) -> str:

@@ -3,7 +3,7 @@ import mmdistill.registry  # noqa: F401  first: it says what to install where th
 from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
-    'factories': ['distilled_dataset'],
+    'distilled': ['distilled_dataset'],
     'labels': ['DatasetLabels'],
     'manifest': ['read_manifest', 'write_manifest'],
     'masks': ['DatasetMasks'],

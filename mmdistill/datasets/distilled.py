@@ -1,38 +1,66 @@
-"""What the distilled data sets of both hosts share."""
+"""Distilled sets as datasets: what the manifest says decides."""
 import os.path as osp
 from typing import Any, Dict
 
 from mmdistill.errors import DistillError
-from .manifest import MANIFEST
+from mmdistill.registry import DATASETS
+from mmdistill.tasks.base import task_of_manifest
+from .manifest import MANIFEST, read_manifest
 
 
-def settle(data_root: str, kwargs: Dict[str, Any], given: Dict[str, Any], metainfo: Dict[str, Any]) -> Dict[str, Any]:
-    """The host's arguments where the manifest decides.
+@DATASETS.register_module(name='DistilledDataset')
+def distilled_dataset(data_root: str, **kwargs: Any):
+    """Any distilled set, ``type='mmdistill.DistilledDataset'`` in a config of mmseg or mmpretrain.
+
+    Classes, names and encoding are those of the manifest; it also says whether the set is one of mmsegmentation or
+    of mmpretrain, and only that package is imported. Their own dataset types read the same folder by their own rules;
+    this one needs none.
+
+    Args:
+        data_root: The folder that ``mmdistill distill`` wrote.
+        **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
+            Those that the manifest decides may be left in a config as long as they agree with it.
+
+    Returns:
+        :class:`~mmdistill.datasets.distilled_seg.DistilledSegDataset` or
+        :class:`~mmdistill.datasets.distilled_class.DistilledClassDataset`.
+
+    Raises:
+        DistillError: The set is unfinished, a listed file is missing, or an argument contradicts the manifest.
+
+    Examples:
+        >>> train_dataloader = dict(dataset=dict(
+        ...     type='mmdistill.DistilledDataset', data_root='work_dirs/run/distilled', pipeline=train_pipeline))
+    """
+    manifest = read_manifest(data_root)
+    cls = task_of_manifest(manifest, data_root).distilled_dataset()
+    return cls(data_root=data_root, manifest=manifest, **kwargs)
+
+
+def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any], metainfo: Dict[str, Any]
+                ) -> Dict[str, Any]:
+    """The arguments of an OpenMMLab dataset, where the manifest decides.
 
     Args:
         data_root: For messages.
-        kwargs: The config's arguments; those in ``given``, and ``metainfo``, are taken out.
-        given: What the manifest says.
+        kwargs: The config's arguments; those in ``decided``, and ``metainfo``, are taken out.
+        decided: What the manifest says.
         metainfo: ``classes`` and more, by the manifest.
 
     Raises:
         DistillError: The config says otherwise.
     """
-    for key, value in given.items():
+    for key, value in decided.items():
         if kwargs.pop(key, value) != value:
             raise DistillError(f'{key} of {data_root} is {value!r} by its {MANIFEST}: leave it out of the config')
-    own = kwargs.pop('metainfo', None) or {}
-    if tuple(own.get('classes', metainfo['classes'])) != metainfo['classes']:
+    configured = kwargs.pop('metainfo', None) or {}
+    if tuple(configured.get('classes', metainfo['classes'])) != metainfo['classes']:
         raise DistillError(f'the classes of {data_root} are those of its {MANIFEST}: leave them out of metainfo')
-    return dict(given, metainfo={**own, **metainfo})
+    return dict(decided, metainfo={**configured, **metainfo})
 
 
-def present(data_root: str, name: str) -> str:
-    """The path of a file that the manifest lists.
-
-    Raises:
-        DistillError: It is missing.
-    """
+def listed_file(data_root: str, name: str) -> str:
+    """The path of a file that the manifest lists; a DistillError where it is missing."""
     path = osp.join(data_root, name)
     if not osp.isfile(path):
         raise DistillError(f'{path} is in {MANIFEST} but not on disk: restore it, or delete the manifest '

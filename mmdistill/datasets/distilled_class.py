@@ -3,11 +3,11 @@ from typing import Any, Dict, List
 
 from mmpretrain.datasets import BaseDataset
 
-from .distilled import present, settle
+from .distilled import by_manifest, listed_file
 
 
 class DistilledClassDataset(BaseDataset):
-    """See :func:`~mmdistill.datasets.factories.distilled_dataset`.
+    """See :func:`~mmdistill.datasets.distilled.distilled_dataset`.
 
     Args:
         data_root: The folder of the set.
@@ -24,14 +24,12 @@ class DistilledClassDataset(BaseDataset):
         metainfo = dict(classes=tuple(manifest['classes']))
         if 'label_texts' in manifest.get('provenance', {}):
             metainfo['label_texts'] = tuple(manifest['provenance']['label_texts'])
-        given = settle(data_root, kwargs, dict(split='train', data_prefix=layout['image_dir'],
-                                               ann_file=layout['ann_file']), metainfo)
-        # The files are listed by the manifest, so the host looks for no ann_file.
+        given = by_manifest(data_root, kwargs, dict(split='train', data_prefix=layout['image_dir'],
+                                                    ann_file=layout['ann_file']), metainfo)
+        # The files are listed by the manifest, so mmpretrain looks for no ann_file.
         super().__init__('', given['metainfo'], data_root, given['data_prefix'], **kwargs)
 
     def load_data_list(self) -> List[dict]:
         """One entry an image of the manifest, in the plan's order."""
-        return [
-            dict(img_path=present(self.data_root, image['image']), gt_label=int(image['classes'][0]))
-            for image in self.manifest['images']
-        ]
+        return [dict(img_path=listed_file(self.data_root, image['image']), gt_label=int(image['classes'][0]))
+                for image in self.manifest['images']]

@@ -11,10 +11,7 @@ from mmengine.fileio import get as read_file
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, files_fingerprint
-from mmdistill.tasks.source import Source
-
-_WNID = re.compile(r'n\d{8}')
+from mmdistill.tasks.base import Source
 
 
 class DatasetLabels(Source):
@@ -24,8 +21,6 @@ class DatasetLabels(Source):
         dataset: Any ``BaseDataset`` of mmpretrain with one label an image, whatever its pipeline.
 
     Attributes:
-        classes: Names of the classes, in the order of the ids.
-        images: Path or URI of each image.
         labels: int64 (N,) class id of each image.
         counts: int64 (K,) images of each class.
 
@@ -44,9 +39,8 @@ class DatasetLabels(Source):
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         if not infos:
             raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
-        if any('img_path' not in info or np.ndim(info.get('gt_label', ())) for info in infos[:1]):
-            raise DistillError(f'{name} has no image files with one class each: give a classification data set of '
-                               'files')
+        if 'img_path' not in infos[0] or np.ndim(infos[0].get('gt_label', ())):
+            raise DistillError(f'{name} has no image files with one class each: give a classification dataset of files')
         self.images: List[str] = [str(info['img_path']) for info in infos]
         self.labels = np.array([info['gt_label'] for info in infos], np.int64)
         self.counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
@@ -76,14 +70,13 @@ class DatasetLabels(Source):
         """
         texts = self.meta.get('label_texts')
         if texts is None:
-            coded = [name for name in self.classes if _WNID.fullmatch(name)]
-            if coded:
+            if coded := [name for name in self.classes if re.fullmatch(r'n\d{8}', name)]:
                 raise DistillError(f'class {coded[0]} has no label text: give the data set metainfo=dict('
                                    "label_texts=('tench', ...)), one a class")
             texts = self.classes
-        if len(texts) != len(self.classes) or not all(isinstance(text, str) and text.strip() for text in texts):
-            missing = next((i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())),
-                           min(len(texts), len(self.classes) - 1))
+        bad = [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]
+        if bad or len(texts) != len(self.classes):
+            missing = bad[0] if bad else min(len(texts), len(self.classes) - 1)
             raise DistillError(f'{len(texts)} label texts for {len(self.classes)} classes; class {missing} '
                                f'({self.classes[missing]}) is the first without: give metainfo.label_texts one '
                                'a class')
@@ -122,7 +115,5 @@ class DatasetLabels(Source):
         return np.asarray(fit(image, size[::-1], Image.Resampling.BICUBIC))
 
     def fingerprint(self) -> str:
-        """Changes when a file or a label does; files that are not local are taken for unchanged while named alike."""
-        remote = [path for path in self.images if '://' in path]
-        how = config_hash([self.classes, self.labels.tolist(), remote])
-        return files_fingerprint([path for path in self.images if '://' not in path], how)
+        """Changes when a file or a label does."""
+        return self._fingerprint(self.images, self.classes, self.labels.tolist())

@@ -75,12 +75,8 @@ class SegLayout:
         table: np.ndarray = np.arange(256)
         if self.reduce_zero_label:
             table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
-        if self.label_map is not None:
-            mapping = np.arange(256)
-            for old, new in self.label_map:
-                mapping[old] = new
-            table = mapping[table]
-        return table.astype(np.uint8)
+        mapping = dict(self.label_map or ())
+        return np.array([mapping.get(i, i) for i in table.tolist()], np.uint8)
 
     def decode(self, host_mask: np.ndarray) -> np.ndarray:
         """Host ids uint8 (H, W) to train ids uint8 (H, W), as the host's ``LoadAnnotations`` does."""
@@ -107,13 +103,10 @@ class SegLayout:
                                'that has this class')
         return encoded.astype(np.uint8)
 
-    def names(self, stem: str) -> Tuple[str, str]:
-        """Paths of an image and of its mask, relative to the data root."""
-        return (osp.join(self.image_dir, stem + self.image_suffix), osp.join(self.mask_dir, stem + self.mask_suffix))
-
     def files(self, stem: str) -> Dict[str, str]:
-        """The paths of :meth:`names` as ``image`` and ``mask``."""
-        return dict(zip(('image', 'mask'), self.names(stem)))
+        """Paths of an ``image`` and of its ``mask``, relative to the data root."""
+        return dict(image=osp.join(self.image_dir, stem + self.image_suffix),
+                    mask=osp.join(self.mask_dir, stem + self.mask_suffix))
 
     def ann_text(self, plan: Plan) -> str:
         """What :attr:`ann_file` says: the stems."""
@@ -140,21 +133,14 @@ class SegLayout:
         root = dataset.data_root
 
         def relative(path: Optional[str]) -> str:
-            if not path or not root:
-                return path or ''
-            path = osp.relpath(path, root)
-            return '' if path == '.' else path
+            inside = osp.relpath(path, root) if path and root else path or ''
+            return '' if inside == '.' else inside
 
         images, masks = (relative(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path'))
         if not images and not masks and dataset.img_suffix == dataset.seg_map_suffix:
             images, masks = 'images', 'masks'
         return cls(
-            'source',
-            images,
-            masks,
-            dataset.img_suffix,
-            dataset.seg_map_suffix,
-            reduce_zero_label=dataset.reduce_zero_label,
+            'source', images, masks, dataset.img_suffix, dataset.seg_map_suffix, dataset.reduce_zero_label,
             num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
             label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,
             ann_file=relative(dataset.ann_file))
@@ -191,27 +177,19 @@ class ClassLayout:
         return asdict(self)
 
 
-LAYOUTS = {
-    layout.name: layout
-    for layout in (
-        SegLayout('ade20k', 'images/training', 'annotations/training', reduce_zero_label=True, num_classes=150),
-        SegLayout('coco_stuff164k', 'images/train2017', 'annotations/train2017', mask_suffix='_labelTrainIds.png',
-                  num_classes=171),
-        SegLayout('coco_stuff10k', 'images/train2014', 'annotations/train2014', mask_suffix='_labelTrainIds.png',
-                  reduce_zero_label=True, num_classes=171),
-    )
-}
+LAYOUTS = {layout.name: layout for layout in (
+    SegLayout('ade20k', 'images/training', 'annotations/training', reduce_zero_label=True, num_classes=150),
+    SegLayout('coco_stuff164k', 'images/train2017', 'annotations/train2017', mask_suffix='_labelTrainIds.png',
+              num_classes=171),
+    SegLayout('coco_stuff10k', 'images/train2014', 'annotations/train2014', mask_suffix='_labelTrainIds.png',
+              reduce_zero_label=True, num_classes=171))}
 
 
 def get_layout(name: str, dataset: Any = None) -> SegLayout:
-    """A layout by its name.
-
-    Args:
-        name: ``'ade20k'``, ``'coco_stuff164k'``, ``'coco_stuff10k'`` or ``'source'``.
-        dataset: The built source data set, for ``'source'``.
+    """A layout by its name: one of :data:`LAYOUTS`, or that of ``dataset`` for ``'source'``.
 
     Raises:
-        DistillError: An unknown name, or ``'source'`` without a data set.
+        DistillError: An unknown name, or ``'source'`` without a dataset.
     """
     if name == 'source' and dataset is not None:
         return SegLayout.of_dataset(dataset)

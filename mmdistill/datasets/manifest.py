@@ -5,13 +5,14 @@ It is written last, so a set without one is unfinished.
 import hashlib
 import json
 import platform
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
 
 from mmdistill.errors import DistillError
-from mmdistill.plan import Plan
 from mmdistill.files import write_atomic, write_json
+from mmdistill.plan import Plan
 from mmdistill.version import __version__
 from .layouts import ClassLayout, SegLayout
 
@@ -27,18 +28,13 @@ def library_versions() -> Dict[str, str]:
     """Versions of Python, mmdistill and those libraries that decide what an image looks like, where installed."""
     versions = dict(python=platform.python_version(), mmdistill=__version__)
     for name in LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
-def write_manifest(root: Union[str, Path],
-                   plan: Plan,
-                   layout: Union[SegLayout, ClassLayout],
-                   weights: Mapping[str, Any],
-                   extra: Optional[Mapping[str, Any]] = None) -> Path:
+def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, ClassLayout],
+                   weights: Mapping[str, Any], extra: Optional[Mapping[str, Any]] = None) -> Path:
     """Finish a distilled set: list the images where the layout asks for it, then write the manifest, atomically.
 
     The bytes depend on the arguments and the installed libraries alone: no times, no paths but the plan's own.
@@ -62,17 +58,9 @@ def write_manifest(root: Union[str, Path],
     for request in plan.requests:
         files = layout.files(request.id)
         missing.extend(name for name in files.values() if not is_written(root / name))
-        images.append(
-            dict(
-                id=request.id,
-                **files,
-                seed=request.seed,
-                source_index=request.source_index,
-                source=request.source,
-                source_mask=request.mask,
-                classes=list(request.classes),
-                prompt=request.prompt,
-                latent=request.latent))
+        images.append(dict(
+            id=request.id, **files, seed=request.seed, source_index=request.source_index, source=request.source,
+            source_mask=request.mask, classes=request.classes, prompt=request.prompt, latent=request.latent))
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')
@@ -80,22 +68,11 @@ def write_manifest(root: Union[str, Path],
         leftover.unlink()
     if layout.ann_file:
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
-    manifest = dict(
-        version=MANIFEST_VERSION,
-        task=layout.task,
-        method=plan.method,
-        config_hash=plan.config_hash,
-        seed=plan.seed,
-        classes=list(plan.classes),
-        palette=[list(color) for color in plan.palette],
-        layout=layout.to_dict(),
-        weights=dict(weights),
-        source_size=plan.source_size,
-        provenance=plan.provenance,
-        extra=dict(extra or {}),
-        libraries=library_versions(),
-        images=images)
-    write_json(root / MANIFEST, manifest)
+    write_json(root / MANIFEST, dict(
+        version=MANIFEST_VERSION, task=layout.task, method=plan.method, config_hash=plan.config_hash, seed=plan.seed,
+        classes=plan.classes, palette=plan.palette, layout=layout.to_dict(), weights=dict(weights),
+        source_size=plan.source_size, provenance=plan.provenance, extra=dict(extra or {}),
+        libraries=library_versions(), images=images))
     return root / MANIFEST
 
 
@@ -125,12 +102,10 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
         manifest = json.loads(path.read_text())
         if manifest['version'] != MANIFEST_VERSION:
             raise ValueError('written by another version of mmdistill')
-        absent = {'task', 'classes', 'palette', 'layout', 'images'} - manifest.keys()
-        if absent:
+        if absent := {'task', 'classes', 'palette', 'layout', 'images'} - manifest.keys():
             raise ValueError(f'without {", ".join(sorted(absent))}')
     except FileNotFoundError:
-        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume'
-                           ) from None
+        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume') from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run '
                            'mmdistill distill … --resume') from None

@@ -8,11 +8,10 @@ from mmengine.fileio import get as read_file
 from PIL import Image
 
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, files_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
-from mmdistill.tasks.source import Source
+from mmdistill.tasks.base import Source
 
 
 class DatasetMasks(Source):
@@ -85,13 +84,11 @@ class DatasetMasks(Source):
 
     def fingerprint(self) -> str:
         """Changes when a file or the reading of the ids does."""
-        paths = self.images + self.masks
         for path in self.masks:
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
-        remote = [path for path in paths if '://' in path]  # taken for unchanged while their names are
-        how = config_hash([self.classes, self.reduce_zero_label, self.ignore_index, self.label_map, remote])
-        return files_fingerprint([path for path in paths if '://' not in path], how)
+        return self._fingerprint(self.images + self.masks, self.classes, self.reduce_zero_label, self.ignore_index,
+                                 self.label_map)
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""

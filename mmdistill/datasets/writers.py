@@ -1,4 +1,4 @@
-"""Writers: lay images and labels down as a data set of the host."""
+"""Writers: lay images and labels down as a dataset of OpenMMLab."""
 import io
 from pathlib import Path
 from typing import Any, Mapping, Optional, Tuple, Union
@@ -28,14 +28,6 @@ def check_image(request_id: str, image: np.ndarray) -> None:
     """Raise a DistillError where an image is not RGB uint8 (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise DistillError(f'{request_id}: an image has to be uint8 (H, W, 3), not {image.dtype} {image.shape}')
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder of the set, where it is not there yet."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DistillError(f'cannot make {folder}: {error.strerror}; choose another --work-dir') from None
 
 
 @WRITERS.register_module()
@@ -72,15 +64,11 @@ class SegWriter:
             raise DistillError(f'{where}.layout={layout!r} is unknown{nearest(layout, ["source", *LAYOUTS])}')
 
     def paths(self, request_id: str) -> Tuple[Path, Path]:
-        """The files of a request: image, mask.
-
-        Raises:
-            DistillError: An id that is no plain file name.
-        """
+        """The files of a request: image, mask; a DistillError for an id that is no plain file name."""
         if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0'):
             raise DistillError(f'request id {request_id!r} is no file name')
-        image, mask = self.layout.names(request_id)
-        return self.root / image, self.root / mask
+        files = self.layout.files(request_id)
+        return self.root / files['image'], self.root / files['mask']
 
     def done(self, request_id: str) -> bool:
         """Whether both files of a request are there and not empty."""
@@ -105,8 +93,6 @@ class SegWriter:
         image_path, mask_path = self.paths(request_id)
         mask_bytes = encode_image(self.layout.encode(mask), 'PNG')
         image_bytes = encode_image(image, self.layout.image_format)
-        for folder in (image_path.parent, mask_path.parent):
-            make_folder(folder)
         write_atomic(mask_path, mask_bytes)
         try:
             write_atomic(image_path, image_bytes)
@@ -145,11 +131,7 @@ class ClassWriter:
         self.size = (size, size) if isinstance(size, int) else None if size is None else (size[0], size[1])
 
     def path(self, request_id: str) -> Path:
-        """The file of a request.
-
-        Raises:
-            DistillError: An id that is not ``folder/name``.
-        """
+        """The file of a request; a DistillError for an id that is not ``folder/name``."""
         parts = request_id.split('/')
         if len(parts) != 2 or any(not part or part.startswith('.') or {'\\', '\0'} & set(part) for part in parts):
             raise DistillError(f'request id {request_id!r} is not folder/name')
@@ -173,19 +155,13 @@ class ClassWriter:
         check_image(request_id, image)
         path = self.path(request_id)
         if self.size and self.size != image.shape[:2]:
-            resized = Image.fromarray(image).resize(self.size[::-1], Image.Resampling.LANCZOS)
-            image = np.asarray(resized)
+            image = np.asarray(Image.fromarray(image).resize(self.size[::-1], Image.Resampling.LANCZOS))
         if latents is not None:
             write_atomic(self._latents_path(request_id), save(dict(latents=np.ascontiguousarray(latents))))
-        make_folder(path.parent)
         write_atomic(path, encode_image(image, 'JPEG'))
 
     def latents(self, request_id: str) -> np.ndarray:
-        """The latents that were written with an image, float32 (C, h, w).
-
-        Raises:
-            DistillError: They are missing or cannot be read.
-        """
+        """The latents that were written with an image, float32 (C, h, w); a DistillError where they cannot be read."""
         path = self._latents_path(request_id)
         try:
             return load_file(path)['latents']

@@ -3,11 +3,9 @@ import mmdistill.registry  # noqa: F401  first: it says what to install where th
 from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
-    'hooks.export': ['ExportHook', 'SampleGridHook'],
+    'hooks.export': ['ExportHook', 'PreviewHook', 'SampleGridHook'],
     'hooks.guidance': ['GuidedSynthesisHook'],
-    'hooks.preview': ['PreviewHook'],
-    'hooks.prototypes': ['ClassPlanHook', 'PrototypeHook'],
-    'hooks.selection': ['MaskSelectionHook'],
+    'hooks.plans': ['ClassPlanHook', 'MaskSelectionHook', 'PrototypeHook'],
     'loop': ['DistillLoop'],
     'optim': ['BFloat16OptimWrapper'],
 })

@@ -22,7 +22,7 @@ class RequestBatches:
         self.starts: List[int] = []
         seen: Set[int] = set()
         for index, request in enumerate(requests):
-            full = index == 0 or index - self.starts[-1] == batch_size
+            full = not self.starts or index - self.starts[-1] == batch_size
             if full or (spare and not seen.isdisjoint(request.classes)):
                 self.starts.append(index)
                 seen = set()

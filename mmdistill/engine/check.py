@@ -1,13 +1,13 @@
 """Checks of a distillation config before a mask, an image or a weight is read."""
 import inspect
-from difflib import get_close_matches
-from typing import Any, Collection, Dict, Mapping, Optional
+from contextlib import contextmanager
+from typing import Any, Collection, Dict, Iterator, Mapping, Optional
 
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
-from mmdistill.components import check_component, resolve
+from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
@@ -19,15 +19,16 @@ _LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'
 
 
 def check_run(cfg: Mapping[str, Any]) -> None:
-    """Check a whole distillation config: names, settings, ranges, and that the parts fit each other.
-
-    Args:
-        cfg: As MMEngine reads it.
+    """Check a whole distillation config, as MMEngine reads it: names, settings, ranges, and that the parts fit.
 
     Raises:
         DistillError: A mistake: which key, and what to do.
     """
-    check_keys(cfg, ('model', 'test_dataloader', 'test_cfg'))
+    check_spelling(cfg, {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'})
+    for key in ('model', 'test_dataloader', 'test_cfg'):
+        if not isinstance(cfg.get(key), Mapping):
+            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
+                               'configs/quickstart')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
                            'mmdistill::_base_/default_runtime.py')
@@ -44,11 +45,7 @@ def check_run(cfg: Mapping[str, Any]) -> None:
 
 
 def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping[str, Any]]) -> None:
-    """Check that generator and writer are of the dataset's task.
-
-    Raises:
-        DistillError: One is of another.
-    """
+    """Raise a DistillError unless generator and writer are of the dataset's task."""
     for part, registry, cfg in (('model.generator', GENERATORS, generator),
                                 ('test_cfg.writer', WRITERS, {'type': task.writer, **(writer or {})})):
         component = resolve(cfg, registry, part)
@@ -68,41 +65,32 @@ def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any 
         writer: ``test_cfg.writer``; the task's default where it has no type.
         task: Of the dataset.
         dataset: The real one, for writers that declare it in ``needs``.
-
-    Raises:
-        DistillError: An unknown writer or setting.
     """
     cfg = {'type': task.writer, **(writer or {})}
     component = check_component(cfg, WRITERS, 'test_cfg.writer', ('root', 'dataset'))
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
 
 
-def check_keys(cfg: Mapping[str, Any], required: Collection[str]) -> None:
-    """Check the top-level keys of a config of MMEngine's runner.
-
-    A config may define any variable, so an unknown key is refused where it is near to one of the runner's.
-
-    Raises:
-        DistillError: A key that looks misspelt, or one that is missing.
-    """
-    known = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'}
-    for key in cfg:
-        close = [] if key in known else get_close_matches(key, sorted(known), 1, 0.8)
-        if close:
-            raise DistillError(f'{key}: unknown key of the config; did you mean {close[0]}?')
-    for key in required:
-        if not isinstance(cfg.get(key), Mapping):
-            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
-                               'configs/quickstart')
+@contextmanager
+def readable(where: str) -> Iterator[None]:
+    """Turn what OpenMMLab's dataset at key ``where`` raises for missing or wrong data into a :class:`DistillError`."""
+    try:
+        yield
+    except DistillError:
+        raise
+    except FileNotFoundError as error:
+        raise DistillError(f'no data at {error.filename or error}: set {where}.data_root') from None
+    except (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        empty = 'need at least one array' in str(error)  # what mmseg says of a folder without images
+        reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
+        raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
 
 
-def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> type:
+def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> None:
     """Check a component that has to be of a certain class."""
     component = check_component(cfg, registry, where, given)
-    wanted = registry.get(expected)
-    if not (inspect.isclass(component) and issubclass(component, wanted)):
+    if not (inspect.isclass(component) and issubclass(component, registry.get(expected))):
         raise DistillError(f'{where}.type={cfg["type"]!r}: a distillation run needs {expected}')
-    return component
 
 
 def _check_dataloader(cfg: Mapping[str, Any]) -> Optional[Task]:
@@ -125,17 +113,13 @@ def _check_hooks(cfg: Mapping[str, Any]) -> Composition:
     hooks = cfg.get('custom_hooks') or []
     if isinstance(hooks, (str, Mapping)):
         raise DistillError('custom_hooks: give it a list of dict(type=..., ...)')
-    for i, hook in enumerate(hooks):
-        if isinstance(hook, Hook):
-            continue
-        settings = {key: value for key, value in hook.items() if key != 'priority'} if isinstance(
-            hook, Mapping) else hook
-        component = check_component(settings, HOOKS, f'custom_hooks.{i}')
-        if inspect.isclass(component) and issubclass(component, ComposingHook):
-            HOOKS.build(dict(settings)).compose(composition)
-    for name, hook in (cfg.get('default_hooks') or {}).items():
+    listed = [(f'custom_hooks.{i}', hook) for i, hook in enumerate(hooks) if not isinstance(hook, Hook)]
+    default = [(f'default_hooks.{name}', hook) for name, hook in (cfg.get('default_hooks') or {}).items()
+               if isinstance(hook, Mapping)]
+    for where, hook in listed + default:
         if isinstance(hook, Mapping):
-            check_component({key: value for key, value in hook.items() if key != 'priority'}, HOOKS,
-                            f'default_hooks.{name}')
+            hook = {key: value for key, value in hook.items() if key != 'priority'}
+        component = check_component(hook, HOOKS, where)
+        if inspect.isclass(component) and issubclass(component, ComposingHook):
+            HOOKS.build(dict(hook)).compose(composition)
     return composition
-

@@ -1,5 +1,5 @@
 """What the hooks of a run decide between them: its plan and its guidance."""
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Type
 
 from mmengine.hooks import Hook
 
@@ -26,16 +26,13 @@ class GuidanceSettings:
 
     def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
         self.objectives, self.semantic = list(objectives), semantic
-        known = parameters(Guidance)
-        self.guidance = {key: value for key, value in settings.items() if key in known}
-        self.resources = {key: value for key, value in settings.items() if key not in known}
+        self.resources = dict(settings)
+        self.guidance = {key: self.resources.pop(key) for key in settings if key in parameters(Guidance)}
 
     def check(self, task: Task, generator: Mapping[str, Any], start_latents: bool) -> None:
-        """Check everything that is known before data and weights are read.
+        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
 
         Args:
-            task: Of the real dataset.
-            generator: The generator's settings.
             start_latents: Whether the images begin from latents.
 
         Raises:
@@ -47,7 +44,8 @@ class GuidanceSettings:
         if not self.objectives and not self.semantic:
             raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
         needs = {}
-        for where, cfg in self._components():
+        components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
+        for where, cfg in components + ([(f'{HOOK}.semantic', self.semantic)] if self.semantic else []):
             objective = resolve(cfg, GUIDANCES, where)
             annotation = getattr(objective, 'annotation', task.annotation)
             if annotation != task.annotation:
@@ -65,13 +63,8 @@ class GuidanceSettings:
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
         Guidance.check(self.guidance, HOOK, steps)
 
-    def build(self, run: Any, resources: Resources) -> Guidance:
-        """The guidance of a run.
-
-        Args:
-            run: With ``plan``, ``source`` and ``generator``.
-            resources: Of the run's task.
-        """
+    def build(self, resources: Resources) -> Guidance:
+        """The guidance of a run, whose objectives get what the ``resources`` of its task make."""
         def built(cfg: Mapping[str, Any]) -> Any:
             return GUIDANCES.build(resources.give(resolve(cfg, GUIDANCES, HOOK), cfg))
 
@@ -81,10 +74,6 @@ class GuidanceSettings:
     def describe(self) -> Dict[str, Any]:
         """JSON values for the manifest and the config's hash."""
         return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
-
-    def _components(self) -> List[Tuple[str, Any]]:
-        listed = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
-        return listed + ([(f'{HOOK}.semantic', self.semantic)] if self.semantic else [])
 
 
 class Composition:
@@ -100,22 +89,14 @@ class Composition:
         self.guidance: Optional[GuidanceSettings] = None
 
     def set_planner(self, planner: Planner) -> None:
-        """Take the run's planner.
-
-        Raises:
-            DistillError: There is one already.
-        """
+        """Take the run's planner, or raise a DistillError where there is one already."""
         if self.planner is not None:
             raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
                                'PrototypeHook')
         self.planner = planner
 
     def set_guidance(self, guidance: GuidanceSettings) -> None:
-        """Take the run's guidance.
-
-        Raises:
-            DistillError: There is one already.
-        """
+        """Take the run's guidance, or raise a DistillError where there is one already."""
         if self.guidance is not None:
             raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
         self.guidance = guidance

@@ -3,7 +3,7 @@ import json
 import os
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -12,18 +12,16 @@ from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
 from mmdistill.datasets.manifest import write_manifest
-from mmdistill.datasets.reading import readable
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
 from mmdistill.generation import Synthesis
-from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.guidance import Guidance
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
-from .check import check_fit, check_run, writer_config
+from .check import check_fit, check_run, readable, writer_config
 from .composition import Composition
 from .planning import StartLatents
 from .progress import announce, log_guidance
@@ -64,16 +62,9 @@ class DistillLoop(BaseLoop):
     dataloader: Any  # the requests' batches once they are known
 
     @validated
-    def __init__(self,
-                 runner,
-                 dataloader: Union[DataLoader, Dict],
-                 evaluator: Any = None,
-                 method: str = 'D3S2',
-                 writer: Optional[dict] = None,
-                 seed: NonNegativeInt = 0,
-                 on_nonfinite: Literal['stop', 'skip'] = 'stop',
-                 resume: bool = False,
-                 dry_run: bool = False) -> None:
+    def __init__(self, runner, dataloader: Union[DataLoader, Dict], evaluator: Any = None, method: str = 'D3S2',
+                 writer: Optional[dict] = None, seed: NonNegativeInt = 0,
+                 on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False) -> None:
         check_run(runner.cfg)
         with readable('test_dataloader.dataset'):
             super().__init__(runner, dataloader)
@@ -82,8 +73,7 @@ class DistillLoop(BaseLoop):
             self.source = self.task.source(self.dataset)
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
-        self.on_nonfinite = on_nonfinite
-        self.work_dir, self.logger = runner.work_dir, runner.logger
+        self.on_nonfinite, self.work_dir, self.logger = on_nonfinite, runner.work_dir, runner.logger
         self.plan_path, self.root = osp.join(self.work_dir, 'plan.json'), osp.join(self.work_dir, 'distilled')
         self.composition = Composition()
         check_fit(self.task, runner.cfg.model['generator'], writer)
@@ -112,12 +102,11 @@ class DistillLoop(BaseLoop):
         """Make what the plan asks for and is not there yet."""
         runner = self.runner
         runner.call_hook('before_test')
-        planner = self.composition.check(self.task, self.runner.cfg.model['generator'])
+        planner = self.composition.check(self.task, runner.cfg.model['generator'])
         self.plan = self._load_plan() if self.resume else self._new_plan(planner)
         announce(self)
         if not self.dry_run:
-            start_latents = planner.start_latents(self)
-            self._synthesize(start_latents, self._guide())
+            self._synthesize(planner.start_latents(self), self._guide())
             self._finish()
         runner.call_hook('after_test')
         return {}
@@ -144,9 +133,8 @@ class DistillLoop(BaseLoop):
 
     def _guide(self) -> Optional[Guidance]:
         """Build the guidance and give it to the model."""
-        settings, guidance = self.composition.guidance, None
-        if settings is not None:
-            guidance = settings.build(self, self.task.resources(self, **settings.resources))
+        settings = self.composition.guidance
+        guidance = settings.build(self.task.resources(self, **settings.resources)) if settings else None
         self.runner.model.set_guidance(guidance)
         return guidance
 
@@ -170,17 +158,15 @@ class DistillLoop(BaseLoop):
                 return all(memory.ready(request) for memory in memories)
 
         def inputs(batch: Sequence[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
-            given = self.source.inputs(batch, self.image_size)
             starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
-            return {**given, **starts}
+            return {**self.source.inputs(batch, self.image_size), **starts}
 
         self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, ready)
         runner.call_hook('before_test_epoch')
         runner.model.eval()
         for index, batch in enumerate(self.dataloader):
             runner.call_hook('before_test_iter', batch_idx=index, data_batch=batch)
-            traces: List[GuidanceTrace] = []
-            outputs = []
+            traces, outputs = [], []
             for row, made in enumerate(runner.model.test_step(batch)):
                 outputs.append(self._keep(made, row, batch, memories))
                 traces += [made.trace] if made.trace else []

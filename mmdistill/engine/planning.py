@@ -29,19 +29,11 @@ class Planner:
     starts = False
 
     def requests(self, run: Any) -> List[Request]:
-        """The requests of a new run, the same on every rank.
-
-        Args:
-            run: With ``source``, ``seed``, ``work_dir`` and ``logger``.
-        """
+        """The requests of a new run with ``source``, ``seed``, ``work_dir`` and ``logger``, the same on every rank."""
         raise NotImplementedError
 
     def start_latents(self, run: Any) -> Optional[StartLatents]:
-        """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise.
-
-        Args:
-            run: With ``generator`` besides.
-        """
+        """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise."""
         return None
 
     def describe(self) -> Dict[str, Any]:
@@ -54,7 +46,7 @@ class Planner:
 
 
 class MaskPlanner(Planner):
-    """One request for each mask that a selector chooses; see :class:`~.hooks.selection.MaskSelectionHook`."""
+    """One request for each mask that a selector chooses; see :class:`~.hooks.plans.MaskSelectionHook`."""
     annotation = 'masks'
 
     @validated
@@ -73,8 +65,7 @@ class MaskPlanner(Planner):
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-            masks.histograms(cache, self.workers,
-                             progress=lambda items, total: track_iter_progress((items, total)))
+            masks.histograms(cache, self.workers, progress=lambda items, total: track_iter_progress((items, total)))
         barrier()
         histograms = masks.histograms(cache, self.workers)  # every rank reads what the main process cached
         selected = [int(i) for i in selector.fit(histograms).selected_]
@@ -86,18 +77,12 @@ class MaskPlanner(Planner):
         return histograms, selected
 
     def requests(self, run: Any) -> List[Request]:
-        """See :meth:`Planner.requests`: one for each selected mask, in the order picked."""
+        """One for each selected mask, in the order picked."""
         masks = run.source
         histograms, selected = self.select(masks, run.work_dir, run.logger)
-        return [
-            Request(
-                id=(name := f'{index:06d}'),
-                seed=request_seed(run.seed, name),
-                source_index=index,
-                source=masks.images[index],
-                mask=masks.masks[index],
-                classes=tuple(int(c) for c in histograms[index].nonzero()[0])) for index in selected
-        ]
+        return [Request(id=(name := f'{index:06d}'), seed=request_seed(run.seed, name), source_index=index,
+                        source=masks.images[index], mask=masks.masks[index],
+                        classes=tuple(histograms[index].nonzero()[0].tolist())) for index in selected]
 
     def describe(self) -> Dict[str, Any]:
         return dict(selector=dict(self.selector))
@@ -105,7 +90,7 @@ class MaskPlanner(Planner):
 
 class ClassPlanner(Planner):
     """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first; see
-    :class:`~.hooks.prototypes.ClassPlanHook`."""
+    :class:`~.hooks.plans.ClassPlanHook`."""
     annotation = 'classes'
 
     @validated
@@ -121,23 +106,12 @@ class ClassPlanner(Planner):
         return None
 
     def requests(self, run: Any) -> List[Request]:
-        """See :meth:`Planner.requests`.
-
-        Raises:
-            DistillError: A class has no image, or a label text is missing.
-        """
         source = run.source
         for label in range(len(source.classes)):
-            source.of_class(label)
-        return [
-            Request(
-                id=(name := f'{source.folders[label]}/{number:05d}'),
-                seed=request_seed(run.seed, name),
-                classes=(label, ),
-                prompt=self.prompt.format(text),
-                latent=self.latent(source, label, number)) for number in range(self.ipc)
-            for label, text in enumerate(source.label_texts)
-        ]
+            source.of_class(label)  # a class without images is refused
+        return [Request(id=(name := f'{source.folders[label]}/{number:05d}'), seed=request_seed(run.seed, name),
+                        classes=(label, ), prompt=self.prompt.format(text), latent=self.latent(source, label, number))
+                for number in range(self.ipc) for label, text in enumerate(source.label_texts)]
 
     def describe(self) -> Dict[str, Any]:
         return dict(ipc=self.ipc, prompt=self.prompt)
@@ -148,7 +122,7 @@ class ClassPlanner(Planner):
 
 class PrototypePlanner(ClassPlanner):
     """The requests of :class:`ClassPlanner`, each started from a prototype of its class; see
-    :class:`~.hooks.prototypes.PrototypeHook`."""
+    :class:`~.hooks.plans.PrototypeHook`."""
     starts = True
 
     @validated
@@ -162,8 +136,7 @@ class PrototypePlanner(ClassPlanner):
 
     def requests(self, run: Any) -> List[Request]:
         requests = super().requests(run)
-        short = few_images(run.source, self.ipc)
-        if short:
+        if short := few_images(run.source, self.ipc):
             run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with other '
                                f'seeds: {short}')
         return requests

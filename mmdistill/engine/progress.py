@@ -1,7 +1,8 @@
 """What a run says: what it is going to make, and what guidance does."""
+from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Dict, Sequence
+from typing import Any, Sequence
 
 from mmdistill.generation.trace import GuidanceTrace
 
@@ -19,12 +20,11 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
     """
     if not traces:
         return
-    scalars: Dict[str, float] = {}
+    scalars, losses = {}, []
     for name in traces[0].losses:
-        for place, key in enumerate(('first', 'last')):
-            scalars[f'guidance/{name}/{key}'] = fmean(trace.losses[name][place] for trace in traces)
-    losses = [f'{name} {scalars[f"guidance/{name}/first"]:.4g} -> {scalars[f"guidance/{name}/last"]:.4g}'
-              for name in traces[0].losses]
+        first, last = (fmean(trace.losses[name][place] for trace in traces) for place in (0, 1))
+        scalars.update({f'guidance/{name}/first': first, f'guidance/{name}/last': last})
+        losses.append(f'{name} {first:.4g} -> {last:.4g}')
     scalars['guidance/step'] = fmean(trace.step for trace in traces)
     runner.logger.info(f'Guidance, first to last guided step: {", ".join(losses)}; a step is '
                        f'{scalars["guidance/step"]:.2%} of the latents')
@@ -32,23 +32,16 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
 
 
 def announce(run: Any) -> None:
-    """Log what is going to be made, from what, and where it goes.
-
-    Args:
-        run: The loop, with its plan.
-    """
+    """Log what a loop with a plan is going to make, from what, and where it goes."""
     plan, logger = run.plan, run.logger
-    counts = [0] * len(plan.classes)
-    for request in plan.requests:
-        for index in request.classes:
-            counts[index] += 1
-    if len(set(counts)) == 1:
-        listed = f'{counts[0]} for each of {len(counts)} classes'
+    found = Counter(index for request in plan.requests for index in request.classes)
+    counts = {name: found[index] for index, name in enumerate(plan.classes)}
+    if len(set(counts.values())) == 1:
+        listed = f'{found[0]} for each of {len(counts)} classes'
     else:
-        listed = 'images with each class: ' + ', '.join(f'{n} {c}' for n, c in zip(plan.classes, counts) if c)
+        listed = 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
     logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}; {listed}')
-    missing = [name for name, count in zip(plan.classes, counts) if not count]
-    if missing:
+    if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }')

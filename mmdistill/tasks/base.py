@@ -3,14 +3,64 @@
 A further task is one subclass of :class:`Task` in a file of its own and one line in :mod:`mmdistill.registry`.
 """
 import sys
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from mmdistill.errors import DistillError
+from mmdistill.files import config_hash, files_fingerprint
+from mmdistill.plan import Request
 from mmdistill.registry import TASKS
 from .resources import Resources
-from .source import Source
+
+
+class Source:
+    """The real dataset of a run, as selection and synthesis read it.
+
+    Attributes:
+        dataset: The OpenMMLab dataset.
+        classes: Names of the classes, in the order of the ids.
+        palette: One RGB triple per class, 0..255; empty where nothing is drawn in colours.
+        images: Path or URI of each image.
+    """
+    dataset: Any
+    classes: Tuple[str, ...]
+    palette: Tuple[Tuple[int, int, int], ...] = ()
+    images: List[str]
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def fingerprint(self) -> str:
+        """Changes when a file or the way in which it is read does."""
+        raise NotImplementedError
+
+    def _fingerprint(self, paths: Sequence[str], *how: Any) -> str:
+        """Of files and how they are read; remote ones are assumed unchanged as long as their URIs are."""
+        remote = [path for path in paths if '://' in path]
+        return files_fingerprint([path for path in paths if '://' not in path], config_hash([*how, remote]))
+
+    def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
+        """What the generator reads besides the requests, by the names of its arguments.
+
+        Args:
+            requests: A batch.
+            size: (H, W) of the images that are made.
+        """
+        return {}
+
+    def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
+        """What the writer gets beside an image, by the names of its arguments.
+
+        Args:
+            inputs: As :meth:`inputs` gave them.
+            row: Of the batch.
+        """
+        return {}
+
+    def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
+        """An image as it is shown while the run goes on, uint8 RGB (H, W', 3)."""
+        return image
 
 
 class Task:
@@ -76,11 +126,7 @@ class Task:
         raise NotImplementedError
 
     def check_training_set(self, name: str, dataset: Any) -> None:
-        """Refuse a training set that would make a comparison unfair.
-
-        Raises:
-            DistillError: With the name of the set.
-        """
+        """Raise a DistillError with the name of a training set that would make a comparison unfair."""
 
     def notes(self, real: Any, test: Any) -> List[str]:
         """Sentences on the real training set and the test set that belong under a table."""
@@ -136,7 +182,7 @@ def task_of_manifest(manifest: Mapping[str, Any], where: str) -> Task:
 
 
 def _first(fits: Callable[[Task], bool], problem: str) -> Task:
-    for task in all_tasks():
-        if fits(task):
-            return task
-    raise DistillError(problem)
+    task = next(filter(fits, all_tasks()), None)
+    if task is None:
+        raise DistillError(problem)
+    return task

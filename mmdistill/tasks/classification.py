@@ -4,9 +4,8 @@ from typing import Any, List
 import numpy as np
 
 from mmdistill.registry import TASKS
-from .base import Task
+from .base import Source, Task
 from .clusters import ClassResources
-from .source import Source
 
 
 @TASKS.register_module()

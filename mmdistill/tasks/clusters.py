@@ -5,7 +5,7 @@ from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -121,7 +121,10 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
              fingerprint, sum(map(len, images.values())))
     barrier()
     if is_main_process():
-        _merge([ClassClusters.load(file) for file in parts.values()], fingerprint).save(path)
+        made = [ClassClusters.load(file) for file in parts.values()]
+        centers, counts, inertia = ({label: value for part in made for label, value in getattr(part, key).items()}
+                                    for key in ('centers', 'counts', 'inertia'))
+        ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint)).save(path)
         shutil.rmtree(folder)
         run.logger.info(f'{strategy} of each class: {path}')
     barrier()
@@ -145,20 +148,12 @@ def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str]
         bar.file.write('\n')
 
 
-def _merge(clusters: List[ClassClusters], fingerprint: str) -> ClassClusters:
-    """The clusters of all classes in one."""
-    centers, counts, inertia = ({label: value for part in clusters for label, value in getattr(part, name).items()}
-                                for name in ('centers', 'counts', 'inertia'))
-    return ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint))
-
-
 def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:
     """Indices of a class's images: all, or ``drawn`` at random."""
     indices = run.source.of_class(label)
     if drawn is None or drawn >= len(indices):
         return indices
-    rng = np.random.default_rng((random_state, label))
-    return np.sort(rng.choice(indices, drawn, replace=False))
+    return np.sort(np.random.default_rng((random_state, label)).choice(indices, drawn, replace=False))
 
 
 def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) -> Iterator[Tuple[int, np.ndarray]]:
@@ -169,9 +164,8 @@ def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) 
     """
     source, generator = run.source, run.generator
     batches = [indices[start:start + size] for indices in images.values() for start in range(0, len(indices), size)]
-    pictures = _Images(source, generator.image_size, crop)
-    loader: DataLoader = DataLoader(pictures, batch_sampler=batches,  # type: ignore[arg-type]
-                                    num_workers=run.num_workers, collate_fn=list)
+    loader: DataLoader = DataLoader(_Images(source, generator.image_size, crop),  # type: ignore[arg-type]
+                                    batch_sampler=batches, num_workers=run.num_workers, collate_fn=list)
     for indices, batch in zip(batches, loader):
         for error in (image for image in batch if isinstance(image, DistillError)):
             raise error

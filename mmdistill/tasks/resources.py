@@ -49,10 +49,9 @@ class Resources:
         """
         known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
         for objective, names in needs.items():
-            for name in names:
-                if name not in known:
-                    raise DistillError(f'{where}: {objective} needs {name}, which this task does not have; it has '
-                                       f'{", ".join(known)}')
+            if absent := [name for name in names if name not in known]:
+                raise DistillError(f'{where}: {objective} needs {absent[0]}, which this task does not have; it has '
+                                   f'{", ".join(known)}')
 
     def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
         """The settings of an objective together with the resources that it declares.

@@ -8,8 +8,7 @@ from mmdistill.components import check_component
 from mmdistill.datasets.layouts import SegLayout
 from mmdistill.masks import paint_mask
 from mmdistill.registry import MODELS, TASKS
-from .base import Task
-from .source import Source
+from .base import Source, Task
 from .statistics import MaskResources
 
 
@@ -45,11 +44,9 @@ class Segmentation(Task):
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
              ) -> np.ndarray:
         """The mask in the colours of the classes."""
-        mask = SegLayout.from_dict(manifest['layout']).decode(read(image['mask']))
-        return paint_mask(mask, manifest['palette'])
+        return paint_mask(SegLayout.from_dict(manifest['layout']).decode(read(image['mask'])), manifest['palette'])
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
-        """See :meth:`Task.check_judge`."""
         check_component(cfg, MODELS, 'judge')
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:

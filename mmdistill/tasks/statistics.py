@@ -1,5 +1,6 @@
 """What objectives of masks need: a frozen segmentor, and what it sees in the real set."""
 import os.path as osp
+from functools import cached_property
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
 from mmengine.utils import ProgressBar
-from torch import Tensor, nn
+from torch import Tensor
 
 from mmdistill.components import check_component
 from mmdistill.errors import DistillError
@@ -30,18 +31,16 @@ class MaskResources(Resources):
     def __init__(self, run: Any, /, segmentor: Optional[dict] = None) -> None:
         super().__init__(run)
         self._config = segmentor
-        self._network: Optional[nn.Module] = None
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
         super().check(settings, needs, where)
+        needing = [name for name, needed in needs.items() if {'segmentor', 'extractor', 'statistics'} & {*needed}]
         if settings.get('segmentor'):
             check_component(settings['segmentor'], MODELS, f'{where}.segmentor')
-            return
-        for objective, names in needs.items():
-            if not {'segmentor', 'extractor', 'statistics'}.isdisjoint(names):
-                raise DistillError(f'{where}: {objective} needs a segmentor; give it '
-                                   "segmentor=dict(type='SegmentorGuide', config=..., checkpoint=...)")
+        elif needing:
+            raise DistillError(f'{where}: {needing[0]} needs a segmentor; give it '
+                               "segmentor=dict(type='SegmentorGuide', config=..., checkpoint=...)")
 
     def segmentor(self) -> Any:
         """The network, on the device of the run.
@@ -49,13 +48,15 @@ class MaskResources(Resources):
         Raises:
             DistillError: It has another number of classes than the dataset.
         """
-        if self._network is None:
-            self._network = MODELS.build(self._config).to(get_device())
-            classes = len(self.run.source.classes)
-            if self._network.num_classes != classes:
-                raise DistillError(f'the guiding segmentor has {self._network.num_classes} classes, the dataset '
-                                   f'{classes}: give one that was trained on these classes')
         return self._network
+
+    @cached_property
+    def _network(self) -> Any:
+        network, classes = MODELS.build(self._config).to(get_device()), len(self.run.source.classes)
+        if network.num_classes != classes:
+            raise DistillError(f'the guiding segmentor has {network.num_classes} classes, the dataset {classes}: give '
+                               'one that was trained on these classes')
+        return network
 
     def extractor(self) -> Callable[[Tensor], List[Tensor]]:
         """Images (B, 3, H, W) in [-1, 1] → features of the layers that the network's config names."""

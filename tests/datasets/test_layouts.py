@@ -30,7 +30,7 @@ def stock(name, root):
 
 
 def put(root, layout, mask):
-    for name, array in zip(layout.names('a.b'), (np.zeros((*mask.shape, 3), np.uint8), layout.encode(mask))):
+    for name, array in zip(layout.files('a.b').values(), (np.zeros((*mask.shape, 3), np.uint8), layout.encode(mask))):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(array).save(root / name)
 
@@ -67,7 +67,7 @@ def test_source_layout_is_read_by_the_source_config(tmp_path, reduce_zero_label,
         reduce_zero_label=reduce_zero_label,
         metainfo=None if classes is None else dict(classes=classes))
     layout = get_layout('source', Shapes(lazy_init=True, **config))
-    assert layout.names('x') == ('left/train/x_left.png', 'gt/x_ids.png')
+    assert layout.files('x') == dict(image='left/train/x_left.png', mask='gt/x_ids.png')
     assert layout.image_format == 'PNG'
     mask = all_ids(layout, 4 if classes is None else 2)
     put(tmp_path, layout, mask)
@@ -87,7 +87,7 @@ def test_source_with_a_list_of_files(tmp_path):
 
 def test_source_without_files_of_its_own():
     layout = get_layout('source', StreetScenes(num_scenes=1, lazy_init=True))
-    assert layout.names('7') == ('images/7.png', 'masks/7.png')
+    assert layout.files('7') == dict(image='images/7.png', mask='masks/7.png')
 
 
 @pytest.mark.parametrize('layout, wrong', [

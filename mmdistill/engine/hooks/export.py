@@ -1,4 +1,4 @@
-"""Writing a trained part as a diffusers folder, and pictures of what it makes."""
+"""Pictures of what a run or a training makes, and a trained part as a diffusers folder."""
 import os.path as osp
 from typing import Optional
 
@@ -11,6 +11,7 @@ from safetensors.torch import save
 
 from mmdistill.files import write_atomic
 from mmdistill.registry import HOOKS
+from mmdistill.settings import PositiveInt, validated
 
 
 def _unwrap(model):
@@ -23,6 +24,27 @@ def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
     pad = -len(pixels) % columns
     pixels = np.concatenate([pixels, np.zeros((pad, *pixels.shape[1:]), np.uint8)])
     return np.concatenate([np.concatenate(list(row), 1) for row in pixels.reshape(-1, columns, *pixels.shape[1:])], 0)
+
+
+@HOOKS.register_module()
+class PreviewHook(Hook):
+    """Sends new images to the visualizer, as the task shows them: beside their mask and an overlay, for example.
+
+    Args:
+        interval: Show the first image of each ``interval``-th batch.
+    """
+    priority = 'LOW'
+
+    @validated
+    def __init__(self, interval: PositiveInt = 1) -> None:
+        self.interval = interval
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
+        """Show one image."""
+        if self.every_n_inner_iters(batch_idx, self.interval) and outputs[0] is not None:
+            request = data_batch['requests'][0]
+            picture = runner.test_loop.source.preview(outputs[0], data_batch, 0)
+            runner.visualizer.add_image(f'preview_{request.id.replace("/", "_")}', picture)
 
 
 @HOOKS.register_module()

@@ -1,0 +1,88 @@
+"""Hooks that plan a distillation run: from real masks, of which a training run takes its subset, or by class."""
+from typing import Any, Mapping
+
+from mmengine.runner import Runner
+
+from mmdistill.components import check_component
+from mmdistill.datasets.masks import DatasetMasks
+from mmdistill.engine.composition import PlanHook
+from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
+from mmdistill.engine.subset import is_training, restrict_training
+from mmdistill.errors import DistillError
+from mmdistill.registry import HOOKS, SELECTORS
+
+
+@HOOKS.register_module()
+class MaskSelectionHook(PlanHook):
+    """Selects masks of the real dataset.
+
+    In a distillation run (``DistillLoop``) the selected masks become the plan. A stock mmseg training config is
+    restricted to the selected real samples: the coreset baseline.
+
+    Args:
+        selector: Config of a registered selector.
+        workers: Processes that read masks; the number of cores by default, 0 reads in this one.
+
+    Example:
+        >>> custom_hooks = [dict(type='mmdistill.MaskSelectionHook',
+        >>>                      selector=dict(type='ClassBalancedGreedy', budget=0.01))]
+    """
+    planner = MaskPlanner
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Check the selector of a config."""
+        selector = check_component(settings['selector'], SELECTORS, f'{where}.selector')
+        needs = getattr(selector, 'needs', 'histograms')
+        if needs != 'histograms':
+            raise DistillError(f'{where}.selector: {selector.__name__} selects by {needs}, and masks are selected by '
+                               'their class histograms: take another selector')
+
+    def before_run(self, runner: Runner) -> None:
+        """Restrict the training dataset to the selected samples."""
+        if is_training(runner):
+            masks = DatasetMasks(runner.train_loop.dataloader.dataset)
+            _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
+            restrict_training(runner, sorted(selected))
+
+
+@HOOKS.register_module()
+class ClassPlanHook(PlanHook):
+    """Plans ``ipc`` images of each class, from pure noise: plain sampling of a class-conditional generator.
+
+    The first image of every class comes before the second of any, so that an interrupted run is balanced.
+
+    Args:
+        ipc: Images per class.
+        prompt: Template of the prompts; ``{}`` becomes the class's label text. Generators that are told the class do
+            not read it.
+
+    Raises:
+        DistillError: ``ipc`` is not positive, or a template with other fields.
+    """
+    planner = ClassPlanner
+
+
+@HOOKS.register_module()
+class PrototypeHook(PlanHook):
+    """Plans ``ipc`` images of each class, each started from a prototype of its own (D4M, arXiv 2407.15138).
+
+    The prototypes are the centres of k-means in each class, over the latents of all its real images by the generator's
+    own autoencoder. They go to ``{work_dir}/prototypes.safetensors`` (:class:`~mmdistill.selection.ClassClusters`,
+    with counts and inertia), keyed by data and weights; an interrupted run keeps the classes that it finished.
+    Every rank encodes its share of the classes, and the result does not depend on the number of ranks.
+
+    If a class has fewer than ``ipc`` images, every image becomes a prototype, and prototypes are reused cyclically
+    with different seeds. The mean of the autoencoder's Gaussian is clustered, where the released code draws from it.
+
+    Args:
+        ipc, prompt: See :class:`ClassPlanHook`.
+        crop: Whether real images are scaled to cover the generator's size and cropped at the centre (default), or
+            squashed to it as in the released code.
+        batch_size: Real images that the autoencoder sees at once, 32 by default.
+        random_state: Seed of k-means, 0 by default. The run's own seed draws the noise alone.
+
+    Example:
+        >>> custom_hooks = [dict(type='PrototypeHook', ipc=10)]
+    """
+    planner = PrototypePlanner
