@@ -175,8 +175,9 @@ def _problem(value: Any, hint: Any) -> str:
     """What is wrong with a value, empty where nothing is."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        bounds = [extra for extra in args[1:] if isinstance(extra, Range) and value is not None and value not in extra]
-        return _problem(value, args[0]) or (f'is out of range: it has to be {bounds[0]}' if bounds else '')
+        problem, ranges = _problem(value, args[0]), [extra for extra in args[1:] if isinstance(extra, Range)]
+        missed = [] if problem or value is None else [bounds for bounds in ranges if value not in bounds]
+        return f'is out of range: it has to be {missed[0]}' if missed else problem
     if origin in (Union, types.UnionType):
         return _union_problem(value, args)
     if origin is Literal:
