@@ -26,11 +26,7 @@ def read_config(path: str) -> Config:
 
 
 def config_path(path: str) -> Path:
-    """The file of a config that :func:`read_config` reads.
-
-    Raises:
-        DistillError: There is none.
-    """
+    """The file of a config that :func:`read_config` reads; a DistillError where there is none."""
     file = Path(path)
     if '::' in path:
         package, _, name = path.partition('::')

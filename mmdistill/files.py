@@ -15,11 +15,8 @@ def config_hash(values: Any) -> str:
 
 
 def files_fingerprint(paths: Iterable, extra: str = '') -> str:
-    """A hash of the path, size and time of change (ns) of local files, and of ``extra``: how they are read.
-
-    Raises:
-        DistillError: A file is missing.
-    """
+    """A hash of the path, size and time of change (ns) of local files, which have to exist, and of ``extra``: how they
+    are read."""
     digest = hashlib.sha256(extra.encode())
     for path in paths:
         try:

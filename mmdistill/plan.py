@@ -68,11 +68,7 @@ class Plan:
 
     @classmethod
     def load(cls, path) -> 'Plan':
-        """Read a plan back.
-
-        Raises:
-            DistillError: The file is missing, truncated, or of another version.
-        """
+        """Read a plan back; a DistillError where the file is missing, truncated, or of another version."""
         try:
             data = json.loads(Path(path).read_text())
             if data.pop('version') != PLAN_VERSION:

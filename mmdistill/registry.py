@@ -94,9 +94,7 @@ for _name, _root in vars(roots).items():  # and those that have no component her
     if isinstance(_root, Registry) and _name not in globals():
         globals()[_name] = _child(_root)
 
-TASKS = LazyRegistry('task', {
-    'tasks.segmentation': 'Segmentation',
-    'tasks.classification': 'Classification'})
+TASKS = LazyRegistry('task', {'tasks.segmentation': 'Segmentation', 'tasks.classification': 'Classification'})
 SELECTORS = LazyRegistry('selector', {
     'selection.greedy': 'ClassBalancedGreedy RarestClassFirst',
     'selection.baselines': 'RandomSelector FrequencyWeightedSelector KCenterSelector UniformPerClassSelector',

@@ -186,19 +186,19 @@ def _problem(value: Any, hint: Any) -> str:
     base = origin or hint
     if base in _SEQUENCES:
         return _sequence_problem(value, base, args, hint)
-    return '' if base not in _CHECKS or _CHECKS[base](value) else f'has to be {_describe(hint)}'
+    return '' if base not in _PLAIN or _PLAIN[base][1](value) else f'has to be {_PLAIN[base][0]}'
 
 
 _SEQUENCES = (tuple, list, collections.abc.Sequence, collections.abc.Iterable)
-_CHECKS: Dict[Any, Callable[[Any], bool]] = {
-    bool: lambda value: isinstance(value, bool),
-    int: lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool),
-    float: lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value),
-    str: lambda value: isinstance(value, str),
-    type(None): lambda value: value is None,
-    **dict.fromkeys((dict, collections.abc.Mapping, collections.abc.MutableMapping),
-                    lambda value: isinstance(value, Mapping)),
-}
+_MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
+_PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # the type in words, and whether a value is of it
+    bool: ('True or False', lambda value: isinstance(value, bool)),
+    int: ('a whole number', lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool)),
+    float: ('a number',
+            lambda value: isinstance(value, numbers.Real) and not isinstance(value, bool) and not math.isnan(value)),
+    str: ('a string', lambda value: isinstance(value, str)),
+    type(None): ('None', lambda value: value is None),
+    **dict.fromkeys(_MAPPINGS, ('a dict', lambda value: isinstance(value, Mapping)))}
 
 
 def _union_problem(value: Any, args: Tuple) -> str:
@@ -231,10 +231,8 @@ def _describe(hint: Any) -> str:
     if origin is Literal:
         return ' or '.join(map(repr, args))
     base = origin or hint
-    names = {int: 'a whole number', float: 'a number', str: 'a string', bool: 'True or False', type(None): 'None',
-             dict: 'a dict', collections.abc.Mapping: 'a dict'}
-    if base in names:
-        return names[base]
+    if base in _PLAIN:
+        return _PLAIN[base][0]
     if base is tuple and args and args[-1] is not Ellipsis:
         return f'{len(args)} values'
     return 'a list' if base in _SEQUENCES else str(hint)

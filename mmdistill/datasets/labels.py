@@ -50,11 +50,7 @@ class DatasetLabels(Source):
                                f'{len(self.classes)} classes: mend the ann_file or the list of classes')
 
     def of_class(self, label: int) -> np.ndarray:
-        """int64 indices of the images of a class, ascending.
-
-        Raises:
-            DistillError: There are none.
-        """
+        """int64 indices of the images of a class, ascending; a DistillError where there are none."""
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
             raise DistillError(f'class {label} ({self.classes[label]}) has no image: add some, or take it out of the '
@@ -63,11 +59,8 @@ class DatasetLabels(Source):
 
     @cached_property
     def label_texts(self) -> Tuple[str, ...]:
-        """What each class is called in prompts: ``metainfo['label_texts']``, or the classes' own names.
-
-        Raises:
-            DistillError: A text is missing, or the names are WordNet ids.
-        """
+        """What each class is called in prompts: ``metainfo['label_texts']``, or the classes' own names if these are no
+        WordNet ids."""
         texts = self.meta.get('label_texts')
         if texts is None:
             if coded := [name for name in self.classes if re.fullmatch(r'n\d{8}', name)]:
@@ -98,12 +91,9 @@ class DatasetLabels(Source):
         """Image ``index`` as RGB uint8 (H, W, 3).
 
         Args:
-            index: Of the data set.
+            index: Of the dataset.
             size: (H, W) in pixels.
             crop: Whether it is scaled to cover this size and cropped at the centre, or squashed to it.
-
-        Raises:
-            DistillError: The file is missing or no image.
         """
         path = self.images[index]
         try:

@@ -83,11 +83,7 @@ class SegLayout:
         return self.decoding()[host_mask]
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
-        """Train ids uint8 (H, W), 255 = ignored, to the host ids uint8 (H, W) of a mask file.
-
-        Raises:
-            DistillError: An id that this layout has no host id for.
-        """
+        """Train ids uint8 (H, W), 255 = ignored, to the ids uint8 (H, W) of a mask file, which has to have them all."""
         mapped = None if self.label_map is None else {new for _, new in self.label_map}
         table = np.full(256, -1)
         for host, train in enumerate(self.decoding()):
@@ -124,12 +120,8 @@ class SegLayout:
 
     @classmethod
     def of_dataset(cls, dataset: Any) -> 'SegLayout':
-        """The tree of a source data set itself, so that its own config reads the distilled set.
-
-        Args:
-            dataset: A built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough). One that keeps no files, such as
-                the built-in scenes, gets the folders ``images`` and ``masks``.
-        """
+        """The tree of a built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough), so that its own config reads the
+        distilled set. One without files, such as the built-in scenes, gets the folders ``images`` and ``masks``."""
         root = dataset.data_root
 
         def relative(path: Optional[str]) -> str:
@@ -186,11 +178,7 @@ LAYOUTS = {layout.name: layout for layout in (
 
 
 def get_layout(name: str, dataset: Any = None) -> SegLayout:
-    """A layout by its name: one of :data:`LAYOUTS`, or that of ``dataset`` for ``'source'``.
-
-    Raises:
-        DistillError: An unknown name, or ``'source'`` without a dataset.
-    """
+    """A layout by its name: one of :data:`LAYOUTS`, or that of ``dataset`` for ``'source'``."""
     if name == 'source' and dataset is not None:
         return SegLayout.of_dataset(dataset)
     if name not in LAYOUTS:

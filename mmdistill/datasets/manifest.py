@@ -90,11 +90,7 @@ def content_digest(root: Union[str, Path]) -> str:
 
 
 def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
-    """The manifest of a distilled set, as :func:`write_manifest` made it.
-
-    Raises:
-        DistillError: No such folder, an unfinished set, or a manifest that cannot be read.
-    """
+    """The manifest of a finished distilled set, as :func:`write_manifest` made it."""
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():
         raise DistillError(f'no distilled set at {root}: give the folder that mmdistill distill wrote')

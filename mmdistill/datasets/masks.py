@@ -15,10 +15,7 @@ from mmdistill.tasks.base import Source
 
 
 class DatasetMasks(Source):
-    """The masks of an mmseg dataset as training would see them, each checked when it is read.
-
-    Args:
-        dataset: Any ``BaseSegDataset``, whatever its pipeline.
+    """The masks of an mmseg ``BaseSegDataset`` as training would see them, each checked when it is read.
 
     Raises:
         DistillError: The dataset is empty or names no masks.

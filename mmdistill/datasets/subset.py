@@ -20,9 +20,6 @@ class ImageNetSubset(ImageNet):
         split: ``'train'`` or ``'val'``.
         classes: WordNet ids, the names of the folders.
         **kwargs: As for mmpretrain's ``BaseDataset`` (``pipeline``, ``metainfo``, ...).
-
-    Raises:
-        DistillError: A class twice or without a folder.
     """
 
     def __init__(self, data_root: str, split: str, classes: Sequence[str], **kwargs: Any) -> None:

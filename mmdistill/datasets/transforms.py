@@ -1,12 +1,12 @@
 """Transforms of images that the hosts lack."""
-from typing import Dict, List, Tuple
+from typing import Dict, Tuple
 
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
-from mmdistill.errors import DistillError
 from mmdistill.registry import TRANSFORMS
+from mmdistill.settings import PositiveInt, validated
 
 
 @TRANSFORMS.register_module()
@@ -23,9 +23,8 @@ class ShufflePatches(BaseTransform):
         factor: Columns and rows, at least 1.
     """
 
-    def __init__(self, factor: int = 2) -> None:
-        if factor < 1:
-            raise DistillError(f'ShufflePatches: factor {factor} is out of range: it has to be at least 1')
+    @validated
+    def __init__(self, factor: PositiveInt = 2) -> None:
         self.factor = factor
 
     @cache_randomness
@@ -34,16 +33,13 @@ class ShufflePatches(BaseTransform):
 
     def transform(self, results: Dict) -> Dict:
         """Shuffle ``results['img']``."""
-        columns, rows = self._orders()
         image = results['img']
-        for axis, order in ((1, columns), (0, rows)):
-            image = np.concatenate([self._strips(image, axis)[i] for i in order], axis)
+        for axis, order in zip((1, 0), self._orders()):
+            size = image.shape[axis] // self.factor
+            strips = np.split(image, [size * i for i in range(1, self.factor)], axis)
+            image = np.concatenate([strips[i] for i in order], axis)
         results['img'] = image
         return results
-
-    def _strips(self, image: np.ndarray, axis: int) -> List[np.ndarray]:
-        size = image.shape[axis] // self.factor
-        return np.split(image, [size * i for i in range(1, self.factor)], axis)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(factor={self.factor})'

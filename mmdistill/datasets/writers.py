@@ -40,10 +40,7 @@ class SegWriter:
     Args:
         root: The data root; its folders are made with the first image.
         layout: A layout or its name (:func:`get_layout`).
-        dataset: The built source data set, for the layout ``'source'``.
-
-    Raises:
-        DistillError: An unknown layout.
+        dataset: The built source dataset, for the layout ``'source'``.
 
     Examples:
         >>> writer = SegWriter('work_dirs/run/distilled', 'ade20k')
@@ -115,9 +112,6 @@ class ClassWriter:
         root: The data root; its folders are made with the first image of a class.
         size: Side, or (H, W), in pixels that images are resized to (Lanczos); None keeps the generator's.
 
-    Raises:
-        DistillError: A size that is not positive.
-
     Examples:
         >>> writer = ClassWriter('work_dirs/run/distilled', size=224)
         >>> writer.write('n01440764/00003', image)  # train/n01440764/00003.JPEG
@@ -142,15 +136,12 @@ class ClassWriter:
         return is_written(self.path(request_id))
 
     def write(self, request_id: str, image: np.ndarray, latents: Optional[np.ndarray] = None) -> None:
-        """Write an image; one that exists is replaced.
+        """Write an image as :meth:`SegWriter.write` does; one that exists is replaced.
 
         Args:
             request_id: ``folder/name``.
             image: RGB uint8 (H, W, 3).
             latents: Float32 (C, h, w), to be read back by :meth:`latents`.
-
-        Raises:
-            DistillError: Wrong shape or type, a full disk, a folder that cannot be written.
         """
         check_image(request_id, image)
         path = self.path(request_id)

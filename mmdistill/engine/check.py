@@ -48,13 +48,7 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
     """Raise a DistillError unless generator and writer are of the dataset's task."""
     for part, registry, cfg in (('model.generator', GENERATORS, generator),
                                 ('test_cfg.writer', WRITERS, {'type': task.writer, **(writer or {})})):
-        component = resolve(cfg, registry, part)
-        annotation = getattr(component, 'annotation', task.annotation)
-        if annotation != task.annotation:
-            fitting = [name for name in registry.names()
-                       if getattr(registry.get(name), 'annotation', '') == task.annotation]
-            raise DistillError(f'{part}: {component.__name__} is for {annotation}, but the dataset is one of '
-                               f'{task.name}: take {" or ".join(fitting)}')
+        task.check_annotation(resolve(cfg, registry, part), part, registry)
     writer_config(writer, task)
 
 

@@ -47,10 +47,7 @@ class GuidanceSettings:
         components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
         for where, cfg in components + ([(f'{HOOK}.semantic', self.semantic)] if self.semantic else []):
             objective = resolve(cfg, GUIDANCES, where)
-            annotation = getattr(objective, 'annotation', task.annotation)
-            if annotation != task.annotation:
-                raise DistillError(f'{where}: {objective.__name__} is for {annotation}, but the dataset is one of '
-                                   f'{task.name}')
+            task.check_annotation(objective, where, GUIDANCES)
             needed = declared_needs(objective)
             taken = {key for keys in needed.values() for key in keys}
             check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
@@ -139,11 +136,7 @@ class ComposingHook(Hook):
 
 
 class PlanHook(ComposingHook):
-    """A hook that plans a run.
-
-    Attributes:
-        planner: The class whose settings are the hook's.
-    """
+    """A hook that plans a run by a ``planner``, a class whose settings are the hook's."""
     planner: Type[Planner]
 
     def __init__(self, **settings: Any) -> None:

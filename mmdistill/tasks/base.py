@@ -10,7 +10,7 @@ import numpy as np
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint
 from mmdistill.plan import Request
-from mmdistill.registry import TASKS
+from mmdistill.registry import TASKS, LazyRegistry
 from .resources import Resources
 
 
@@ -41,21 +41,11 @@ class Source:
         return files_fingerprint([path for path in paths if '://' not in path], config_hash([*how, remote]))
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
-        """What the generator reads besides the requests, by the names of its arguments.
-
-        Args:
-            requests: A batch.
-            size: (H, W) of the images that are made.
-        """
+        """What the generator of images of ``size`` (H, W) reads besides a batch of requests, by argument."""
         return {}
 
     def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
-        """What the writer gets beside an image, by the names of its arguments.
-
-        Args:
-            inputs: As :meth:`inputs` gave them.
-            row: Of the batch.
-        """
+        """What the writer gets beside the image of a row of a batch with these ``inputs``, by its arguments' names."""
         return {}
 
     def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
@@ -100,12 +90,17 @@ class Task:
         module = sys.modules.get(self.dataset_base[0])  # a dataset's package has been imported
         return module is not None and issubclass(dataset, getattr(module, self.dataset_base[1]))
 
-    def source(self, dataset: Any) -> Source:
-        """The reader of a real dataset.
+    def check_annotation(self, component: Any, where: str, registry: LazyRegistry) -> None:
+        """Raise a DistillError where a component of the registry, at key ``where``, is for another annotation."""
+        annotation = getattr(component, 'annotation', self.annotation)
+        if annotation != self.annotation:
+            fitting = [name for name in registry.names()
+                       if getattr(registry.get(name), 'annotation', '') == self.annotation]
+            raise DistillError(f'{where}: {component.__name__} is for {annotation}, but the dataset is one of '
+                               f'{self.name}: take {" or ".join(fitting)}')
 
-        Raises:
-            DistillError: It is empty, or names no classes or no annotation.
-        """
+    def source(self, dataset: Any) -> Source:
+        """The reader of a real dataset; a DistillError where that is empty, or names no classes or no annotation."""
         raise NotImplementedError
 
     def distilled_dataset(self) -> type:
@@ -117,12 +112,7 @@ class Task:
         return None
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
-        """int64 (N, K): how much of each class an image shows.
-
-        Args:
-            dataset: Any of this task.
-            cache: File that keeps the counts, where counting takes long.
-        """
+        """int64 (N, K): how much of each class an image shows; the file ``cache`` keeps it if counting takes long."""
         raise NotImplementedError
 
     def check_training_set(self, name: str, dataset: Any) -> None:
@@ -144,11 +134,7 @@ class Task:
         raise NotImplementedError
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
-        """Check the config of a network that judges how well images follow their annotation.
-
-        Raises:
-            DistillError: A mistake in the config, or the task has no such measure.
-        """
+        """Check the config of a network that judges how well images follow their annotation, if there is such one."""
         raise DistillError(f'judge: {self.name} has no measure of how well images follow their annotation: leave judge '
                            'out')
 

@@ -92,9 +92,6 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
         crop: Whether images are scaled to cover the generator's size and cropped at the centre, or squashed to it.
         batch_size: Real images that the autoencoder sees at once.
         random_state: Seed of k-means, or of the draw.
-
-    Raises:
-        DistillError: An image cannot be read.
     """
     generator, path = run.generator, osp.join(run.work_dir, name)
     fingerprint = config_hash([

@@ -37,15 +37,12 @@ class Resources:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
-        """Check, before anything is built, that objectives will get what they need.
+        """Raise a DistillError, before anything is built, where objectives will not get what they need.
 
         Args:
             settings: Keyword arguments of the constructor.
             needs: Name of each objective → the resources that it declares.
             where: Key of the config, for messages.
-
-        Raises:
-            DistillError: A resource that this task does not have, or bad settings.
         """
         known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
         for objective, names in needs.items():
@@ -54,13 +51,8 @@ class Resources:
                                    f'{", ".join(known)}')
 
     def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
-        """The settings of an objective together with the resources that it declares.
-
-        Args:
-            objective: A class with ``needs``: names of resources, or a dict of them to the settings that go to the
-                resource instead of the objective.
-            settings: The objective's settings by the config.
-        """
+        """The ``settings`` of an objective's config together with the resources that its class declares in ``needs``:
+        their names, or a dict of them to the settings that go to the resource instead of the objective."""
         needs, settings = declared_needs(objective), dict(settings)
         taken = {key: settings.pop(key) for keys in needs.values() for key in keys if key in settings}
         for name, keys in needs.items():

@@ -43,11 +43,7 @@ class MaskResources(Resources):
                                "segmentor=dict(type='SegmentorGuide', config=..., checkpoint=...)")
 
     def segmentor(self) -> Any:
-        """The network, on the device of the run.
-
-        Raises:
-            DistillError: It has another number of classes than the dataset.
-        """
+        """The network, on the device of the run; it has to have as many classes as the dataset."""
         return self._network
 
     @cached_property
@@ -63,11 +59,7 @@ class MaskResources(Resources):
         return self.segmentor().features
 
     def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
-        """The real set's class statistics, measured once and kept in the work dir.
-
-        Args:
-            min_area: See :class:`~mmdistill.guidance.ClassStatistics`.
-        """
+        """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept in the work dir."""
         run, network = self.run, self.segmentor()
         path = osp.join(run.work_dir, 'class_statistics.safetensors')
         fingerprint = config_hash([run.source.fingerprint(), self._config, min_area, network.fingerprint(),

@@ -95,5 +95,5 @@ def test_wrong_images_ids_and_sizes(tmp_path):
         with pytest.raises(DistillError, match='size'):
             ClassWriter(tmp_path, size)
     (tmp_path / 'train').write_text('')
-    with pytest.raises(DistillError, match='--work-dir'):
+    with pytest.raises(DistillError, match='another folder'):
         writer.write('a/0', image)

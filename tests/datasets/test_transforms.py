@@ -56,7 +56,7 @@ def test_the_last_strip_has_the_rest():
 
 def test_grey_images_and_bad_factor():
     assert ShufflePatches(2)({'img': np.zeros((4, 6), np.float32)})['img'].shape == (4, 6)
-    with pytest.raises(DistillError, match='factor 0'):
+    with pytest.raises(DistillError, match='factor=0'):
         ShufflePatches(0)
 
 

@@ -154,7 +154,7 @@ def test_failed_replacement_keeps_the_finished_pair(tmp_path, pair, monkeypatch)
 
 def test_a_file_in_place_of_the_folder(tmp_path, pair):
     (tmp_path / 'distilled').write_text('')
-    with pytest.raises(DistillError, match='--work-dir') as caught:
+    with pytest.raises(DistillError, match='another folder') as caught:
         SegWriter(tmp_path / 'distilled', 'ade20k').write('x', *pair)
     assert '\n' not in str(caught.value)
     assert files(tmp_path) == ['distilled']

@@ -44,7 +44,7 @@ def test_statistics_are_those_of_the_real_set(source, guide, tmp_path, min_area)
     run = run_in(tmp_path, source)
     settings = GuidanceSettings([dict(type='ClassFeatureMatching', min_area=min_area)], None, dict(segmentor=guide))
     settings.check(Segmentation(), dict(type='LayoutUNetGenerator'), False)
-    guidance = settings.build(run, MaskResources(run, segmentor=guide))
+    guidance = settings.build(MaskResources(run, segmentor=guide))
     statistics = guidance.objectives['ClassFeatureMatching'].statistics
     network = MaskResources(run, segmentor=guide).segmentor()
     classes, sums = len(source.classes), None
