@@ -76,7 +76,7 @@ HOOKS = _child(
     roots.HOOKS, engine__hooks__plans='MaskSelectionHook ClassPlanHook PrototypeHook',
     engine__hooks__guidance='GuidedSynthesisHook', engine__hooks__export='ExportHook PreviewHook SampleGridHook',
     labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
-OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__optim='BFloat16OptimWrapper')
+OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
     roots.DATASETS, datasets__distilled='DistilledDataset', datasets__subset='ImageNetSubset',
     labels__replay='ReplayedViews', toy__streets='StreetScenes', toy__objects='ObjectPictures')

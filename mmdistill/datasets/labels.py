@@ -4,7 +4,7 @@ import os.path as osp
 import re
 from collections import Counter
 from functools import cached_property
-from typing import List, Tuple
+from typing import Any, List, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
@@ -28,14 +28,9 @@ class DatasetLabels(Source):
         DistillError: The data set is empty, names no classes or no files, or a label is out of range.
     """
 
-    def __init__(self, dataset) -> None:
-        dataset.full_init()
-        self.dataset = dataset
-        self.meta = dataset.metainfo
+    def __init__(self, dataset: Any) -> None:
+        super().__init__(dataset)
         name = type(dataset).__name__
-        if not self.meta.get('classes'):
-            raise DistillError(f'{name} names no classes: give it metainfo=dict(classes=(...))')
-        self.classes = tuple(self.meta['classes'])
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         if not infos:
             raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
@@ -61,7 +56,7 @@ class DatasetLabels(Source):
     def label_texts(self) -> Tuple[str, ...]:
         """What each class is called in prompts: ``metainfo['label_texts']``, or the classes' own names if these are no
         WordNet ids."""
-        texts = self.meta.get('label_texts')
+        texts = self.dataset.metainfo.get('label_texts')
         if texts is None:
             if coded := [name for name in self.classes if re.fullmatch(r'n\d{8}', name)]:
                 raise DistillError(f'class {coded[0]} has no label text: give the data set metainfo=dict('

@@ -21,16 +21,11 @@ class DatasetMasks(Source):
         DistillError: The dataset is empty or names no masks.
     """
 
-    def __init__(self, dataset) -> None:
-        self.dataset = dataset
-        dataset.full_init()
-        meta = dataset.metainfo
-        if not meta.get('classes'):
-            raise DistillError(f'{type(dataset).__name__} names no classes: give it metainfo=dict(classes=(...))')
-        self.classes = tuple(meta['classes'])
-        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in meta['palette'])
-        self.reduce_zero_label, self.ignore_index = dataset.reduce_zero_label, dataset.ignore_index
-        self.label_map = dataset.label_map
+    def __init__(self, dataset: Any) -> None:
+        super().__init__(dataset)
+        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in dataset.metainfo['palette'])
+        self.encoding = dict(reduce_zero_label=dataset.reduce_zero_label, ignore_index=dataset.ignore_index,
+                             label_map=dataset.label_map)
         infos = [dataset.get_data_info(i) for i in range(len(dataset))]
         if not infos:
             raise DistillError(f'{type(dataset).__name__} finds no image under {dataset.data_prefix.get("img_path")} '
@@ -56,9 +51,7 @@ class DatasetMasks(Source):
 
     def mask(self, path: str) -> np.ndarray:
         """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""
-        return read_mask(
-            self._bytes(path, 'mask'), path, num_classes=len(self.classes), reduce_zero_label=self.reduce_zero_label,
-            label_map=self.label_map, ignore_index=self.ignore_index)
+        return read_mask(self._bytes(path, 'mask'), path, num_classes=len(self.classes), **self.encoding)
 
     def checked_mask(self, index: int) -> np.ndarray:
         """The mask of sample ``index``, after its image was found to be there and of the same size."""
@@ -84,8 +77,7 @@ class DatasetMasks(Source):
         for path in self.masks:
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
-        return self._fingerprint(self.images + self.masks, self.classes, self.reduce_zero_label, self.ignore_index,
-                                 self.label_map)
+        return self._fingerprint(self.images + self.masks, self.classes, *self.encoding.values())
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""

@@ -7,5 +7,5 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'hooks.guidance': ['GuidedSynthesisHook'],
     'hooks.plans': ['ClassPlanHook', 'MaskSelectionHook', 'PrototypeHook'],
     'loop': ['DistillLoop'],
-    'optim': ['BFloat16OptimWrapper'],
+    'training': ['BFloat16OptimWrapper'],
 })

@@ -53,13 +53,8 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
 
 
 def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any = None) -> Dict[str, Any]:
-    """The config of a run's writer but for its ``root``, checked.
-
-    Args:
-        writer: ``test_cfg.writer``; the task's default where it has no type.
-        task: Of the dataset.
-        dataset: The real one, for writers that declare it in ``needs``.
-    """
+    """The config of a run's writer but for its ``root``, checked: ``test_cfg.writer``, or the task's default where that
+    has no type. Writers that declare it in ``needs`` get the real ``dataset``."""
     cfg = {'type': task.writer, **(writer or {})}
     component = check_component(cfg, WRITERS, 'test_cfg.writer', ('root', 'dataset'))
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg

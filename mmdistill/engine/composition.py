@@ -74,16 +74,11 @@ class GuidanceSettings:
 
 
 class Composition:
-    """The plan and the guidance of a run, as its hooks hand them over, in any order.
-
-    Attributes:
-        planner: Decides which images are made.
-        guidance: Decides what steers them; None for plain sampling.
-    """
+    """The plan and the guidance of a run, as its hooks hand them over, in any order."""
 
     def __init__(self) -> None:
-        self.planner: Optional[Planner] = None
-        self.guidance: Optional[GuidanceSettings] = None
+        self.planner: Optional[Planner] = None  # decides which images are made
+        self.guidance: Optional[GuidanceSettings] = None  # decides what steers them; None for plain sampling
 
     def set_planner(self, planner: Planner) -> None:
         """Take the run's planner, or raise a DistillError where there is one already."""

@@ -19,14 +19,9 @@ PROTOTYPES = 'prototypes.safetensors'
 
 
 class Planner:
-    """Decides the requests of a run; a hook hands one to the loop.
-
-    Attributes:
-        annotation: ``'masks'`` or ``'classes'``: what it plans images of.
-        starts: Whether there are :meth:`start_latents`.
-    """
-    annotation: str
-    starts = False
+    """Decides the requests of a run; a hook hands one to the loop."""
+    annotation: str  # 'masks' or 'classes': what it plans images of
+    starts = False  # whether there are start_latents()
 
     def requests(self, run: Any) -> List[Request]:
         """The requests of a new run with ``source``, ``seed``, ``work_dir`` and ``logger``, the same on every rank."""

@@ -17,16 +17,20 @@ from .resources import Resources
 class Source:
     """The real dataset of a run, as selection and synthesis read it.
 
-    Attributes:
-        dataset: The OpenMMLab dataset.
-        classes: Names of the classes, in the order of the ids.
-        palette: One RGB triple per class, 0..255; empty where nothing is drawn in colours.
-        images: Path or URI of each image.
+    Raises:
+        DistillError: It names no classes.
     """
-    dataset: Any
-    classes: Tuple[str, ...]
-    palette: Tuple[Tuple[int, int, int], ...] = ()
-    images: List[str]
+    dataset: Any  # the OpenMMLab dataset
+    classes: Tuple[str, ...]  # their names, in the order of the ids
+    palette: Tuple[Tuple[int, int, int], ...] = ()  # one RGB triple per class, 0..255, where masks are drawn
+    images: List[str]  # path or URI of each image
+
+    def __init__(self, dataset: Any) -> None:
+        dataset.full_init()
+        self.dataset = dataset
+        if not dataset.metainfo.get('classes'):
+            raise DistillError(f'{type(dataset).__name__} names no classes: give it metainfo=dict(classes=(...))')
+        self.classes = tuple(dataset.metainfo['classes'])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -54,36 +58,20 @@ class Source:
 
 
 class Task:
-    """One task.
-
-    Attributes:
-        name: Of the task; the manifest of a distilled set names it.
-        scope: The OpenMMLab package that reads the data and trains the students.
-        annotation: What is known of an image: ``'masks'``, ``'classes'``. Generators and writers declare the same.
-        dataset_base: Module and class that all datasets of the task derive from.
-        plan_hook: The hook to name where no hook made a plan.
-        writer: Name of the default writer.
-        resources: What objectives can declare in ``needs``.
-        metric: What a student is judged by, in points.
-        evaluator: The metric's config.
-        class_metric: Prefix of the metric of one class: ``{class_metric}.{class}``.
-        rare_metric: Name of the mean over the rare classes; None where there is none.
-        counted: What :meth:`class_counts` counts: ``'pixels'``, ``'images'``.
-        drawn: What :meth:`draw` shows, in a word; None where annotations are not drawn.
-    """
-    name: str
-    scope: str
-    annotation: str
-    dataset_base: Tuple[str, str]
-    plan_hook: str
-    writer: str
-    resources: Type[Resources] = Resources
-    metric: str
-    evaluator: Dict[str, Any]
-    class_metric: str
-    rare_metric: Optional[str] = None
-    counted: str = 'images'
-    drawn: Optional[str] = None
+    """One task."""
+    name: str  # the manifest of a distilled set names it
+    scope: str  # the OpenMMLab package that reads the data and trains the students
+    annotation: str  # what is known of an image: 'masks', 'classes'; generators and writers declare the same
+    dataset_base: Tuple[str, str]  # module and class that all datasets of the task derive from
+    plan_hook: str  # the hook to name where no hook made a plan
+    writer: str  # name of the default writer
+    resources: Type[Resources] = Resources  # what objectives can declare in `needs`
+    metric: str  # what a student is judged by, in points
+    evaluator: Dict[str, Any]  # the metric's config
+    class_metric: str  # prefix of the metric of one class: '{class_metric}.{class}'
+    rare_metric: Optional[str] = None  # name of the mean over the rare classes
+    counted: str = 'images'  # what class_counts() counts: 'pixels', 'images'
+    drawn: Optional[str] = None  # what draw() shows, in a word; None where annotations are not drawn
 
     def owns(self, dataset: type) -> bool:
         """Whether a dataset class is one of this task."""
@@ -124,13 +112,7 @@ class Task:
 
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
              ) -> np.ndarray:
-        """The annotation of a distilled image as a picture, uint8 RGB (H, W, 3).
-
-        Args:
-            manifest: Of the distilled set.
-            image: The image's entry in it.
-            read: Reads a picture of the set by its name.
-        """
+        """The annotation of an image of a manifest as a picture, uint8 RGB (H, W, 3); ``read`` reads one by its name."""
         raise NotImplementedError
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:

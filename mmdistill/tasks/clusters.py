@@ -161,8 +161,9 @@ def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) 
     """
     source, generator = run.source, run.generator
     batches = [indices[start:start + size] for indices in images.values() for start in range(0, len(indices), size)]
-    loader: DataLoader = DataLoader(_Images(source, generator.image_size, crop),  # type: ignore[arg-type]
-                                    batch_sampler=batches, num_workers=run.num_workers, collate_fn=list)
+    pictures = _Images(source, generator.image_size, crop)
+    loader: DataLoader = DataLoader(pictures, batch_sampler=batches,  # type: ignore[arg-type]
+                                    num_workers=run.num_workers, collate_fn=list)
     for indices, batch in zip(batches, loader):
         for error in (image for image in batch if isinstance(image, DistillError)):
             raise error
@@ -177,9 +178,6 @@ class _Images:
 
     def __init__(self, source: Any, size: Tuple[int, int], crop: bool) -> None:
         self.source, self.size, self.crop = source, size, crop
-
-    def __len__(self) -> int:
-        return len(self.source)
 
     def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
         try:

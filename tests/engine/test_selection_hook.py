@@ -98,7 +98,7 @@ def test_a_batch_above_the_selection(train):
 
 def test_only_a_training_is_restricted():
     """``Runner.val`` and ``Runner.test`` call the same hooks, before a training and after it."""
-    from mmdistill.engine.subset import is_training
+    from mmdistill.engine.training import is_training
 
     class Loop(BaseLoop):
         def run(self):

@@ -7,7 +7,7 @@ from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.engine.composition import PlanHook
 from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
-from mmdistill.engine.subset import is_training, restrict_training
+from mmdistill.engine.training import is_training, restrict_training
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, SELECTORS
 

@@ -1,12 +1,35 @@
-"""Training on a part of a config's dataset."""
+"""What trainings need that MMEngine lacks: a part of the config's dataset, and mixed precision on a CPU."""
 import copy
+from contextlib import contextmanager
 from typing import Sequence
 
+import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill.errors import DistillError
+from mmdistill.registry import OPTIM_WRAPPERS
+
+
+@OPTIM_WRAPPERS.register_module()
+class BFloat16OptimWrapper(OptimWrapper):
+    """``OptimWrapper`` whose forward pass runs under bfloat16 autocast, on a CPU too.
+
+    MMEngine's ``AmpOptimWrapper`` asks for an accelerator. bfloat16 has float32's range, so no loss is scaled. Twice as
+    fast on a CPU with AVX512-BF16 or AMX, slower on one without.
+
+    Example:
+        >>> optim_wrapper = dict(type='mmdistill.BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
+    """
+
+    @contextmanager
+    def optim_context(self, model: torch.nn.Module):
+        """The forward pass of ``model``, on the device of its parameters."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16):
+            yield
 
 
 def is_training(runner: Runner) -> bool:
