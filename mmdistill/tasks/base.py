@@ -112,7 +112,7 @@ class Task:
 
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
              ) -> np.ndarray:
-        """The annotation of an image of a manifest as a picture, uint8 RGB (H, W, 3); ``read`` reads one by its name."""
+        """The annotation of an image of a manifest as a picture, uint8 RGB (H, W, 3); ``read`` reads one by name."""
         raise NotImplementedError
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
