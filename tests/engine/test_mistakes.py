@@ -234,6 +234,17 @@ def test_a_mistake_is_one_line(config, options, say):
     assert '\n' not in line and len(line) < 400 and re.search(say, line), line
 
 
+def test_a_variable_may_have_a_longer_name_than_a_key():
+    check_run(changed(D3S2, dict(my_test_dataloader=dict(batch_size=1))))
+
+
+def test_default_hooks_compose_a_run_too():
+    cfg = read_config(D3S2)
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, plan=cfg.custom_hooks[0])
+    cfg.custom_hooks = cfg.custom_hooks[1:]
+    check_run(cfg)
+
+
 def test_there_are_enough_of_them():
     assert len(MISTAKES) >= 104
 
