@@ -16,51 +16,29 @@ PLAN_VERSION = 2
 
 @dataclass(frozen=True)
 class Request:
-    """One image to make.
-
-    Attributes:
-        id: Unique in the plan; the stem of the file that is written; ``folder of the class/number`` for classes.
-        seed: Every random number of this image comes from it, 0 <= seed < 2**63.
-        source_index: Index of the source sample in the source dataset; None where there is no single one.
-        source: Path or URI of the source image; None likewise.
-        mask: Path or URI of the source mask; None for classification.
-        classes: Class ids that the image has to show, ascending.
-        prompt: Text for generators that read one.
-        latent: Address of the latents to start from, ``file#class id/number``, the file relative to the work dir; None
-            for pure noise.
-    """
-    id: str
-    seed: int
-    source_index: Optional[int] = None
-    source: Optional[str] = None
-    mask: Optional[str] = None
-    classes: Tuple[int, ...] = ()
-    prompt: Optional[str] = None
+    """One image to make."""
+    id: str  # unique in the plan; the stem of the file that is written; 'folder of the class/number' for classes
+    seed: int  # every random number of this image comes from it, 0 <= seed < 2**63
+    source_index: Optional[int] = None  # of the source sample in the source dataset; None where there is no single one
+    source: Optional[str] = None  # path or URI of the source image; None likewise
+    mask: Optional[str] = None  # path or URI of the source mask; None for classification
+    classes: Tuple[int, ...] = ()  # class ids that the image has to show, ascending
+    prompt: Optional[str] = None  # text for generators that read one
+    # Address of the latents to start from, 'file#class id/number', the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The ordered requests of a run.
-
-    Attributes:
-        method: Name of the method, e.g. ``'D3S2'``.
-        config_hash: Hash of everything in the config that decides what the images look like (:func:`config_hash`).
-        seed: Seed of the run; each request's seed is derived from it.
-        classes: Names of the classes, in the order of the ids.
-        palette: One RGB triple per class, 0..255; only for pictures of masks, empty for classification.
-        source_size: Number of samples that the selector chose from.
-        requests: In the order in which they were picked.
-        provenance: What else the manifest keeps: weights, selector, data root (JSON values).
-    """
-    method: str
-    config_hash: str
-    seed: int
-    classes: Tuple[str, ...]
-    palette: Tuple[Tuple[int, int, int], ...]
-    source_size: int
-    requests: Tuple[Request, ...]
-    provenance: Dict[str, Any] = field(default_factory=dict)
+    """The ordered requests of a run."""
+    method: str  # its name, e.g. 'D3S2'
+    config_hash: str  # hash of everything in the config that decides what the images look like
+    seed: int  # of the run; each request's seed is derived from it
+    classes: Tuple[str, ...]  # their names, in the order of the ids
+    palette: Tuple[Tuple[int, int, int], ...]  # one RGB triple per class, 0..255; empty for classification
+    source_size: int  # number of samples that the selector chose from
+    requests: Tuple[Request, ...]  # in the order in which they were picked
+    provenance: Dict[str, Any] = field(default_factory=dict)  # JSON values for the manifest: weights, selector, ...
 
     def save(self, path) -> None:
         """Write the plan as JSON, atomically."""

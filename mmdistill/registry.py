@@ -73,12 +73,11 @@ def _child(parent: Registry, **modules: str) -> LazyRegistry:
 
 LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
 HOOKS = _child(
-    roots.HOOKS, engine__hooks__plans='MaskSelectionHook ClassPlanHook PrototypeHook',
-    engine__hooks__guidance='GuidedSynthesisHook', engine__hooks__export='ExportHook PreviewHook SampleGridHook',
-    labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
+    roots.HOOKS, engine__hooks__composing='MaskSelectionHook ClassPlanHook PrototypeHook GuidedSynthesisHook',
+    engine__hooks__export='ExportHook PreviewHook SampleGridHook', labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
-    roots.DATASETS, datasets__distilled='DistilledDataset', datasets__subset='ImageNetSubset',
+    roots.DATASETS, datasets__distilled='DistilledDataset', datasets__classification='ImageNetSubset',
     labels__replay='ReplayedViews', toy__streets='StreetScenes', toy__objects='ObjectPictures')
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(

@@ -3,11 +3,11 @@ import mmdistill.registry  # noqa: F401  first: it says what to install where th
 from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
+    'classification': ['ImageNetSubset'],
     'distilled': ['distilled_dataset'],
     'labels': ['DatasetLabels'],
     'manifest': ['read_manifest', 'write_manifest'],
     'masks': ['DatasetMasks'],
-    'subset': ['ImageNetSubset'],
     'transforms': ['ShufflePatches'],
     'writers': ['ClassWriter', 'SegWriter'],
 })

@@ -22,8 +22,8 @@ def distilled_dataset(data_root: str, **kwargs: Any):
             Those that the manifest decides may be left in a config as long as they agree with it.
 
     Returns:
-        :class:`~mmdistill.datasets.distilled_seg.DistilledSegDataset` or
-        :class:`~mmdistill.datasets.distilled_class.DistilledClassDataset`.
+        :class:`~mmdistill.datasets.segmentation.DistilledSegDataset` or
+        :class:`~mmdistill.datasets.classification.DistilledClassDataset`.
 
     Raises:
         DistillError: The set is unfinished, a listed file is missing, or an argument contradicts the manifest.

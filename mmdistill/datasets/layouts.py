@@ -142,19 +142,13 @@ class SegLayout:
 class ClassLayout:
     """ImageNet's tree: a folder a class, and a list of ``<folder>/<file> <class id>`` lines.
 
-    The host reads the ids from the list, so that neither the order nor the number of the folders matters to it.
-
-    Attributes:
-        name: Name of the layout.
-        image_dir: Folder of the folders, relative to the data root.
-        image_suffix: What follows the stem of an image.
-        ann_file: The list, relative to the data root.
+    mmpretrain reads the ids from the list, so that neither the order nor the number of the folders matters to it.
     """
     task: ClassVar[str] = 'classification'
     name: str = 'imagenet'
-    image_dir: str = 'train'
-    image_suffix: str = '.JPEG'
-    ann_file: str = 'meta/train.txt'
+    image_dir: str = 'train'  # folder of the folders, relative to the data root
+    image_suffix: str = '.JPEG'  # what follows the stem of an image
+    ann_file: str = 'meta/train.txt'  # the list, relative to the data root
 
     def files(self, stem: str) -> Dict[str, str]:
         """The path of an image, relative to the data root, as ``image``."""

@@ -4,8 +4,7 @@ from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
     'hooks.export': ['ExportHook', 'PreviewHook', 'SampleGridHook'],
-    'hooks.guidance': ['GuidedSynthesisHook'],
-    'hooks.plans': ['ClassPlanHook', 'MaskSelectionHook', 'PrototypeHook'],
+    'hooks.composing': ['ClassPlanHook', 'GuidedSynthesisHook', 'MaskSelectionHook', 'PrototypeHook'],
     'loop': ['DistillLoop'],
     'training': ['BFloat16OptimWrapper'],
 })

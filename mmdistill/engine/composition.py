@@ -52,8 +52,9 @@ class GuidanceSettings:
             taken = {key for keys in needed.values() for key in keys}
             check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
             for name, keys in needed.items():
-                check_settings(getattr(task.resources, name, _anything), {key: cfg[key] for key in keys if key in cfg},
-                               where, ('self', ))
+                if hasattr(task.resources, name):  # Resources.check refuses what is not there
+                    check_settings(getattr(task.resources, name), {key: cfg[key] for key in keys if key in cfg},
+                                   where, ('self', ))
             needs[objective.__name__] = list(needed)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')
@@ -144,7 +145,3 @@ class PlanHook(ComposingHook):
 
     def compose(self, composition: Composition) -> None:
         composition.set_planner(self.planner(**self.settings))
-
-
-def _anything(**kwargs: Any) -> None:
-    """Stands for a resource that the task does not have, which :meth:`Resources.check` refuses by its name."""

@@ -41,7 +41,7 @@ class Planner:
 
 
 class MaskPlanner(Planner):
-    """One request for each mask that a selector chooses; see :class:`~.hooks.plans.MaskSelectionHook`."""
+    """One request for each mask that a selector chooses; see :class:`~.hooks.composing.MaskSelectionHook`."""
     annotation = 'masks'
 
     @validated
@@ -85,7 +85,7 @@ class MaskPlanner(Planner):
 
 class ClassPlanner(Planner):
     """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first; see
-    :class:`~.hooks.plans.ClassPlanHook`."""
+    :class:`~.hooks.composing.ClassPlanHook`."""
     annotation = 'classes'
 
     @validated
@@ -117,7 +117,7 @@ class ClassPlanner(Planner):
 
 class PrototypePlanner(ClassPlanner):
     """The requests of :class:`ClassPlanner`, each started from a prototype of its class; see
-    :class:`~.hooks.plans.PrototypeHook`."""
+    :class:`~.hooks.composing.PrototypeHook`."""
     starts = True
 
     @validated

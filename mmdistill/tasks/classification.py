@@ -27,7 +27,7 @@ class Classification(Task):
         return DatasetLabels(dataset)
 
     def distilled_dataset(self) -> type:
-        from mmdistill.datasets.distilled_class import DistilledClassDataset
+        from mmdistill.datasets.classification import DistilledClassDataset
         return DistilledClassDataset
 
     def labels(self, dataset: Any) -> np.ndarray:

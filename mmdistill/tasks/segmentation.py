@@ -34,7 +34,7 @@ class Segmentation(Task):
         return DatasetMasks(dataset)
 
     def distilled_dataset(self) -> type:
-        from mmdistill.datasets.distilled_seg import DistilledSegDataset
+        from mmdistill.datasets.segmentation import DistilledSegDataset
         return DistilledSegDataset
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:

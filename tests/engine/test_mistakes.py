@@ -250,7 +250,7 @@ def test_there_are_enough_of_them():
 
 
 def test_types_may_be_classes():
-    from mmdistill.engine.hooks.plans import MaskSelectionHook
+    from mmdistill.engine.hooks.composing import MaskSelectionHook
     from mmdistill.engine.loop import DistillLoop
     from mmdistill.generation import LayoutUNetGenerator
     from mmdistill.selection import RandomSelector

@@ -1,4 +1,4 @@
-"""A distilled segmentation set."""
+"""mmseg's dataset of distilled images."""
 from typing import Any, Dict, List
 
 from mmseg.datasets import BaseSegDataset
