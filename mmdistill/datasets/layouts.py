@@ -76,7 +76,7 @@ class SegLayout:
         if self.reduce_zero_label:
             table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
         mapping = dict(self.label_map or ())
-        return np.array([mapping.get(i, i) for i in table.tolist()], np.uint8)
+        return np.array([mapping.get(i, i) for i in table.tolist()]).astype(np.uint8)  # older mmseg maps to -1 = 255
 
     def decode(self, host_mask: np.ndarray) -> np.ndarray:
         """Host ids uint8 (H, W) to train ids uint8 (H, W), as the host's ``LoadAnnotations`` does."""

@@ -85,7 +85,7 @@ class Task:
             fitting = [name for name in registry.names()
                        if getattr(registry.get(name), 'annotation', '') == self.annotation]
             raise DistillError(f'{where}: {component.__name__} is for {annotation}, but the dataset is one of '
-                               f'{self.name}: take {" or ".join(fitting)}')
+                               f'{self.name}: take {" or ".join(fitting) or "another dataset"}')
 
     def source(self, dataset: Any) -> Source:
         """The reader of a real dataset; a DistillError where that is empty, or names no classes or no annotation."""
