@@ -113,7 +113,7 @@ pathlib.Path.write_bytes = full
 
 
 def test_a_full_disk(refused):
-    refused(before=FULL, say='cannot write .*No space left.*run again')
+    refused(before=FULL, say='cannot write .*No space left.*resume the run')
 
 
 def test_no_such_config(tools, tmp_path):
