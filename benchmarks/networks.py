@@ -2,7 +2,7 @@
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DiTTransformer2DModel
 
-from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.unets import ClassUNet
 
 BLOCKS = (128, 256, 512, 512)  # of Stable Diffusion's autoencoder
 

@@ -13,7 +13,7 @@ import torch
 from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler
 
 from mmdistill.generation import LayoutUNetGenerator
-from mmdistill.generation.layout_unet import LayoutUNet
+from mmdistill.generation.unets import LayoutUNet
 from mmdistill.guidance import Guidance, SegmentationConsistency
 from mmdistill.plan import Request
 

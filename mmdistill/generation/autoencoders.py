@@ -4,8 +4,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ..errors import DistillError
-from ..weights.hub import class_name, load_part, resolve
+from ..weights.hub import load_part, resolve
 
 
 def load_vae(weights: str):
@@ -14,14 +13,9 @@ def load_vae(weights: str):
     Raises:
         DistillError: It is missing, or neither an ``AutoencoderKL`` nor an ``AutoencoderTiny``.
     """
-    import diffusers
+    from diffusers import AutoencoderKL, AutoencoderTiny
     folder = resolve(weights, ('vae', ))
-    folder = folder / 'vae' if (folder / 'vae').is_dir() else folder
-    name = class_name(folder)
-    if name not in ('AutoencoderKL', 'AutoencoderTiny'):
-        raise DistillError(f'weights that do not fit the config: {folder} holds a {name}, not an AutoencoderKL or '
-                           'AutoencoderTiny')
-    return load_part(getattr(diffusers, name), folder)
+    return load_part((AutoencoderKL, AutoencoderTiny), folder / 'vae' if (folder / 'vae').is_dir() else folder)
 
 
 def save_vae(vae, folder: Path) -> None:

@@ -1,13 +1,17 @@
 """Micro-batches through the denoising loop, in one go or in two parts."""
 import math
 from contextlib import contextmanager
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import DistillError
+from ..masks import IGNORE, resize_mask
 from ..plan import Request
+from .autoencoders import decode
+from .process import first_step
 from .sampler import sample
 from .trace import GuidanceRecord, GuidanceTrace
 
@@ -43,10 +47,12 @@ class Sampled(NamedTuple):
         latents: (N, C, h, w) final ones, on the networks' device.
         failures: Row to why it is not finite.
         traces: What guidance did to each row.
+        randoms: State of each row's random generator.
     """
     latents: Tensor
     failures: Dict[int, str]
     traces: List[Optional[GuidanceTrace]]
+    randoms: List[Tensor]
 
 
 class _Begun(NamedTuple):
@@ -58,8 +64,8 @@ class _Begun(NamedTuple):
 class MicroBatches:
     """Runs the denoising loop of a generator on ``micro_batch`` rows, empty ones filled up with repeats.
 
-    The steps before the first guided one are the same whatever samples are finished by then. With ``spare`` jobs the
-    rows that they would leave empty take these along, so that guided batches, which may not have two samples of a
+    The steps before the first guided one are the same whatever samples are finished by then. With ``spare`` requests
+    the rows that they would leave empty take these along, so that guided batches, which may not have two samples of a
     class, are all that is run with empty rows. Only schedulers without a memory can be stopped there.
 
     Args:
@@ -71,71 +77,111 @@ class MicroBatches:
         self._guidance: Any = None
         self._begun: Dict[Request, _Begun] = {}
 
-    def run(self, jobs: Sequence[Job], guidance=None, spare: Optional[Sequence[Job]] = None) -> Sampled:
-        """Denoise.
+    def __call__(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
+                 latents: Optional[Sequence[np.ndarray]] = None,
+                 spare: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
+        """Decoded images of one micro-batch after the other, and what they were decoded from.
 
-        Args:
-            jobs: At most ``micro_batch``.
-            guidance: See :meth:`LatentGenerator.synthesize`.
-            spare: Jobs of later calls with the same guidance; None takes all steps in one go.
+        See :meth:`~mmdistill.generation.generators.LatentGenerator.synthesize`; without ``spare`` all steps are taken
+        in one go.
         """
-        process, jobs = self.generator.process, list(jobs)
+        own = self.generator
+        everything = [*requests, *(spare or ())]
+        for values, wanted in ((masks, requests), (latents, everything)):
+            if values is not None and len(wanted) != len(values):
+                raise ValueError(f'{len(wanted)} requests with {len(values)} masks or latents')
+        if masks is None and own.annotation == 'masks':
+            raise DistillError(f'{type(own).__name__} makes images of masks and got none: take a generator of classes')
+        first = 0 if latents is None else first_step(len(own.process), own.strength)
+        if guidance is not None and guidance.objectives:
+            guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
+                           range(first, len(own.process)))
+
+        def jobs(begin: int, end: int) -> List[Job]:
+            return [Job(request, None if masks is None else self._label_map(request, masks[row]),
+                        None if latents is None else self._start(request, latents[row]))
+                    for row, request in enumerate(everything[begin:end], begin)]
+
+        for begin in range(0, len(requests), own.micro_batch):
+            end = min(begin + own.micro_batch, len(requests))
+            following = None if spare is None else jobs(end, end + own.micro_batch)
+            sampled = self._run(jobs(begin, end), first, guidance, following)
+            with torch.no_grad(), steady_threads(own.device, own.micro_batch):
+                decoded = decode(own.vae, torch.stack(self._filled(list(sampled.latents))))
+            yield decoded[:end - begin], sampled
+
+    def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
+        """Denoise at most ``micro_batch`` jobs from step ``first``; in two parts where that is possible."""
+        process = self.generator.process
         split = 0 if guidance is None else guidance.first(len(process))
-        first = 0 if jobs[0].start is None else process.first_step(self.generator.strength)
         if spare is None or not process.memoryless or split <= first:
-            return self._steps(jobs, guidance)[0]
+            return self._steps(jobs, guidance)
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
-        begun = self._begin(jobs, spare, guidance, split)
-        done, _ = self._steps(jobs, guidance, begun, split)
+        fresh = [job for job in jobs if job.request not in self._begun]
+        if fresh:  # spare ones fill the batch and are kept for their own call
+            fresh += [job for job in spare if job.request not in self._begun]
+            fresh = fresh[:self.generator.micro_batch]
+            part = self._steps(fresh, guidance, end=split)
+            self._begun.update((job.request, _Begun(part.latents[row], part.randoms[row], part.failures.get(row)))
+                               for row, job in enumerate(fresh))
+        begun = [self._begun.pop(job.request) for job in jobs]
+        done = self._steps(jobs, guidance, begun, split)
         done.failures.update((row, one.error) for row, one in enumerate(begun) if one.error)
         return done
 
-    def _begin(self, jobs: List[Job], spare: Sequence[Job], guidance, split: int) -> List[_Begun]:
-        """The jobs after the steps up to ``split``; spare ones fill the batch and are kept for their own call."""
-        fresh = [job for job in jobs if job.request not in self._begun]
-        if fresh:
-            fresh += [job for job in spare if job.request not in self._begun]
-            fresh = fresh[:self.generator.micro_batch]
-            part, states = self._steps(fresh, guidance, end=split)
-            self._begun.update((job.request, _Begun(part.latents[row], states[row], part.failures.get(row)))
-                               for row, job in enumerate(fresh))
-        return [self._begun.pop(job.request) for job in jobs]
-
     def _steps(self, jobs: List[Job], guidance, begun: Sequence[_Begun] = (), begin: Optional[int] = None,
-               end: Optional[int] = None) -> Tuple[Sampled, List[Tensor]]:
-        """The steps from ``begin`` to ``end``, and the states of the random generators after them."""
-        own = self.generator
-        empty = own.micro_batch - len(jobs)
-        requests = [job.request for job in jobs + jobs[-1:] * empty]
-        randoms = [torch.Generator().manual_seed(request.seed) for request in requests]
+               end: Optional[int] = None) -> Sampled:
+        """The steps from ``begin`` to ``end``."""
+        own, count, jobs = self.generator, len(jobs), self._filled(jobs)
+        randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
+        options: Dict[str, Any] = {}
         with steady_threads(own.device, own.micro_batch):
             if begun:
-                for random, one in zip(randoms, [*begun, *begun[-1:] * empty]):
+                begun = self._filled(list(begun))
+                for random, one in zip(randoms, begun):
                     random.set_state(one.random)
-                x = filled([one.latents for one in begun], empty)
+                x = torch.stack([one.latents for one in begun])
             else:
                 x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
-            masks = None if jobs[0].mask is None else filled([job.mask for job in jobs], empty)
+                if (starts := _stacked([job.start for job in jobs])) is not None:
+                    options = dict(init=starts.to(own.device), strength=own.strength)
+            masks = _stacked([job.mask for job in jobs])
             with torch.no_grad():
-                condition = own.condition(requests, masks).to(own.device)
-            init = {}
-            if jobs[0].start is not None and not begun:
-                init = dict(init=filled([job.start for job in jobs], empty).to(own.device), strength=own.strength)
+                condition = own.condition([job.request for job in jobs], masks).to(own.device)
             failures: Dict[int, str] = {}
             record = GuidanceRecord()
             latents = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
                              decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
-                             record=record, **init)
-        failures = {row: reason for row, reason in failures.items() if row < len(jobs)}
-        return (Sampled(latents[:len(jobs)], failures, record.traces(len(jobs))),
-                [random.get_state() for random in randoms])
+                             record=record, **options)
+        return Sampled(latents[:count], {row: reason for row, reason in failures.items() if row < count},
+                       record.traces(count), [random.get_state() for random in randoms])
+
+    def _filled(self, rows: List[Any]) -> List[Any]:
+        return rows + rows[-1:] * (self.generator.micro_batch - len(rows))
+
+    def _start(self, request: Request, latents: np.ndarray) -> Tensor:
+        own = self.generator
+        if latents.dtype != np.float32 or latents.shape != own.latent_shape:
+            raise DistillError(f'request {request.id}: latents {latents.dtype} {latents.shape} to start from, but the '
+                               f'generator has float32 {own.latent_shape}: make them with its autoencoder and '
+                               f'image_size {own.image_size}')
+        return torch.from_numpy(np.ascontiguousarray(latents))
+
+    def _label_map(self, request: Request, mask: np.ndarray) -> Tensor:
+        own = self.generator
+        if mask.dtype != np.uint8 or mask.ndim != 2:
+            raise DistillError(f'request {request.id}: a mask is (H, W) uint8, got {mask.dtype} {mask.shape}')
+        wrong = mask[(mask >= own.num_classes) & (mask != IGNORE)]
+        if wrong.size:
+            raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
+                               f'generator has {own.num_classes} classes (255 = ignore)')
+        return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, own.image_size))).long()
 
 
-def filled(rows: List[Any], empty: int) -> Tensor:
-    """The rows stacked, and the last one ``empty`` times more."""
-    return torch.stack(rows + rows[-1:] * empty)
+def _stacked(rows: List[Optional[Tensor]]) -> Optional[Tensor]:
+    return None if rows[0] is None else torch.stack(rows)  # type: ignore[arg-type]
 
 
 @contextmanager

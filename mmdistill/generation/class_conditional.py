@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegativeInt, validated
-from ..weights.hub import check_fit, class_name, load_part
+from ..weights.hub import check_fit, load_part
 from .autoencoders import vae_factor
-from .class_unet import ClassUNet
+from .unets import ClassUNet
 from .conditions import Condition
 from .denoisers import Denoiser, unet_multiple
 from .generators import LatentGenerator, Size
@@ -19,7 +19,7 @@ from .soft_labels import install_soft_labels
 
 class ClassConditionalGenerator(LatentGenerator):
     """Classes, and start latents where there are any, to images: a DiT (arXiv 2212.09748) or a
-    :class:`~mmdistill.generation.class_unet.ClassUNet`.
+    :class:`~mmdistill.generation.unets.ClassUNet`.
 
     A DiT's learned variance is used by a DDPM scheduler with ``variance_type='learned_range'`` and left aside by all
     others, as diffusers' own pipeline does.
@@ -29,8 +29,7 @@ class ClassConditionalGenerator(LatentGenerator):
         network: ``DiTTransformer2DModel`` or ``ClassUNet``; a folder's ``transformer`` or ``unet``.
         scheduler: See :class:`LatentGenerator`, as are the other settings.
         classes: Names of the dataset's classes, in the order of the ids; None for as many as the weights have.
-        class_ids: The weights' id of each class of the dataset, where they are not the same: ImageNet's for some of
-            its classes.
+        class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes.
         image_size: That of the training by default, where the weights say it.
 
     Raises:
@@ -47,14 +46,8 @@ class ClassConditionalGenerator(LatentGenerator):
     embedded = 'label'  # what `embed` makes embeddings of
 
     @validated
-    def __init__(self,
-                 vae: Any,
-                 network: Any,
-                 scheduler: Any,
-                 *,
-                 classes: Optional[Sequence[str]] = None,
-                 class_ids: Optional[Sequence[NonNegativeInt]] = None,
-                 image_size: Optional[Size] = None,
+    def __init__(self, vae: Any, network: Any, scheduler: Any, *, classes: Optional[Sequence[str]] = None,
+                 class_ids: Optional[Sequence[NonNegativeInt]] = None, image_size: Optional[Size] = None,
                  **settings: Any):
         config = network.config
         transformer = hasattr(config, 'num_embeds_ada_norm')
@@ -63,7 +56,13 @@ class ClassConditionalGenerator(LatentGenerator):
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
         ClassConditionalGenerator.check(dict(classes=classes, class_ids=class_ids), type(self).__name__)
-        self.class_ids = self._ids(self.null if classes is None else len(classes), class_ids)
+        wanted = self.null if classes is None else len(classes)
+        if class_ids is None and wanted != self.null:
+            raise DistillError(f'the generator\'s weights have {self.null} classes, the dataset {wanted}: give weights '
+                               'of these classes, or class_ids, the weights\' id of each')
+        self.class_ids = range(self.null) if class_ids is None else list(class_ids)
+        if wrong := [i for i in self.class_ids if i >= self.null]:
+            raise DistillError(f'class_ids has {wrong[0]}, but the weights have classes 0..{self.null - 1}')
         if image_size is None and config.sample_size:
             image_size = config.sample_size * vae_factor(vae)
         super().__init__(vae, Denoiser(network, 'label'), scheduler, len(self.class_ids), patch, image_size=image_size,
@@ -73,37 +72,19 @@ class ClassConditionalGenerator(LatentGenerator):
 
     @classmethod
     def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
-        """See :meth:`LatentGenerator.load`."""
         from diffusers import DiTTransformer2DModel
-        known = dict(DiTTransformer2DModel=DiTTransformer2DModel, ClassUNet=ClassUNet)
         part = folder / 'transformer' if (folder / 'transformer').is_dir() else folder / 'unet'
-        if (name := class_name(part)) not in known:
-            raise DistillError(f'weights that do not fit the config: {part} holds a {name}, which has no class '
-                               f'condition: give {" or ".join(known)}')
-        return dict(network=load_part(known[name], part, dtype))
+        return dict(network=load_part((DiTTransformer2DModel, ClassUNet), part, dtype))
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`."""
         super().check(settings, where)
         classes, class_ids = settings.get('classes'), settings.get('class_ids')
         if classes is not None and class_ids is not None and len(class_ids) != len(classes):
             raise DistillError(f'{where}: {len(class_ids)} class_ids for the {len(classes)} classes of the dataset: '
                                'give one per class')
 
-    def _ids(self, wanted: int, class_ids: Optional[Sequence[int]]) -> Sequence[int]:
-        if class_ids is None:
-            if wanted != self.null:
-                raise DistillError(f'the generator\'s weights have {self.null} classes, the dataset {wanted}: give '
-                                   'weights of these classes, or class_ids, the weights\' id of each')
-            return range(self.null)
-        wrong = [i for i in class_ids if i >= self.null]
-        if wrong:
-            raise DistillError(f'class_ids has {wrong[0]}, but the weights have classes 0..{self.null - 1}')
-        return list(class_ids)
-
     def describe(self) -> dict:
-        """See :meth:`LatentGenerator.describe`."""
         return dict(super().describe(), class_ids=list(self.class_ids))
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
@@ -118,9 +99,8 @@ class ClassConditionalGenerator(LatentGenerator):
     def class_embeddings(self, requests: Sequence[Request] = ()) -> Dict[int, Tensor]:
         """The embedding (D,) of each class of the dataset; the network then takes embeddings in place of labels.
 
-        Raises:
-            DistillError: A DiT whose blocks embed classes differently; see
-                :func:`~mmdistill.generation.soft_labels.install_soft_labels`.
+        A DiT whose blocks embed classes differently is refused by
+        :func:`~mmdistill.generation.soft_labels.install_soft_labels`.
         """
         table = self._table().weight.detach()
         return {own: table[label] for own, label in enumerate(self.class_ids)}

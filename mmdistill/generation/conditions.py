@@ -1,6 +1,6 @@
 """What a batch of images is conditioned on."""
 from dataclasses import dataclass, field
-from typing import Mapping, Sequence, Tuple
+from typing import Callable, Mapping, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -53,11 +53,13 @@ class Condition:
 
     def rows(self, index: Sequence[int]) -> 'Condition':
         """The rows with these numbers, in that order; a row may come twice."""
-        index = list(index)
-        return Condition({k: v[index] for k, v in self.tensors.items()}, {k: v[index] for k, v in self.nulls.items()},
-                         tuple(self.requests[i] for i in index) if self.requests else ())
+        requests = tuple(self.requests[i] for i in index) if self.requests else ()
+        return self._map(lambda tensor: tensor[list(index)], requests)
 
     def to(self, device) -> 'Condition':
         """The same on another device."""
-        return Condition({k: v.to(device) for k, v in self.tensors.items()},
-                         {k: v.to(device) for k, v in self.nulls.items()}, self.requests)
+        return self._map(lambda tensor: tensor.to(device), self.requests)
+
+    def _map(self, function: Callable[[Tensor], Tensor], requests: Tuple[Request, ...]) -> 'Condition':
+        tensors, nulls = ({k: function(v) for k, v in part.items()} for part in (self.tensors, self.nulls))
+        return Condition(tensors, nulls, requests)

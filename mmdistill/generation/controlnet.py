@@ -9,7 +9,7 @@ from ..errors import DistillError
 from ..masks import IGNORE
 from ..plan import Request
 from ..settings import NonNegative, setting, validated
-from ..weights.hub import check_fit, check_folder, dtype_of, fingerprints, load_part, resolve
+from ..weights.hub import check_fit, check_folder, dtype_of, fingerprints, load_part, resolve, unfit
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import TextDenoiser
@@ -43,41 +43,32 @@ class ControlNetGenerator(TextToImage):
     needs = ('classes', 'palette')
 
     @validated
-    def __init__(self,
-                 vae: Any,
-                 unet: Any,
-                 controlnet: Any,
-                 prompts: PromptEncoder,
-                 scheduler: Any,
-                 *,
-                 classes: Sequence[str],
-                 palette: Optional[Sequence[Sequence[int]]] = None,
-                 prompt: str = 'a photo of {classes}',
-                 control_scale: NonNegative = 1.0,
-                 rendering: Literal['palette', 'one_hot'] = 'palette',
-                 **settings: Any):
+    def __init__(self, vae: Any, unet: Any, controlnet: Any, prompts: PromptEncoder, scheduler: Any, *,
+                 classes: Sequence[str], palette: Optional[Sequence[Sequence[int]]] = None,
+                 prompt: str = 'a photo of {classes}', control_scale: NonNegative = 1.0,
+                 rendering: Literal['palette', 'one_hot'] = 'palette', **settings: Any):
         ControlNetGenerator.check(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
                                   type(self).__name__)
         self.classes, self.prompt, self.rendering = list(classes), prompt, rendering
-        self.palette: Sequence[Sequence[int]] = () if palette is None else palette
-        self._check_channels(controlnet.config.conditioning_channels)
+        self.palette = () if palette is None else palette
+        channels, count = controlnet.config.conditioning_channels, len(self.classes)
+        allowed = dict(palette=(3, ), one_hot=(count, count + 1))[rendering]
+        if channels not in allowed:
+            raise unfit(f'the ControlNet reads {channels} channels, rendering={rendering!r} of {count} classes has '
+                        f'{allowed[0]}')
+        for names in same_colours(self.palette, self.classes) if rendering == 'palette' else ():
+            logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')
         for key in ('cross_attention_dim', 'block_out_channels', 'in_channels'):
             check_fit(f'{key} of controlnet', controlnet.config[key], 'of unet', unet.config[key])
         check_fit('down-sampling of the control image',
-                  2**(len(controlnet.config.conditioning_embedding_out_channels) - 1), 'factor of vae',
-                  vae_factor(vae))
+                  2**(len(controlnet.config.conditioning_embedding_out_channels) - 1), 'factor of vae', vae_factor(vae))
         super().__init__(vae, unet, prompts, TextDenoiser(unet, controlnet, control_scale), scheduler,
                          len(self.classes), **settings)
 
     @classmethod
     def from_pretrained(cls, weights: str, controlnet: str,  # type: ignore[override]
                         **settings: Any) -> 'ControlNetGenerator':
-        """See :meth:`LatentGenerator.from_pretrained`.
-
-        Args:
-            weights: See there, as are the other settings.
-            controlnet: Folder or hub id of the ControlNet.
-        """
+        """See :meth:`LatentGenerator.from_pretrained`; ``controlnet`` is a folder or hub id."""
         from diffusers import ControlNetModel
         folder = resolve(controlnet)
         network = load_part(ControlNetModel, folder, dtype_of(settings.get('dtype', 'float32')))
@@ -87,7 +78,7 @@ class ControlNetGenerator(TextToImage):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`. Classes and palette are left out while they are not among the settings."""
+        """See :meth:`LatentGenerator.check`. A palette is checked once it and the classes are among the settings."""
         super().check(settings, where)
         template = setting(cls, settings, 'prompt')
         try:
@@ -101,14 +92,11 @@ class ControlNetGenerator(TextToImage):
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check_weights`."""
         super().check_weights(settings, where)
         check_folder(settings['controlnet'], ('.', ), f'{where}.controlnet')
 
     def describe(self) -> dict:
-        """See :meth:`LatentGenerator.describe`."""
-        return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale,
-                    rendering=self.rendering)
+        return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale, rendering=self.rendering)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""
@@ -130,19 +118,10 @@ class ControlNetGenerator(TextToImage):
         counts = torch.bincount(mask[mask != IGNORE], minlength=self.num_classes)
         # Stable, so that of two classes of one size the first id comes first on every machine.
         order = torch.sort(counts, descending=True, stable=True).indices
-        names = [self.classes[c] for c in order.tolist() if counts[c] > 0]
-        kept = len(names)
-        while kept > 1 and not self.prompts.fits(self.prompt.format(classes=', '.join(names[:kept]))):
-            kept -= 1
-        if kept < len(names):
+        names, left = [self.classes[c] for c in order.tolist() if counts[c] > 0], list[str]()
+        while not self.prompts.fits(text := self.prompt.format(classes=', '.join(names))) and len(names) > 1:
+            left.insert(0, names.pop())
+        if left:
             logger.warning(f'request {request.id}: CLIP reads {self.prompts.limit} tokens, so its prompt leaves out '
-                           + ', '.join(names[kept:]))
-        return self.prompt.format(classes=', '.join(names[:kept]))
-
-    def _check_channels(self, channels: int) -> None:
-        allowed = dict(palette=(3, ), one_hot=(len(self.classes), len(self.classes) + 1))[self.rendering]
-        if channels not in allowed:
-            raise DistillError(f'weights that do not fit the config: the ControlNet reads {channels} channels, '
-                               f'rendering={self.rendering!r} of {len(self.classes)} classes has {allowed[0]}')
-        for names in same_colours(self.palette, self.classes) if self.rendering == 'palette' else ():
-            logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')
+                           + ', '.join(left))
+        return text

@@ -16,7 +16,7 @@ class Denoiser(nn.Module):
 
     Args:
         network: ``network(x, t, tensor) -> .sample``, such as a
-            :class:`~mmdistill.generation.layout_unet.LayoutUNet`, a :class:`~mmdistill.generation.class_unet.ClassUNet`
+            :class:`~mmdistill.generation.unets.LayoutUNet`, a :class:`~mmdistill.generation.unets.ClassUNet`
             or diffusers' ``DiTTransformer2DModel``.
         name: Of the tensor in the condition.
     """

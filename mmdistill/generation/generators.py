@@ -9,12 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DistillError
-from ..masks import IGNORE, resize_mask
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.hub import Dtype, check_fit, check_folder, dtype_of, fingerprints, licence, resolve
 from .autoencoders import decode, encode, load_vae, vae_factor
-from .batching import Job, MicroBatches, Sampled, Synthesis, filled, steady_threads
+from .batching import MicroBatches, Synthesis
 from .conditions import Condition
 from .process import NoiseProcess, first_step
 from .sampler import ClassifierFreeGuidance
@@ -31,9 +30,8 @@ class LatentGenerator:
 
     An image depends on its own request, mask, start latents and seed alone: its noise comes from one CPU generator,
     and the networks always see ``micro_batch`` rows, the last batch filled up. On the CPU in float32 its bytes are
-    then the same for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`); on a GPU they
-    are as far as its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds
-    differently.
+    the same for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`), on a GPU as far as
+    its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
 
     As in diffusers, the constructor takes modules, which are used as they are (neither frozen, moved nor cast), and
     :meth:`from_pretrained` loads them. Sub-classes say which modules (:meth:`load`), take them by these names, hand
@@ -52,7 +50,7 @@ class LatentGenerator:
         dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
             always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
         micro_batch: Rows that the networks see at once. On a CPU it also limits the threads: 2 for an even number, 4
-            for a multiple of 12 (:func:`~mmdistill.generation.batching.steady_threads`).
+            for a multiple of 12.
         guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
             guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.
@@ -72,42 +70,28 @@ class LatentGenerator:
     parts: Tuple[str, ...] = ('unet', 'vae', 'scheduler')
 
     @validated
-    def __init__(self,
-                 vae: Any,
-                 denoiser: Any,
-                 scheduler: Any,
-                 num_classes: int,
-                 multiple: int = 1,
-                 *,
-                 image_size: Optional[Size] = None,
-                 num_steps: PositiveInt = 20,
-                 cfg_scale: NonNegative = 2.0,
-                 cfg_channels: Optional[PositiveInt] = None,
-                 dtype: Dtype = 'float32',
-                 micro_batch: PositiveInt = 8,
-                 guidance_vae: Optional[nn.Module] = None,
-                 gradient_checkpointing: bool = False,
-                 strength: Strength = 1.0,
-                 compile: Union[bool, dict] = False):
+    def __init__(self, vae: Any, denoiser: Any, scheduler: Any, num_classes: int, multiple: int = 1, *,
+                 image_size: Optional[Size] = None, num_steps: PositiveInt = 20, cfg_scale: NonNegative = 2.0,
+                 cfg_channels: Optional[PositiveInt] = None, dtype: Dtype = 'float32', micro_batch: PositiveInt = 8,
+                 guidance_vae: Optional[nn.Module] = None, gradient_checkpointing: bool = False,
+                 strength: Strength = 1.0, compile: Union[bool, dict] = False):
         if image_size is None:
             raise DistillError('the weights do not say their image size: give the generator image_size')
         if cfg_channels is not None and cfg_channels > vae.config.latent_channels:
             raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')
-        self.strength = strength
-        self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
-        self.guide_vae = guidance_vae or vae
-        height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
-        self.image_size = (height, width)
+        self.vae, self.denoiser, self.scheduler, self.guide_vae = vae, denoiser, scheduler, guidance_vae or vae
+        self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
+        self.strength = strength
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
         if self.dtype is torch.bfloat16:  # a fifth faster; slower in float32
             vae.encoder.to(memory_format=torch.channels_last)
         self.process = NoiseProcess(scheduler, num_steps)
-        self.process.first_step(strength)  # refuses one that leaves no step
+        first_step(num_steps, strength)  # refuses one that leaves no step
         self.sources: Dict[str, dict] = {}
-        self._micro_batches = MicroBatches(self)
+        self._batches = MicroBatches(self)
         factor = vae_factor(vae)
         if any(side % (factor * multiple) for side in self.image_size):
             raise DistillError(f'image_size {self.image_size} must be a multiple of {factor * multiple} with these '
@@ -117,14 +101,9 @@ class LatentGenerator:
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
             network.compile(**(compile if isinstance(compile, dict) else {}))
-        if gradient_checkpointing:
-            self._checkpoint_gradients()
-
-    def _checkpoint_gradients(self) -> None:
-        networks = {id(m): m for m in (self.guide_vae, *self.denoiser.modules())
-                    if getattr(m, '_supports_gradient_checkpointing', False)}
-        for network in networks.values():
-            network.enable_gradient_checkpointing()
+        for network in {self.guide_vae, *denoiser.modules()} if gradient_checkpointing else ():
+            if getattr(network, '_supports_gradient_checkpointing', False):
+                network.enable_gradient_checkpointing()
 
     @classmethod
     def from_pretrained(cls, weights: str, *, scheduler: SchedulerConfig = None, dtype: Dtype = 'float32',
@@ -134,23 +113,21 @@ class LatentGenerator:
         Args:
             weights: With the sub-folders :attr:`parts`.
             scheduler: None for the folder's own, a class name, or ``dict(type=name, key=value, …)``.
-            dtype: Of the denoiser; ``vae`` is float32.
             guidance_vae: Folder or hub id.
-            **settings: Of the constructor.
+            dtype, **settings: Of the constructor.
 
         Raises:
             DistillError: The weights are missing or do not fit each other, or a setting is wrong.
         """
-        terms = licence(weights)
-        if terms:
+        if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
         folder = resolve(weights, cls.parts)
         steps = load_scheduler(folder, scheduler)  # one that cannot be guided is refused before the long loads
         modules = cls.load(folder, dtype_of(dtype))
         generator = cls(vae=load_vae(str(folder)), scheduler=steps, **modules, dtype=dtype,
                         guidance_vae=load_vae(guidance_vae) if guidance_vae else None, **settings)
-        generator.sources['generator'] = dict(
-            id=str(weights), sha256=fingerprints(folder, cls.parts), **(dict(licence=terms) if terms else {}))
+        generator.sources['generator'] = dict(id=str(weights), sha256=fingerprints(folder, cls.parts),
+                                              **(dict(licence=terms) if terms else {}))
         return generator
 
     @classmethod
@@ -160,27 +137,20 @@ class LatentGenerator:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check settings of :meth:`from_pretrained` that have to fit each other. No weights are needed.
+        """Raise a DistillError where settings of :meth:`from_pretrained` do not fit each other. Needs no weights.
 
         Args:
             settings: Each is of the type and the range that its annotation says.
             where: What has them, such as ``'model.generator'``, for the message.
-
-        Raises:
-            DistillError: A mistake.
         """
         cls.steps(settings, where=where)
         check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check that weights are there and that the scheduler fits; no tensor is read, and nothing is fetched.
+        """Raise a DistillError where weights are missing or the scheduler cannot be guided.
 
-        Args:
-            settings, where: See :meth:`check`.
-
-        Raises:
-            DistillError: A folder or a file is missing, or the scheduler cannot be guided.
+        No tensor is read, and nothing is fetched. For the arguments see :meth:`check`.
         """
         folder = check_folder(settings['weights'], cls.parts, f'{where}.weights')
         if folder is not None:
@@ -192,12 +162,7 @@ class LatentGenerator:
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:
         """The denoising steps that images take, from the first one up to the number of all.
 
-        Args:
-            settings, where: See :meth:`check`.
-            start_latents: Whether they begin from start latents, so that ``strength`` counts, or from pure noise.
-
-        Raises:
-            DistillError: The strength leaves no step.
+        From start latents ``strength`` counts; it is a DistillError where it leaves no step. See :meth:`check`.
         """
         count = setting(cls, settings, 'num_steps')
         first = first_step(count, setting(cls, settings, 'strength'), where)
@@ -215,25 +180,13 @@ class LatentGenerator:
         return self
 
     def narrow(self, rows: int) -> None:
-        """Let the networks see no more than ``rows`` rows at once, where more of them would be repeats.
-
-        Not on a CPU, where an image's bytes are to be the same for any number of processes.
-        """
-        if self.device.type != 'cpu':
+        """Let the networks see no more than ``rows`` rows at once, where more of them would be repeats."""
+        if self.device.type != 'cpu':  # there an image's bytes are the same for any number of processes
             self.micro_batch = min(self.micro_batch, rows)
 
-    def generate(self,
-                 requests: Sequence[Request],
-                 masks: Optional[Sequence[np.ndarray]] = None,
-                 guidance=None,
+    def generate(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
                  latents: Optional[Sequence[np.ndarray]] = None) -> List[np.ndarray]:
-        """One image for each request.
-
-        Args:
-            requests, masks, guidance, latents: See :meth:`synthesize`.
-
-        Returns:
-            (H, W, 3) uint8 RGB arrays of ``image_size``.
+        """One (H, W, 3) uint8 RGB image of ``image_size`` for each request; arguments as of :meth:`synthesize`.
 
         Raises:
             DistillError: See :meth:`synthesize`; or latents or gradients are not finite, with request and step.
@@ -245,10 +198,7 @@ class LatentGenerator:
             images.append(made.image)
         return images
 
-    def synthesize(self,
-                   requests: Sequence[Request],
-                   masks: Optional[Sequence[np.ndarray]] = None,
-                   guidance=None,
+    def synthesize(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
                    latents: Optional[Sequence[np.ndarray]] = None,
                    spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
         """Images of requests with their final latents, as they are made; one that is not finite holds up no other.
@@ -288,15 +238,13 @@ class LatentGenerator:
 
         They are bfloat16 inside the autoencoder where the denoiser is bfloat16.
         """
-        half = self.dtype is torch.bfloat16
-        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, enabled=half):
+        with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
             pixels = images.to(self.device, memory_format=torch.channels_last)  # 1.5 times as fast on a CPU
             return encode(self.vae, pixels).float().contiguous()
 
     def guidance_decode(self, latents: Tensor) -> Tensor:
         """Latents (B, C, h, w) to images (B, 3, H, W) in the dtype of the latents, differentiable."""
-        half = self.dtype is torch.bfloat16
-        with torch.autocast(latents.device.type, torch.bfloat16, enabled=half):
+        with torch.autocast(latents.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
             return decode(self.guide_vae, latents).to(latents.dtype)
 
     def describe(self) -> dict:
@@ -308,56 +256,5 @@ class LatentGenerator:
                     micro_batch=self.micro_batch, **(dict(compiled=True) if self.compiled else {}))
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """The condition of a batch, on the CPU or the networks' device.
-
-        Args:
-            masks: (B, H, W) int64 of ``image_size``; None for generators of classes.
-        """
+        """The condition of a batch, on any device; masks are (B, H, W) int64 of ``image_size``, None for classes."""
         raise NotImplementedError
-
-    def _batches(self, requests, masks=None, guidance=None, latents=None,
-                 spare=None) -> Iterator[Tuple[Tensor, Sampled]]:
-        """Decoded images of one micro-batch after the other, and what they were decoded from."""
-        everything = [*requests, *(spare or ())]
-        for given, wanted in ((masks, requests), (latents, everything)):
-            if given is not None and len(wanted) != len(given):
-                raise ValueError(f'{len(wanted)} requests with {len(given)} masks or latents')
-        if masks is None and self.annotation == 'masks':
-            raise DistillError(f'{type(self).__name__} makes images of masks and got none: take a generator of '
-                               'classes')
-
-        if guidance is not None and guidance.objectives:
-            first = 0 if latents is None else self.process.first_step(self.strength)
-            guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
-                           range(first, len(self.process)))
-
-        def job(row: int) -> Job:
-            request = everything[row]
-            return Job(request, None if masks is None else self._label_map(request, masks[row]),
-                       None if latents is None else self._start(request, latents[row]))
-
-        for begin in range(0, len(requests), self.micro_batch):
-            end = min(begin + self.micro_batch, len(requests))
-            following = range(end, min(end + self.micro_batch, len(everything)))
-            sampled = self._micro_batches.run([job(row) for row in range(begin, end)], guidance,
-                                              None if spare is None else [job(row) for row in following])
-            count = len(sampled.latents)
-            with torch.no_grad(), steady_threads(self.device, self.micro_batch):
-                decoded = decode(self.vae, filled(list(sampled.latents), self.micro_batch - count))
-            yield decoded[:count], sampled
-
-    def _start(self, request: Request, latents: np.ndarray) -> Tensor:
-        if latents.dtype != np.float32 or latents.shape != self.latent_shape:
-            raise DistillError(f'request {request.id}: latents {latents.dtype} {latents.shape} to start from, but the '
-                               f'generator has float32 {self.latent_shape}: make them with its autoencoder and '
-                               f'image_size {self.image_size}')
-        return torch.from_numpy(np.ascontiguousarray(latents))
-
-    def _label_map(self, request: Request, mask: np.ndarray) -> Tensor:
-        if mask.dtype != np.uint8 or mask.ndim != 2:
-            raise DistillError(f'request {request.id}: a mask is (H, W) uint8, got {mask.dtype} {mask.shape}')
-        wrong = mask[(mask >= self.num_classes) & (mask != IGNORE)]
-        if wrong.size:
-            raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
-                               f'generator has {self.num_classes} classes (255 = ignore)')
-        return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, self.image_size))).long()

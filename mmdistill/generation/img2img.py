@@ -19,11 +19,8 @@ class Img2ImgGenerator(TextToImage):
     A request without start latents is made from pure noise: plain text-to-image.
 
     Args:
-        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.TextToImage`. Version 1.5's own
-            scheduler (PNDM) is none that the loop takes.
-        negative_prompt: Prompt of the unconditional pass.
-        strength: Part of the steps that is done from start latents.
-        cfg_scale, num_steps: See :class:`LatentGenerator`, as are the other settings.
+        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.TextToImage`, as are the
+            settings. Version 1.5's own scheduler (PNDM) is none that the loop takes.
 
     Raises:
         DistillError: The modules do not fit each other.
@@ -32,17 +29,9 @@ class Img2ImgGenerator(TextToImage):
     embedded = 'prompt'  # see `embed`
 
     @validated
-    def __init__(self,
-                 vae: Any,
-                 unet: Any,
-                 prompts: PromptEncoder,
-                 scheduler: Any,
-                 *,
-                 negative_prompt: str = 'cartoon, anime, painting',
-                 strength: Strength = 0.7,
-                 cfg_scale: NonNegative = 8.0,
-                 num_steps: PositiveInt = 50,
-                 **settings: Any):
+    def __init__(self, vae: Any, unet: Any, prompts: PromptEncoder, scheduler: Any, *,
+                 negative_prompt: str = 'cartoon, anime, painting', strength: Strength = 0.7,
+                 cfg_scale: NonNegative = 8.0, num_steps: PositiveInt = 50, **settings: Any):
         super().__init__(vae, unet, prompts, TextDenoiser(unet), scheduler, 0, negative_prompt=negative_prompt,
                          strength=strength, cfg_scale=cfg_scale, num_steps=num_steps, **settings)
 
@@ -51,11 +40,7 @@ class Img2ImgGenerator(TextToImage):
         return self.prompted(requests, [self.prompts.checked(request) for request in requests])
 
     def class_embeddings(self, requests: Sequence[Request]) -> Dict[int, Tensor]:
-        """The prompt's embedding (L, D) of the first request of each class.
-
-        Raises:
-            DistillError: A request has no class, or no prompt.
-        """
+        """The prompt's embedding (L, D) of the first request of each class; each must have one class, and a prompt."""
         firsts: Dict[int, Request] = {}
         for request in requests:
             if len(request.classes) != 1:
@@ -65,5 +50,4 @@ class Img2ImgGenerator(TextToImage):
         return {c: self.condition([firsts[c]])['prompt'][0] for c in sorted(firsts)}
 
     def embed(self, condition: Condition) -> Condition:
-        """The condition as it is: prompts are embeddings already."""
-        return condition
+        return condition  # prompts are embeddings already

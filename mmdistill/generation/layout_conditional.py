@@ -8,21 +8,20 @@ from torch import Tensor
 from ..errors import DistillError
 from ..masks import IGNORE
 from ..plan import Request
-from ..weights.hub import check_fit, class_name, load_part
+from ..weights.hub import check_fit, load_part
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import Denoiser, unet_multiple
 from .generators import LatentGenerator
-from .layout_unet import LayoutUNet
+from .unets import LayoutUNet
 
 
 class LayoutUNetGenerator(LatentGenerator):
-    """Label maps to images with a :class:`~mmdistill.generation.layout_unet.LayoutUNet`.
+    """Label maps to images with a :class:`~mmdistill.generation.unets.LayoutUNet`.
 
     Args:
-        vae: See :class:`LatentGenerator`.
-        unet: A :class:`~mmdistill.generation.layout_unet.LayoutUNet`.
-        scheduler: See :class:`LatentGenerator`, as are the settings; ``image_size`` must be given.
+        vae, scheduler: See :class:`LatentGenerator`, as are the settings; ``image_size`` must be given.
+        unet: The LayoutUNet.
 
     Raises:
         DistillError: The modules do not fit each other.
@@ -41,14 +40,10 @@ class LayoutUNetGenerator(LatentGenerator):
 
     @classmethod
     def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
-        """See :meth:`LatentGenerator.load`."""
-        if (name := class_name(folder / 'unet')) != 'LayoutUNet':
-            raise DistillError(f'weights that do not fit the config: {folder}/unet holds a {name}, not a LayoutUNet')
-        return dict(unet=load_part(LayoutUNet, folder / 'unet', dtype))
+        return dict(unet=load_part((LayoutUNet, ), folder / 'unet', dtype))
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`."""
         super().check(settings, where)
         if settings.get('image_size') is None:
             raise DistillError(f'{where}: the weights do not say their image size; give it {where}.image_size')

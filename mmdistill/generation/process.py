@@ -13,7 +13,7 @@ class NoiseProcess:
     """A scheduler's steps and noise levels, ``x_t = alpha_i * x0 + sigma_i * eps``, for one batch at a time.
 
     Guidance changes the clean prediction; :meth:`to_output` turns it back into what the network would have said, so
-    that the stock ``step`` does the rest. Solvers with a memory so remember guided predictions.
+    that the stock ``step`` does the rest. Multistep solvers therefore store the guided predictions in their history.
 
     Args:
         scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`. It is copied from its config and never
@@ -36,10 +36,9 @@ class NoiseProcess:
         # DPM-Solver cuts learned variances off at 3 channels, whatever the latents have: here they are cut beforehand.
         learned = cls is DPMSolverMultistepScheduler and config.get('variance_type')
         self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
-        self._num_steps = num_steps
         self._scheduler.set_timesteps(num_steps)
         self.timesteps: Tensor = self._scheduler.timesteps
-        self.name = cls.__name__
+        self.name, self._num_steps = cls.__name__, num_steps
         self._prediction = config.get('prediction_type', 'flow_prediction')
         self.memoryless = cls in (DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler)
         self._learned = cls is DDPMScheduler and str(config.get('variance_type')).startswith('learned')
@@ -59,28 +58,24 @@ class NoiseProcess:
         Args:
             noise: (B, C, h, w) standard normal.
             init: (B, C, h, w) clean latents to begin from instead of pure noise.
-            strength: Part of the steps that is done, in (0, 1]; below 1 only with ``init``. Steps are counted as in
-                diffusers' image-to-image pipelines.
+            strength: Part of the steps that is done, in (0, 1], see :func:`first_step`; below 1 only with ``init``.
 
         Returns:
             The noisy latents and the index of the first step.
 
         Raises:
-            DistillError: The strength leaves no step, or there is nothing to begin from.
+            DistillError: The strength leaves no step, or is below 1 without ``init``.
         """
         if init is None and strength < 1:
             raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
-        first = self.first_step(strength)
+        first = first_step(len(self), strength)
         self.resume(first)
         if init is None:
             return noise, first  # every allowed scheduler begins from a standard normal
         return self.alphas[first] * init + self.sigmas[first] * noise, first
 
     def resume(self, first: int) -> None:
-        """Forget the last batch; the next step is ``first``, of latents that came to it earlier.
-
-        Beyond :meth:`start` only for a :attr:`memoryless` scheduler.
-        """
+        """Forget the last batch; the next step is ``first``. Only a :attr:`memoryless` scheduler can be resumed."""
         self._scheduler.set_timesteps(self._num_steps)
         if hasattr(self._scheduler, 'set_begin_index'):
             self._scheduler.set_begin_index(first)
@@ -92,36 +87,24 @@ class NoiseProcess:
         (a, b), (sigma, after) = self.alphas[i:i + 2], self.sigmas[i:i + 2]
         return after / sigma * max(sigma**2 - (a / b * after)**2, 0.0)**0.5
 
-    def first_step(self, strength: float) -> int:
-        """Index of the first step that a strength leaves, counted as in diffusers' image-to-image pipelines.
-
-        Raises:
-            DistillError: It leaves none, or is above 1.
-        """
-        return first_step(len(self), strength)
-
     def x0(self, x: Tensor, out: Tensor, i: int) -> Tensor:
         """The clean latents that the network's output ``out`` at step ``i`` stands for. (B, C, h, w)"""
         out, alpha, sigma = out[:, :x.shape[1]], self.alphas[i], self.sigmas[i]
-        if self._prediction == 'epsilon':
-            return (x - sigma * out) / alpha
-        if self._prediction == 'v_prediction':
-            return alpha * x - sigma * out
         if self._prediction == 'sample':
             return out
-        return x - sigma * out
+        if self._prediction == 'epsilon':
+            return (x - sigma * out) / alpha
+        return (alpha * x if self._prediction == 'v_prediction' else x) - sigma * out
 
     def to_output(self, x: Tensor, x0: Tensor, out: Tensor, i: int) -> Tensor:
         """The inverse of :meth:`x0`: the output that stands for ``x0``; a learned variance in ``out`` is kept."""
         alpha, sigma = self.alphas[i], self.sigmas[i]
-        if self._prediction == 'epsilon':
-            new = (x - alpha * x0) / sigma
-        elif self._prediction == 'v_prediction':
-            new = (alpha * x - x0) / sigma
-        elif self._prediction == 'sample':
+        if self._prediction == 'sample':
             new = x0
+        elif self._prediction == 'epsilon':
+            new = (x - alpha * x0) / sigma
         else:
-            new = (x - x0) / sigma
+            new = ((alpha * x if self._prediction == 'v_prediction' else x) - x0) / sigma
         return torch.cat([new, out[:, x.shape[1]:]], dim=1)
 
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
@@ -163,7 +146,10 @@ class NoiseProcess:
 
 
 def first_step(num_steps: int, strength: float, where: str = 'generator') -> int:
-    """See :meth:`NoiseProcess.first_step`."""
+    """Index of the first step that a strength leaves, counted as in diffusers' image-to-image pipelines.
+
+    Raises a DistillError where it leaves none, or is above 1.
+    """
     count = min(int(num_steps * strength), num_steps)
     if not 0 < strength <= 1 or count == 0:
         raise DistillError(f'{where}: strength={strength} leaves none of {num_steps} steps: set strength in '

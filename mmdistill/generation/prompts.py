@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
-from ..weights.hub import load_part
+from ..weights.hub import load_part, unfit
 
 logger = logging.getLogger('mmdistill')
 
@@ -36,8 +36,7 @@ class PromptEncoder:
         try:
             tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)
         except Exception as error:  # transformers raises OSError, TypeError and others for files that are missing
-            reason = ' '.join(str(error).split())[:200]
-            raise DistillError(f'weights that do not fit the config: {folder}/tokenizer: {reason}') from None
+            raise unfit(f'{folder}/tokenizer: {" ".join(str(error).split())[:200]}') from None
         return cls(tokenizer, load_part(CLIPTextModel, folder / 'text_encoder', dtype))
 
     def fits(self, text: str) -> bool:
@@ -45,11 +44,7 @@ class PromptEncoder:
         return len(self.tokenizer(text).input_ids) <= self.limit
 
     def checked(self, request: Request) -> str:
-        """The prompt of a request; a warning says where CLIP does not read all of it.
-
-        Raises:
-            DistillError: There is none.
-        """
+        """The prompt of a request, which must have one; a warning says where CLIP does not read all of it."""
         if request.prompt is None:
             raise DistillError(f'request {request.id} has no prompt: plan requests with one')
         if not self.fits(request.prompt):
@@ -61,8 +56,7 @@ class PromptEncoder:
         return self._embedding(text).to(self.text_encoder.device)
 
     def _embed(self, text: str) -> Tensor:
-        ids = self.tokenizer([text], padding='max_length', max_length=self.limit, truncation=True,
-                             return_tensors='pt')
+        ids = self.tokenizer([text], padding='max_length', max_length=self.limit, truncation=True, return_tensors='pt')
         device = self.text_encoder.device
         masked = getattr(self.text_encoder.config, 'use_attention_mask', False)  # Stable Diffusion 2.x sets it
         mask = ids.attention_mask.to(device) if masked else None

@@ -23,17 +23,12 @@ class ClassifierFreeGuidance:
     """
 
     def __init__(self, scale: float = 1.0, channels: Optional[int] = None):
-        self.scale = scale
-        self.channels = channels
+        self.scale, self.channels = scale, channels
 
     def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """The combined prediction in the dtype of ``x``; a learned variance is the conditional pass's.
 
-        Args:
-            denoiser: ``(x, t, condition) -> (B, C or 2C, h, w)``.
-            x: (B, C, h, w) noisy latents.
-            t: () timestep.
-            condition: Of B rows.
+        ``denoiser(x, t, condition) -> (B, C or 2C, h, w)``, of noisy latents (B, C, h, w), at timestep ``t`` ().
         """
         if self.scale == 1:
             return denoiser(x, t.expand(len(x)), condition).to(x.dtype)
@@ -45,22 +40,11 @@ class ClassifierFreeGuidance:
 
 
 def sample(
-    denoiser: Callable[[Tensor, Tensor, Condition], Tensor],
-    process: NoiseProcess,
-    noise: Tensor,
-    condition: Condition,
-    *,
-    cfg: Optional[ClassifierFreeGuidance] = None,
-    guidance=None,
-    decode: Optional[Callable[[Tensor], Tensor]] = None,
-    generators: Optional[List[torch.Generator]] = None,
-    init: Optional[Tensor] = None,
-    strength: float = 1.0,
-    begin: Optional[int] = None,
-    end: Optional[int] = None,
-    failures: Optional[Dict[int, str]] = None,
-    record: Optional[GuidanceRecord] = None,
-    on_step: Optional[Callable[[int, Tensor], None]] = None,
+    denoiser: Callable[[Tensor, Tensor, Condition], Tensor], process: NoiseProcess, noise: Tensor, condition: Condition,
+    *, cfg: Optional[ClassifierFreeGuidance] = None, guidance=None, decode: Optional[Callable[[Tensor], Tensor]] = None,
+    generators: Optional[List[torch.Generator]] = None, init: Optional[Tensor] = None, strength: float = 1.0,
+    begin: Optional[int] = None, end: Optional[int] = None, failures: Optional[Dict[int, str]] = None,
+    record: Optional[GuidanceRecord] = None, on_step: Optional[Callable[[int, Tensor], None]] = None,
 ) -> Tensor:
     """Turn noise into clean latents.
 

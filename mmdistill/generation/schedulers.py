@@ -17,27 +17,20 @@ SchedulerConfig = Union[None, str, Dict[str, Any]]
 
 
 def scheduler_class(name: str, where: str = 'scheduler') -> Any:
-    """The allowed scheduler class of that name.
-
-    Raises:
-        DistillError: The scheduler is not one that the loop can guide.
-    """
-    for allowed in SCHEDULERS:
-        if allowed.__name__ == name:
-            return allowed
-    raise DistillError(f'{where}: {name} cannot be guided: set scheduler to one of '
-                       + ', '.join(s.__name__ for s in SCHEDULERS))
+    """The allowed scheduler class of that name; a DistillError where the loop cannot guide it."""
+    known = {allowed.__name__: allowed for allowed in SCHEDULERS}
+    if name not in known:
+        raise DistillError(f'{where}: {name} cannot be guided: set scheduler to one of {", ".join(known)}')
+    return known[name]
 
 
 def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[str] = None) -> None:
-    """Check a config of a scheduler, as :func:`load_scheduler` takes it.
+    """Raise a DistillError where a scheduler cannot be guided, or a setting is unknown or of the wrong type.
 
     Args:
+        scheduler: See :func:`load_scheduler`.
         where: Its key, for the message.
         default: Name of the class where the config has none; without it, any scheduler's settings will do.
-
-    Raises:
-        DistillError: The scheduler cannot be guided, or a setting is unknown or of the wrong type.
     """
     settings = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     name = settings.pop('type', default)

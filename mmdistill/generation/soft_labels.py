@@ -19,26 +19,21 @@ class SoftLabelConditioning(nn.Module):
 
     def __init__(self, stock: Any):
         super().__init__()
-        self.time_proj: Any = stock.time_proj
-        self.timestep_embedder: Any = stock.timestep_embedder
+        self.time_proj, self.timestep_embedder = stock.time_proj, stock.timestep_embedder
         self.table: nn.Embedding = stock.class_embedder.embedding_table  # the last row is the null class
 
     def forward(self, timestep: Tensor, class_labels: Tensor, hidden_dtype=None) -> Tensor:
         """Timesteps (B,) and class ids (B,) or embeddings (B, D) → (B, D)."""
         time = self.timestep_embedder(self.time_proj(timestep).to(dtype=hidden_dtype))
-        if class_labels.is_floating_point():
-            return time + class_labels.to(self.table.weight.dtype)
-        return time + self.table(class_labels)
+        soft = class_labels.is_floating_point()
+        return time + (class_labels.to(self.table.weight.dtype) if soft else self.table(class_labels))
 
 
 def install_soft_labels(transformer: Any) -> SoftLabelConditioning:
     """Let a ``DiTTransformer2DModel`` take embeddings (B, D) in place of class ids, in place.
 
     Each block has a copy of the embedding, and the last layer uses the first block's: one module takes the place of
-    all, which also frees the copies. A transformer that has it already keeps it.
-
-    Raises:
-        DistillError: The copies differ.
+    all, which also frees the copies. A transformer that has it already keeps it; copies that differ are refused.
     """
     norms = [block.norm1 for block in transformer.transformer_blocks]
     if isinstance(norms[0].emb, SoftLabelConditioning):

@@ -39,19 +39,15 @@ class TextToImage(LatentGenerator):
 
     @classmethod
     def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
-        """See :meth:`LatentGenerator.load`."""
         from diffusers import UNet2DConditionModel
         return dict(unet=load_part(UNet2DConditionModel, folder / 'unet', dtype),
                     prompts=PromptEncoder.from_pretrained(folder, dtype))
 
     def to(self, device) -> 'TextToImage':
-        """Move the networks."""
         self.prompts.text_encoder.to(device)
-        super().to(device)
-        return self
+        return super().to(device)  # type: ignore[return-value]
 
     def describe(self) -> dict:
-        """See :meth:`LatentGenerator.describe`."""
         return dict(super().describe(), negative_prompt=self.negative_prompt)
 
     def prompted(self, requests: Sequence[Request], prompts: Sequence[str], **tensors: Tensor) -> Condition:

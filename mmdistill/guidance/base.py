@@ -64,39 +64,31 @@ class Guidance:
     """
 
     @validated
-    def __init__(self,
-                 objectives: Any,
-                 *,
-                 window: Tuple[Share, Share] = (0.25, 1.0),
-                 scale: float = 3.0,
-                 through: Literal['x0', 'linear', 'xt'] = 'x0',
-                 update: Literal['x0', 'prev'] = 'x0',
-                 norm: Literal['none', 'unit', 'rms'] = 'unit',
-                 step: Literal['constant', 'sigma'] = 'constant',
-                 every: PositiveInt = 1,
-                 semantic: Optional[Callable] = None):
+    def __init__(self, objectives: Any, *, window: Tuple[Share, Share] = (0.25, 1.0), scale: float = 3.0,
+                 through: Literal['x0', 'linear', 'xt'] = 'x0', update: Literal['x0', 'prev'] = 'x0',
+                 norm: Literal['none', 'unit', 'rms'] = 'unit', step: Literal['constant', 'sigma'] = 'constant',
+                 every: PositiveInt = 1, semantic: Optional[Callable] = None):
         self.check(dict(window=window), 'Guidance')
-        self.objectives = _named(objectives, optional=semantic is not None)
-        self.semantic = semantic
-        self.window = tuple(window)
-        self.scale = scale
-        self.through = through
-        self.update = update
-        self.norm = norm
-        self.step = step
-        self.every = every
+        if isinstance(objectives, Sequence):
+            named = {type(objective).__name__: objective for objective in objectives}
+            if len(named) < len(objectives):
+                raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for '
+                                   'each')
+            objectives = named
+        if not objectives and semantic is None:
+            raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
+        self.objectives: Dict[str, Objective] = dict(objectives)
+        self.window, self.every, self.semantic = tuple(window), every, semantic
+        self.scale, self.through, self.update, self.norm, self.step = scale, through, update, norm, step
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
-        """Check the window.
+        """Raise a DistillError where the window ends before it begins, or guides none of the steps.
 
         Args:
             settings: Of the constructor.
             where: What has them, for the message.
             steps: The steps that the images take, up to the last; where objectives guide them.
-
-        Raises:
-            DistillError: The window ends before it begins, or guides none of the steps.
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         if not window[0] < window[1]:
@@ -112,8 +104,7 @@ class Guidance:
 
     @property
     def memories(self) -> List:
-        """The objectives that finished samples have to be given to, by ``remember(request, latents)``: those with a
-        true ``greedy``."""
+        """The objectives with a true ``greedy``: their ``remember(request, latents)`` takes each finished sample."""
         return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
 
     def first(self, num_steps: int) -> int:
@@ -131,8 +122,8 @@ class Guidance:
         The shift is not finite where the gradient is not, which the caller looks for.
 
         Args:
-            x: (B, C, h, w) noisy latents; requires a gradient for ``through='xt'``.
-            x0: (B, C, h, w) clean prediction; depends on ``x`` for ``through='xt'``.
+            x, x0: (B, C, h, w) noisy latents and clean prediction; the latter has to depend on ``x``, which requires a
+                gradient, for ``through='xt'``.
             condition: Of B rows, given to the objectives.
             i: Index of the step.
             process: The noise process, for ``through='linear'`` and ``step='sigma'``.
@@ -142,20 +133,16 @@ class Guidance:
             leaf = x
             if self.through != 'xt':
                 x0 = leaf = x0.detach().requires_grad_()
-            losses = self._losses(x0, condition, decode)
+            inputs = {'latent': x0}
+            if decode is not None and any(o.space == 'image' for o in self.objectives.values()):
+                inputs['image'] = decode(x0)  # once for all objectives
+            losses = {name: o(inputs[o.space], condition) for name, o in self.objectives.items()}
             energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
             (gradient, ) = torch.autograd.grad(energy.sum(), leaf)
         if self.through == 'linear':
             gradient = gradient / process.alphas[i]
         scale = self.scale * (process.posterior_std(i) if self.step == 'sigma' else 1.0)
         return -scale * self._normalise(gradient), {name: loss.detach() for name, loss in losses.items()}
-
-    def _losses(self, x0: Tensor, batch, decode) -> Dict[str, Tensor]:
-        """The objectives' losses; the image is decoded once for all."""
-        inputs = {'latent': x0}
-        if any(o.space == 'image' for o in self.objectives.values()):
-            inputs['image'] = decode(x0)
-        return {name: o(inputs[o.space], batch) for name, o in self.objectives.items()}
 
     def _normalise(self, gradient: Tensor) -> Tensor:
         if self.norm == 'none':
@@ -171,14 +158,3 @@ class Guidance:
 def _guided(i: int, num_steps: int, window: Sequence[float], every: int) -> bool:
     first, last = (round(edge * num_steps) for edge in window)
     return first <= i < last and (i - first) % every == 0
-
-
-def _named(objectives, optional: bool) -> Dict[str, Objective]:
-    if isinstance(objectives, Sequence):
-        named = {type(o).__name__: o for o in objectives}
-        if len(named) < len(objectives):
-            raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for each')
-        objectives = named
-    if not objectives and not optional:
-        raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
-    return dict(objectives)

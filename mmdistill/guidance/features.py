@@ -1,5 +1,6 @@
 """Class-wise feature matching: what a class looks like to a network, against the real training set."""
 import json
+from functools import reduce
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -106,16 +107,14 @@ class ClassStatistics:
             fractions = fractions * used[..., None]
             mean, variance = class_moments(layer.to(torch.float64), fractions)
             mass = fractions.mean(2)  # in images, so that masks of any size count by their share
-            total = _empty(self.num_classes, layer.shape[1])
-            for row in zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu()):
-                total = _merge(total, row)
-            layers.append(total)
+            rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
+            empty = torch.zeros(self.num_classes, layer.shape[1], dtype=torch.float64)
+            layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
         return self._add(layers, used.sum(0).cpu())
 
     def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
         """Take in what ``other`` was fitted on."""
-        if (self.num_classes, self.min_area, self.fingerprint) != (other.num_classes, other.min_area,
-                                                                   other.fingerprint):
+        if any(getattr(self, key) != getattr(other, key) for key in ('num_classes', 'min_area', 'fingerprint')):
             raise ValueError('statistics of different classes, areas or fingerprints cannot be merged')
         return self._add(other._layers, other.images_)
 
@@ -133,14 +132,7 @@ class ClassStatistics:
 
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassStatistics':
-        """Read back.
-
-        Args:
-            fingerprint: What the file has to be of; None takes any.
-
-        Raises:
-            DistillError: The file is missing, unreadable or of something else.
-        """
+        """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
         try:
             with safe_open(Path(path), 'pt') as file:
                 statistics = cls(**json.loads(file.metadata()['statistics']))
@@ -149,8 +141,8 @@ class ClassStatistics:
                 statistics._layers = [tuple(file.get_tensor(f'{name}.{n}') for name in ('mass', 'mean', 'squares'))
                                       for n in range(count)]
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and '
-                               'they are measured again') from None
+            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and they are '
+                               'measured again') from None
         if fingerprint is not None and statistics.fingerprint != fingerprint:
             raise DistillError(f'{path} holds feature statistics of other data or another network: delete the '
                                'file, and they are measured again')
@@ -184,15 +176,9 @@ class ClassFeatureMatching:
     needs = dict(extractor=(), statistics=('min_area', ))
 
     @validated
-    def __init__(self,
-                 extractor: Callable[[Tensor], List[Tensor]],
-                 statistics: ClassStatistics,
-                 weight: float = 1.0,
-                 min_area: Optional[Share] = None,
-                 normalize: bool = True):
-        self.extractor = extractor
-        self.statistics = statistics
-        self.weight = weight
+    def __init__(self, extractor: Callable[[Tensor], List[Tensor]], statistics: ClassStatistics, weight: float = 1.0,
+                 min_area: Optional[Share] = None, normalize: bool = True):
+        self.extractor, self.statistics, self.weight = extractor, statistics, weight
         self.min_area = statistics.min_area if min_area is None else min_area
         self._seen = statistics.images_ > 0
         self._targets = [statistics.layer(n) for n in range(statistics.num_layers)]
@@ -216,11 +202,6 @@ class ClassFeatureMatching:
             error = (mean - target_mean).square() + ((variance + EPS).sqrt() - target_std).square()
             total = total + (error.sum(2) * used).sum(1) / scale
         return total
-
-
-def _empty(classes: int, channels: int) -> Tuple[Tensor, Tensor, Tensor]:
-    layer = torch.zeros(classes, channels, dtype=torch.float64)
-    return torch.zeros(classes, dtype=torch.float64), layer, layer
 
 
 def _merge(a, b):

@@ -35,15 +35,10 @@ class SegmentationConsistency:
     needs = ('segmentor', )
 
     @validated
-    def __init__(self,
-                 segmentor: Callable[[Tensor], Tensor],
-                 weight: float = 1.0,
-                 class_weight: Literal['none', 'balanced'] = 'none',
-                 probabilities: bool = False):
-        self.segmentor = segmentor
-        self.weight = weight
-        self.class_weight = class_weight
-        self.probabilities = probabilities
+    def __init__(self, segmentor: Callable[[Tensor], Tensor], weight: float = 1.0,
+                 class_weight: Literal['none', 'balanced'] = 'none', probabilities: bool = False):
+        self.segmentor, self.weight = segmentor, weight
+        self.class_weight, self.probabilities = class_weight, probabilities
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses of images (B, 3, H, W) against ``batch['mask']`` (B, H, W); 0 where nothing is labelled."""
@@ -60,13 +55,8 @@ class SegmentationConsistency:
         losses = F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none').flatten(1)
         weights = labelled.flatten(1).to(losses.dtype)
         if self.class_weight == 'balanced':
-            weights = weights / _own_class_size(mask.flatten(1), classes)
+            # How many of its sample's pixels are of a pixel's class; ignored pixels have a bin of their own.
+            ids = mask.flatten(1).clamp_max(classes)
+            counts = torch.zeros(len(ids), classes + 1, dtype=torch.long, device=ids.device)
+            weights = weights / counts.scatter_add_(1, ids, torch.ones_like(ids)).gather(1, ids)
         return (weights * losses).sum(1) / weights.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
-
-
-def _own_class_size(mask: Tensor, classes: int) -> Tensor:
-    """(B, P): for each pixel, how many of its sample's pixels are of its class."""
-    ids = mask.clamp_max(classes)  # ignored pixels have a bin of their own
-    counts = torch.zeros(len(mask), classes + 1, dtype=torch.long, device=mask.device)
-    counts.scatter_add_(1, ids, torch.ones_like(ids))
-    return counts.gather(1, ids)

@@ -46,12 +46,8 @@ class SemanticMatching:
     needs = ('generator', 'requests')
 
     @validated
-    def __init__(self,
-                 generator: Any,
-                 requests: Sequence[Request],
-                 beta_noise: Positive = 0.06,
-                 beta_label: NonNegative = 0.01,
-                 window: Tuple[Timestep, Timestep] = (900, 500),
+    def __init__(self, generator: Any, requests: Sequence[Request], beta_noise: Positive = 0.06,
+                 beta_label: NonNegative = 0.01, window: Tuple[Timestep, Timestep] = (900, 500),
                  compat: Optional[Literal['released']] = None):
         self.check(dict(window=window), type(self).__name__)
         if not hasattr(generator, 'class_embeddings'):

@@ -56,15 +56,9 @@ class TransportMatching:
     needs = ('supports', 'masses', 'requests')
 
     @validated
-    def __init__(self,
-                 supports: Mapping[int, np.ndarray],
-                 masses: Mapping[int, np.ndarray],
-                 requests: Sequence[Request],
-                 weight: float = 1.0,
-                 epsilon: Positive = 0.1,
-                 iterations: PositiveInt = 5,
-                 unroll: bool = False,
-                 target: Literal['class', 'own'] = 'class'):
+    def __init__(self, supports: Mapping[int, np.ndarray], masses: Mapping[int, np.ndarray],
+                 requests: Sequence[Request], weight: float = 1.0, epsilon: Positive = 0.1, iterations: PositiveInt = 5,
+                 unroll: bool = False, target: Literal['class', 'own'] = 'class'):
         self.weight, self.epsilon, self.iterations = weight, epsilon, iterations
         self.unroll, self.target = unroll, target
         self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
@@ -91,21 +85,15 @@ class TransportMatching:
     def ready(self, request: Request) -> bool:
         """Whether all samples that count for the request are remembered.
 
-        One that is made while an earlier one of its class is missing differs from that of an undisturbed run: it has
-        to wait until the earlier one is there.
+        Made while an earlier one of its class is missing, it would differ from that of an undisturbed run.
         """
         label, number = self._of(request)
         return not self.greedy or all(before in self._finished[label] for before in range(number))
 
     def remember(self, request: Request, latents: Tensor) -> None:
-        """Take a finished sample into the source of those that follow.
+        """Take a finished sample of the plan into the source of those that follow.
 
-        Args:
-            request: Of the plan.
-            latents: (C, h, w) float32 on the CPU, its final latents.
-
-        Raises:
-            DistillError: They are not finite, or of another shape than the support points.
+        Its final latents, (C, h, w) float32 on the CPU, have to be finite and of the shape of the support points.
         """
         label, number = self._of(request)
         points = self._points[label].double()
@@ -117,12 +105,7 @@ class TransportMatching:
         self._finished[label][number] = _distance(row, points[None])[0]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,) losses.
-
-        Args:
-            x: (B, C, h, w) clean prediction.
-            batch: With ``requests``.
-        """
+        """(B,) losses of clean predictions (B, C, h, w), with ``batch.requests``."""
         points, source, masses, costs = self._problem(x, batch)
         own = _distance(F.normalize(x.flatten(1), dim=1), points).double()
         cost = torch.cat([own.masked_fill(masses == 0, _FAR)[:, None], costs], 1)

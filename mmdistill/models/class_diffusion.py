@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmdistill.errors import DistillError
 from mmdistill.generation.class_conditional import ClassConditionalGenerator
-from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.unets import ClassUNet
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
 from mmdistill.settings import Share, validated

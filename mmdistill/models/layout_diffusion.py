@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmdistill.generation import LayoutUNetGenerator
-from mmdistill.generation.layout_unet import LayoutUNet
+from mmdistill.generation.unets import LayoutUNet
 from mmdistill.masks import IGNORE
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS

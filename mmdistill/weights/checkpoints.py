@@ -21,10 +21,9 @@ class _Ignored:
 
 
 # What MMEngine's checkpoints hold beside tensors and plain values.
-_SAFE: List[Any] = [(_Ignored, 'mmengine.logging.history_buffer.HistoryBuffer'), (_Ignored, 'builtins.getattr'),
-         (_Ignored, 'numpy._core.multiarray._reconstruct'), (_Ignored, 'numpy.core.multiarray._reconstruct'),
-         (_Ignored, 'numpy._core.multiarray.scalar'), (_Ignored, 'numpy.core.multiarray.scalar'),
-         (_Ignored, 'numpy.ndarray'), (_Ignored, 'numpy.dtype')]
+_SAFE: List[Any] = [(_Ignored, name) for name in (
+    'mmengine.logging.history_buffer.HistoryBuffer', 'builtins.getattr', 'numpy.ndarray', 'numpy.dtype',
+    *(f'numpy.{core}.multiarray.{name}' for core in ('_core', 'core') for name in ('_reconstruct', 'scalar')))]
 
 
 def load_checkpoint(path: str) -> dict:
@@ -43,10 +42,8 @@ def load_checkpoint(path: str) -> dict:
         if path.endswith('.safetensors'):
             return dict(state_dict=load_file(path))
         with torch.serialization.safe_globals(_SAFE):
-            if '://' in path:
-                checkpoint = torch.hub.load_state_dict_from_url(path, map_location='cpu', weights_only=True)
-            else:
-                checkpoint = torch.load(path, map_location='cpu', weights_only=True)
+            load = torch.hub.load_state_dict_from_url if '://' in path else torch.load
+            checkpoint: Any = load(path, map_location='cpu', weights_only=True)
     except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
         raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give a checkpoint that '
                            'exists and holds only tensors') from None

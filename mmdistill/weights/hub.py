@@ -39,9 +39,7 @@ def licence(weights: str) -> Optional[str]:
 def local_folder(weights: str) -> Optional[Path]:
     """The local folder of ``weights``; None for a hub id ``owner/name``.
 
-    Args:
-        weights: ``mmdistill://name`` names built-in ones. A hub id is only what is no folder, and whose first
-            half is no folder either.
+    ``mmdistill://name`` names built-in ones. A hub id is only what is no folder, and whose first half is no folder.
 
     Raises:
         DistillError: There is no such folder, and it is no hub id.
@@ -64,10 +62,7 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
         where: Key of the weights, for the message.
 
     Returns:
-        See :func:`local_folder`.
-
-    Raises:
-        DistillError: A folder or a file is missing.
+        See :func:`local_folder`; raises a DistillError where a folder or a file is missing.
     """
     try:
         folder = local_folder(weights)
@@ -110,43 +105,47 @@ def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
         raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}') from None
 
 
-def load_part(cls, folder: Path, dtype: torch.dtype = torch.float32):
+def unfit(problem: str) -> DistillError:
+    """The error of weights that are not what a config needs."""
+    return DistillError(f'weights that do not fit the config: {problem}')
+
+
+def load_part(known, folder: Path, dtype: torch.dtype = torch.float32):
     """A frozen network from its folder, safetensors only.
 
+    Args:
+        known: Its class; or several, for a folder of diffusers, whose config names the class.
+
     Raises:
-        DistillError: The folder or its weights are missing, or the weights do not fit its config.
+        DistillError: The folder or its weights are missing, of another class, or the weights do not fit its config.
     """
+    cls = known
+    if isinstance(known, tuple):
+        names = [one.__name__ for one in known]
+        try:
+            name = json.loads((folder / 'config.json').read_text()).get('_class_name')
+        except (OSError, ValueError):
+            raise unfit(f'no readable config.json in {folder}') from None
+        if name not in names:
+            raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
+        cls = known[names.index(name)]
     where = f'{cls.__name__} in {folder}'
     if not (folder / 'config.json').is_file():
-        raise DistillError(f'weights that do not fit the config: {where}: no config.json; give a diffusers folder')
+        raise unfit(f'{where}: no config.json; give a diffusers folder')
     try:
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, output_loading_info=True,
                                             local_files_only=True)
     except Exception as error:  # diffusers, transformers and safetensors raise half a dozen classes here
-        reason = ' '.join(str(error).split())[:300]
-        raise DistillError(f'weights that do not fit the config: {where}: {reason}') from None
-    missing = [*info['missing_keys'], *info.get('mismatched_keys', ())]
-    if missing:
-        raise DistillError(f'weights that do not fit the config: {where}: {len(missing)} tensors are missing, the '
-                           f'first is {missing[0]}')
+        raise unfit(f'{where}: {" ".join(str(error).split())[:300]}') from None
+    if missing := [*info['missing_keys'], *info.get('mismatched_keys', ())]:
+        raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
     return network.eval().requires_grad_(False)
-
-
-def class_name(folder: Path) -> Optional[str]:
-    """The class that a diffusers folder says it holds."""
-    try:
-        return json.loads((folder / 'config.json').read_text()).get('_class_name')
-    except (OSError, ValueError):
-        raise DistillError(f'weights that do not fit the config: no readable config.json in {folder}') from None
 
 
 def fingerprints(folder: Path, parts: Sequence[str]) -> Dict[str, str]:
     """SHA-256 of each weights file of the given sub-folders (``'.'`` for the folder itself)."""
-    sums = {}
-    for part in parts:
-        for file in sorted((folder / part).glob('*.safetensors')):
-            sums[str(file.relative_to(folder))] = file_digest(file)
-    return sums
+    return {str(file.relative_to(folder)): file_digest(file)
+            for part in parts for file in sorted((folder / part).glob('*.safetensors'))}
 
 
 def network_digest(network) -> str:
@@ -166,4 +165,4 @@ def dtype_of(name: str) -> torch.dtype:
 def check_fit(what: str, value, other: str, expected) -> None:
     """Raise a DistillError where two parts of the weights do not go together."""
     if value != expected:
-        raise DistillError(f'weights that do not fit the config: {what} is {value}, {other} is {expected}')
+        raise unfit(f'{what} is {value}, {other} is {expected}')

@@ -123,7 +123,7 @@ def weights(tmp_path_factory):
     """Folder with random ``unet``, ``vae``, ``scheduler`` of 11 classes."""
     from diffusers import AutoencoderTiny, DDPMScheduler
 
-    from mmdistill.generation.layout_unet import LayoutUNet
+    from mmdistill.generation.unets import LayoutUNet
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('weights')
     AutoencoderTiny(encoder_block_out_channels=(16, ) * 3, decoder_block_out_channels=(16, ) * 3,

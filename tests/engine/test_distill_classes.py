@@ -39,7 +39,7 @@ def class_weights(tmp_path_factory, weights):
     """Folder of a ClassUNet of 3 classes and the autoencoder of the other tests."""
     import shutil
 
-    from mmdistill.generation.class_unet import ClassUNet
+    from mmdistill.generation.unets import ClassUNet
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('class_weights')
     ClassUNet(3, 4, 8, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
@@ -271,7 +271,7 @@ def test_bad_generators_and_writers(refused, weights, sd_folder):
     refused('model.generator.type=LayoutUNetGenerator', 'model.generator.image_size=32',
             say='LayoutUNetGenerator is for masks, .* classification: take ClassConditionalGenerator or Img2Img')
     refused('test_cfg.writer.type=SegWriter', say='SegWriter is for masks.*take ClassWriter')
-    refused(f'model.generator.weights={weights}', say='holds a LayoutUNet, which has no class condition')
+    refused(f'model.generator.weights={weights}', say='holds a LayoutUNet, not a DiTTransformer2DModel or ClassUNet')
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')
     refused(lines="custom_hooks = [dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]",
             say='plan is one of masks, but the dataset is one of classification: take PrototypeHook')

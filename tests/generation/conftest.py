@@ -18,7 +18,7 @@ def layout_folder(tmp_path_factory):
     """A LayoutUNet of 5 classes with an AutoencoderTiny of factor 4."""
     from diffusers import AutoencoderTiny, DDPMScheduler
 
-    from mmdistill.generation.layout_unet import LayoutUNet
+    from mmdistill.generation.unets import LayoutUNet
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('layout')
     AutoencoderTiny(encoder_block_out_channels=(16, ) * 3, decoder_block_out_channels=(16, ) * 3,

@@ -6,7 +6,7 @@ import torch
 from diffusers import AutoencoderTiny, DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from mmdistill.generation import ClassConditionalGenerator
-from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.unets import ClassUNet
 from mmdistill.guidance import Guidance, TransportMatching
 from mmdistill.plan import Request
 

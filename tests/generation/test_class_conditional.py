@@ -6,7 +6,7 @@ import torch
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator
-from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.unets import ClassUNet
 from mmdistill.guidance import Guidance, SemanticMatching
 from mmdistill.plan import Request
 
@@ -165,7 +165,7 @@ def test_wrong_settings(folders, settings, message):
 
 
 def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):
-    with pytest.raises(DistillError, match='holds a UNet2DConditionModel, which has no class condition'):
+    with pytest.raises(DistillError, match='holds a UNet2DConditionModel, not a DiTTransformer2DModel or ClassUNet'):
         build(sd_folder)
     generator = build(folders / 'ClassUNet')
     for classes in ((), (0, 1), (3, )):

@@ -6,7 +6,7 @@ from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
                        FlowMatchEulerDiscreteScheduler, HeunDiscreteScheduler, PNDMScheduler, UniPCMultistepScheduler)
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.process import NoiseProcess
+from mmdistill.generation.process import NoiseProcess, first_step
 
 TYPES = ('epsilon', 'v_prediction', 'sample')
 CASES = [(cls, prediction) for cls in (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler,
@@ -154,4 +154,4 @@ def test_strength_is_cut_as_in_diffusers(steps, strength):
     stock = SimpleNamespace(scheduler=DPMSolverMultistepScheduler())
     stock.scheduler.set_timesteps(steps)
     timesteps, _ = StableDiffusionImg2ImgPipeline.get_timesteps(stock, steps, strength, 'cpu')
-    assert torch.equal(process.timesteps[process.first_step(strength):], timesteps)
+    assert torch.equal(process.timesteps[first_step(len(process), strength):], timesteps)

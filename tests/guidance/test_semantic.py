@@ -7,7 +7,7 @@ from diffusers import AutoencoderKL, DDPMScheduler, DiTTransformer2DModel
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator, Condition, Img2ImgGenerator, LayoutUNetGenerator
-from mmdistill.generation.class_unet import ClassUNet
+from mmdistill.generation.unets import ClassUNet
 from mmdistill.guidance import Guidance, SemanticMatching
 from mmdistill.plan import Request
 

@@ -188,7 +188,7 @@ def test_export(vae_folder, tmp_path):
     """fp16 parts in diffusers' layout; the model goes on in float32."""
     from diffusers import DDPMScheduler
 
-    from mmdistill.generation.class_unet import ClassUNet
+    from mmdistill.generation.unets import ClassUNet
     model = ClassDiffusion(vae_folder, dict(num_classes=5, **WIDTHS))
     model.export(str(tmp_path))
     unet = ClassUNet.from_pretrained(tmp_path / 'unet')

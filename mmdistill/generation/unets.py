@@ -1,0 +1,80 @@
+"""Small denoisers, which users can train on their own data: conditioned on a label map, or on a class."""
+from typing import Any, Optional, Sequence
+
+import torch
+from diffusers import ConfigMixin, ModelMixin, UNet2DModel
+from diffusers.configuration_utils import register_to_config
+from diffusers.models.unets.unet_2d import UNet2DOutput
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..masks import IGNORE
+
+
+def _stock_unet(in_channels: int, out_channels: int, block_out_channels: Sequence[int], layers_per_block: int,
+                attention_levels: int, **settings: Any) -> Any:
+    plain = len(block_out_channels) - attention_levels
+    return UNet2DModel(
+        in_channels=in_channels, out_channels=out_channels, block_out_channels=tuple(block_out_channels),
+        layers_per_block=layers_per_block, norm_num_groups=16, attention_head_dim=32,
+        down_block_types=('DownBlock2D', ) * plain + ('AttnDownBlock2D', ) * attention_levels,
+        up_block_types=('AttnUpBlock2D', ) * attention_levels + ('UpBlock2D', ) * plain, **settings)
+
+
+class LayoutUNet(ModelMixin, ConfigMixin):
+    """Stock ``UNet2DModel`` that sees the label map beside the noisy latent.
+
+    The map's one-hot form is folded to the latent's resolution by a convolution whose stride is the autoencoder's
+    factor, so that nothing of it is lost, and concatenated to the input. Reconstruction: the published D3S2 uses a
+    pretrained layout-to-image model.
+
+    Args:
+        num_classes: Number of classes K; ids 0..K-1, 255 is "unlabelled". A map of 255 alone is the null condition.
+        layout_factor: Side of the label map over side of the latent.
+        latent_channels: Channels C of the latent.
+        layout_channels: Channels that the folded map takes.
+        block_out_channels: Width of each resolution.
+        layers_per_block: Residual blocks at each resolution.
+        attention_levels: How many of the coarsest resolutions have self-attention.
+    """
+
+    @register_to_config
+    def __init__(self, num_classes: int, layout_factor: int, latent_channels: int, layout_channels: int = 32,
+                 block_out_channels: Sequence[int] = (48, 96, 128), layers_per_block: int = 1,
+                 attention_levels: int = 1) -> None:
+        super().__init__()
+        self.layout = nn.Conv2d(num_classes + 1, layout_channels, layout_factor, layout_factor)
+        self.unet = _stock_unet(latent_channels + layout_channels, latent_channels, block_out_channels,
+                                layers_per_block, attention_levels)
+
+    def forward(self, sample: Tensor, timestep, layout: Tensor) -> UNet2DOutput:
+        """Noisy latents (B, C, h, w), timesteps and label maps (B, h·factor, w·factor) → prediction (B, C, h, w)."""
+        classes = self.config['num_classes']
+        ids = torch.where(layout == IGNORE, classes, layout).long()
+        one_hot = F.one_hot(ids, classes + 1).permute(0, 3, 1, 2).to(sample.dtype)
+        return self.unet(torch.cat([sample, self.layout(one_hot)], 1), timestep)
+
+
+class ClassUNet(ModelMixin, ConfigMixin):
+    """Stock ``UNet2DModel`` whose timestep embedding has the class's added to it.
+
+    Args:
+        num_classes: Number of classes K; ids 0..K-1, and K is the null condition.
+        sample_size: Side of the latents that it was trained on, where that is to be known later.
+        latent_channels, block_out_channels, layers_per_block, attention_levels: See :class:`LayoutUNet`.
+    """
+
+    @register_to_config
+    def __init__(self, num_classes: int, latent_channels: int, sample_size: Optional[int] = None,
+                 block_out_channels: Sequence[int] = (64, 96, 128), layers_per_block: int = 1,
+                 attention_levels: int = 1) -> None:
+        super().__init__()
+        # The table is ours and the stock network takes its rows as they are, so that a row may be mixed of several.
+        self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])
+        self.unet = _stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,
+                                attention_levels, class_embed_type='identity')
+
+    def forward(self, sample: Tensor, timestep, labels: Tensor) -> UNet2DOutput:
+        """Noisy latents (B, C, h, w), timesteps, class ids (B,) or embeddings (B, 4 · first width) → (B, C, h, w)."""
+        rows = labels if labels.is_floating_point() else self.labels(labels)
+        return self.unet(sample, timestep, rows.to(sample.dtype))
