@@ -8,11 +8,7 @@ from ..weights.hub import load_part, resolve
 
 
 def load_vae(weights: str):
-    """The frozen autoencoder, float32, of a diffusers folder or hub id: its ``vae`` sub-folder, or itself.
-
-    Raises:
-        DistillError: It is missing, or neither an ``AutoencoderKL`` nor an ``AutoencoderTiny``.
-    """
+    """The frozen autoencoder (KL or Tiny), float32, of a diffusers folder or hub id: its ``vae`` folder, or itself."""
     from diffusers import AutoencoderKL, AutoencoderTiny
     folder = resolve(weights, ('vae', ))
     return load_part((AutoencoderKL, AutoencoderTiny), folder / 'vae' if (folder / 'vae').is_dir() else folder)
@@ -22,10 +18,9 @@ def save_vae(vae, folder: Path) -> None:
     """Write an autoencoder into ``folder/vae`` in diffusers' layout, fp16 safetensors; ``vae`` becomes fp16."""
     vae.half().save_pretrained(folder / 'vae')
     if type(vae).__name__ == 'AutoencoderTiny':
-        # It registers an argument that it does not take, and would warn of it at every load.
+        # Its saved config contains an argument that its constructor rejects, which triggers a warning on load.
         path = folder / 'vae' / 'config.json'
-        config = json.loads(path.read_text())
-        config.pop('block_out_channels', None)
+        config = {k: v for k, v in json.loads(path.read_text()).items() if k != 'block_out_channels'}
         path.write_text(json.dumps(config, indent=2) + '\n')
 
 

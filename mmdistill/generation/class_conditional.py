@@ -32,9 +32,6 @@ class ClassConditionalGenerator(LatentGenerator):
         class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes.
         image_size: That of the training by default, where the weights say it.
 
-    Raises:
-        DistillError: The modules do not fit each other, or have other classes.
-
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
         ...     'work_dirs/class-unet_imagenette-128px/export', image_size=128, scheduler='DPMSolverMultistepScheduler')
@@ -51,8 +48,8 @@ class ClassConditionalGenerator(LatentGenerator):
                  **settings: Any):
         config = network.config
         transformer = hasattr(config, 'num_embeds_ada_norm')
-        channels, patch = ((config.in_channels, config.patch_size) if transformer else
-                           (config.latent_channels, unet_multiple(network)))
+        channels = config.in_channels if transformer else config.latent_channels
+        patch = config.patch_size if transformer else unet_multiple(network)
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
         ClassConditionalGenerator.check(dict(classes=classes, class_ids=class_ids), type(self).__name__)
@@ -108,9 +105,8 @@ class ClassConditionalGenerator(LatentGenerator):
     def embed(self, condition: Condition) -> Condition:
         """The condition with float embeddings ``label`` (B, D) in place of labels, for both passes."""
         with torch.no_grad():
-            tensors, nulls = ({'label': self._table()(labels['label'])}
-                              for labels in (condition.tensors, condition.nulls))
-        return condition.replace(tensors, nulls)
+            return condition.replace({'label': self._table()(condition['label'])},
+                                     {'label': self._table()(condition.nulls['label'])})
 
     def _table(self) -> nn.Embedding:
         network = self.denoiser.network

@@ -36,9 +36,6 @@ class ControlNetGenerator(TextToImage):
         control_scale: Factor of the ControlNet's residuals.
         rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and perhaps one
             more for unlabelled pixels).
-
-    Raises:
-        DistillError: The modules do not fit each other, the palette or the template is wrong.
     """
     needs = ('classes', 'palette')
 

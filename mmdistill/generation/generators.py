@@ -35,7 +35,8 @@ class LatentGenerator:
 
     As in diffusers, the constructor takes modules, which are used as they are (neither frozen, moved nor cast), and
     :meth:`from_pretrained` loads them. Sub-classes say which modules (:meth:`load`), take them by these names, hand
-    the settings on, and say what a batch is conditioned on. The constructor's settings are keyword-only.
+    the settings on, and say what a batch is conditioned on. The constructor's settings are keyword-only. Modules and
+    settings that do not fit each other are a DistillError.
 
     Args:
         vae: Frozen autoencoder, float32.
@@ -112,12 +113,9 @@ class LatentGenerator:
 
         Args:
             weights: With the sub-folders :attr:`parts`.
-            scheduler: None for the folder's own, a class name, or ``dict(type=name, key=value, …)``.
+            scheduler: See :func:`~mmdistill.generation.schedulers.load_scheduler`.
             guidance_vae: Folder or hub id.
             dtype, **settings: Of the constructor.
-
-        Raises:
-            DistillError: The weights are missing or do not fit each other, or a setting is wrong.
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
@@ -152,8 +150,7 @@ class LatentGenerator:
 
         No tensor is read, and nothing is fetched. For the arguments see :meth:`check`.
         """
-        folder = check_folder(settings['weights'], cls.parts, f'{where}.weights')
-        if folder is not None:
+        if (folder := check_folder(settings['weights'], cls.parts, f'{where}.weights')) is not None:
             NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
         if settings.get('guidance_vae'):
             check_folder(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae')
@@ -186,10 +183,9 @@ class LatentGenerator:
 
     def generate(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
                  latents: Optional[Sequence[np.ndarray]] = None) -> List[np.ndarray]:
-        """One (H, W, 3) uint8 RGB image of ``image_size`` for each request; arguments as of :meth:`synthesize`.
+        """One (H, W, 3) uint8 RGB image of ``image_size`` for each request; for the arguments see :meth:`synthesize`.
 
-        Raises:
-            DistillError: See :meth:`synthesize`; or latents or gradients are not finite, with request and step.
+        Raises a DistillError, with request and step, also where latents or gradients are not finite.
         """
         images = []
         for made in self.synthesize(requests, masks, guidance, latents):
@@ -201,7 +197,7 @@ class LatentGenerator:
     def synthesize(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
                    latents: Optional[Sequence[np.ndarray]] = None,
                    spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
-        """Images of requests with their final latents, as they are made; one that is not finite holds up no other.
+        """Images of requests, in order, as they are made; one that is not finite holds up no other.
 
         Args:
             requests: With any seeds; ids are used in messages.
@@ -212,9 +208,6 @@ class LatentGenerator:
                 for pure noise. With ``spare``, those of the spare requests follow.
             spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
                 :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It changes no image.
-
-        Yields:
-            Synthesis: Of each request, in order.
 
         Raises:
             DistillError: A mask is no label map of these classes, a class or a prompt is missing, or latents are of

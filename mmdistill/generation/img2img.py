@@ -21,9 +21,6 @@ class Img2ImgGenerator(TextToImage):
     Args:
         vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.TextToImage`, as are the
             settings. Version 1.5's own scheduler (PNDM) is none that the loop takes.
-
-    Raises:
-        DistillError: The modules do not fit each other.
     """
     annotation = 'classes'
     embedded = 'prompt'  # see `embed`

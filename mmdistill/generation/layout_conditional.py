@@ -23,9 +23,6 @@ class LayoutUNetGenerator(LatentGenerator):
         vae, scheduler: See :class:`LatentGenerator`, as are the settings; ``image_size`` must be given.
         unet: The LayoutUNet.
 
-    Raises:
-        DistillError: The modules do not fit each other.
-
     Example:
         >>> generator = LayoutUNetGenerator.from_pretrained(
         ...     'work_dirs/streets/diffusers', image_size=64, num_steps=12, scheduler='DPMSolverMultistepScheduler')

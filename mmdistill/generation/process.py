@@ -16,17 +16,14 @@ class NoiseProcess:
     that the stock ``step`` does the rest. Multistep solvers therefore store the guided predictions in their history.
 
     Args:
-        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`. It is copied from its config and never
-            changed.
+        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`, set so that it allows guidance through
+            x0. It is copied from its config and never changed.
         num_steps: Number of denoising steps.
 
     Attributes:
         memoryless: Whether a step depends on earlier ones through its latents alone.
         timesteps: (num_steps,) what the network is told, on the CPU; descending.
         alphas, sigmas: Python floats, one a step, so that no step waits for a device.
-
-    Raises:
-        DistillError: The scheduler, or how it is set, does not allow guidance through x0.
     """
 
     def __init__(self, scheduler, num_steps: int):
@@ -62,9 +59,6 @@ class NoiseProcess:
 
         Returns:
             The noisy latents and the index of the first step.
-
-        Raises:
-            DistillError: The strength leaves no step, or is below 1 without ``init``.
         """
         if init is None and strength < 1:
             raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
@@ -108,11 +102,10 @@ class NoiseProcess:
         return torch.cat([new, out[:, x.shape[1]:]], dim=1)
 
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
-        """The latents of step ``i + 1``, by the stock scheduler.
+        """The latents of step ``i + 1``, by the stock scheduler. Steps are taken in order, once each.
 
         Args:
             out: (B, C or 2C, h, w) output in the scheduler's own type.
-            i: Steps are taken in order, once each.
             x: (B, C, h, w) latents of step ``i``.
             generators: One for each row, for schedulers that add noise.
         """

@@ -64,16 +64,13 @@ def sample(
         init, strength: See :meth:`NoiseProcess.start`.
         begin: Go on at this step, with ``noise`` its latents.
         end: Stop before this step.
-        failures: Gets the reason of each row that is not finite any more; the other rows are what they would be.
+        failures: Gets the reason of each row whose latents or gradient are not finite any more; the other rows are
+            what they would be. Without it, that is a DistillError, which names the row and the step.
         record: Takes in what guidance does.
         on_step: Called after each step with its index and the (guided) x0.
 
     Returns:
         (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 noise).
-
-    Raises:
-        DistillError: Latents or a guidance's gradient are not finite and there are no ``failures`` to write them to;
-            names the row and the step.
     """
     cfg = cfg or ClassifierFreeGuidance()
     x = noise.to(torch.promote_types(noise.dtype, torch.float32))

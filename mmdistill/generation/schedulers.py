@@ -47,9 +47,6 @@ def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
 
     Args:
         scheduler: None for the folder's own; a class name; or ``dict(type=name, key=value, …)``.
-
-    Raises:
-        DistillError: The scheduler cannot be guided, or there is none.
     """
     changes = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     try:

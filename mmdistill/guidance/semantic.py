@@ -26,7 +26,7 @@ class SemanticMatching:
     sampler's own noise stays as it is.
 
     Args:
-        generator: With ``embedded``, ``class_embeddings`` and ``embed``.
+        generator: Of a class condition that can be mixed: ``embedded``, ``class_embeddings`` and ``embed``.
         requests: All of the plan, whatever is left to make.
         beta_noise: Weight of n, above 0.
         beta_label: Weight of y*; unused in a set of one class.
@@ -34,14 +34,10 @@ class SemanticMatching:
         compat: ``'released'`` for what the released code does differently: n uniform on [0, 1), and the null embedding
             is mixed with noise of its own too (reconstruction: without y*, for the null class is none of the set's).
 
-    Raises:
-        DistillError: The generator has no class condition, or none that can be mixed.
-
     Example:
         >>> semantic = SemanticMatching(generator, plan.requests)
         >>> images = generator.generate(requests, guidance=Guidance([], semantic=semantic))
     """
-
     annotation = 'classes'
     needs = ('generator', 'requests')
 
@@ -62,7 +58,6 @@ class SemanticMatching:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where settings do not go together."""
         first, last = setting(cls, settings, 'window')
         if first <= last:
             raise DistillError(f'{where}: window={(first, last)} has to be first > last, as timesteps fall')

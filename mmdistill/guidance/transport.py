@@ -33,7 +33,7 @@ class TransportMatching:
     that point, mode guidance as in MGD3 (reconstruction: MGD3 pulls by the difference of the latents themselves).
 
     Args:
-        supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents.
+        supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents; of all classes of the requests.
         masses: Class id → (n,) shares, which sum to 1.
         requests: All of the plan, each class's in the order in which they are made.
         weight: Factor in a sum of objectives.
@@ -42,9 +42,6 @@ class TransportMatching:
         unroll: Whether the gradient goes through the iterations. By default it is the envelope theorem's, which holds
             the plan constant: that of the regularised cost once the iterations have converged.
         target: ``'class'`` or ``'own'``.
-
-    Raises:
-        DistillError: Bad settings, or a class of the requests has no support points.
 
     Example:
         >>> transport = TransportMatching(clusters.centers, clusters.masses, plan.requests)
@@ -69,8 +66,8 @@ class TransportMatching:
                                    f'but there are support points of {sorted(supports)}: plan one class an image, all '
                                    'of them with real images')
             label = request.classes[0]
-            self._place[request] = label, sizes.get(label, 0)
-            sizes[label] = sizes.get(label, 0) + 1
+            self._place[request] = label, sizes.setdefault(label, 0)
+            sizes[label] += 1
         self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
         self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in sizes}
         self._slots = max(sizes.values(), default=0) if self.greedy else 0

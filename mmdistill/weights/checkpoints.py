@@ -29,13 +29,8 @@ _SAFE: List[Any] = [(_Ignored, name) for name in (
 def load_checkpoint(path: str) -> dict:
     """``state_dict`` and, where there is one, ``meta`` of an OpenMMLab checkpoint, or of a safetensors file.
 
-    Never unpickles more than tensors and plain values.
-
-    Args:
-        path: A file, a URL, or ``mmdistill://name`` for built-in weights.
-
-    Raises:
-        DistillError: There is no such file, or it cannot be read.
+    Never unpickles more than tensors and plain values. ``path`` is a file, a URL, or ``mmdistill://name`` for built-in
+    weights.
     """
     path = builtin(path)
     try:

@@ -15,11 +15,7 @@ Dtype = Literal['float32', 'bfloat16', 'float16']
 
 
 def builtin(address: str) -> str:
-    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is.
-
-    Raises:
-        DistillError: There are none of that name.
-    """
+    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
     prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'toy' / 'weights'
     if not str(address).startswith(prefix):
         return str(address)
@@ -37,12 +33,9 @@ def licence(weights: str) -> Optional[str]:
 
 
 def local_folder(weights: str) -> Optional[Path]:
-    """The local folder of ``weights``; None for a hub id ``owner/name``.
+    """The local folder of ``weights``, ``mmdistill://name`` for built-in ones; None for a hub id ``owner/name``.
 
-    ``mmdistill://name`` names built-in ones. A hub id is only what is no folder, and whose first half is no folder.
-
-    Raises:
-        DistillError: There is no such folder, and it is no hub id.
+    A hub id is only what is no folder, and whose first half is no folder; anything else is a DistillError.
     """
     path = Path(builtin(weights)).expanduser()
     if path.is_dir():
@@ -56,13 +49,10 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
     """Check that weights are there, by their files alone. Nothing is read or fetched.
 
     Args:
-        weights: See :func:`local_folder`; what a hub id names is taken to be there.
+        weights: See :func:`local_folder`, as for the result; what a hub id names is taken to be there.
         parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough, and a single one may be the
             folder itself.
         where: Key of the weights, for the message.
-
-    Returns:
-        See :func:`local_folder`; raises a DistillError where a folder or a file is missing.
     """
     try:
         folder = local_folder(weights)
@@ -82,17 +72,11 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
 
 
 def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
-    """The local folder of ``weights``: a folder, or a hub id ``owner/name`` whose snapshot is fetched once.
+    """The folder of ``weights``, see :func:`local_folder`; of a hub id the snapshot, which is fetched once.
 
-    Args:
-        weights: See :func:`local_folder`.
-        parts: Sub-folders to fetch from the hub, besides a network at its top.
-
-    Raises:
-        DistillError: There is no such folder, and no such hub id can be reached.
+    ``parts`` are the sub-folders to fetch from the hub, besides a network at its top.
     """
-    folder = local_folder(weights)
-    if folder is not None:
+    if (folder := local_folder(weights)) is not None:
         return folder
     from huggingface_hub import snapshot_download
     top = ['config.json', 'diffusion_pytorch_model.safetensors']
@@ -113,11 +97,8 @@ def unfit(problem: str) -> DistillError:
 def load_part(known, folder: Path, dtype: torch.dtype = torch.float32):
     """A frozen network from its folder, safetensors only.
 
-    Args:
-        known: Its class; or several, for a folder of diffusers, whose config names the class.
-
-    Raises:
-        DistillError: The folder or its weights are missing, of another class, or the weights do not fit its config.
+    ``known`` is its class; or several, for a folder of diffusers, whose config names the class. Weights that are
+    missing, of another class, or that do not fit their config are a DistillError.
     """
     cls = known
     if isinstance(known, tuple):
