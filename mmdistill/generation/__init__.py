@@ -5,10 +5,10 @@ from .conditions import Condition
 from ..masks import resize_mask
 from .controlnet import ControlNetGenerator
 from .generators import LatentGenerator
-from .img2img import Img2ImgGenerator
 from .layout_conditional import LayoutUNetGenerator
 from .process import NoiseProcess
 from .sampler import ClassifierFreeGuidance, sample
+from .text_to_image import Img2ImgGenerator
 
 __all__ = ['ClassConditionalGenerator', 'ClassifierFreeGuidance', 'Condition', 'ControlNetGenerator',
            'Img2ImgGenerator', 'LatentGenerator', 'LayoutUNetGenerator', 'NoiseProcess', 'Synthesis', 'resize_mask',

@@ -55,12 +55,6 @@ class Sampled(NamedTuple):
     randoms: List[Tensor]
 
 
-class _Begun(NamedTuple):
-    latents: Tensor
-    random: Tensor
-    error: Optional[str]
-
-
 class MicroBatches:
     """Runs the denoising loop of a generator on ``micro_batch`` rows, empty ones filled up with repeats.
 
@@ -75,7 +69,7 @@ class MicroBatches:
     def __init__(self, generator: Any) -> None:
         self.generator = generator
         self._guidance: Any = None
-        self._begun: Dict[Request, _Begun] = {}
+        self._begun: Dict[Request, Tuple[Tensor, Tensor, Optional[str]]] = {}  # latents, random state and error
 
     def __call__(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
                  latents: Optional[Sequence[np.ndarray]] = None,
@@ -124,14 +118,14 @@ class MicroBatches:
             fresh += [job for job in spare if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
             part = self._steps(fresh, guidance, end=split)
-            self._begun.update((job.request, _Begun(part.latents[row], part.randoms[row], part.failures.get(row)))
+            self._begun.update((job.request, (part.latents[row], part.randoms[row], part.failures.get(row)))
                                for row, job in enumerate(fresh))
         begun = [self._begun.pop(job.request) for job in jobs]
         done = self._steps(jobs, guidance, begun, split)
-        done.failures.update((row, one.error) for row, one in enumerate(begun) if one.error)
+        done.failures.update((row, error) for row, (_, _, error) in enumerate(begun) if error)
         return done
 
-    def _steps(self, jobs: List[Job], guidance, begun: Sequence[_Begun] = (), begin: Optional[int] = None,
+    def _steps(self, jobs: List[Job], guidance, begun: Sequence[tuple] = (), begin: Optional[int] = None,
                end: Optional[int] = None) -> Sampled:
         """The steps from ``begin`` to ``end``."""
         own, count, jobs = self.generator, len(jobs), self._filled(jobs)
@@ -139,10 +133,10 @@ class MicroBatches:
         options: Dict[str, Any] = {}
         with steady_threads(own.device, own.micro_batch):
             if begun:
-                begun = self._filled(list(begun))
-                for random, one in zip(randoms, begun):
-                    random.set_state(one.random)
-                x = torch.stack([one.latents for one in begun])
+                latents, states, _ = zip(*self._filled(list(begun)))
+                for random, state in zip(randoms, states):
+                    random.set_state(state)
+                x = torch.stack(latents)
             else:
                 x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
                 if (starts := _stacked([job.start for job in jobs])) is not None:
@@ -152,10 +146,10 @@ class MicroBatches:
                 condition = own.condition([job.request for job in jobs], masks).to(own.device)
             failures: Dict[int, str] = {}
             record = GuidanceRecord()
-            latents = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
-                             decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
-                             record=record, **options)
-        return Sampled(latents[:count], {row: reason for row, reason in failures.items() if row < count},
+            final = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
+                           decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
+                           record=record, **options)
+        return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
 
     def _filled(self, rows: List[Any]) -> List[Any]:

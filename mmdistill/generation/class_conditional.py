@@ -25,9 +25,8 @@ class ClassConditionalGenerator(LatentGenerator):
     others, as diffusers' own pipeline does.
 
     Args:
-        vae: See :class:`LatentGenerator`.
+        vae, scheduler: See :class:`LatentGenerator`, as are the other settings.
         network: ``DiTTransformer2DModel`` or ``ClassUNet``; a folder's ``transformer`` or ``unet``.
-        scheduler: See :class:`LatentGenerator`, as are the other settings.
         classes: Names of the dataset's classes, in the order of the ids; None for as many as the weights have.
         class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes.
         image_size: That of the training by default, where the weights say it.

@@ -83,8 +83,6 @@ class ControlNetGenerator(TextToImage):
         except (KeyError, IndexError, ValueError):
             raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
         if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
-            if settings['palette'] is None:
-                raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
             check_palette(settings['palette'], settings['classes'], where)
 
     @classmethod
@@ -98,17 +96,16 @@ class ControlNetGenerator(TextToImage):
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""
         assert masks is not None
-        if self.rendering == 'palette':
-            control = render_palette(masks, self.palette)
-        else:
-            control = render_one_hot(masks, self.num_classes, self.denoiser.controlnet.config.conditioning_channels)
+        channels = self.denoiser.controlnet.config.conditioning_channels
+        control = (render_palette(masks, self.palette) if self.rendering == 'palette' else
+                   render_one_hot(masks, self.num_classes, channels))
         prompts = [self.prompt_of(request, mask) for request, mask in zip(requests, masks)]
         return self.prompted(requests, prompts, mask=masks, control=control)
 
     def prompt_of(self, request: Request, mask: Tensor) -> str:
-        """The prompt of a request: its own, or the template with the classes of its mask that CLIP has room for.
+        """The prompt of a request: its own, or the template with the classes of its mask.
 
-        Classes that do not fit are left out from the smallest on, and a warning names them.
+        Classes that CLIP has no room for are left out from the smallest on, and a warning names them.
         """
         if request.prompt is not None:
             return self.prompts.checked(request)

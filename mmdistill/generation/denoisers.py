@@ -15,16 +15,14 @@ class Denoiser(nn.Module):
     """A network that is told one tensor: a label map or class ids.
 
     Args:
-        network: ``network(x, t, tensor) -> .sample``, such as a
-            :class:`~mmdistill.generation.unets.LayoutUNet`, a :class:`~mmdistill.generation.unets.ClassUNet`
-            or diffusers' ``DiTTransformer2DModel``.
+        network: ``network(x, t, tensor) -> .sample``, such as those of :mod:`~mmdistill.generation.unets` or diffusers'
+            ``DiTTransformer2DModel``.
         name: Of the tensor in the condition.
     """
 
     def __init__(self, network: Any, name: str):
         super().__init__()
-        self.network: Any = network
-        self.name = name
+        self.network, self.name = network, name
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Latents (B, C, h, w), timesteps (B,) → (B, C or 2C, h, w) in the network's dtype."""
@@ -42,9 +40,7 @@ class TextDenoiser(nn.Module):
 
     def __init__(self, unet: Any, controlnet: Optional[Any] = None, scale: float = 1.0):
         super().__init__()
-        self.unet: Any = unet
-        self.controlnet: Any = controlnet
-        self.scale = scale
+        self.unet, self.controlnet, self.scale = unet, controlnet, scale
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         """Latents (B, C, h, w), timesteps (B,), condition with ``prompt`` (B, L, D), and ``control`` in [0, 1]."""

@@ -1,5 +1,5 @@
-"""Label maps as the control images of a ControlNet. Labels are never read back from colours."""
-from typing import Dict, List, Sequence, Tuple
+"""Label maps as images for a network. Labels are never read back from colours."""
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
@@ -17,10 +17,9 @@ def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
 
 
 def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
-    """Label maps (B, H, W) to one plane per class, (B, channels, H, W) of 0 and 1.
+    """Label maps (B, H, W) int64 to one plane per class, (B, channels, H, W) of 0 and 1.
 
-    Args:
-        channels: ``num_classes``, or one more: the last plane then shows the unlabelled pixels.
+    With one channel more than ``num_classes`` the last plane shows the unlabelled pixels.
     """
     ids = torch.where(masks == IGNORE, num_classes, masks)
     return F.one_hot(ids, num_classes + 1)[..., :channels].permute(0, 3, 1, 2).float()
@@ -34,8 +33,10 @@ def same_colours(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> Li
     return [tuple(names) for names in by_colour.values() if len(names) > 1]
 
 
-def check_palette(palette: Sequence[Sequence[int]], classes: Sequence[str], where: str) -> None:
+def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[str], where: str) -> None:
     """Raise a DistillError where there is not one triple of 0..255 for each class."""
+    if palette is None:
+        raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
     if len(palette) != len(classes):
         raise DistillError(f'{where}: palette: {len(palette)} colours for {len(classes)} classes: give one for each')
     for colour, name in zip(palette, classes):

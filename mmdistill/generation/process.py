@@ -69,7 +69,7 @@ class NoiseProcess:
         return self.alphas[first] * init + self.sigmas[first] * noise, first
 
     def resume(self, first: int) -> None:
-        """Forget the last batch; the next step is ``first``. Only a :attr:`memoryless` scheduler can be resumed."""
+        """Forget the last batch; the next step is ``first``, by a :attr:`memoryless` scheduler if not the start's."""
         self._scheduler.set_timesteps(self._num_steps)
         if hasattr(self._scheduler, 'set_begin_index'):
             self._scheduler.set_begin_index(first)
@@ -118,11 +118,10 @@ class NoiseProcess:
         return self._scheduler.step(out, self.timesteps[i], x, return_dict=False, **noise)[0]
 
     def _levels(self) -> Tuple[List[float], List[float]]:
-        scheduler = self._scheduler
         if self.name in ('DDIMScheduler', 'DDPMScheduler'):
-            kept = scheduler.alphas_cumprod[self.timesteps]
+            kept = self._scheduler.alphas_cumprod[self.timesteps]
             return (kept**0.5).tolist(), ((1 - kept)**0.5).tolist()
-        sigmas = scheduler.sigmas[:len(self.timesteps)]
+        sigmas = self._scheduler.sigmas[:len(self.timesteps)]
         if self._prediction == 'flow_prediction':
             return (1 - sigmas).tolist(), sigmas.tolist()
         alphas = 1 / (sigmas**2 + 1)**0.5  # these solvers store sigma / alpha

@@ -6,9 +6,8 @@ from diffusers import ConfigMixin, ModelMixin, UNet2DModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from ..masks import IGNORE
+from .palette import render_one_hot
 
 
 def _stock_unet(in_channels: int, out_channels: int, block_out_channels: Sequence[int], layers_per_block: int,
@@ -50,9 +49,8 @@ class LayoutUNet(ModelMixin, ConfigMixin):
     def forward(self, sample: Tensor, timestep, layout: Tensor) -> UNet2DOutput:
         """Noisy latents (B, C, h, w), timesteps and label maps (B, h·factor, w·factor) → prediction (B, C, h, w)."""
         classes = self.config['num_classes']
-        ids = torch.where(layout == IGNORE, classes, layout).long()
-        one_hot = F.one_hot(ids, classes + 1).permute(0, 3, 1, 2).to(sample.dtype)
-        return self.unet(torch.cat([sample, self.layout(one_hot)], 1), timestep)
+        planes = render_one_hot(layout.long(), classes, classes + 1).to(sample.dtype)
+        return self.unet(torch.cat([sample, self.layout(planes)], 1), timestep)
 
 
 class ClassUNet(ModelMixin, ConfigMixin):
