@@ -15,22 +15,16 @@ from .process import first_step
 from .sampler import sample
 from .trace import GuidanceRecord, GuidanceTrace
 
+Arrays = Optional[Sequence[np.ndarray]]
+
 
 class Synthesis(NamedTuple):
-    """What became of a request.
-
-    Attributes:
-        request: The request.
-        latents: (C, h, w) float32 on the CPU, the final ones.
-        image: (H, W, 3) uint8 RGB; None where latents or a gradient were not finite.
-        error: Why there is no image, with the step.
-        trace: What guidance did; None without guidance, or where there is no image.
-    """
+    """What became of a request."""
     request: Request
-    latents: Tensor
-    image: Optional[np.ndarray]
-    error: Optional[str]
-    trace: Optional[GuidanceTrace] = None
+    latents: Tensor  # (C, h, w) float32 on the CPU, the final ones
+    image: Optional[np.ndarray]  # (H, W, 3) uint8 RGB; None where latents or a gradient were not finite
+    error: Optional[str]  # why there is no image, with the step
+    trace: Optional[GuidanceTrace] = None  # what guidance did; None without guidance, or where there is no image
 
 
 class Job(NamedTuple):
@@ -41,29 +35,19 @@ class Job(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """What became of a micro-batch.
-
-    Attributes:
-        latents: (N, C, h, w) final ones, on the networks' device.
-        failures: Row to why it is not finite.
-        traces: What guidance did to each row.
-        randoms: State of each row's random generator.
-    """
-    latents: Tensor
-    failures: Dict[int, str]
-    traces: List[Optional[GuidanceTrace]]
-    randoms: List[Tensor]
+    """What became of a micro-batch."""
+    latents: Tensor  # (N, C, h, w) final ones, on the networks' device
+    failures: Dict[int, str]  # row to why it is not finite
+    traces: List[Optional[GuidanceTrace]]  # what guidance did to each row
+    randoms: List[Tensor]  # state of each row's random generator
 
 
 class MicroBatches:
-    """Runs the denoising loop of a generator on ``micro_batch`` rows, empty ones filled up with repeats.
+    """Runs the loop of a :class:`LatentGenerator` on ``micro_batch`` rows, empty ones filled up with repeats.
 
     The steps before the first guided one are the same whatever samples are finished by then. With ``spare`` requests
     the rows that they would leave empty take these along, so that guided batches, which may not have two samples of a
     class, are all that is run with empty rows. Only schedulers without a memory can be stopped there.
-
-    Args:
-        generator: A :class:`~mmdistill.generation.generators.LatentGenerator`.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -71,13 +55,11 @@ class MicroBatches:
         self._guidance: Any = None
         self._begun: Dict[Request, Tuple[Tensor, Tensor, Optional[str]]] = {}  # latents, random state and error
 
-    def __call__(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
-                 latents: Optional[Sequence[np.ndarray]] = None,
+    def __call__(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
                  spare: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
         """Decoded images of one micro-batch after the other, and what they were decoded from.
 
-        See :meth:`~mmdistill.generation.generators.LatentGenerator.synthesize`; without ``spare`` all steps are taken
-        in one go.
+        See :meth:`LatentGenerator.synthesize`; without ``spare`` all steps are taken in one go.
         """
         own = self.generator
         everything = [*requests, *(spare or ())]

@@ -12,12 +12,9 @@ def unet_multiple(unet: Any) -> int:
 
 
 class Denoiser(nn.Module):
-    """A network that is told one tensor: a label map or class ids.
+    """A network that is told the tensor ``name`` of the condition: a label map or class ids.
 
-    Args:
-        network: ``network(x, t, tensor) -> .sample``, such as those of :mod:`~mmdistill.generation.unets` or diffusers'
-            ``DiTTransformer2DModel``.
-        name: Of the tensor in the condition.
+    ``network(x, t, tensor) -> .sample``, as :mod:`~mmdistill.generation.unets` or diffusers' ``DiTTransformer2DModel``.
     """
 
     def __init__(self, network: Any, name: str):
@@ -30,13 +27,7 @@ class Denoiser(nn.Module):
 
 
 class TextDenoiser(nn.Module):
-    """A stock text-to-image UNet, perhaps led by a ControlNet.
-
-    Args:
-        unet: ``UNet2DConditionModel``.
-        controlnet: ``ControlNetModel``.
-        scale: Factor of the ControlNet's residuals.
-    """
+    """A stock ``UNet2DConditionModel``, perhaps led by a ``ControlNetModel`` with residuals times ``scale``."""
 
     def __init__(self, unet: Any, controlnet: Optional[Any] = None, scale: float = 1.0):
         super().__init__()

@@ -13,7 +13,7 @@ from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.hub import Dtype, check_fit, check_folder, dtype_of, fingerprints, licence, resolve
 from .autoencoders import decode, encode, load_vae, vae_factor
-from .batching import MicroBatches, Synthesis
+from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
 from .process import NoiseProcess, first_step
 from .sampler import ClassifierFreeGuidance
@@ -50,8 +50,7 @@ class LatentGenerator:
         cfg_channels: The first channels of the latents that it guides; None for all.
         dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
             always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
-        micro_batch: Rows that the networks see at once. On a CPU it also limits the threads: 2 for an even number, 4
-            for a multiple of 12.
+        micro_batch: Rows that the networks see at once. It limits a CPU's threads: even to 2, multiples of 12 to 4.
         guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
             guidance; the images still come from ``vae``.
         gradient_checkpointing: Trade time for memory in guidance.
@@ -61,8 +60,7 @@ class LatentGenerator:
 
     Attributes:
         annotation: What an image is made for, ``'masks'`` or ``'classes'``.
-        needs: What the constructor is given of the dataset where a config does not set it: ``'classes'``, their names,
-            and ``'palette'``.
+        needs: What a dataset gives the constructor where a config does not: ``'classes'``, their names, ``'palette'``.
         parts: Sub-folders of the weights.
         sources: Id and checksums of the weights, where they were loaded.
     """
@@ -181,8 +179,8 @@ class LatentGenerator:
         if self.device.type != 'cpu':  # there an image's bytes are the same for any number of processes
             self.micro_batch = min(self.micro_batch, rows)
 
-    def generate(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
-                 latents: Optional[Sequence[np.ndarray]] = None) -> List[np.ndarray]:
+    def generate(self, requests: Sequence[Request], masks: Arrays = None, guidance=None,
+                 latents: Arrays = None) -> List[np.ndarray]:
         """One (H, W, 3) uint8 RGB image of ``image_size`` for each request; for the arguments see :meth:`synthesize`.
 
         Raises a DistillError, with request and step, also where latents or gradients are not finite.
@@ -194,8 +192,7 @@ class LatentGenerator:
             images.append(made.image)
         return images
 
-    def synthesize(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None, guidance=None,
-                   latents: Optional[Sequence[np.ndarray]] = None,
+    def synthesize(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
                    spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
         """Images of requests, in order, as they are made; one that is not finite holds up no other.
 
@@ -209,9 +206,8 @@ class LatentGenerator:
             spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
                 :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It changes no image.
 
-        Raises:
-            DistillError: A mask is no label map of these classes, a class or a prompt is missing, or latents are of
-                another shape; names the request.
+        A mask that is no label map of these classes, a missing class or prompt, or latents of another shape are a
+        DistillError that names the request.
         """
         done = 0
         for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
@@ -222,7 +218,7 @@ class LatentGenerator:
                                 None if error else sampled.traces[row])
             done += len(sampled.latents)
 
-    def sample_images(self, requests: Sequence[Request], masks: Optional[Sequence[np.ndarray]] = None) -> Tensor:
+    def sample_images(self, requests: Sequence[Request], masks: Arrays = None) -> Tensor:
         """Unguided images of requests, (N, 3, H, W) float32 in [-1, 1], on the networks' device."""
         return torch.cat([decoded.clamp(-1, 1) for decoded, _ in self._batches(requests, masks)])
 

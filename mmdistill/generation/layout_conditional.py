@@ -19,9 +19,7 @@ from .unets import LayoutUNet
 class LayoutUNetGenerator(LatentGenerator):
     """Label maps to images with a :class:`~mmdistill.generation.unets.LayoutUNet`.
 
-    Args:
-        vae, scheduler: See :class:`LatentGenerator`, as are the settings; ``image_size`` must be given.
-        unet: The LayoutUNet.
+    For the arguments see :class:`LatentGenerator`; ``image_size`` must be given.
 
     Example:
         >>> generator = LayoutUNetGenerator.from_pretrained(

@@ -43,22 +43,25 @@ class NoiseProcess:
         if self._prediction == 'epsilon' and min(self.alphas) == 0:
             raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says '
                                'nothing of x0: set scheduler rescale_betas_zero_snr=False')
-        if cls is DDIMScheduler:
-            self._check_spacing()
+        # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
+        stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
+        steps = self.timesteps.tolist()
+        if cls is DDIMScheduler and (spacing == 'linspace' and num_steps == 1 or any(
+                before - after != stride for before, after in zip(steps, steps[1:]))):
+            raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its own '
+                               f"steps of {stride}: set scheduler timestep_spacing='leading', or take "
+                               'DPMSolverMultistepScheduler')
 
     def __len__(self) -> int:
         return len(self.timesteps)
 
     def start(self, noise: Tensor, init: Optional[Tensor] = None, strength: float = 1.0) -> Tuple[Tensor, int]:
-        """Forget the last batch and give the latents to begin with.
+        """Forget the last batch and give the noisy latents to begin with, and the index of the first step.
 
         Args:
             noise: (B, C, h, w) standard normal.
             init: (B, C, h, w) clean latents to begin from instead of pure noise.
             strength: Part of the steps that is done, in (0, 1], see :func:`first_step`; below 1 only with ``init``.
-
-        Returns:
-            The noisy latents and the index of the first step.
         """
         if init is None and strength < 1:
             raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
@@ -104,10 +107,8 @@ class NoiseProcess:
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
         """The latents of step ``i + 1``, by the stock scheduler. Steps are taken in order, once each.
 
-        Args:
-            out: (B, C or 2C, h, w) output in the scheduler's own type.
-            x: (B, C, h, w) latents of step ``i``.
-            generators: One for each row, for schedulers that add noise.
+        ``out`` (B, C or 2C, h, w) is in the scheduler's own type, ``x`` (B, C, h, w) the latents of step ``i``;
+        schedulers that add noise draw from ``generators``, one for each row.
         """
         channels = x.shape[1]
         if self._learned and out.shape[1] != 2 * channels:
@@ -126,15 +127,6 @@ class NoiseProcess:
             return (1 - sigmas).tolist(), sigmas.tolist()
         alphas = 1 / (sigmas**2 + 1)**0.5  # these solvers store sigma / alpha
         return alphas.tolist(), (sigmas * alphas).tolist()
-
-    def _check_spacing(self) -> None:
-        # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
-        stride = self._scheduler.config.num_train_timesteps // self._num_steps
-        wrong = self._scheduler.config.timestep_spacing == 'linspace' and len(self) == 1
-        if wrong or any(a - b != stride for a, b in zip(self.timesteps[:-1].tolist(), self.timesteps[1:].tolist())):
-            raise DistillError(f'DDIMScheduler: timestep_spacing={self._scheduler.config.timestep_spacing!r} with '
-                               f'{self._num_steps} steps does not meet its own steps of {stride}: set scheduler '
-                               "timestep_spacing='leading', or take DPMSolverMultistepScheduler")
 
 
 def first_step(num_steps: int, strength: float, where: str = 'generator') -> int:

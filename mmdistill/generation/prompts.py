@@ -15,13 +15,9 @@ logger = logging.getLogger('mmdistill')
 
 
 class PromptEncoder:
-    """Prompts to CLIP embeddings, one text at a time, so that an embedding does not depend on its batch.
+    """Prompts to embeddings of a ``CLIPTextModel``, one text at a time: an embedding does not depend on its batch.
 
-    The embeddings used last are kept, in main memory.
-
-    Args:
-        tokenizer: ``CLIPTokenizer``.
-        text_encoder: ``CLIPTextModel``.
+    The embeddings used last are kept, in main memory. The tokenizer is a ``CLIPTokenizer``.
     """
 
     def __init__(self, tokenizer: Any, text_encoder: Any):

@@ -43,10 +43,8 @@ def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
     """The scheduler of ``folder/scheduler``, or another one with its noise levels.
 
     Another class places the timesteps in its own way: ``timestep_spacing`` is not taken over, for 'leading', the
-    training schedulers' default, would let a solver of few steps begin far from pure noise.
-
-    Args:
-        scheduler: None for the folder's own; a class name; or ``dict(type=name, key=value, …)``.
+    training schedulers' default, would let a solver of few steps begin far from pure noise. ``scheduler`` is None for
+    the folder's own; a class name; or ``dict(type=name, key=value, …)``.
     """
     changes = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     try:

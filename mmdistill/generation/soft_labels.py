@@ -10,11 +10,8 @@ from ..errors import DistillError
 class SoftLabelConditioning(nn.Module):
     """Timestep and label embedding that takes embeddings in place of class ids, one for all blocks of a DiT.
 
-    For class ids it is bit-equal to the stock module in eval mode; unlike that one it drops no label at random in
-    train mode.
-
-    Args:
-        stock: The ``CombinedTimestepLabelEmbeddings`` whose parameters it uses.
+    It uses the parameters of ``stock``, a ``CombinedTimestepLabelEmbeddings``. For class ids it is bit-equal to that
+    in eval mode; unlike that it drops no label at random in train mode.
     """
 
     def __init__(self, stock: Any):

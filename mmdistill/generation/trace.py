@@ -6,11 +6,10 @@ from torch import Tensor
 
 
 class GuidanceTrace(NamedTuple):
-    """What guidance did to one image.
+    """What guidance did to one image: the unweighted loss of each objective at the first and at the last guided step.
 
-    Attributes:
-        losses: The unweighted loss of each objective at the first and at the last guided step.
-        step: Root mean square of a guidance step over that of the latents it is added to, mean over the guided steps.
+    ``step`` is the root mean square of a guidance step over that of the latents it is added to, mean over the guided
+    steps.
     """
     losses: Dict[str, Tuple[float, float]]
     step: float

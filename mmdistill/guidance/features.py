@@ -18,7 +18,7 @@ EPS = 1e-5
 
 
 def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
-    """(B, K, h * w): which part of each cell of a layer each class covers.
+    """(B, K, h * w): which part of each cell of a layer each of the K classes covers.
 
     Area fractions, not a nearest-neighbour map: a class that is smaller than a cell still has a share of it, and no
     class vanishes from the coarse layers. Unlabelled pixels (255) belong to no class.
@@ -26,7 +26,6 @@ def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
     Args:
         mask: (B, H, W) int64.
         size: (h, w) of the layer; where it is finer than the mask, the mask's pixels are repeated.
-        classes: K.
     """
     (batch, height, width), (h, w) = mask.shape, size
     height, width = max(height, h), max(width, w)
@@ -44,9 +43,7 @@ def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
 def class_moments(features: Tensor, fractions: Tensor) -> Tuple[Tensor, Tensor]:
     """Mean and variance of a layer's features inside each class, each (B, K, C); 0 for classes that are not there.
 
-    Args:
-        features: (B, C, h, w).
-        fractions: (B, K, h * w), see :func:`class_fractions`.
+    Of features (B, C, h, w) and their classes' fractions (B, K, h * w), see :func:`class_fractions`.
     """
     values = features.flatten(2).transpose(1, 2)
     shares = fractions / fractions.sum(2, keepdim=True).clamp_min(torch.finfo(fractions.dtype).tiny)
@@ -103,8 +100,7 @@ class ClassStatistics:
         used = large_enough(mask, self.num_classes, self.min_area)
         layers = []
         for layer in features:
-            fractions = class_fractions(mask, layer.shape[-2:], self.num_classes).to(torch.float64)
-            fractions = fractions * used[..., None]
+            fractions = class_fractions(mask, layer.shape[-2:], self.num_classes).double() * used[..., None]
             mean, variance = class_moments(layer.to(torch.float64), fractions)
             mass = fractions.mean(2)  # in images, so that masks of any size count by their share
             rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
@@ -143,7 +139,7 @@ class ClassStatistics:
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and they are '
                                'measured again') from None
-        if fingerprint is not None and statistics.fingerprint != fingerprint:
+        if fingerprint not in (None, statistics.fingerprint):
             raise DistillError(f'{path} holds feature statistics of other data or another network: delete the '
                                'file, and they are measured again')
         return statistics
@@ -182,8 +178,7 @@ class ClassFeatureMatching:
         self.min_area = statistics.min_area if min_area is None else min_area
         self._seen = statistics.images_ > 0
         self._targets = [statistics.layer(n) for n in range(statistics.num_layers)]
-        self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0
-                        for _, std in self._targets]
+        self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0 for _, std in self._targets]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 where no class is large enough."""

@@ -25,10 +25,6 @@ class SegmentationConsistency:
             small objects are not outvoted.
         probabilities: The segmentor gives scores of [0, 1] instead of logits, such as Mask2Former's semantic map,
             which does not sum to 1: the loss is then -log of the score, clamped to [1e-6, 1].
-
-    Example:
-        >>> objective = SegmentationConsistency(segmentor, class_weight='balanced')
-        >>> losses = objective(images, dict(mask=masks))  # (B,)
     """
     space = 'image'
     annotation = 'masks'
@@ -37,8 +33,8 @@ class SegmentationConsistency:
     @validated
     def __init__(self, segmentor: Callable[[Tensor], Tensor], weight: float = 1.0,
                  class_weight: Literal['none', 'balanced'] = 'none', probabilities: bool = False):
-        self.segmentor, self.weight = segmentor, weight
-        self.class_weight, self.probabilities = class_weight, probabilities
+        self.segmentor, self.weight, self.class_weight = segmentor, weight, class_weight
+        self.probabilities = probabilities
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses of images (B, 3, H, W) against ``batch['mask']`` (B, H, W); 0 where nothing is labelled."""

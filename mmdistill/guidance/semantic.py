@@ -50,8 +50,7 @@ class SemanticMatching:
             raise DistillError(f'semantic matching mixes embeddings of classes, and {type(generator).__name__} has no '
                                'class condition: take a generator that has one')
         self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
-        self.released = compat == 'released'
-        self._generator = generator
+        self.released, self._generator = compat == 'released', generator
         self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
         self._unit = 1000 / generator.scheduler.config.num_train_timesteps
         self._batch: Optional[Tuple] = None
@@ -73,7 +72,12 @@ class SemanticMatching:
         if level == 1:
             return condition
         name = self._generator.embedded
-        soft = self._embedded(condition)
+        if self._batch is None or self._batch[0] is not condition:  # embeddings are made once per batch
+            for request in condition.requests:
+                if len(request.classes) != 1 or request.classes[0] not in self._classes:
+                    raise DistillError(f'semantic matching: request {request.id} is for no single class of the set')
+            self._batch = condition, self._generator.embed(condition)
+        soft = self._batch[1]
         own, null = soft[name].float(), soft.nulls[name].float()
         draws = [self._draw(own.shape[1:], request, t) for request in condition.requests]
         noise, others = (torch.stack(drawn).to(own) for drawn in zip(*draws))
@@ -84,15 +88,6 @@ class SemanticMatching:
         if self.released:
             null = _like(math.sqrt(level) * null + self.beta_noise * rest * noise[:, 1], null)
         return soft.replace({name: _like(mixed, own)}, {name: null})
-
-    def _embedded(self, condition):
-        """The condition with embeddings, made once per batch."""
-        if self._batch is None or self._batch[0] is not condition:
-            for request in condition.requests:
-                if len(request.classes) != 1 or request.classes[0] not in self._classes:
-                    raise DistillError(f'semantic matching: request {request.id} is for no single class of the set')
-            self._batch = condition, self._generator.embed(condition)
-        return self._batch[1]
 
     def _draw(self, shape: torch.Size, request: Request, t: float) -> Tuple[Tensor, Tensor]:
         """Noise of one row, for its embedding and where needed the null one, and y*, 0 where there is none."""

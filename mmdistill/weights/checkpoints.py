@@ -16,8 +16,7 @@ class _Ignored:
     def __init__(self, *args, **kwargs) -> None:
         pass
 
-    def __setstate__(self, state) -> None:
-        pass
+    __setstate__ = __init__
 
 
 # What MMEngine's checkpoints hold beside tensors and plain values.
