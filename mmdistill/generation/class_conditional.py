@@ -103,9 +103,8 @@ class ClassConditionalGenerator(LatentGenerator):
 
     def embed(self, condition: Condition) -> Condition:
         """The condition with float embeddings ``label`` (B, D) in place of labels, for both passes."""
-        with torch.no_grad():
-            return condition.replace({'label': self._table()(condition['label'])},
-                                     {'label': self._table()(condition.nulls['label'])})
+        labels, nulls, table = condition['label'], condition.nulls['label'], self._table().weight.detach()
+        return condition.replace(dict(label=table[labels]), dict(label=table[nulls]))
 
     def _table(self) -> nn.Embedding:
         network = self.denoiser.network

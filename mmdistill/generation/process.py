@@ -46,10 +46,10 @@ class NoiseProcess:
         # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
         stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
         steps = self.timesteps.tolist()
-        if cls is DDIMScheduler and (spacing == 'linspace' and num_steps == 1 or any(
-                before - after != stride for before, after in zip(steps, steps[1:]))):
-            raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its own '
-                               f"steps of {stride}: set scheduler timestep_spacing='leading', or take "
+        met = all(before - after == stride for before, after in zip(steps, steps[1:]))
+        if cls is DDIMScheduler and (not met or (spacing == 'linspace' and num_steps == 1)):
+            raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its '
+                               f"own steps of {stride}: set scheduler timestep_spacing='leading', or take "
                                'DPMSolverMultistepScheduler')
 
     def __len__(self) -> int:

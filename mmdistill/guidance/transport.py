@@ -56,7 +56,8 @@ class TransportMatching:
     def __init__(self, supports: Mapping[int, np.ndarray], masses: Mapping[int, np.ndarray],
                  requests: Sequence[Request], weight: float = 1.0, epsilon: Positive = 0.1, iterations: PositiveInt = 5,
                  unroll: bool = False, target: Literal['class', 'own'] = 'class'):
-        self.weight, self.epsilon, self.iterations, self.unroll, self.target = weight, epsilon, iterations, unroll, target
+        self.weight, self.epsilon, self.iterations = weight, epsilon, iterations
+        self.unroll, self.target = unroll, target
         self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
         sizes: Dict[int, int] = {}
         for request in requests:

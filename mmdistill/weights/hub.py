@@ -28,8 +28,7 @@ def builtin(address: str) -> str:
 
 def licence(weights: str) -> Optional[str]:
     """The licence of weights that restricts their use; None where none is known to."""
-    restricted = re.fullmatch(r'facebook/DiT-XL-2-(256|512)', str(weights))
-    return 'CC-BY-NC-4.0: not for commercial use' if restricted else None
+    return 'CC-BY-NC-4.0: not for commercial use' if re.fullmatch('facebook/DiT-XL-2-(256|512)', str(weights)) else None
 
 
 def local_folder(weights: str) -> Optional[Path]:
