@@ -100,7 +100,11 @@ class LatentGenerator:
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
             network.compile(**(compile if isinstance(compile, dict) else {}))
-        for network in {self.guide_vae, *denoiser.modules()} if gradient_checkpointing else ():
+        if gradient_checkpointing:
+            self._checkpoint_gradients()
+
+    def _checkpoint_gradients(self) -> None:
+        for network in {self.guide_vae, *self.denoiser.modules()}:
             if getattr(network, '_supports_gradient_checkpointing', False):
                 network.enable_gradient_checkpointing()
 
@@ -155,10 +159,7 @@ class LatentGenerator:
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:
-        """The denoising steps that images take, from the first one up to the number of all.
-
-        From start latents ``strength`` counts; it is a DistillError where it leaves no step. See :meth:`check`.
-        """
+        """The denoising steps of images; from start latents ``strength`` counts, which has to leave one."""
         count = setting(cls, settings, 'num_steps')
         first = first_step(count, setting(cls, settings, 'strength'), where)
         return range(first if start_latents else 0, count)

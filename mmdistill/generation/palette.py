@@ -17,10 +17,7 @@ def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
 
 
 def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
-    """Label maps (B, H, W) int64 to one plane per class, (B, channels, H, W) of 0 and 1.
-
-    With one channel more than ``num_classes`` the last plane shows the unlabelled pixels.
-    """
+    """Label maps (B, H, W) int64 to planes of 0 and 1, (B, channels, H, W): each class, and unlabelled if one more."""
     ids = torch.where(masks == IGNORE, num_classes, masks)
     return F.one_hot(ids, num_classes + 1)[..., :channels].permute(0, 3, 1, 2).float()
 
