@@ -23,40 +23,22 @@ _RUNNER = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison of training sets under one protocol: the keys of an evaluation config.
-
-    Attributes:
-        protocol: Its id, or the path of any config of mmseg or mmpretrain.
-        train_dataset: The real training set.
-        test_dataset: What the students are tested on.
-        training_sets: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`.
-        students: Name → path of a config with ``model``, a model, or None for the protocol's own.
-        budget: Of the baselines: images, or their share.
-        ipc: Images per class of the baselines, in place of ``budget``.
-        image_sets: Image sets of each training set that can be drawn again.
-        trainings: Of each image set. Every training set gets ``image_sets * trainings`` runs.
-        evaluations: Of each student along its training, evenly spread.
-        epochs: Where the schedule is shortened.
-        encoder: For baselines and metrics on features (:mod:`mmdistill.evaluation.encoders`).
-        judge: A network whose agreement with the annotation is measured; of segmentation.
-        neighbours: k of coverage and density.
-        overrides: Merged into the protocol last.
-    """
-    protocol: str
-    train_dataset: dict
-    test_dataset: dict
-    training_sets: dict
-    students: Optional[dict] = None
-    budget: Optional[Budget] = None
-    ipc: Optional[PositiveInt] = None
-    image_sets: PositiveInt = 1
-    trainings: PositiveInt = 1
-    evaluations: PositiveInt = 1
-    epochs: Optional[PositiveInt] = None
-    encoder: Optional[dict] = None
-    judge: Optional[dict] = None
-    neighbours: PositiveInt = 5
-    overrides: Optional[dict] = None
+    """A comparison of training sets under one protocol: the keys of an evaluation config."""
+    protocol: str  #: Its id, or the path of any config of mmseg or mmpretrain.
+    train_dataset: dict  #: The real training set.
+    test_dataset: dict  #: What the students are tested on.
+    training_sets: dict  #: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`.
+    students: Optional[dict] = None  #: Name → path of a config with ``model``, a model, or None for the protocol's own.
+    budget: Optional[Budget] = None  #: Of the baselines: images, or their share.
+    ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, in place of ``budget``.
+    image_sets: PositiveInt = 1  #: Image sets of each training set that can be drawn again.
+    trainings: PositiveInt = 1  #: Of each image set. Every training set gets ``image_sets * trainings`` runs.
+    evaluations: PositiveInt = 1  #: Of each student along its training, evenly spread.
+    epochs: Optional[PositiveInt] = None  #: Where the schedule is shortened.
+    encoder: Optional[dict] = None  #: For baselines and metrics on features (:mod:`mmdistill.evaluation.encoders`).
+    judge: Optional[dict] = None  #: A network whose agreement with the annotation is measured; of segmentation.
+    neighbours: PositiveInt = 5  #: k of coverage and density.
+    overrides: Optional[dict] = None  #: Merged into the protocol last.
 
 
 def check_comparison(cfg: Config) -> Comparison:

@@ -153,7 +153,7 @@ class BackboneEncoder(Encoder):
 
 
 def read_image(path: str) -> np.ndarray:
-    """uint8 (H, W, 3) BGR, decoded as the hosts do, from wherever their storage backends reach.
+    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach.
 
     Raises:
         DistillError: The file is missing or no image.
@@ -168,13 +168,8 @@ def read_image(path: str) -> np.ndarray:
     return image
 
 
-def encode_dataset(encoder: Encoder,
-                   dataset,
-                   batch_size: int = 32,
-                   *,
-                   cache: Union[None, str, Path] = None,
-                   workers: int = 0,
-                   progress: bool = True) -> np.ndarray:
+def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cache: Union[None, str, Path] = None,
+                   workers: int = 0, progress: bool = True) -> np.ndarray:
     """Features of all images of a dataset, in its order.
 
     Args:

@@ -11,12 +11,9 @@ Row = Dict[str, Any]
 
 
 class Cells:
-    """Measurements on disk, one JSON file each, so that none is made twice.
+    """Measurements in the folder ``root``, one JSON file each, so that none is made twice.
 
     A cell's name is a hash of its key: everything that decides the outcome. A file that was cut short counts as none.
-
-    Args:
-        root: The folder; made with the first cell.
     """
 
     def __init__(self, root: Union[str, Path]) -> None:
@@ -39,13 +36,7 @@ class Cells:
 
 
 def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> List[str]:
-    """The classes with some, but under ``share``, of a set's labelled pixels, in the order of the ids.
-
-    Args:
-        histograms: (N, K) pixels of each class in each mask of the real set.
-        classes: K names.
-        share: 0..1.
-    """
+    """Names of the classes with some, but under ``share`` (0..1), of the pixels that ``histograms`` (N, K) count."""
     pixels = histograms.sum(axis=0)
     return [name for name, count in zip(classes, pixels) if 0 < count < share * pixels.sum()]
 

@@ -15,7 +15,7 @@ from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
 from mmdistill.files import config_hash
-from mmdistill.tasks.base import Task, task_of_scope
+from mmdistill.tasks.base import task_of_scope
 
 
 class _Curve(Hook):
@@ -55,7 +55,7 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     pipeline = cfg.train_dataloader.dataset.get('pipeline', [])
     cfg.train_dataloader.dataset = dict(pipeline=pipeline) | train_dataset_cfg
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
-    cfg.val_evaluator = dict(_task_of(cfg).evaluator)
+    cfg.val_evaluator = dict(task_of_scope(cfg.get('default_scope'), "the student's config").evaluator)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
     cfg.train_cfg.val_interval = math.ceil(length / evaluations)
@@ -67,10 +67,6 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     cfg.log_level = 'ERROR'  # the host warns of metrics without a prefix
     cfg.launcher = 'none'
     return cfg
-
-
-def _task_of(student_cfg: Config) -> Task:
-    return task_of_scope(student_cfg.get('default_scope'), "the student's config")
 
 
 def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
@@ -94,7 +90,7 @@ def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed
         importlib.import_module(f'{cfg.default_scope}.{part}')
     # A name of its own: the default one changes once a second only.
     cfg.experiment_name = f'student_{config_hash([cfg.to_dict(), time.time_ns()])}'
-    curve = _Curve(_task_of(cfg).metric, 'max_iters' not in cfg.train_cfg)
+    curve = _Curve(task_of_scope(cfg.default_scope, "the student's config").metric, 'max_iters' not in cfg.train_cfg)
     start = time.perf_counter()
     with _own_globals():
         runner = Runner.from_cfg(cfg)

@@ -18,11 +18,9 @@ class PSNR(BaseMetric):
     """Mean over images of the PSNR in dB of ``pred_img`` against ``gt_img``, both (3, H, W) in [-1, 1]."""
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep each image's PSNR."""
         self.results += [psnr(sample['pred_img'], sample['gt_img']) for sample in data_samples]
 
     def compute_metrics(self, results: List[float]) -> Dict[str, float]:
-        """Their mean."""
         return dict(PSNR=sum(results) / len(results))
 
 
@@ -31,9 +29,7 @@ class MeanLoss(BaseMetric):
     """Mean over samples of the ``loss`` that the model predicts for each."""
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
-        """Keep each sample's loss."""
         self.results += [sample['loss'] for sample in data_samples]
 
     def compute_metrics(self, results: List[float]) -> Dict[str, float]:
-        """Their mean."""
         return dict(loss=sum(results) / len(results))

@@ -15,32 +15,13 @@ from .students import train_student
 
 @dataclass(frozen=True)
 class Job:
-    """One student to train.
-
-    Attributes:
-        set: Name of the training set.
-        student: Name of the student.
-        image_set: Which image set of the training set.
-        images: How many images it has.
-        key: Everything that decides the outcome: its cell.
-        arguments: Of :func:`mmdistill.evaluation.train_student`.
-    """
-    set: str
-    student: str
-    image_set: int
-    images: int
-    key: Dict[str, Any]
-    arguments: Dict[str, Any]
-
-    @property
-    def name(self) -> str:
-        """What the log calls it."""
-        return f'{self.set}, {self.student}, image set {self.image_set}, seed {self.arguments["seed"]}'
-
-
-def default_workers() -> int:
-    """One on a GPU; on a CPU as many as it has cores, up to 4."""
-    return 1 if torch.cuda.is_available() else min(4, available_cores())
+    """One student to train."""
+    set: str  #: Name of the training set.
+    student: str  #: Name of the student.
+    image_set: int  #: Which image set of the training set.
+    images: int  #: How many images it has.
+    key: Dict[str, Any]  #: Everything that decides the outcome: its cell.
+    arguments: Dict[str, Any]  #: Of :func:`mmdistill.evaluation.train_student`.
 
 
 def _start_worker() -> None:
@@ -58,15 +39,15 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
         jobs: What to train.
         cells: Where the results go.
         say: One line on a student's result.
-        workers: Students at a time; :func:`default_workers` by default.
+        workers: Students at a time; by default one on a GPU, on a CPU as many as it has cores, up to 4.
     """
     jobs = [job for job in jobs if cells.get(job.key) is None]
     if not jobs:
         return
+    gpu = torch.cuda.is_available()
     # A process that has asked for the GPU cannot be forked; elsewhere a fork saves the imports.
-    fork = sys.platform == 'linux' and not torch.cuda.is_available()
-    context = multiprocessing.get_context('fork' if fork else 'spawn')
-    workers = min(workers or default_workers(), len(jobs))
+    context = multiprocessing.get_context('fork' if sys.platform == 'linux' and not gpu else 'spawn')
+    workers = min(workers or (1 if gpu else min(4, available_cores())), len(jobs))
     print(f'\n{len(jobs)} students to train, {workers} at a time; each is kept in {cells.root}', flush=True)
     start = time.perf_counter()
     pool = ProcessPoolExecutor(workers, context, _start_worker)
@@ -76,7 +57,8 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
             job, result = futures[future], future.result()
             cells.put(job.key, result)
             left = (time.perf_counter() - start) / done * (len(jobs) - done)
-            print(f'[{done}/{len(jobs)}] {job.name}: {say(result)}, {result["seconds"]:.0f} s'
+            print(f'[{done}/{len(jobs)}] {job.set}, {job.student}, image set {job.image_set}, seed '
+                  f'{job.arguments["seed"]}: {say(result)}, {result["seconds"]:.0f} s'
                   + (f'; about {left:.0f} s left' if left else ''), flush=True)
     finally:
         pool.shutdown(cancel_futures=True)

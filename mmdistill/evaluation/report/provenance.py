@@ -21,15 +21,14 @@ def comparison(work: WorkDir) -> Dict[str, str]:
 def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str, str]]]:
     """What a manifest says of how the set was made: the main part, and the details by their titles."""
     manifest = distilled.manifest
-    main = {name.replace('_', ' '): manifest[name] for name in ('method', 'config_hash', 'seed') if name in manifest}
-    main['images'] = f'{len(manifest["images"]):,} in place of {manifest["source_size"]:,}'
-    main['folder'] = str(distilled.root)
-    main['layout'] = manifest['layout']['name']
-    main.update(_flat(manifest.get('provenance', {})))
     made_by = dict(manifest.get('weights', {}))
     parts = {'Weights': _flat(made_by.pop('weights', {})), 'Scheduler': _flat(made_by.pop('scheduler', {})),
              'Versions': manifest.get('libraries', {})}
-    return {**main, **_flat(made_by, 'generator'), **_flat(manifest.get('extra', {}))}, parts
+    main = {name.replace('_', ' '): manifest[name] for name in ('method', 'config_hash', 'seed') if name in manifest}
+    return {**main, 'images': f'{len(manifest["images"]):,} in place of {manifest["source_size"]:,}',
+            'folder': str(distilled.root), 'layout': manifest['layout']['name'],
+            **_flat(manifest.get('provenance', {})), **_flat(made_by, 'generator'),
+            **_flat(manifest.get('extra', {}))}, parts
 
 
 def making(work: WorkDir) -> List[Tuple[str, str]]:

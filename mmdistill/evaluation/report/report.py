@@ -48,15 +48,13 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     names = dict.fromkeys(name for work in works for name in work.sets)
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}
     folders = [Path(path).resolve().name for path in work_dirs]
+    made = [making(work) for work in works]
+    made[0] = [*commands] or [*made[0], ('This page', shlex.join(['mmdistill', 'report', *map(str, work_dirs)]))]
     parts = []
-    for number, work in enumerate(works):
-        sections = work_sections(work, colours, remarks[number] if number < len(remarks) else ())
-        pairs = list(commands) if number == 0 else []
-        if not pairs:
-            pairs = making(work)
-            pairs += [('This page', shlex.join(['mmdistill', 'report', *map(str, work_dirs)]))] * (number == 0)
-        sections.append(('Commands', 'commands', dict(pairs=[*pairs, *using(work)])))
-        parts.append(dict(heading=[*headings, *folders[len(headings):]][number], work=work, sections=sections))
+    for work, heading, said, pairs in zip(works, [*headings, *folders[len(headings):]], [*remarks, *[()] * len(works)],
+                                          made):
+        sections = [*work_sections(work, colours, said), ('Commands', 'commands', dict(pairs=pairs + using(work)))]
+        parts.append(dict(heading=heading, work=work, sections=sections))
     page = templates().get_template('page.html').render(
         title=title or f'Distilled data: {folders[0]}' + ' and others' * (len(works) > 1), parts=parts)
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'
@@ -125,15 +123,15 @@ def _selection(work: WorkDir, names: Sequence[str], colour: str) -> Dict[str, An
         return {}
     rows = rarest_first(selection_table(counts, sources, work.classes))
     looks, unit = dict(full='real', random='faint', selected=colour), work.task.counted
-    charts: List[Chart] = []
-    for label, measure in {f'% of the {unit}': 'pixel_share', '% of the images': 'image_share'}.items():
+    charts: List[Tuple[None, Chart]] = []
+    for label, measure in (f'% of the {unit}', 'pixel_share'), ('% of the images', 'image_share'):
         shares = {look: [row[f'{key}_{measure}'] for row in rows] for key, look in looks.items()}
-        charts += share_charts([row['class'] for row in rows], shares, label)
+        charts += [(None, chart) for chart in share_charts([row['class'] for row in rows], shares, label)]
     palette = dict(zip(manifest['classes'], manifest['palette']))
     header, *cells = table_cells(rows, unit)
     lines: List[List[Text]] = [[Cell(name, palette.get(name)), *line] for name, *line in cells]
     legend = [('real', 'full set'), ('faint', 'random'), (colour, f'selected ({", ".join(names)})')]
-    return dict(selected=len(sources), total=len(counts), legend=legend, charts=[(None, chart) for chart in charts],
+    return dict(selected=len(sources), total=len(counts), legend=legend, charts=charts,
                 table=Table([text.capitalize() for text in header], lines))
 
 
@@ -143,7 +141,7 @@ def _frequencies(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[Cell, 
     for name, measured in work.metrics['sets'].items():
         real, own = measured['balance']['real'], measured['balance']['distilled']
         order = sorted(real, key=real.__getitem__)
-        shares = {'real': [real[one] for one in order], colours[name]: [own[one] for one in order]}
+        shares = {look: [values[one] for one in order] for look, values in (('real', real), (colours[name], own))}
         charts += [(Cell(name, colours[name]), chart)
                    for chart in share_charts(order, shares, f'% of the {work.task.counted}')]
     return charts

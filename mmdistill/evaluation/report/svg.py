@@ -22,8 +22,7 @@ class Chart:
     """``with Chart(...) as axes`` draws it; it can be shown afterwards.
 
     Args:
-        width: In CSS pixels, at which texts have the size of small print. The picture shrinks with its place.
-        height: Likewise.
+        width, height: In CSS pixels, at which texts have the size of small print. The picture shrinks with its place.
         label: What it shows, for those who cannot see it.
     """
 

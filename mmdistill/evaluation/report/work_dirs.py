@@ -33,26 +33,15 @@ class DistilledSet:
 
 @dataclass(frozen=True)
 class WorkDir:
-    """The finished work of ``mmdistill evaluate`` or ``mmdistill distill``.
-
-    Attributes:
-        task: Of its sets.
-        classes: Names, in the order of the ids.
-        distilled: Distilled sets, by their name in the comparison; ``'distilled'`` where there is none.
-        results: Of the comparison; empty where nothing was trained.
-        metrics: Of the sets themselves (``set_metrics.json``). May be empty.
-        features: (n, D) of the real set, under ``'real'``, and of each set; ids under ``'labels/…'``. May be empty.
-        histograms: int64 (N, K), pixels of each class in each mask of the real set, or None.
-        notes: What is not there.
-    """
-    task: Task
-    classes: List[str]
-    distilled: Dict[str, DistilledSet]
-    results: Dict[str, Any]
-    metrics: Dict[str, Any]
-    features: Dict[str, np.ndarray]
-    histograms: Optional[np.ndarray]
-    notes: List[str]
+    """The finished work of ``mmdistill evaluate`` or ``mmdistill distill``."""
+    task: Task  #: Of its sets.
+    classes: List[str]  #: Names, in the order of the ids.
+    distilled: Dict[str, DistilledSet]  #: By name in the comparison; ``'distilled'`` where there is none.
+    results: Dict[str, Any]  #: Of the comparison; empty where nothing was trained.
+    metrics: Dict[str, Any]  #: Of the sets themselves (``set_metrics.json``). May be empty.
+    features: Dict[str, np.ndarray]  #: (n, D) of ``'real'`` and of each set; ids: ``'labels/…'``. May be empty.
+    histograms: Optional[np.ndarray]  #: int64 (N, K), pixels by mask and class of the real set.
+    notes: List[str]  #: What is not there.
 
     @property
     def runs(self) -> List[Dict[str, Any]]:
