@@ -88,7 +88,9 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
         _check_selector(value, where, comparison)
         return
     if key == 'source_of':
-        if 'data_root' not in comparison.training_sets.get(value, ()):
+        check_value(where, value, str)
+        other = comparison.training_sets.get(value)
+        if not isinstance(other, Mapping) or 'data_root' not in other:
             raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
         return
     members = value if isinstance(value, (list, tuple)) else [value]

@@ -92,6 +92,9 @@ MISTAKES = [
     (_sets(data_root=[]), 'training_sets.mine.data_root=[] has no image set'),
     (_sets(data_root=3), 'training_sets.mine.data_root=3 has to be a string'),
     (_sets(source_of='random'), "training_sets.mine.source_of='random' is no distilled set of this comparison"),
+    (_sets(source_of=['a']), "training_sets.mine.source_of=['a'] has to be"),
+    (dict(training_sets=dict(mine=dict(source_of='other'), other=5)),
+     "training_sets.mine.source_of='other' is no distilled set of this comparison"),
     (_sets(dataset=dict(type='mmdistill.StreetScenes', num=1)), 'training_sets.mine.dataset.num: unknown setting'),
     (_selector(type='RandomSelecter'), "training_sets.mine.selector.type='RandomSelecter' is unknown in registry "
                                        "'selector'; did you mean RandomSelector?"),
