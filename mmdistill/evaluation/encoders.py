@@ -201,18 +201,25 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
                 return file.get_tensor('features')
     loader: DataLoader = DataLoader(paths, batch_size, num_workers=workers,  # type: ignore[arg-type]
                                     collate_fn=partial(_read_batch, encoder.read))
+    features = []
     with torch.inference_mode():
-        features = torch.cat([encoder.encode(images.to(encoder.device)).float().cpu() for images in (
-            track_iter_progress((loader, len(loader))) if progress else loader)]).numpy()
+        for images in track_iter_progress((loader, len(loader))) if progress else loader:
+            if isinstance(images, DistillError):
+                raise images
+            features.append(encoder.encode(images.to(encoder.device)).float().cpu())
+    encoded = torch.cat(features).numpy()
     if cache is not None:
-        write_atomic(cache, save(dict(features=features), dict(fingerprint=fingerprint)))
-    return features
+        write_atomic(cache, save(dict(features=encoded), dict(fingerprint=fingerprint)))
+    return encoded
 
 
-def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Tensor:
-    images = [read(path) for path in paths]
+def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Union[Tensor, DistillError]:
+    try:
+        images = [read(path) for path in paths]
+    except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
+        return error
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1:
-        raise DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
-                           'transform that gives one size, such as CenterCrop')
+        return DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
+                            'transform that gives one size, such as CenterCrop')
     return torch.stack(images)

@@ -162,13 +162,15 @@ def test_refused_in_one_line(backbone, photos, tmp_path):
     refused('do not fit the backbone of the given model', BackboneEncoder, wide, path, RESIZE)
     deep = dict(RESNET, backbone=dict(RESNET['backbone'], depth=34))
     refused('do not fit the backbone of the given model: backbone.layer1.2', BackboneEncoder, deep, path, RESIZE)
-    refused('of sizes', encode_dataset, backbone(pipeline=[]), photos, progress=False)
+    for workers in (0, 1):
+        refused('^images of sizes', encode_dataset, backbone(pipeline=[]), photos, workers=workers, progress=False)
     broken = photos.get_data_info(3)['img_path']
     for content in (b'no image', b''):
         Path(broken).write_bytes(content)
         for encoder in (backbone(), LatentEncoder(STREETS, 64, device='cpu')):
             refused(f'{broken} is not a readable image', encode_dataset, encoder, photos, progress=False)
     Path(broken).unlink()
-    refused(f'cannot read {broken}', encode_dataset, backbone(), photos, progress=False)
+    for workers in (0, 1):  # a worker's error comes without its traceback
+        refused(f'^cannot read {broken}', encode_dataset, backbone(), photos, workers=workers, progress=False)
     for samples in ([], [dict(img=np.zeros((4, 4, 3), np.uint8), gt_label=0)]):  # nothing; an array, as in CIFAR
         refused('BaseDataset names no image files', encode_dataset, backbone(), in_memory(samples))
