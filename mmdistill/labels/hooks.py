@@ -12,7 +12,7 @@ from mmdistill.models.losses import TemperatureKLLoss
 from mmdistill.registry import HOOKS
 from mmdistill.settings import Positive, check_settings, validated
 from .replay import ReplayedViews
-from .teacher import Teacher
+from .teacher import NORMALISED, Teacher
 
 
 @HOOKS.register_module()
@@ -106,6 +106,5 @@ def _pixels(pre: Any, inputs: torch.Tensor) -> torch.Tensor:
     if pre._enable_normalize:
         inputs = inputs * pre.std + pre.mean
     elif inputs.min() < 0:
-        raise DistillError('the pipeline normalises the images, so that the teacher cannot know the pixels: leave '
-                           'Normalize out and give data_preprocessor mean and std')
+        raise DistillError(NORMALISED)
     return inputs if pre.to_rgb else inputs.flip(1)

@@ -1,8 +1,10 @@
 """Makes what a training config reads its soft labels from: a store of views, or one label per image."""
 import inspect
+import pickle
 from collections import deque
 from dataclasses import dataclass
-from typing import Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple
+from pathlib import Path, PurePosixPath
+from typing import Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -15,12 +17,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
+from mmdistill.files import write_atomic
 from mmdistill.registry import DATASETS
 from mmdistill.settings import Positive, PositiveInt, check_settings
-from .images import write_annotations
 from .replay import ReplayedViews
 from .store import LabelStore, LabelWriter
-from .teacher import Teacher
+from .teacher import NORMALISED, Teacher
 
 _SAVE_EVERY = 100  # batches
 _CHECKED = 1000  # views
@@ -59,8 +61,8 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     import mmpretrain.datasets  # noqa: F401  registers them
     dataset = cfg.train_dataloader.dataset
-    source = DATASETS.build(dataset if by_views else dict(
-        options.dataset or {}, data_root=dataset.get('data_root', '')))
+    unlabelled = dict(options.dataset or {}, data_root=dataset.get('data_root', ''))
+    source = DATASETS.build(dataset if by_views else unlabelled)
     teacher = Teacher(**{'device': device, **options.teacher})
     teacher.check_classes(source.metainfo['classes'])
     settings = dict(batch_size=batch_size, workers=workers, progress=progress)
@@ -146,17 +148,45 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
     return f'{path}: one label for each of {len(scores)} images; the teacher agrees with {right} of their classes'
 
 
+def write_annotations(path: Union[str, Path], dataset, scores: np.ndarray, temperature: float, teacher: str) -> None:
+    """Write ``meta/train.pkl``: mmpretrain's ``BaseDataset`` reads it; ``gt_score`` is mixed with the images.
+
+    Args:
+        path: The annotation file, ``….pkl``; written atomically.
+        dataset: The set that was labelled; image paths are kept relative to its ``img_prefix``.
+        scores: (N, K) probabilities; rows sum to 1.
+        temperature: Of the probabilities, kept in ``metainfo['labels']``.
+        teacher: Fingerprint of the teacher, kept there too.
+
+    Raises:
+        DistillError: An image is outside the set's folder, the scores do not fit, or the disk is full.
+    """
+    classes, prefix = list(dataset.metainfo['classes']), str(dataset.img_prefix)
+    scores = np.asarray(scores, np.float32)
+    if scores.shape != (len(dataset), len(classes)) or not np.isfinite(scores).all():
+        raise DistillError(f'scores of shape {scores.shape} do not fit {len(dataset)} images of {len(classes)} '
+                           'classes, or are not finite')
+    entries = []
+    for i, row in enumerate(scores):
+        entry = dataset.get_data_info(i)
+        try:
+            name = str(PurePosixPath(entry['img_path']).relative_to(prefix))
+        except ValueError:
+            raise DistillError(f"{entry['img_path']} is outside the set's folder {prefix}") from None
+        entries.append(dict(img_path=name, gt_label=int(entry['gt_label']), gt_score=row.copy()))
+    labels = dict(temperature=temperature, teacher=teacher)
+    annotations = dict(metainfo=dict(classes=classes, labels=labels), data_list=entries)
+    write_atomic(path, pickle.dumps(annotations, protocol=4))
+
+
 class _Items(Dataset):
     """What ``load`` gives for each index."""
 
-    def __init__(self, load: Callable[[int], Tensor], indices: Sequence[int]) -> None:
-        self.load, self.indices = load, indices
+    def __init__(self, load: Callable[[int], Tensor]) -> None:
+        self.load = load
 
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, i: int) -> Tensor:
-        return self.load(self.indices[i])
+    def __getitem__(self, index: int) -> Tensor:
+        return self.load(index)
 
 
 def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[int], batch_size: int, workers: int,
@@ -164,7 +194,7 @@ def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[i
     """Batches of logits (B, K) on the CPU."""
     bar = ProgressBar(len(indices)) if progress else None
     # Workers are forked: the data set need not be picklable.
-    loader = DataLoader(_Items(load, indices), batch_size, num_workers=workers, collate_fn=_stack,
+    loader = DataLoader(_Items(load), batch_size, sampler=indices, num_workers=workers, collate_fn=_stack,
                         multiprocessing_context='fork' if workers else None)
     for pixels in loader:
         yield teacher(pixels.flip(1)).cpu()  # the host loads BGR
@@ -177,9 +207,7 @@ def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[i
 def _stack(views: Sequence[Tensor]) -> Tensor:
     sizes = sorted({tuple(view.shape) for view in views})
     if len(sizes) > 1:
-        raise DistillError(f'views of {sizes[0]} and {sizes[1]}: end the pipeline with a transform that gives one '
-                           'size')
+        raise DistillError(f'views of {sizes[0]} and {sizes[1]}: end the pipeline with a transform that gives one size')
     if views[0].dtype != torch.uint8:
-        raise DistillError('the pipeline normalises the images, so that the teacher cannot know the pixels: leave '
-                           'Normalize out and give data_preprocessor mean and std')
+        raise DistillError(NORMALISED)
     return torch.stack(list(views))

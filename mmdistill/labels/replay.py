@@ -134,12 +134,10 @@ def set_fingerprint(dataset) -> str:
     for i in range(len(dataset)):
         entry = dataset.get_data_info(i)
         path = str(entry.get('img_path', ''))
-        size = 0
-        if path and '://' not in path:
-            try:
-                size = os.stat(path).st_size
-            except OSError as error:
-                raise DistillError(f'cannot read {path}: {error.strerror}') from None
+        try:
+            size = os.stat(path).st_size if path and '://' not in path else 0
+        except OSError as error:
+            raise DistillError(f'cannot read {path}: {error.strerror}') from None
         label = entry.get('gt_label')
         digest.update(repr((Path(path).parts[-2:], size, None if label is None else int(label))).encode())
     if not len(dataset):

@@ -155,6 +155,10 @@ class LabelWriter:
         elif (self.path / HEADER).exists():
             raise DistillError(f'{self.path} has a label store that cannot be continued: delete it or choose another')
         self._file = open(self.path / _RECORDS, 'r+b' if (self.path / _RECORDS).exists() else 'w+b')
+        self._cut()
+
+    def _cut(self) -> None:
+        """Leave out the records behind the views that are done."""
         self._file.truncate(self.done * self._kind.itemsize)
         self._file.seek(0, os.SEEK_END)
 
@@ -165,9 +169,7 @@ class LabelWriter:
             DistillError: A logit is not finite in half precision.
         """
         logits = np.asarray(logits, np.float32)
-        with np.errstate(over='ignore'):
-            finite = np.isfinite(logits.astype(np.float16)).all()
-        if not finite:
+        if not (np.abs(logits) < 65520).all():  # what half precision rounds to infinity; NaN compares as False
             raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
         records = np.zeros(len(logits), self._kind)
         if self.header['top_k'] is None:
@@ -178,8 +180,8 @@ class LabelWriter:
             # Equal ones by the lower id, whatever the build of numpy.
             index = np.argsort(-scores, axis=1, kind='stable')[:, :k]
             top = np.take_along_axis(scores, index, 1)
-            records['index'] = index
-            records['mass'] = np.concatenate([top, np.maximum(1 - top.sum(1, keepdims=True), 0)], 1)
+            records['index'], records['mass'][:, :k] = index, top
+            records['mass'][:, k] = np.maximum(1 - top.sum(1), 0)
             np.add.at(self._sums, index[:, 0], logits)
             np.add.at(self._counts, index[:, 0], 1)
         self._pending.append(records.tobytes())
@@ -199,8 +201,7 @@ class LabelWriter:
             raise DistillError(f'cannot write {self.path / _RECORDS}: {error.strerror or error}') from None
         self._pending = []
         buffer = io.BytesIO()
-        np.savez(buffer, header=np.array(json.dumps(self.header)), done=self.done, sums=self._sums,
-                 counts=self._counts)
+        np.savez(buffer, header=np.array(json.dumps(self.header)), done=self.done, sums=self._sums, counts=self._counts)
         write_atomic(self.path / _PROGRESS, buffer.getvalue())
 
     def finish(self) -> LabelStore:
@@ -212,8 +213,7 @@ class LabelWriter:
         epochs = self.header['epochs'] = self.done // self.header['images']
         if self.done != epochs * self.header['images']:  # a longer one was stopped amid an epoch
             self.done = epochs * self.header['images']
-            self._file.truncate(self.done * self._kind.itemsize)
-            self._file.seek(0, os.SEEK_END)
+            self._cut()
             self.save()
         self._file.close()
         if self.header['top_k'] is not None:

@@ -11,6 +11,9 @@ from mmdistill.files import config_hash
 from mmdistill.models.frozen import frozen_network
 from mmdistill.weights.hub import network_digest
 
+NORMALISED = ('the pipeline normalises the images, so that the teacher cannot know the pixels: leave Normalize out and '
+              'give data_preprocessor mean and std')
+
 
 class Teacher(nn.Module):
     """A frozen classifier of mmpretrain that takes pixels; its own preprocessing (order, mean, deviation) is inside.
@@ -77,10 +80,10 @@ class Teacher(nn.Module):
         Raises:
             DistillError: They differ, or are in another order.
         """
-        hint = "give the teacher outputs=[...], its output for each class of the set, if it knows them all"
-        if self.num_classes != len(classes):
-            raise DistillError(f'the teacher {self.name} has {self.num_classes} classes, the set {len(classes)}: '
-                               f'{hint}')
+        hint = 'give the teacher outputs=[...], its output for each class of the set, if it knows them all'
+        count = len(classes)
+        if self.num_classes != count:
+            raise DistillError(f'the teacher {self.name} has {self.num_classes} classes, the set {count}: {hint}')
         if self.outputs is not None or self.classes is None:
             return
         for i, (own, theirs) in enumerate(zip(self.classes, classes)):
