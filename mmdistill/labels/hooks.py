@@ -89,11 +89,7 @@ class ReplayedLabelsHook(Hook):
 
 
 def check_student(runner: Runner, temperature: float) -> nn.Module:
-    """The model without its wrapper.
-
-    Raises:
-        DistillError: Its distillation loss has another temperature than the labels.
-    """
+    """The model without its wrapper; a DistillError where its loss has another temperature than the labels."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     loss = getattr(getattr(model, 'head', None), 'loss_module', None)
     if isinstance(loss, TemperatureKLLoss) and loss.temperature != temperature:

@@ -66,11 +66,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         return len(self.dataset)
 
     def view(self, image: int, epoch: int) -> Dict[str, Any]:
-        """``inputs`` and ``data_samples`` of a view; the label is the set's own.
-
-        Raises:
-            DistillError: The views that CutMix joins differ in size.
-        """
+        """``inputs`` and ``data_samples`` of a view, with the set's label; a DistillError if CutMix's sizes differ."""
         sample = self._single(image, epoch)
         if self.cutmix is not None:
             inputs = sample['inputs']
@@ -101,10 +97,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         self._epoch.fill_(epoch)
 
     def open(self, epochs: int) -> LabelStore:
-        """Open the store.
-
-        Args:
-            epochs: That the training takes.
+        """Open the store for a training of so many epochs.
 
         Raises:
             DistillError: It is missing, damaged, too short, or of another set, other views or another temperature.
@@ -127,8 +120,7 @@ class ReplayedViews(torch.utils.data.Dataset):
 def set_fingerprint(dataset) -> str:
     """A hash of the images' names, folders, sizes in bytes and labels, in their order, wherever the set lies.
 
-    Raises:
-        DistillError: The set is empty, or an image is missing.
+    A DistillError where the set is empty or an image is missing.
     """
     digest = hashlib.sha256()
     for i in range(len(dataset)):

@@ -82,11 +82,7 @@ class LabelStore:
         return 2 * self.header['num_classes'] * self.header['images'] * self.header['epochs']
 
     def check(self, **of: Any) -> None:
-        """Compare what the labels are of: ``set``, ``augmentation``, ``temperature``, ``classes``.
-
-        Raises:
-            DistillError: One differs.
-        """
+        """Raise a DistillError where ``set``, ``augmentation``, ``temperature`` or ``classes`` differ."""
         for key, value in of.items():
             if self.header[key] != value:
                 detail = f' ({self.header[key]}, not {value})' if key == 'temperature' else ''
@@ -163,11 +159,7 @@ class LabelWriter:
         self._file.seek(0, os.SEEK_END)
 
     def append(self, logits: np.ndarray) -> None:
-        """Labels of the next views, from the teacher's logits (B, K).
-
-        Raises:
-            DistillError: A logit is not finite in half precision.
-        """
+        """Labels of the next views, from the teacher's logits (B, K), which have to be finite in half precision."""
         logits = np.asarray(logits, np.float32)
         if not (np.abs(logits) < 65520).all():  # what half precision rounds to infinity; NaN compares as False
             raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
@@ -188,11 +180,7 @@ class LabelWriter:
         self.done += len(records)
 
     def save(self) -> None:
-        """Write what was appended: a writer that is opened after a crash goes on from here.
-
-        Raises:
-            DistillError: The disk is full.
-        """
+        """Write what was appended: a writer that is opened after a crash goes on from here."""
         try:
             self._file.write(b''.join(self._pending))
             self._file.flush()

@@ -75,11 +75,7 @@ class Teacher(nn.Module):
         return (logits if self.outputs is None else logits[:, self.outputs]).float()
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Compare with the classes of a set; of a teacher that names none, their number.
-
-        Raises:
-            DistillError: They differ, or are in another order.
-        """
+        """Raise a DistillError where a set's classes differ or are in another order; without names, their number."""
         hint = 'give the teacher outputs=[...], its output for each class of the set, if it knows them all'
         count = len(classes)
         if self.num_classes != count:

@@ -47,9 +47,6 @@ def check_pair(real, distilled, least_real: int = 1, least_distilled: int = 1) -
     """Features of both sets, checked, in float64 and moved together so that the real mean is 0.
 
     All metrics are unchanged by a shift, and scikit-learn's squared distances lose no digits to a large mean.
-
-    Raises:
-        DistillError: See :func:`check_features`; or the dimensions differ.
     """
     real = check_features(real, 'real', least_real)
     distilled = check_features(distilled, 'distilled', least_distilled)

@@ -16,7 +16,7 @@ from mmdistill.settings import PositiveInt, validated
 
 # Of the stem: the kernel of its convolution, and how much it pools.
 _STEMS = dict(large=(7, 4), mid=(3, 2), small=(3, 1))
-_BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2)}
+_BLOCKS = {10: 1, 18: 2}  # of each of the four stages
 
 
 def _norm(channels: int, norm_cfg: Optional[dict]) -> nn.Module:
@@ -48,11 +48,7 @@ class ConvNet(BaseModule):
             nn.AvgPool2d(2)) for i in range(depth)))
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
-        """Features (B, width * (H // 2**depth) * (W // 2**depth)) of images (B, 3, H, W).
-
-        Raises:
-            DistillError: The images are smaller than 2**depth.
-        """
+        """Images (B, 3, H, W), 2**depth or more → features (B, width * (H // 2**depth) * (W // 2**depth))."""
         if min(x.shape[-2:]) < 2**self.depth:
             raise DistillError(f'ConvNet of depth {self.depth} takes images of {2**self.depth} pixels or more, not '
                                f'{x.shape[-2]}x{x.shape[-1]}: choose a smaller depth')
@@ -110,13 +106,12 @@ class ResNetAP(BaseModule):
         self.stem = nn.Sequential(
             nn.Conv2d(3, 64, kernel, padding=kernel // 2, bias=False), _norm(64, norm_cfg), nn.ReLU(inplace=True),
             nn.AvgPool2d(pool))
-        stages, channels = [], 64
-        for stage, blocks in enumerate(_BLOCKS[depth]):
-            for block in range(blocks):
-                width, halve = 64 * 2**stage, stage > 0 and block == 0
-                stages.append(_Block(channels, width, 2 if halve else 1, norm_cfg))
+        blocks, channels = [], 64
+        for width in (64, 128, 256, 512):
+            for _ in range(_BLOCKS[depth]):  # the first block of a wider stage halves the size
+                blocks.append(_Block(channels, width, 2 if width > channels else 1, norm_cfg))
                 channels = width
-        self.blocks = nn.Sequential(*stages)
+        self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
         """Feature maps (B, 512, h, w) of images (B, 3, H, W); h = H / 32 with the large stem, / 16 mid, / 8 small."""

@@ -54,6 +54,6 @@ class LayoutDiffusion(LatentDiffusion):
     def sample(self, data_samples: Sequence[Any], requests: Sequence[Request], size: Tuple[int, int]) -> Tensor:
         """See :meth:`LatentDiffusion.sample`."""
         masks = [mask.byte().cpu().numpy() for mask in self.condition(data_samples)]
-        generator = LayoutUNetGenerator(
-            self.vae, self.unet, self.scheduler, num_steps=self.num_sampling_steps, image_size=size)
+        generator = LayoutUNetGenerator(self.vae, self.unet, self.scheduler, image_size=size,
+                                        num_steps=self.num_sampling_steps)
         return generator.sample_images(requests, masks)

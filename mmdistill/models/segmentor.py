@@ -58,11 +58,7 @@ class SegmentorGuide(nn.Module):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check that the config and the checkpoint are there; neither is loaded.
-
-        Raises:
-            DistillError: One is not.
-        """
+        """Raise a DistillError unless the config and the checkpoint are there; neither is loaded."""
         checkpoint = builtin(settings['checkpoint'])
         if isinstance(settings['config'], str):
             try:
