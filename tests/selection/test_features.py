@@ -136,3 +136,8 @@ def test_refused_in_one_line(selector, fit, message):
     with pytest.raises(DistillError, match=message) as error:
         selector.fit(fit.get('features', x), fit.get('labels', labels))
     assert '\n' not in str(error.value)
+
+
+def test_a_set_without_samples_is_refused():
+    with pytest.raises(DistillError, match='there are no samples to select from'):
+        RandomPerClassSelector(2).fit([], np.zeros(0, int))
