@@ -175,9 +175,7 @@ def _problem(value: Any, hint: Any) -> str:
     """What is wrong with a value, empty where nothing is."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        problem, ranges = _problem(value, args[0]), [extra for extra in args[1:] if isinstance(extra, Range)]
-        missed = [] if problem or value is None else [bounds for bounds in ranges if value not in bounds]
-        return f'is out of range: it has to be {missed[0]}' if missed else problem
+        return _problem(value, args[0]) or _range_problem(value, args[1:])
     if origin in (Union, types.UnionType):
         return _union_problem(value, args)
     if origin is Literal:
@@ -199,6 +197,11 @@ _PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # the type in words, a
     str: ('a string', lambda value: isinstance(value, str)),
     type(None): ('None', lambda value: value is None),
     **dict.fromkeys(_MAPPINGS, ('a dict', lambda value: isinstance(value, Mapping)))}
+
+
+def _range_problem(value: Any, extras: Tuple) -> str:
+    bounds = [extra for extra in extras if isinstance(extra, Range) and value is not None and value not in extra]
+    return f'is out of range: it has to be {bounds[0]}' if bounds else ''
 
 
 def _union_problem(value: Any, args: Tuple) -> str:

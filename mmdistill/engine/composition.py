@@ -52,9 +52,8 @@ class GuidanceSettings:
             taken = {key for keys in needed.values() for key in keys}
             check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
             for name, keys in needed.items():
-                if hasattr(task.resources, name):  # Resources.check refuses what is not there
-                    check_settings(getattr(task.resources, name), {key: cfg[key] for key in keys if key in cfg},
-                                   where, ('self', ))
+                resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
+                check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
             needs[objective.__name__] = list(needed)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')

@@ -118,10 +118,7 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
              fingerprint, sum(map(len, images.values())))
     barrier()
     if is_main_process():
-        made = [ClassClusters.load(file) for file in parts.values()]
-        centers, counts, inertia = ({label: value for part in made for label, value in getattr(part, key).items()}
-                                    for key in ('centers', 'counts', 'inertia'))
-        ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint)).save(path)
+        _merge([ClassClusters.load(file) for file in parts.values()], fingerprint).save(path)
         shutil.rmtree(folder)
         run.logger.info(f'{strategy} of each class: {path}')
     barrier()
@@ -143,6 +140,13 @@ def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str]
                       dict(fingerprint=fingerprint)).save(parts[label])
     if bar:
         bar.file.write('\n')
+
+
+def _merge(clusters: Sequence[ClassClusters], fingerprint: str) -> ClassClusters:
+    """The clusters of all classes in one."""
+    centers, counts, inertia = ({label: value for part in clusters for label, value in getattr(part, name).items()}
+                                for name in ('centers', 'counts', 'inertia'))
+    return ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint))
 
 
 def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:
