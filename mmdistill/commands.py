@@ -24,7 +24,7 @@ def distill(args: argparse.Namespace) -> None:
     distilled/, a data root for mmseg's and mmpretrain's configs.
     """
     from .engine.check import check_run
-    cfg = load_config(args, check_run)
+    cfg = load_config(args, lambda cfg: check_run(cfg, args.resume))
     from mmengine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run)
     Runner.from_cfg(cfg).test()
@@ -100,13 +100,13 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     """The config of a run with the command line's settings; makes its work dir, once ``check`` has let it pass."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     cfg = configured(args)
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
     if check is not None:
         check(cfg)
     cfg.launcher = args.launcher
     import torch
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
     try:
         os.makedirs(cfg.work_dir, exist_ok=True)
         if not os.access(cfg.work_dir, os.W_OK):
@@ -120,6 +120,8 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
 def _check_training(cfg: 'Config') -> None:
     if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{cfg.filename} is not a training config: it has no {", ".join(missing)}')
+    from .engine.training import check_training
+    check_training(cfg)
 
 
 def configured(args: argparse.Namespace) -> 'Config':
@@ -133,5 +135,11 @@ def configured(args: argparse.Namespace) -> 'Config':
     except AssertionError as error:
         raise DistillError(f'--cfg-options: {error}') from None
     cfg = read_config(args.config)
-    merge_options(cfg, options.cfg_options)
+    known = ['labels']
+    if args.command == 'evaluate':
+        from dataclasses import fields
+
+        from .evaluation.comparison import Comparison
+        known = [field.name for field in fields(Comparison)]
+    merge_options(cfg, options.cfg_options, known)
     return cfg

@@ -1,7 +1,7 @@
 """Components of a config: resolved in their registry and checked before anything is built."""
 import difflib
 import inspect
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any, Callable, Collection, Iterable, Mapping, Set
 
 from mmengine.registry import Registry
@@ -65,7 +65,7 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
         component = None
     if not callable(component):
         raise DistillError(f'{where}.type={name!r} is unknown in registry {registry.name!r}'
-                           f'{nearest(full, _names(registry, full.rpartition(".")[0]))}')
+                           f'{_suggestion(full, registry)}')
     return component
 
 
@@ -81,6 +81,15 @@ def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '')
         near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)
         if near and abs(len(near[0]) - len(key)) <= 2:
             raise DistillError(f'{where}{key}: unknown key of the config; did you mean {near[0]}?')
+
+
+def _suggestion(name: str, registry: Registry) -> str:
+    """The nearest known name; without a scope also that of the same name in an OpenMMLab package."""
+    for scope in ('mmseg', 'mmpretrain') if '.' not in name else ():
+        with suppress(Exception):
+            if registry.get(f'{scope}.{name}') is not None:
+                return f'; did you mean {scope}.{name}?'
+    return nearest(name, _names(registry, name.rpartition('.')[0]))
 
 
 def _names(registry: Registry, scope: str) -> Set[str]:

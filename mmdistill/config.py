@@ -3,10 +3,11 @@ import inspect
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
 
 from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
+from .settings import nearest
 
 from mmengine.config import Config, ConfigDict  # isort: skip
 from mmengine.runner import Runner  # isort: skip
@@ -70,7 +71,7 @@ def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:
     return where, line
 
 
-def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
+def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] = ()) -> None:
     """Set keys of a config, as ``--cfg-options`` does.
 
     Like ``Config.merge_from_dict``, and a member of a list can be named by its type instead of its number:
@@ -80,16 +81,20 @@ def merge_options(cfg: Config, options: Dict[str, Any]) -> None:
     Args:
         cfg: Changed in place.
         options: Dotted key to value; dicts are merged.
+        known: Top-level keys that the config may have besides its own and those of MMEngine's runner.
 
     Raises:
-        DistillError: A key leads through a value that has no keys, a list has no such member or several of them, a
-            variable was used when the file was read, or ``data_root`` is given to a config that has none.
+        DistillError: A key that nothing reads or that leads through a value without keys, a list that has no such
+            member or several of them, a variable that was used when the file was read, or ``data_root`` of a config
+            that has none.
     """
     options = dict(options)
     if 'data_root' in options:
         _move_data(cfg, options.pop('data_root'))
     for key, value in options.items():
         name, *path = key.split('.')
+        if name not in (keys := {*inspect.signature(Runner.__init__).parameters, *cfg, *known}):
+            raise DistillError(f'{key}: the config has no {name}{nearest(name, keys)}')
         if place := _copy_of(cfg, name):
             raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
         cfg[name] = _changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
@@ -137,7 +142,7 @@ def _index(members: List[Any], name: str, where: str) -> int:
         if int(name) >= len(members):
             raise DistillError(f'{where}.{name} does not exist: {where} has {len(members)} members')
         return int(name)
-    types = [_type_name(member) for member in members]
+    types = [type_name(member) for member in members]
     if types.count(name) != 1:
         found = f'{where} has {types.count(name)} of them: use the number' if name in types else (
             f'{where} has {", ".join(filter(None, types)) or "no members with a type"}')
@@ -145,7 +150,7 @@ def _index(members: List[Any], name: str, where: str) -> int:
     return types.index(name)
 
 
-def _type_name(member: Any) -> str:
+def type_name(member: Any) -> str:
     """Name of a component's type without its scope; '' if it has none."""
     kind = member.get('type', '') if isinstance(member, dict) else ''
     return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__

@@ -76,7 +76,7 @@ def test_a_mistake_on_the_command_line(capsys, argv, say):
 
 
 def test_cfg_options_are_read_as_mmengine_reads_them(tmp_path):
-    (tmp_path / 'a.py').write_text('a = dict(b=1)')
+    (tmp_path / 'a.py').write_text('a = dict(b=1); c = d = e = f = g = 0; h = dict()')
     texts = ['a.b=2', 'c=[1,2.5]', 'd=(x,None)', 'e=true', 'f=1,2', 'g=a=b', 'h.i="z"']
     argv = ['train', str(tmp_path / 'a.py'), '--cfg-options', *texts[:3], '--cfg-options', *texts[3:]]
     args = cli.parser().parse_args(argv)

@@ -1,25 +1,33 @@
 """Checks of a distillation config before a mask, an image or a weight is read."""
 import inspect
+import os.path as osp
 from contextlib import contextmanager
-from typing import Any, Collection, Dict, Iterator, Mapping, Optional
+from typing import Any, Collection, Dict, Iterator, Literal, Mapping, Optional
 
 from mmengine.hooks import Hook
+from mmengine.registry import VISBACKENDS
 from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.errors import DistillError
+from mmdistill.files import config_hash
+from mmdistill.plan import Plan
 from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
-from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
+from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest, setting
 from mmdistill.tasks.base import Task, task_of_dataset
 from .composition import ComposingHook, Composition
 
 SCOPE = 'mmdistill'
+_TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
+            log_level=Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']])
 _LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'}
 
 
-def check_run(cfg: Mapping[str, Any]) -> None:
+def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     """Check a whole distillation config, as MMEngine reads it: names, settings, ranges, and that the parts fit.
+
+    With ``resume`` the plan of the work dir has to be of this config, too.
 
     Raises:
         DistillError: A mistake: which key, and what to do.
@@ -29,6 +37,13 @@ def check_run(cfg: Mapping[str, Any]) -> None:
         if not isinstance(cfg.get(key), Mapping):
             raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
                                'configs/quickstart')
+    for key, hint in _TOP.items():
+        check_value(key, cfg.get(key, {} if hint is dict else None), hint)
+    for key in ('train_cfg', 'optim_wrapper', 'val_cfg', 'load_from', 'resume'):
+        if cfg.get(key):
+            raise DistillError(f'{key}={cfg[key]!r} is of a training: leave it out (--resume continues a distillation)')
+    if cfg.get('test_evaluator') is None:
+        raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
                            'mmdistill::_base_/default_runtime.py')
@@ -38,10 +53,31 @@ def check_run(cfg: Mapping[str, Any]) -> None:
     composition = _check_hooks(cfg)
     if cfg.get('visualizer'):
         check_component(cfg['visualizer'], VISUALIZERS, 'visualizer')
+        for i, backend in enumerate(cfg['visualizer'].get('vis_backends') or ()):
+            check_component(backend, VISBACKENDS, f'visualizer.vis_backends.{i}', ('save_dir', ))
     generator = cfg['model']['generator']
     if task is not None:  # that of a distilled set is known when its manifest is read
         check_fit(task, generator, cfg['test_cfg'].get('writer'))
         composition.check(task, generator)
+    if resume:
+        load_plan(cfg, composition)
+
+
+def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
+    """Hash of what decides the images: dataset, generator, method, seed, plan, guidance, writer."""
+    loop = resolve(cfg['test_cfg'], LOOPS, 'test_cfg')
+    method, seed, writer = (setting(loop, cfg['test_cfg'], key) for key in ('method', 'seed', 'writer'))
+    return config_hash([cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer])
+
+
+def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
+    """The plan of the work dir; a DistillError where there is none, or one of another config."""
+    path = osp.join(cfg['work_dir'], 'plan.json')
+    plan, found = Plan.load(path), run_hash(cfg, composition)
+    if plan.config_hash != found:
+        raise DistillError(f'{path} belongs to another config (its hash is {plan.config_hash}, this one\'s {found}): '
+                           'use that config, which lies in the work dir, or another --work-dir')
+    return plan
 
 
 def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping[str, Any]]) -> None:

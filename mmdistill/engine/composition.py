@@ -1,9 +1,10 @@
 """What the hooks of a run decide between them: its plan and its guidance."""
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Type
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from mmengine.hooks import Hook
 
 from mmdistill.components import check_component, resolve
+from mmdistill.config import type_name
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.registry import GENERATORS, GUIDANCES
@@ -43,18 +44,12 @@ class GuidanceSettings:
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
         if not self.objectives and not self.semantic:
             raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
-        needs = {}
+        names = [type_name(cfg) for cfg in self.objectives]
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise DistillError(f'{HOOK}.objectives: {twice} stands there twice: leave one of them')
         components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
-        for where, cfg in components + ([(f'{HOOK}.semantic', self.semantic)] if self.semantic else []):
-            objective = resolve(cfg, GUIDANCES, where)
-            task.check_annotation(objective, where, GUIDANCES)
-            needed = declared_needs(objective)
-            taken = {key for keys in needed.values() for key in keys}
-            check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
-            for name, keys in needed.items():
-                resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
-                check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
-            needs[objective.__name__] = list(needed)
+        components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
+        needs = dict(_check_objective(cfg, task, where) for where, cfg in components)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
@@ -71,6 +66,19 @@ class GuidanceSettings:
     def describe(self) -> Dict[str, Any]:
         """JSON values for the manifest and the config's hash."""
         return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
+
+
+def _check_objective(cfg: Mapping[str, Any], task: Task, where: str) -> Tuple[str, List[str]]:
+    """Check an objective of a config; its name, and the resources that it needs."""
+    objective = resolve(cfg, GUIDANCES, where)
+    task.check_annotation(objective, where, GUIDANCES)
+    needed = declared_needs(objective)
+    taken = {key for keys in needed.values() for key in keys}
+    check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
+    for name, keys in needed.items():
+        resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
+        check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
+    return objective.__name__, list(needed)
 
 
 class Composition:
@@ -128,6 +136,10 @@ class ComposingHook(Hook):
     def before_test(self, runner: Any) -> None:
         """Hand over the part to the loop."""
         self.compose(runner.test_loop.composition)
+
+    def before_train(self, runner: Any) -> None:
+        """Refuse a training, for which most of these hooks have nothing to do."""
+        raise DistillError(f'{type(self).__name__} is of a distillation and does nothing in a training: leave it out')
 
 
 class PlanHook(ComposingHook):

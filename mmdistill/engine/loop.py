@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 
 from mmdistill.datasets.manifest import write_manifest
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, write_json
+from mmdistill.files import write_json
 from mmdistill.generation import Synthesis
 from mmdistill.guidance import Guidance
 from mmdistill.plan import Plan, Request
@@ -21,7 +21,7 @@ from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
-from .check import check_fit, check_run, readable, writer_config
+from .check import check_fit, check_run, load_plan, readable, run_hash, writer_config
 from .composition import Composition
 from .planning import StartLatents
 from .progress import announce, log_guidance
@@ -93,30 +93,21 @@ class DistillLoop(BaseLoop):
 
     @property
     def config_hash(self) -> str:
-        """Hash of what decides the images: dataset, generator, method, seed, plan and guidance."""
-        cfg = self.runner.cfg
-        return config_hash([cfg.model, cfg.test_dataloader['dataset'], self.method, self.seed,
-                            self.composition.describe(), cfg.test_cfg.get('writer')])
+        """See :func:`~mmdistill.engine.check.run_hash`."""
+        return run_hash(self.runner.cfg, self.composition)
 
     def run(self) -> dict:
         """Make what the plan asks for and is not there yet."""
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'])
-        self.plan = self._load_plan() if self.resume else self._new_plan(planner)
+        self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         announce(self)
         if not self.dry_run:
             self._synthesize(planner.start_latents(self), self._guide())
             self._finish()
         runner.call_hook('after_test')
         return {}
-
-    def _load_plan(self) -> Plan:
-        plan = Plan.load(self.plan_path)
-        if plan.config_hash != self.config_hash:
-            raise DistillError(f'{self.plan_path} belongs to another config (its hash is {plan.config_hash}, this '
-                               f'one\'s {self.config_hash}): use that config or another --work-dir')
-        return plan
 
     def _new_plan(self, planner) -> Plan:
         if any(files for _, _, files in os.walk(self.root)):

@@ -45,6 +45,8 @@ def announce(run: Any) -> None:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }')
+    if run.composition.guidance:
+        logger.info(f'Guidance: {run.composition.guidance.describe()}')
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
         logger.info(f'Distilled set: {Path(run.root).resolve()}')

@@ -1,16 +1,18 @@
-"""What trainings need that MMEngine lacks: a part of the config's dataset, and mixed precision on a CPU."""
+"""What trainings need that MMEngine lacks: checks, a part of the config's dataset, mixed precision on a CPU."""
 import copy
 from contextlib import contextmanager
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.optim import OptimWrapper
+from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
+from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
-from mmdistill.registry import OPTIM_WRAPPERS
+from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -30,6 +32,20 @@ class BFloat16OptimWrapper(OptimWrapper):
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
+
+
+def check_training(cfg: Mapping[str, Any]) -> None:
+    """Check the loop, the optimizer and our own hooks of a training config of any OpenMMLab package."""
+    scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
+    loop = dict(cfg['train_cfg'])
+    loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')
+    check_component({**scope, **loop}, LOOPS, 'train_cfg', ('runner', 'dataloader'))
+    if optimizer := cfg['optim_wrapper'].get('optimizer'):
+        resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
+    for i, hook in enumerate(cfg.get('custom_hooks') or []):
+        settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
+        if resolve(settings, HOOKS, f'custom_hooks.{i}').__module__.startswith('mmdistill.'):
+            check_component(settings, HOOKS, f'custom_hooks.{i}')
 
 
 def is_training(runner: Runner) -> bool:

@@ -9,6 +9,7 @@ from mmengine.runner import Runner
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import merge_options
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
@@ -116,6 +117,7 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
     overrides = comparison.overrides or {}
     check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
     merge_options(protocol, overrides)
+    check_training(protocol)
     return protocol, task
 
 

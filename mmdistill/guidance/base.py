@@ -75,6 +75,9 @@ class Guidance:
                 raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for '
                                    'each')
             objectives = named
+        for name, objective in objectives.items():
+            if getattr(objective, 'space', None) not in ('image', 'latent') or not hasattr(objective, 'weight'):
+                raise DistillError(f"guidance: {name} needs a space, 'image' or 'latent', and a weight: set both")
         if not objectives and semantic is None:
             raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
         self.objectives: Dict[str, Objective] = dict(objectives)

@@ -85,9 +85,9 @@ def test_a_scheduler_that_cannot_be_guided(refused):
 
 def test_a_plan_of_another_config(refused, tools, town, tree):
     assert tools('distill', town.config, '--work-dir', town.work, '--dry-run').returncode == 0
-    plan = (town.work / 'plan.json').read_bytes()
+    plan, config = (town.work / 'plan.json').read_bytes(), (town.work / 'town.py').read_bytes()
     refused('model.generator.num_steps=5', extra=('--resume', ), say='plan.json belongs to another config')
-    assert (town.work / 'plan.json').read_bytes() == plan
+    assert (town.work / 'plan.json').read_bytes() == plan and (town.work / 'town.py').read_bytes() == config
 
 
 def test_resume_without_a_plan(refused):

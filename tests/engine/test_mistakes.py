@@ -267,7 +267,7 @@ def test_types_may_be_classes():
     (['model.generator.num_step=5'], r'error: model\.generator\.num_step: unknown setting of LayoutUNetGenerator; did '
      r'you mean num_steps\?'),
     (['custom_hooks.GuidedSynthesisHook.objectives.0.type=SegmentationConsistancy'], 'did you mean SegmentationConsis'),
-    (['modle.x=1'], r'error: modle: unknown key of the config; did you mean model\?'),
+    (['modle.x=1'], r'error: modle\.x: the config has no modle; did you mean model\?'),
 ])
 @pytest.mark.parametrize('dry', [True, False])
 def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, say, dry):
@@ -275,3 +275,28 @@ def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, 
     lines = [line for line in done.stderr.splitlines() if 'OneDL' not in line]
     assert done.returncode == 1 and len(lines) == 1 and re.search(say, lines[0]), done.stderr
     assert not (tmp_path / 'work').exists()
+
+
+@pytest.mark.parametrize('options, say', [
+    (dict(work_dir=3), r'work_dir=3 has to be a string'),
+    (dict(log_level='VERBOSE'), r"log_level='VERBOSE' is unknown|log_level='VERBOSE' has to be"),
+    (dict(env_cfg=None), r'env_cfg=None has to be a dict'),
+    (dict(train_cfg=dict(max_iters=3)), r'train_cfg=.* is of a training: leave it out'),
+    (dict(load_from='x.pth'), r"load_from='x.pth' is of a training"),
+    (dict(resume=True), r'resume=True is of a training.*--resume'),
+    (dict(test_evaluator=REMOVED), r'test_evaluator: MMEngine asks for one: add test_evaluator=\[\]'),
+    ({'visualizer.vis_backends': [dict(type='LocalVisBakend')]},
+     r'vis_backends\.0\.type=.*did you mean LocalVisBackend'),
+    ({'test_dataloader.dataset': dict(_delete_=True, type='ADE20KDataset')}, r'did you mean mmseg\.ADE20KDataset\?'),
+    ({f'{GUIDE}.objectives': [dict(type='ClassFeatureMatching')] * 2}, 'ClassFeatureMatching stands there twice'),
+])
+def test_more_of_the_runner(options, say):
+    with pytest.raises(DistillError, match=say):
+        check_run(changed(D3S2, options))
+
+
+@pytest.mark.parametrize('option', ['seed=3', 'budget=3', 'generator.num_steps=3', 'guidnce.scale=1'])
+def test_an_option_that_nothing_reads(option):
+    key, value = option.split('=')
+    with pytest.raises(DistillError, match=f'{key}: the config has no {key.split(".")[0]}'):
+        merge_options(read_config(D3S2), {key: int(value)})

@@ -108,3 +108,22 @@ def test_only_a_training_is_restricted():
     assert is_training(SimpleNamespace(_train_loop=loop, iter=0))
     for built, iteration in ((unbuilt, 0), (None, 0), (loop, 6)):
         assert not is_training(SimpleNamespace(_train_loop=built, iter=iteration))
+
+
+@pytest.mark.parametrize('hook, say', [
+    (dict(type='mmdistill.MaskSelectionHook', selector=dict(type='RandomSelector', budgt=2)),
+     r'custom_hooks\.0\.selector\.budgt: unknown setting of RandomSelector; did you mean budget\?'),
+    (dict(type='mmdistill.MaskSelectionHok'), r"custom_hooks\.0\.type='mmdistill\.MaskSelectionHok' is unknown"),
+    (dict(type='mmdistill.GuidedSynthesisHook', objectives=[]), 'GuidedSynthesisHook is of a distillation and does nothing'),
+])
+def test_mistakes_in_a_training(tools, guide, tmp_path, hook, say):
+    dataset = dict(type='mmdistill.StreetScenes', num_scenes=12, size=32, pipeline=[
+        dict(type=name) for name in ('LoadImageFromFile', 'LoadAnnotations', 'PackSegInputs')])
+    keys = dict(
+        default_scope='mmseg', model=guide['config'], train_cfg=dict(type='IterBasedTrainLoop', max_iters=1),
+        train_dataloader=dict(batch_size=2, sampler=dict(type='InfiniteSampler'), dataset=dataset),
+        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)), custom_hooks=[hook])
+    config = tmp_path / 'config.py'
+    config.write_text('\n'.join(f'{key} = {pprint.pformat(value)}' for key, value in keys.items()))
+    done = tools('train', config, '--work-dir', tmp_path / 'work')
+    assert done.returncode == 1 and re.search(f'^error: .*{say}', done.stderr.splitlines()[-1]), done.stderr

@@ -121,6 +121,9 @@ MISTAKES = [
     (dict(overrides=dict(train_dataloder=dict(batch_size=2))), 'overrides.train_dataloder: unknown key of the config; '
                                                                'did you mean train_dataloader?'),
     (dict(overrides={'train_cfg.max_iters.x': 2}), 'train_cfg.max_iters.x cannot be set'),
+    (dict(overrides=dict(nope=3)), 'nope: the config has no nope'),
+    (dict(overrides={'train_cfg.max_iter': 3}), 'train_cfg.max_iter: unknown setting of IterBasedTrainLoop; did you mean'),
+    (dict(overrides={'optim_wrapper.optimizer.type': 'Adamm'}), "optim_wrapper.optimizer.type='Adamm' is unknown"),
 ]
 
 

@@ -47,6 +47,9 @@ class MaskSelectionHook(PlanHook):
             _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
             restrict_training(runner, sorted(selected))
 
+    def before_train(self, runner: Runner) -> None:
+        """The training set has been restricted."""
+
 
 @HOOKS.register_module()
 class ClassPlanHook(PlanHook):
