@@ -122,7 +122,7 @@ MISTAKES = [
                                                                'did you mean train_dataloader?'),
     (dict(overrides={'train_cfg.max_iters.x': 2}), 'train_cfg.max_iters.x cannot be set'),
     (dict(overrides=dict(nope=3)), 'nope: the config has no nope'),
-    (dict(overrides={'train_cfg.max_iter': 3}), 'train_cfg.max_iter: unknown setting of IterBasedTrainLoop; did you mean'),
+    (dict(overrides={'train_cfg.max_iter': 3}), 'train_cfg.max_iter: unknown setting of IterBased'),
     (dict(overrides={'optim_wrapper.optimizer.type': 'Adamm'}), "optim_wrapper.optimizer.type='Adamm' is unknown"),
 ]
 
