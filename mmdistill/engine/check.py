@@ -32,21 +32,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     Raises:
         DistillError: A mistake: which key, and what to do.
     """
-    check_spelling(cfg, {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'})
-    for key in ('model', 'test_dataloader', 'test_cfg'):
-        if not isinstance(cfg.get(key), Mapping):
-            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
-                               'configs/quickstart')
-    for key, hint in _TOP.items():
-        check_value(key, cfg.get(key, {} if hint is dict else None), hint)
-    for key in ('train_cfg', 'optim_wrapper', 'val_cfg', 'load_from', 'resume'):
-        if cfg.get(key):
-            raise DistillError(f'{key}={cfg[key]!r} is of a training: leave it out (--resume continues a distillation)')
-    if cfg.get('test_evaluator') is None:
-        raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
-    if cfg.get('default_scope') != SCOPE:
-        raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
-                           'mmdistill::_base_/default_runtime.py')
+    _check_keys(cfg)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
     task = _check_dataloader(cfg['test_dataloader'])
@@ -109,6 +95,30 @@ def readable(where: str) -> Iterator[None]:
         empty = 'need at least one array' in str(error)  # what mmseg says of a folder without images
         reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
+
+
+def _check_keys(cfg: Mapping[str, Any]) -> None:
+    """Check the top-level keys that are no components, and those that have to be there."""
+    check_spelling(cfg, {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'})
+    for key in ('model', 'test_dataloader', 'test_cfg'):
+        if not isinstance(cfg.get(key), Mapping):
+            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
+                               'configs/quickstart')
+    for key, hint in _TOP.items():
+        check_value(key, cfg.get(key, {} if hint is dict else None), hint)
+    for key in ('load_from', 'resume'):
+        if cfg.get(key):
+            raise DistillError(f'{key}={cfg[key]!r} is of a training: leave it out (--resume continues a distillation)')
+    for loop in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator')):
+        missing = [key for key in loop if cfg.get(key) is None]
+        if 0 < len(missing) < 3:
+            given = next(key for key in loop if key not in missing)
+            raise DistillError(f'{given}: MMEngine asks for {", ".join(missing)} with it: leave it out')
+    if cfg.get('test_evaluator') is None:
+        raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
+    if cfg.get('default_scope') != SCOPE:
+        raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
+                           'mmdistill::_base_/default_runtime.py')
 
 
 def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> None:

@@ -5,6 +5,7 @@ from typing import Any, Mapping, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.hooks import Hook
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -43,6 +44,8 @@ def check_training(cfg: Mapping[str, Any]) -> None:
     if optimizer := cfg['optim_wrapper'].get('optimizer'):
         resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
     for i, hook in enumerate(cfg.get('custom_hooks') or []):
+        if isinstance(hook, Hook):
+            continue
         settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
         if resolve(settings, HOOKS, f'custom_hooks.{i}').__module__.startswith('mmdistill.'):
             check_component(settings, HOOKS, f'custom_hooks.{i}')
