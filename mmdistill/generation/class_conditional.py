@@ -39,6 +39,7 @@ class ClassConditionalGenerator(LatentGenerator):
     annotation = 'classes'
     needs = ('classes', )
     parts = ('transformer', 'unet', 'vae', 'scheduler')
+    networks = ('DiTTransformer2DModel', 'ClassUNet')
     embedded = 'label'  # what `embed` makes embeddings of
 
     @validated

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
-from ..weights.hub import Dtype, check_fit, check_folder, dtype_of, fingerprints, licence, resolve
+from ..weights.hub import Dtype, check_fit, check_folder, check_network, dtype_of, fingerprints, licence, resolve
 from .autoencoders import decode, encode, load_vae, vae_factor
 from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
@@ -59,13 +59,14 @@ class LatentGenerator:
             through the network, or with mixed embeddings) compiles once, which takes minutes on a CPU.
 
     Attributes:
-        annotation: What an image is made for, ``'masks'`` or ``'classes'``.
+        annotation: What an image is made for.
         needs: What a dataset gives the constructor where a config does not: ``'classes'``, their names, ``'palette'``.
         parts: Sub-folders of the weights.
         sources: Id and checksums of the weights, where they were loaded.
     """
     annotation = 'masks'
     needs: Tuple[str, ...] = ()
+    networks: Tuple[str, ...] = ()  # class names that the unet or transformer may have; empty: any
     parts: Tuple[str, ...] = ('unet', 'vae', 'scheduler')
 
     @validated
@@ -148,11 +149,10 @@ class LatentGenerator:
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where weights are missing or the scheduler cannot be guided.
-
-        No tensor is read, and nothing is fetched. For the arguments see :meth:`check`.
-        """
+        """See :meth:`check`: weights are there and of a known class. No tensor is read, and nothing is fetched."""
         if (folder := check_folder(settings['weights'], cls.parts, f'{where}.weights')) is not None:
+            if cls.networks:
+                check_network(folder, cls.networks, f'{where}.weights')
             NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
         if settings.get('guidance_vae'):
             check_folder(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae')

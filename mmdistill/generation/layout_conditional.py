@@ -26,6 +26,7 @@ class LayoutUNetGenerator(LatentGenerator):
         ...     'work_dirs/streets/diffusers', image_size=64, num_steps=12, scheduler='DPMSolverMultistepScheduler')
         >>> images = generator.generate(requests, masks)
     """
+    networks = ('LayoutUNet', )
 
     def __init__(self, vae: Any, unet: Any, scheduler: Any, **settings: Any):
         check_fit('layout_factor of unet', unet.config.layout_factor, 'factor of vae', vae_factor(vae))

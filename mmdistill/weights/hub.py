@@ -70,6 +70,21 @@ def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Pat
     return folder
 
 
+def check_network(folder: Path, names: Sequence[str], where: str) -> None:
+    """Check that the ``transformer``, or ``unet``, of a folder is of one of the named classes."""
+    part = folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet')
+    if (name := class_name(part)) not in names:
+        raise DistillError(f'{where}: {part} holds a {name}, not a {" or ".join(names)}')
+
+
+def class_name(folder: Path) -> Optional[str]:
+    """The class that a diffusers folder says it holds."""
+    try:
+        return json.loads((folder / 'config.json').read_text()).get('_class_name')
+    except (OSError, ValueError):
+        raise unfit(f'no readable config.json in {folder}') from None
+
+
 def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
     """The folder of ``weights``, see :func:`local_folder`; of a hub id the snapshot, which is fetched once.
 
@@ -101,11 +116,7 @@ def load_part(known, folder: Path, dtype: torch.dtype = torch.float32):
     """
     cls = known
     if isinstance(known, tuple):
-        names = [one.__name__ for one in known]
-        try:
-            name = json.loads((folder / 'config.json').read_text()).get('_class_name')
-        except (OSError, ValueError):
-            raise unfit(f'no readable config.json in {folder}') from None
+        names, name = [one.__name__ for one in known], class_name(folder)
         if name not in names:
             raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
         cls = known[names.index(name)]

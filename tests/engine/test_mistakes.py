@@ -45,8 +45,7 @@ SEGMENTATION = [
     ({'model.generator.type': 'LayoutUnetGenerator'}, r'model\.generator\.type=.*did you mean LayoutUNetGenerator\?'),
     ({'model.generator.type': REMOVED}, r'model\.generator: it has no type'),
     ({'model.generator.type': 'ClassConditionalGenerator'},
-     r'ClassConditionalGenerator is for classes.*segmentation: take '
-     'ControlNetGenerator or LayoutUNetGenerator'),
+     'holds a LayoutUNet, not a DiTTransformer2DModel or ClassUNet'),
     ({'model.generator.num_step': 5}, r'model\.generator\.num_step: unknown setting .*did you mean num_steps\?'),
     ({'model.generator.num_steps': 0}, r'model\.generator\.num_steps=0 is out of range: .*at least 1'),
     ({'model.generator.num_steps': 'ten'}, r"model\.generator\.num_steps='ten' has to be a whole number"),
@@ -74,6 +73,8 @@ SEGMENTATION = [
     ({'model.generator.weights': REMOVED}, r'model\.generator: LayoutUNetGenerator needs weights'),
     ({'model.generator.weights': '/no/such'}, r'model\.generator\.weights.*/no/such'),
     ({'model.generator.weights': 'mmdistill://street'}, r'model\.generator\.weights.*did you mean .*streets'),
+    ({'model.generator.weights': 'mmdistill://objects'},
+     r'model\.generator\.weights.*holds a ClassUNet, not a LayoutUNet'),
     ({'model.generator.weights': 5}, r'model\.generator\.weights=5 has to be a string'),
     ({'model.generator.guidance_vae': '/no/vae'}, r'model\.generator\.guidance_vae.*/no/vae'),
     # The dataset and its loader.
