@@ -44,6 +44,9 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     generator = cfg['model']['generator']
     if task is not None:  # that of a distilled set is known when its manifest is read
         check_fit(task, generator, cfg['test_cfg'].get('writer'))
+    if check_weights := getattr(resolve(generator, GENERATORS, 'model.generator'), 'check_weights', None):
+        check_weights(generator, 'model.generator')
+    if task is not None:
         composition.check(task, generator)
     if resume:
         load_plan(cfg, composition)

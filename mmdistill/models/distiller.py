@@ -38,8 +38,6 @@ class Distiller(BaseModel):
         """Check the generator of a config."""
         generator = resolve(settings['generator'], GENERATORS, f'{where}.generator')
         check_component(settings['generator'], GENERATORS, f'{where}.generator', getattr(generator, 'needs', ()))
-        if hasattr(generator, 'check_weights'):
-            generator.check_weights(settings['generator'], f'{where}.generator')
 
     @property
     def module(self) -> 'Distiller':

@@ -45,7 +45,7 @@ SEGMENTATION = [
     ({'model.generator.type': 'LayoutUnetGenerator'}, r'model\.generator\.type=.*did you mean LayoutUNetGenerator\?'),
     ({'model.generator.type': REMOVED}, r'model\.generator: it has no type'),
     ({'model.generator.type': 'ClassConditionalGenerator'},
-     'holds a LayoutUNet, not a DiTTransformer2DModel or ClassUNet'),
+     'is for classes.*segmentation: take ControlNetGenerator or LayoutUNetGenerator'),
     ({'model.generator.num_step': 5}, r'model\.generator\.num_step: unknown setting .*did you mean num_steps\?'),
     ({'model.generator.num_steps': 0}, r'model\.generator\.num_steps=0 is out of range: .*at least 1'),
     ({'model.generator.num_steps': 'ten'}, r"model\.generator\.num_steps='ten' has to be a whole number"),
