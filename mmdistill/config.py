@@ -12,6 +12,8 @@ from .settings import nearest
 from mmengine.config import Config, ConfigDict  # isort: skip
 from mmengine.runner import Runner  # isort: skip
 
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'}  # of a config that MMEngine runs
+
 
 def read_config(path: str) -> Config:
     """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
@@ -93,7 +95,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
         _move_data(cfg, options.pop('data_root'))
     for key, value in options.items():
         name, *path = key.split('.')
-        if name not in (keys := {*inspect.signature(Runner.__init__).parameters, *cfg, *known}):
+        if name not in (keys := {*RUNNER_KEYS, *cfg, *known}):
             raise DistillError(f'{key}: the config has no {name}{nearest(name, keys)}')
         if place := _copy_of(cfg, name):
             raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
@@ -102,8 +104,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
 
 def _copy_of(cfg: Config, name: str) -> str:
     """Key of the runner's part that a variable of a config file was copied into; '' where it was not."""
-    keys = inspect.signature(Runner.__init__).parameters
-    if name in keys or not isinstance(cfg.get(name), dict):
+    if name in RUNNER_KEYS or not isinstance(cfg.get(name), dict):
         return ''
 
     def find(part: Any, place: str) -> str:
@@ -112,7 +113,7 @@ def _copy_of(cfg: Config, name: str) -> str:
         members = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
         return next(filter(None, (find(member, f'{place}.{key}') for key, member in members)), '')
 
-    return next(filter(None, (find(cfg[key], key) for key in cfg if key in keys)), '')
+    return next(filter(None, (find(cfg[key], key) for key in cfg if key in RUNNER_KEYS)), '')
 
 
 def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:

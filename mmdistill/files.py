@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Iterable
+from typing import Any, Iterable, Sequence
 
 from .errors import DistillError
 
@@ -25,6 +25,13 @@ def files_fingerprint(paths: Iterable, extra: str = '') -> str:
             raise DistillError(f'cannot read {path}: {error.strerror}') from None
         digest.update(repr((os.fspath(path), status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()
+
+
+def uris_fingerprint(uris: Sequence[str], *how: Any) -> str:
+    """:func:`files_fingerprint` of the local ones, and of how all are read (JSON values); remote ones are assumed
+    unchanged as long as their URIs are."""
+    remote = [uri for uri in uris if '://' in uri]
+    return files_fingerprint([uri for uri in uris if '://' not in uri], config_hash([*how, remote]))
 
 
 def file_digest(path) -> str:

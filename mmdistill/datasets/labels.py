@@ -11,6 +11,7 @@ from mmengine.fileio import get as read_file
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
+from mmdistill.files import uris_fingerprint
 from mmdistill.tasks.base import Source
 
 
@@ -101,4 +102,4 @@ class DatasetLabels(Source):
 
     def fingerprint(self) -> str:
         """Changes when a file or a label does."""
-        return self._fingerprint(self.images, self.classes, self.labels.tolist())
+        return uris_fingerprint(self.images, self.classes, self.labels.tolist())

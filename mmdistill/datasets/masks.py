@@ -8,6 +8,7 @@ from mmengine.fileio import get as read_file
 from PIL import Image
 
 from mmdistill.errors import DistillError
+from mmdistill.files import uris_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
@@ -77,7 +78,7 @@ class DatasetMasks(Source):
         for path in self.masks:
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
-        return self._fingerprint(self.images + self.masks, self.classes, *self.encoding.values())
+        return uris_fingerprint(self.images + self.masks, self.classes, *self.encoding.values())
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""

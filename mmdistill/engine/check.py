@@ -6,10 +6,10 @@ from typing import Any, Collection, Dict, Iterator, Literal, Mapping, Optional
 
 from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
-from mmengine.runner import Runner
 from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
+from mmdistill.config import RUNNER_KEYS
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import Plan
@@ -102,7 +102,7 @@ def readable(where: str) -> Iterator[None]:
 
 def _check_keys(cfg: Mapping[str, Any]) -> None:
     """Check the top-level keys that are no components, and those that have to be there."""
-    check_spelling(cfg, {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'})
+    check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
     for key in ('model', 'test_dataloader', 'test_cfg'):
         if not isinstance(cfg.get(key), Mapping):
             raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '

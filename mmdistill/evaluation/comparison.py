@@ -4,10 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Tuple
 
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmdistill.components import check_component, check_spelling, resolve
-from mmdistill.config import merge_options
+from mmdistill.config import RUNNER_KEYS, merge_options
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
@@ -19,7 +18,7 @@ from .protocols import load_protocol, student_models
 from .schedule import fit_schedule
 from .training_sets import KINDS, READS, scoped, without_pipeline
 
-_RUNNER = {*inspect.signature(Runner.__init__).parameters, 'custom_imports'} - {'self'}
+_RUNNER = {*RUNNER_KEYS, 'custom_imports'}
 
 
 @dataclass(frozen=True)

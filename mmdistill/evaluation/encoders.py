@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, files_fingerprint, write_atomic
+from mmdistill.files import config_hash, uris_fingerprint, write_atomic
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
@@ -193,9 +193,7 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
         raise DistillError(f'{type(dataset).__name__} names no image files: give one with images on disk')
     fingerprint = ''
     if cache is not None:
-        remote = [path for path in paths if '://' in path]
-        fingerprint = files_fingerprint([path for path in paths if '://' not in path],
-                                        config_hash([encoder.fingerprint(), remote]))
+        fingerprint = uris_fingerprint(paths, encoder.fingerprint())
         with suppress(OSError, SafetensorError, KeyError, TypeError), safe_open(cache, 'np') as file:
             if file.metadata()['fingerprint'] == fingerprint:
                 return file.get_tensor('features')

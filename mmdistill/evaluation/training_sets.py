@@ -74,7 +74,7 @@ class RealData:
             indices: Of the dataset, which the config's own ``indices`` may have made of a larger one.
         """
         outer = self.cfg.get('indices')
-        if isinstance(outer, int):  # the first so many, or the last
+        if isinstance(outer, int):  # the first or the last images
             outer = range(outer) if outer >= 0 else range(-len(self.dataset), 0)
         return dict(self.cfg, indices=list(indices) if outer is None else [int(outer[index]) for index in indices])
 

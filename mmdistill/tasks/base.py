@@ -8,7 +8,6 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 import numpy as np
 
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, files_fingerprint
 from mmdistill.plan import Request
 from mmdistill.registry import TASKS, LazyRegistry
 from .resources import Resources
@@ -38,11 +37,6 @@ class Source:
     def fingerprint(self) -> str:
         """Changes when a file or the way in which it is read does."""
         raise NotImplementedError
-
-    def _fingerprint(self, paths: Sequence[str], *how: Any) -> str:
-        """Of files and how they are read; remote ones are assumed unchanged as long as their URIs are."""
-        remote = [path for path in paths if '://' in path]
-        return files_fingerprint([path for path in paths if '://' not in path], config_hash([*how, remote]))
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
         """What the generator of images of ``size`` (H, W) reads besides a batch of requests, by argument."""
