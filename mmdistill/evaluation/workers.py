@@ -39,7 +39,7 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
         jobs: What to train.
         cells: Where the results go.
         say: One line on a student's result.
-        workers: Students at a time; by default one on a GPU, on a CPU as many as it has cores, up to 4.
+        workers: Students trained at a time; by default one on a GPU, and on a CPU the number of cores, up to 4.
     """
     jobs = [job for job in jobs if cells.get(job.key) is None]
     if not jobs:

@@ -27,7 +27,7 @@ class ClassConditionalGenerator(LatentGenerator):
     Args:
         vae, scheduler: See :class:`LatentGenerator`, as are the other settings.
         network: ``DiTTransformer2DModel`` or ``ClassUNet``; a folder's ``transformer`` or ``unet``.
-        classes: Names of the dataset's classes, in the order of the ids; None for as many as the weights have.
+        classes: Names of the dataset's classes, in the order of the ids; None takes the weights' own number.
         class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes.
         image_size: That of the training by default, where the weights say it.
 

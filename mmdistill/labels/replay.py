@@ -97,7 +97,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         self._epoch.fill_(epoch)
 
     def open(self, epochs: int) -> LabelStore:
-        """Open the store for a training of so many epochs.
+        """Open the store for a training of ``epochs`` epochs.
 
         Raises:
             DistillError: It is missing, damaged, too short, or of another set, other views or another temperature.

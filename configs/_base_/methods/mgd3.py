@@ -7,6 +7,6 @@ guidance = dict(
     _base_.guidance,
     semantic=None,
     objectives=[dict(type='TransportMatching', target='own')],
-    support=dict(n_clusters=None),  # as many as images per class
+    support=dict(n_clusters=None),  # one per image of a class in the plan
     window=(0.1, 0.5))  # before, x0 is all amplified noise, and so is its gradient
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

@@ -35,7 +35,7 @@ Runs = Sequence[Dict[str, Any]]
 
 @dataclass
 class Table:
-    """Lines of cells, the first of which names the line; a line of one cell is the heading of those after it."""
+    """Rows of cells. The first cell names the row; a row of one cell is a heading."""
     header: Sequence[Text]
     lines: Sequence[Sequence[Text]]
     heat: bool = False
