@@ -11,3 +11,8 @@ class DistillError(ValueError):
 
 class MissingPackage(DistillError, ImportError):
     """A package that is needed here is not installed; the message says how to install it."""
+
+
+def unfit(problem: str) -> DistillError:
+    """The error of weights that are not what a config needs."""
+    return DistillError(f'weights that do not fit the config: {problem}')

@@ -1,17 +1,17 @@
 """Autoencoders between images and scaled latents."""
 import json
 from pathlib import Path
+from typing import Union
 
 from torch import Tensor
 
-from ..weights.hub import load_part, resolve
+from ..weights.hub import Weights
 
 
-def load_vae(weights: str):
-    """The frozen autoencoder (KL or Tiny), float32, of a diffusers folder or hub id: its ``vae`` folder, or itself."""
+def load_vae(weights: Union[str, Path, Weights]):
+    """The frozen autoencoder (KL or Tiny), float32, of weights or their address: its ``vae``, or all there is."""
     from diffusers import AutoencoderKL, AutoencoderTiny
-    folder = resolve(weights, ('vae', ))
-    return load_part((AutoencoderKL, AutoencoderTiny), folder / 'vae' if (folder / 'vae').is_dir() else folder)
+    return Weights.of(weights, ('vae', )).load((AutoencoderKL, AutoencoderTiny), 'vae')
 
 
 def save_vae(vae, folder: Path) -> None:

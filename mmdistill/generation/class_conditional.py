@@ -1,5 +1,4 @@
 """Models that are told a class id."""
-from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegativeInt, validated
-from ..weights.hub import check_fit, load_part
+from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .unets import ClassUNet
 from .conditions import Condition
@@ -68,10 +67,10 @@ class ClassConditionalGenerator(LatentGenerator):
             raise DistillError(f'image_size {self.image_size}: a DiT makes square images')
 
     @classmethod
-    def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
+    def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import DiTTransformer2DModel
-        part = folder / 'transformer' if (folder / 'transformer').is_dir() else folder / 'unet'
-        return dict(network=load_part((DiTTransformer2DModel, ClassUNet), part, dtype))
+        part = 'transformer' if (weights.configs / 'transformer').is_dir() else 'unet'
+        return dict(network=weights.load((DiTTransformer2DModel, ClassUNet), part, dtype))
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:

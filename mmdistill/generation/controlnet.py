@@ -5,11 +5,11 @@ from typing import Any, Literal, Mapping, Optional, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..errors import DistillError, unfit
 from ..masks import IGNORE
 from ..plan import Request
 from ..settings import NonNegative, setting, validated
-from ..weights.hub import check_fit, check_folder, dtype_of, fingerprints, load_part, resolve, unfit
+from ..weights.hub import Weights, check_fit, check_weights, dtype_of
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import TextDenoiser
@@ -65,12 +65,12 @@ class ControlNetGenerator(TextToImage):
     @classmethod
     def from_pretrained(cls, weights: str, controlnet: str,  # type: ignore[override]
                         **settings: Any) -> 'ControlNetGenerator':
-        """See :meth:`LatentGenerator.from_pretrained`; ``controlnet`` is a folder or hub id."""
+        """See :meth:`LatentGenerator.from_pretrained`; ``controlnet`` is a folder, a hub address or a single file."""
         from diffusers import ControlNetModel
-        folder = resolve(controlnet)
-        network = load_part(ControlNetModel, folder, dtype_of(settings.get('dtype', 'float32')))
+        source = Weights(controlnet, config=settings.get('config') or weights)
+        network = source.load((ControlNetModel, ), 'unet', dtype_of(settings.get('dtype', 'float32')))
         generator = super().from_pretrained(weights, controlnet=network, **settings)
-        generator.sources['controlnet'] = dict(id=str(controlnet), sha256=fingerprints(folder, ('.', )))
+        generator.sources['controlnet'] = source.describe()
         return generator  # type: ignore[return-value]
 
     @classmethod
@@ -88,7 +88,8 @@ class ControlNetGenerator(TextToImage):
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
         super().check_weights(settings, where)
-        check_folder(settings['controlnet'], ('.', ), f'{where}.controlnet')
+        check_weights(settings['controlnet'], (), f'{where}.controlnet',
+                      settings.get('config') or settings['weights'])
 
     def describe(self) -> dict:
         return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale, rendering=self.rendering)

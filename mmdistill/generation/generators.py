@@ -1,7 +1,6 @@
 """Generators: requests and masks in, images out."""
 import json
 import logging
-from pathlib import Path
 from typing import Annotated, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
-from ..weights.hub import Dtype, check_fit, check_folder, check_network, dtype_of, fingerprints, licence, resolve
+from ..weights.address import licence
+from ..weights.hub import Dtype, Weights, check_fit, check_network, check_weights, dtype_of
 from .autoencoders import decode, encode, load_vae, vae_factor
 from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
@@ -110,29 +110,29 @@ class LatentGenerator:
                 network.enable_gradient_checkpointing()
 
     @classmethod
-    def from_pretrained(cls, weights: str, *, scheduler: SchedulerConfig = None, dtype: Dtype = 'float32',
-                        guidance_vae: Optional[str] = None, **settings: Any) -> 'LatentGenerator':
-        """The generator of a diffusers folder or hub id.
+    def from_pretrained(cls, weights: str, *, config: Optional[str] = None, scheduler: SchedulerConfig = None,
+                        dtype: Dtype = 'float32', guidance_vae: Optional[str] = None,
+                        **settings: Any) -> 'LatentGenerator':
+        """The generator of a diffusers folder, a hub address or a single file.
 
         Args:
-            weights: With the sub-folders :attr:`parts`.
+            weights, config: See :class:`~mmdistill.weights.hub.Weights`; with the sub-folders :attr:`parts`.
             scheduler: See :func:`~mmdistill.generation.schedulers.load_scheduler`.
-            guidance_vae: Folder or hub id.
+            guidance_vae: Folder, hub address or single file.
             dtype, **settings: Of the constructor.
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
-        folder = resolve(weights, cls.parts)
-        steps = load_scheduler(folder, scheduler)  # one that cannot be guided is refused before the long loads
-        modules = cls.load(folder, dtype_of(dtype))
-        generator = cls(vae=load_vae(str(folder)), scheduler=steps, **modules, dtype=dtype,
-                        guidance_vae=load_vae(guidance_vae) if guidance_vae else None, **settings)
-        generator.sources['generator'] = dict(id=str(weights), sha256=fingerprints(folder, cls.parts),
-                                              **(dict(licence=terms) if terms else {}))
+        source = Weights(weights, cls.parts, config)
+        steps = load_scheduler(source.configs, scheduler)  # one that cannot be guided is refused before the long loads
+        modules = cls.load(source, dtype_of(dtype))
+        guide = load_vae(Weights(guidance_vae, ('vae', ), str(source.configs))) if guidance_vae else None
+        generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype, guidance_vae=guide, **settings)
+        generator.sources['generator'] = dict(source.describe(), **(dict(licence=terms) if terms else {}))
         return generator
 
     @classmethod
-    def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
+    def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         """The modules of the constructor besides the autoencoder and the scheduler, by the names of its arguments."""
         raise NotImplementedError
 
@@ -150,12 +150,14 @@ class LatentGenerator:
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
         """See :meth:`check`: weights are there and of a known class. No tensor is read, and nothing is fetched."""
-        if (folder := check_folder(settings['weights'], cls.parts, f'{where}.weights')) is not None:
+        folder = check_weights(settings['weights'], cls.parts, f'{where}.weights', settings.get('config'))
+        if folder is not None:
             if cls.networks:
                 check_network(folder, cls.networks, f'{where}.weights')
             NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
         if settings.get('guidance_vae'):
-            check_folder(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae')
+            check_weights(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae',
+                          settings.get('config') or settings['weights'])
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:

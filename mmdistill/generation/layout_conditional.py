@@ -1,5 +1,4 @@
 """A model that is told a label map."""
-from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 from ..errors import DistillError
 from ..masks import IGNORE
 from ..plan import Request
-from ..weights.hub import check_fit, load_part
+from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import Denoiser, unet_multiple
@@ -35,8 +34,8 @@ class LayoutUNetGenerator(LatentGenerator):
                          **settings)
 
     @classmethod
-    def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
-        return dict(unet=load_part((LayoutUNet, ), folder / 'unet', dtype))
+    def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
+        return dict(unet=weights.load((LayoutUNet, ), 'unet', dtype))
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:

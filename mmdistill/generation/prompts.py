@@ -2,14 +2,14 @@
 import logging
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..errors import DistillError, unfit
 from ..plan import Request
-from ..weights.hub import load_part, unfit
+from ..weights.hub import Weights
 
 logger = logging.getLogger('mmdistill')
 
@@ -26,14 +26,17 @@ class PromptEncoder:
         self._embedding = lru_cache(maxsize=256)(self._embed)  # 60 MB of Stable Diffusion's
 
     @classmethod
-    def from_pretrained(cls, folder: Path, dtype: torch.dtype = torch.float32) -> 'PromptEncoder':
-        """The ``tokenizer`` and ``text_encoder`` of a diffusers folder."""
+    def from_pretrained(cls, weights: Union[str, Path, Weights],
+                        dtype: torch.dtype = torch.float32) -> 'PromptEncoder':
+        """The ``tokenizer`` and ``text_encoder`` of weights, or of their address."""
+        source = Weights.of(weights, ('tokenizer', 'text_encoder'))
+        folder = source.configs / 'tokenizer'
         from transformers import CLIPTextModel, CLIPTokenizer
         try:
-            tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)
+            tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # transformers raises OSError, TypeError and others for files that are missing
-            raise unfit(f'{folder}/tokenizer: {" ".join(str(error).split())[:200]}') from None
-        return cls(tokenizer, load_part(CLIPTextModel, folder / 'text_encoder', dtype))
+            raise unfit(f'{folder}: {" ".join(str(error).split())[:200]}') from None
+        return cls(tokenizer, source.load(CLIPTextModel, 'text_encoder', dtype))
 
     def fits(self, text: str) -> bool:
         """Whether CLIP reads all of the text."""

@@ -1,5 +1,4 @@
 """Text-to-image models: what generators with Stable Diffusion share, and the one that starts from latents."""
-from pathlib import Path
 from typing import Any, Dict, Optional, Sequence
 
 import torch
@@ -8,7 +7,7 @@ from torch import Tensor
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, validated
-from ..weights.hub import check_fit, load_part
+from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import TextDenoiser, unet_multiple
@@ -39,10 +38,10 @@ class TextToImage(LatentGenerator):
                          image_size=image_size or unet.config.sample_size * vae_factor(vae), **settings)
 
     @classmethod
-    def load(cls, folder: Path, dtype: torch.dtype) -> Dict[str, Any]:
+    def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import UNet2DConditionModel
-        return dict(unet=load_part(UNet2DConditionModel, folder / 'unet', dtype),
-                    prompts=PromptEncoder.from_pretrained(folder, dtype))
+        return dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype),
+                    prompts=PromptEncoder.from_pretrained(weights, dtype))
 
     def to(self, device) -> 'TextToImage':
         self.prompts.text_encoder.to(device)

@@ -11,7 +11,8 @@ from mmdistill.config import config_path, read_config
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import validated
-from mmdistill.weights.hub import builtin, network_digest
+from mmdistill.weights.address import builtin
+from mmdistill.weights.hub import network_digest
 from .frozen import frozen_network
 
 

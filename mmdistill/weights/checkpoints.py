@@ -1,49 +1,96 @@
-"""Checkpoints of OpenMMLab packages and safetensors files: tensors and plain values only."""
+"""Checkpoints of OpenMMLab packages and other trainings, and safetensors files: tensors and plain values only."""
 import pickle
-from typing import Any, List
+import re
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Dict, List
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from ..errors import DistillError
-from .hub import builtin
+from .address import builtin
 
 
 class _Ignored:
-    """Stands for what MMEngine's log buffers are pickled with: nothing of it is called or kept."""
+    """Stands for an object of any class that a checkpoint holds beside its tensors. Nothing of it is kept."""
 
-    def __init__(self, *args, **kwargs) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
 
     __setstate__ = __init__
 
 
-# What MMEngine's checkpoints hold beside tensors and plain values.
-_SAFE: List[Any] = [(_Ignored, name) for name in (
-    'mmengine.logging.history_buffer.HistoryBuffer', 'builtins.getattr', 'numpy.ndarray', 'numpy.dtype',
-    *(f'numpy.{core}.multiarray.{name}' for core in ('_core', 'core') for name in ('_reconstruct', 'scalar')))]
+class _Items:
+    """Stands for a dict of any class, such as ``ConfigDict`` or ``defaultdict``: its items are kept."""
+
+    def __new__(cls, *args: Any) -> Any:
+        return OrderedDict()
+
+
+class _Entries:
+    """Stands for a ``deque``."""
+
+    def __new__(cls, *args: Any) -> Any:
+        return []
 
 
 def load_checkpoint(path: str) -> dict:
-    """``state_dict`` and, where there is one, ``meta`` of an OpenMMLab checkpoint, or of a safetensors file.
+    """``state_dict`` and, where there is one, ``meta`` of a checkpoint or of a safetensors file.
 
-    Never unpickles more than tensors and plain values. ``path`` is a file, a URL, or ``mmdistill://name`` for built-in
-    weights.
+    Only tensors and plain values are read (``torch.load(weights_only=True)``): no class or function that a checkpoint
+    names is looked up or called, and an object of a foreign class (``ConfigDict``, ``datetime``, ``Path``, numpy's,
+    callbacks) becomes an empty stand-in. ``path`` is a file; a URL, which is fetched once into torch hub's folder and
+    checked by the digest in its name; or ``mmdistill://name`` for built-in weights.
     """
     path = builtin(path)
     try:
         if path.endswith('.safetensors'):
             return dict(state_dict=load_file(path))
-        with torch.serialization.safe_globals(_SAFE):
-            load = torch.hub.load_state_dict_from_url if '://' in path else torch.load
-            checkpoint: Any = load(path, map_location='cpu', weights_only=True)
-    except (OSError, RuntimeError, ValueError, SafetensorError, pickle.UnpicklingError) as error:
-        raise DistillError(f'cannot read weights from {path} ({str(error).splitlines()[0]}): give a checkpoint that '
-                           'exists and holds only tensors') from None
+        checkpoint = _load(fetch_file(path) if '://' in path else path)
+    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
+                           'tensors') from None
+    if not isinstance(checkpoint, dict):
+        raise DistillError(f'{path} holds a {type(checkpoint).__name__}, not a dict of tensors: give a checkpoint or '
+                           'a state dict')
     return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
 
 
-def load_weights(path: str) -> dict:
+def load_weights(path: str) -> Dict[str, Any]:
     """The ``state_dict`` of :func:`load_checkpoint`."""
     return load_checkpoint(path)['state_dict']
+
+
+def fetch_file(url: str) -> str:
+    """The local copy of a URL in torch hub's folder, fetched once and checked by the ``-<digest>.`` in its name."""
+    path = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        digest = re.search(r'-([a-f0-9]{8,})\.', path.name)
+        torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
+    return str(path)
+
+
+def _load(path: str) -> Any:
+    """``torch.load`` of tensors and plain values, with stand-ins for all else that the file names."""
+    names: List[str] = []
+    if zipfile.is_zipfile(path):
+        names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    while True:
+        try:
+            with torch.serialization.safe_globals([(_stand_in(name), name) for name in names]):
+                return torch.load(path, map_location='cpu', weights_only=True)
+        except pickle.UnpicklingError as error:  # the format before torch 1.6 has no list of names
+            missing = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
+            name = missing[1] if missing and '.' in missing[1] else f'builtins.{missing[1]}' if missing else None
+            if name is None or name in names:
+                raise
+            names = [*names, name]
+
+
+def _stand_in(name: str) -> Any:
+    return _Items if name.lower().endswith('dict') else _Entries if name == 'collections.deque' else _Ignored

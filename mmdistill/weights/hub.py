@@ -1,73 +1,132 @@
-"""Frozen networks from diffusers folders and hub ids."""
+"""Frozen networks from diffusers folders, single files and the hub."""
 import hashlib
 import json
-import re
+from functools import cached_property
 from pathlib import Path
-from typing import Dict, Literal, Optional, Sequence
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import torch
 
-from ..errors import DistillError
+from ..errors import DistillError, unfit
 from ..files import file_digest
-from ..settings import check_value, nearest
+from ..settings import check_value
+from .address import local_path, resolve, revision_of
+from .layout import foreign_weights, weight_files
+from .single_file import check_single, load_single, read_single
 
 Dtype = Literal['float32', 'bfloat16', 'float16']
+Known = Union[type, Tuple[type, ...]]
+
+#: Configs of parts that are no networks.
+_CONFIGS = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
+#: diffusers < 0.30 named several networks by one class; its ``norm_type`` says which (diffusers' own rule).
+_FORMER_NAMES = {('Transformer2DModel', 'ada_norm_zero'): 'DiTTransformer2DModel'}
 
 
-def builtin(address: str) -> str:
-    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
-    prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'toy' / 'weights'
-    if not str(address).startswith(prefix):
-        return str(address)
-    path = root / str(address)[len(prefix):]
-    if not path.exists():
-        names = [prefix + str(p.relative_to(root)) for p in root.rglob('*') if p.is_dir() or p.suffix == '.safetensors']
-        raise DistillError(f'no built-in weights at {address}{nearest(address, names)}')
-    return str(path)
-
-
-def licence(weights: str) -> Optional[str]:
-    """The licence of weights that restricts their use; None where none is known to."""
-    return 'CC-BY-NC-4.0: not for commercial use' if re.fullmatch('facebook/DiT-XL-2-(256|512)', str(weights)) else None
-
-
-def local_folder(weights: str) -> Optional[Path]:
-    """The local folder of ``weights``, ``mmdistill://name`` for built-in ones; None for a hub id ``owner/name``.
-
-    A hub id is only what is no folder, and whose first half is no folder; anything else is a DistillError.
-    """
-    path = Path(builtin(weights)).expanduser()
-    if path.is_dir():
-        return path
-    if not re.fullmatch(r'[\w-][\w.-]*/[\w.-]+', str(weights)) or path.parent.is_dir():
-        raise DistillError(f'no weights at {weights}: give a diffusers folder or a hub id')
-    return None
-
-
-def check_folder(weights: str, parts: Sequence[str], where: str) -> Optional[Path]:
-    """Check that weights are there, by their files alone. Nothing is read or fetched.
+class Weights:
+    """Weights on this machine: a diffusers folder, or a single file with another folder's configs and tokenizer.
 
     Args:
-        weights: See :func:`local_folder`, as for the result; what a hub id names is taken to be there.
+        address: A folder; an address on the hub, ``owner/name[@revision][/sub/folder]``, whose files are fetched once;
+            ``mmdistill://name``; or a ``.safetensors``, ``.ckpt`` file of Stable Diffusion 1.x or of one of its parts.
+        parts: Sub-folders that are needed; none for a network by itself, such as a ControlNet.
+        config: Folder or address of the configs for a single file, which holds none; a ControlNet's needs its UNet's.
+
+    Attributes:
+        path: The folder or file.
+        configs: The folder with the configs.
+
+    Raises:
+        DistillError: There are no such weights, or none that can be read.
+    """
+
+    def __init__(self, address: str, parts: Sequence[str] = (), config: Optional[str] = None) -> None:
+        self.address, self.parts = str(address), tuple(parts)
+        self.path = resolve(address, parts)
+        self.configs = config_folder(config, self.address, parts or ('unet', )) if self.path.is_file() else self.path
+
+    @classmethod
+    def of(cls, weights: Union[str, Path, 'Weights'], parts: Sequence[str]) -> 'Weights':
+        """The weights at an address; weights as they are."""
+        return weights if isinstance(weights, Weights) else cls(str(weights), parts)
+
+    @cached_property
+    def _single(self) -> Dict[str, torch.Tensor]:
+        return read_single(self.path)
+
+    def folder(self, part: str) -> Path:
+        """The folder with the config of a part; of a network by itself the folder as it is."""
+        return self.configs / part if (self.configs / part).is_dir() else self.configs
+
+    def load(self, known: Known, part: str, dtype: torch.dtype = torch.float32) -> Any:
+        """The frozen network of a part.
+
+        ``known`` is its class; or several of diffusers, of which the config names one. Weights that are missing, of
+        another class, or that do not fit their config are a DistillError.
+        """
+        folder = self.folder(part)
+        if self.path.is_file():
+            return load_single(known if isinstance(known, type) else known[0], self._single, folder, dtype, self.path)
+        return load_part(known, folder, dtype)
+
+    def describe(self) -> Dict[str, Any]:
+        """The address, the revision on the hub, and SHA-256 of each file that is loaded, as JSON values."""
+        files = [self.path] if self.path.is_file() else weights_of(self.path, self.parts)
+        base = self.path.parent if self.path.is_file() else self.path
+        revision = revision_of(self.path)
+        return dict(id=self.address, **(dict(revision=revision) if revision else {}),
+                    sha256={str(file.relative_to(base)): file_digest(file) for file in files})
+
+
+def config_folder(config: Optional[str], address: str, parts: Sequence[str]) -> Path:
+    """The folder of ``config``, which weights that are a single file have to have."""
+    if config is None or (folder := resolve(config, parts, tensors=False)).is_file():
+        raise DistillError(f'{address} is a single file, without configs and tokenizer: give config, a folder or '
+                           "hub address that has them, such as 'stable-diffusion-v1-5/stable-diffusion-v1-5'")
+    return folder
+
+
+def weights_of(folder: Path, parts: Sequence[str] = ()) -> List[Path]:
+    """The files of weights that are loaded from sub-folders; from the folder itself where it has none of them."""
+    places = [folder / part for part in parts if (folder / part).is_dir()] or [folder]
+    found = [(place, weight_files(file.name for file in place.iterdir())) for place in places]
+    return [place / name for place, chosen in found if chosen for name in chosen.files]
+
+
+def check_weights(weights: str, parts: Sequence[str], where: str, config: Optional[str] = None) -> Optional[Path]:
+    """Check that weights are there, by their files alone. No tensor is read, and nothing is fetched.
+
+    Args:
+        weights: See :class:`Weights`, as for ``config``; what an address on the hub names is taken to be there.
         parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough, and a single one may be the
             folder itself.
         where: Key of the weights, for the message.
+
+    Returns:
+        The folder with the configs; None where they are on the hub.
     """
     try:
-        folder = local_folder(weights)
+        path = configs = local_path(weights)
+        if path is not None and path.is_file():
+            check_single(path)
+            on_hub = config is not None and local_path(config) is None
+            configs = None if on_hub else config_folder(config, str(weights), parts or ('unet', ))
     except DistillError as error:
         raise DistillError(f'{where}: {error}') from None
-    if folder is None:
+    if path is None or configs is None:
         return None
-    other = 'unet' if (folder / 'transformer').is_dir() else 'transformer'
+    other = 'unet' if (configs / 'transformer').is_dir() else 'transformer'
+    parts = parts or ('' if path.is_dir() else 'unet', )
     for part in [part for part in parts if part != other or 'transformer' not in parts]:
-        place = folder if len(parts) == 1 and not (folder / part).is_dir() else folder / part
-        config = {'scheduler': 'scheduler_config.json', 'tokenizer': 'tokenizer_config.json'}.get(part, 'config.json')
-        for name in (config, '*.safetensors') if config == 'config.json' else (config, ):
-            if not any(place.glob(name)):
-                raise DistillError(f'{where}={str(weights)!r}: no {name} in {place}: give a diffusers folder that is '
-                                   'complete')
-    return folder
+        place = configs if len(parts) == 1 and not (configs / part).is_dir() else configs / part
+        names = [file.name for file in place.iterdir()] if place.is_dir() else []
+        lacks = (name if (name := _CONFIGS.get(part, 'config.json')) not in names else
+                 f'weights (.safetensors or .bin){foreign_weights(names)}'
+                 if part not in _CONFIGS and path.is_dir() and weight_files(names) is None else None)
+        if lacks:
+            raise DistillError(f'{where}={str(weights)!r}: no {lacks} in {place}: give a diffusers folder that is '
+                               'complete')
+    return configs
 
 
 def check_network(folder: Path, names: Sequence[str], where: str) -> None:
@@ -78,43 +137,18 @@ def check_network(folder: Path, names: Sequence[str], where: str) -> None:
 
 
 def class_name(folder: Path) -> Optional[str]:
-    """The class that a diffusers folder says it holds."""
+    """The class that a diffusers folder says it holds, by its name of today."""
     try:
-        return json.loads((folder / 'config.json').read_text()).get('_class_name')
+        config = json.loads((folder / 'config.json').read_text())
     except (OSError, ValueError):
         raise unfit(f'no readable config.json in {folder}') from None
+    name = config.get('_class_name')
+    return _FORMER_NAMES.get((name, config.get('norm_type')), name)
 
 
-def resolve(weights: str, parts: Sequence[str] = ()) -> Path:
-    """The folder of ``weights``, see :func:`local_folder`; of a hub id the snapshot, which is fetched once.
-
-    ``parts`` are the sub-folders to fetch from the hub, besides a network at its top.
-    """
-    if (folder := local_folder(weights)) is not None:
-        return folder
-    from huggingface_hub import snapshot_download
-    top = ['config.json', 'diffusion_pytorch_model.safetensors']
-    names = ('*.json', '*.txt', 'model.safetensors', 'diffusion_pytorch_model.safetensors', '*-of-*.safetensors')
-    patterns = [f'{part}/{name}' for part in parts for name in names]
-    try:
-        return Path(snapshot_download(str(weights), allow_patterns=top + patterns))
-    except Exception as error:  # a missing network, repository or permission each have classes of their own
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}') from None
-
-
-def unfit(problem: str) -> DistillError:
-    """The error of weights that are not what a config needs."""
-    return DistillError(f'weights that do not fit the config: {problem}')
-
-
-def load_part(known, folder: Path, dtype: torch.dtype = torch.float32):
-    """A frozen network from its folder, safetensors only.
-
-    ``known`` is its class; or several, for a folder of diffusers, whose config names the class. Weights that are
-    missing, of another class, or that do not fit their config are a DistillError.
-    """
-    cls = known
+def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
+    """A frozen network from its folder; see :meth:`Weights.load`."""
+    cls: Any = known
     if isinstance(known, tuple):
         names, name = [one.__name__ for one in known], class_name(folder)
         if name not in names:
@@ -123,20 +157,17 @@ def load_part(known, folder: Path, dtype: torch.dtype = torch.float32):
     where = f'{cls.__name__} in {folder}'
     if not (folder / 'config.json').is_file():
         raise unfit(f'{where}: no config.json; give a diffusers folder')
+    names = [file.name for file in folder.iterdir()]
+    if (chosen := weight_files(names)) is None:
+        raise unfit(f'{where}: no .safetensors or .bin{foreign_weights(names)}')
     try:
-        network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=True, output_loading_info=True,
-                                            local_files_only=True)
+        network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
+                                            variant=chosen.variant, output_loading_info=True, local_files_only=True)
     except Exception as error:  # diffusers, transformers and safetensors raise half a dozen classes here
         raise unfit(f'{where}: {" ".join(str(error).split())[:300]}') from None
     if missing := [*info['missing_keys'], *info.get('mismatched_keys', ())]:
         raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
     return network.eval().requires_grad_(False)
-
-
-def fingerprints(folder: Path, parts: Sequence[str]) -> Dict[str, str]:
-    """SHA-256 of each weights file of the given sub-folders (``'.'`` for the folder itself)."""
-    return {str(file.relative_to(folder)): file_digest(file)
-            for part in parts for file in sorted((folder / part).glob('*.safetensors'))}
 
 
 def network_digest(network) -> str:

@@ -5,7 +5,8 @@ import pytest
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator, ControlNetGenerator, Img2ImgGenerator, LayoutUNetGenerator
-from mmdistill.weights.hub import builtin, check_folder
+from mmdistill.weights.address import builtin
+from mmdistill.weights.hub import check_weights
 
 
 @pytest.fixture(autouse=True)
@@ -14,7 +15,7 @@ def no_network(monkeypatch):
 
 
 def test_builtin_names():
-    assert check_folder('mmdistill://streets', ('unet', 'vae', 'scheduler'), 'weights').name == 'streets'
+    assert check_weights('mmdistill://streets', ('unet', 'vae', 'scheduler'), 'weights').name == 'streets'
     for name in ('mmdistill://street', 'mmdistill://streets/segmenter'):
         with pytest.raises(DistillError, match='no built-in weights at .*did you mean mmdistill://streets'):
             builtin(name)

@@ -1,0 +1,122 @@
+"""Where weights are: folders, single files, built-in names and addresses on the hub."""
+import glob
+import re
+from pathlib import Path
+from typing import NamedTuple, Optional, Sequence
+
+from ..errors import DistillError
+from ..settings import nearest
+from .layout import LOADABLE, weight_files
+
+FORMS = 'give a diffusers folder, a .safetensors or .ckpt file, or a hub address owner/name[@revision][/sub/folder]'
+
+#: What a relative path of a local folder often begins with.
+_LOCAL = ('work_dirs', 'data', 'checkpoints', 'weights', 'models', 'pretrained')
+
+
+class Address(NamedTuple):
+    """``owner/name[@revision][/sub/folder]`` on the hub."""
+    repo: str
+    revision: Optional[str]
+    inside: str  # '' is the top of the repository
+
+    @classmethod
+    def parse(cls, text: str) -> Optional['Address']:
+        """The address that a text is, None where it is none."""
+        name = r'[\w][\w.-]*'
+        revision = rf'(?:@(refs/\w+/\w+|{name}))?'  # before the folder inside, or behind it
+        found = re.fullmatch(rf'({name}/{name}){revision}((?:/{name})*){revision}', text)
+        if not found or (found[2] and found[4]) or text.split('/')[0] in _LOCAL or Path(text.split('/')[0]).is_dir():
+            return None
+        return cls(found[1], found[2] or found[4], found[3].strip('/'))
+
+
+def builtin(address: str) -> str:
+    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
+    prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'toy' / 'weights'
+    if not str(address).startswith(prefix):
+        return str(address)
+    path = root / str(address)[len(prefix):]
+    if not path.exists():
+        names = [prefix + str(p.relative_to(root)) for p in root.rglob('*') if p.is_dir() or p.suffix == '.safetensors']
+        raise DistillError(f'no built-in weights at {address}{nearest(address, names)}')
+    return str(path)
+
+
+def licence(weights: str) -> Optional[str]:
+    """The licence of weights that restricts their use; None where none is known to."""
+    address = Address.parse(str(weights))
+    limited = address is not None and re.fullmatch('facebook/DiT-XL-2-(256|512)', address.repo)
+    return 'CC-BY-NC-4.0: not for commercial use' if limited else None
+
+
+def local_path(weights: str) -> Optional[Path]:
+    """The folder or file of ``weights`` on this machine; None for an address on the hub.
+
+    An address on the hub is only what is no path, and does not begin with a local folder; all else is a DistillError.
+    """
+    path = Path(builtin(weights)).expanduser()
+    if path.is_dir() or path.is_file():
+        return path
+    if Address.parse(str(weights)) is None:
+        raise DistillError(f'no weights at {weights}: {FORMS}')
+    return None
+
+
+def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True) -> Path:
+    """The folder or file of ``weights`` on this machine; what the hub has is fetched once, and no more than is needed.
+
+    Args:
+        weights: See :func:`local_path`.
+        parts: Sub-folders that are needed; where the folder has none of them, or none is given, its own network is.
+        tensors: False fetches what describes the networks alone.
+    """
+    if (path := local_path(weights)) is not None:
+        return path
+    address = Address.parse(str(weights))
+    assert address is not None
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+    try:
+        try:
+            info = HfApi().repo_info(address.repo, revision=address.revision)
+            wanted = [glob.escape(name) for name in needed([file.rfilename for file in info.siblings or ()],
+                                                           address.inside, parts, tensors)]
+            root = Path(snapshot_download(address.repo, revision=info.sha, allow_patterns=wanted)) if wanted else None
+        except (OSError, OfflineModeIsEnabled) as error:
+            if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or it may not be read
+                raise
+            root = Path(snapshot_download(address.repo, revision=address.revision, local_files_only=True))
+    except (OSError, ValueError, HFValidationError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}') from None
+    if root is None or not (root / address.inside).exists():
+        raise DistillError(f'no weights at {weights}: {address.repo} on the hub has no {address.inside or "weights"} '
+                           'that can be read')
+    return root / address.inside
+
+
+def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: bool = True) -> Sequence[str]:
+    """The files of a repository to fetch for a folder ``inside`` of it, or for the file ``inside``.
+
+    Of each part: what describes it (``.json``, ``.txt``), and the one form of its weights that is loaded
+    (:func:`~mmdistill.weights.layout.weight_files`).
+    """
+    if inside in files and inside.endswith(LOADABLE):
+        return [inside]
+    base = f'{inside}/' if inside else ''
+    wanted = []
+    for part in [part for part in parts if any(name.startswith(f'{base}{part}/') for name in files)] or ['']:
+        folder = f'{base}{part}/' if part else base
+        names = [name[len(folder):] for name in files if name.startswith(folder)]
+        names = [name for name in names if '/' not in name]
+        chosen = weight_files(names) if tensors else None
+        texts = [name for name in names if name.endswith(('.json', '.txt')) and '.index.' not in name]
+        wanted += [folder + name for name in [*texts, *(chosen.files if chosen else ())]]
+    return wanted
+
+
+def revision_of(path: Path) -> Optional[str]:
+    """The commit of a folder or file in the hub's cache; None for any other."""
+    found = re.search(r'/snapshots/([0-9a-f]{40})(?:/|$)', path.absolute().as_posix())
+    return found[1] if found else None

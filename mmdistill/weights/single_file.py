@@ -1,0 +1,107 @@
+"""Networks of Stable Diffusion 1.x in single files, by diffusers' own conversion."""
+import json
+import struct
+from pathlib import Path
+from typing import Any, Dict, Iterable
+
+import torch
+from torch import Tensor
+
+from ..errors import DistillError, unfit
+from .checkpoints import load_checkpoint
+from .layout import LOADABLE
+
+_SAVE = 'load it with diffusers ({}.from_single_file) and save it with save_pretrained'
+#: The start of a tensor's name → what a file with it is, and how to get what can be read.
+_OTHERS = (
+    ('conditioner.embedders.', 'Stable Diffusion XL, and the generators take 1.x and 2.x'),
+    ('cond_stage_model.model.', f'Stable Diffusion 2.x: {_SAVE.format("StableDiffusionPipeline")}'),
+    ('joint_blocks.', 'Stable Diffusion 3, and the generators take 1.x and 2.x'),
+    ('double_blocks.', 'Flux, and the generators take Stable Diffusion 1.x and 2.x'),
+    ('blocks.0.adaLN_modulation.', "an original DiT checkpoint: convert it with diffusers' "
+     'scripts/convert_dit_to_diffusers.py, or give facebook/DiT-XL-2-256'),
+    ('lora_', 'LoRA weights, which are no model: merge them into one with diffusers (fuse_lora) and save that'),
+    ('down_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
+     'diffusion_pytorch_model.safetensors or .bin'),
+    ('transformer_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
+     'diffusion_pytorch_model.safetensors or .bin'),
+    ('backbone.', "a network of OpenMMLab, not a generator's"),
+)
+
+
+def check_single(path: Path) -> None:
+    """Raise a DistillError where a file is none whose networks can be loaded. Of safetensors the names are read."""
+    if not path.name.endswith(LOADABLE):
+        raise DistillError(f'{path} is no file of weights that can be read: give one of {", ".join(LOADABLE)}, or a '
+                           'diffusers folder')
+    if path.suffix == '.safetensors':
+        try:
+            with open(path, 'rb') as stream:
+                size, = struct.unpack('<Q', stream.read(8))
+                names = json.loads(stream.read(min(size, path.stat().st_size)))
+        except (OSError, ValueError, struct.error):
+            raise DistillError(f'{path} is no whole safetensors file: fetch it again') from None
+        _identify(names, path)
+
+
+def read_single(path: Path) -> Dict[str, Tensor]:
+    """The tensors of a single file, under their original names."""
+    state = {name: value for name, value in load_checkpoint(str(path))['state_dict'].items()
+             if isinstance(value, Tensor)}
+    _identify(state, path)
+    return state
+
+
+def _identify(names: Iterable[str], path: Path) -> None:
+    """Raise a DistillError that says what a file is, where its networks cannot be loaded."""
+    names = {name.removeprefix('module.') for name in names}
+    for start, what in _OTHERS:
+        if any(name.startswith(start) for name in names):
+            raise DistillError(f'{path} is {what}')
+
+
+def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch.dtype, path: Path) -> Any:
+    """The frozen network of a single file.
+
+    Args:
+        known: ``UNet2DConditionModel``, ``AutoencoderKL``, ``ControlNetModel`` or ``CLIPTextModel``.
+        state: Tensors of the file, in the layout of Stable Diffusion 1.x.
+        folder: Folder with the ``config.json`` of the network, of a ControlNet that of its UNet.
+        dtype: Of the network.
+        path: The file, for messages.
+
+    Raises:
+        DistillError: The file lacks tensors of the network, or they are of other shapes.
+    """
+    where = f'{known.__name__} in {path}'
+    from diffusers.loaders import single_file_model, single_file_utils
+    try:
+        if known.__name__ == 'CLIPTextModel':
+            prefix = 'cond_stage_model.transformer.'
+            network = known(known.config_class.from_pretrained(folder, local_files_only=True))
+            tensors = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            if not hasattr(network, 'text_model'):  # transformers 5 has no such level
+                tensors = {name.removeprefix('text_model.'): value for name, value in tensors.items()}
+        else:
+            config = dict(known.load_config(folder, local_files_only=True))
+            if known.__name__ == 'ControlNetModel':
+                config = _control_config(config, state)
+            network = known.from_config(config)
+            conversions: Any = single_file_model.SINGLE_FILE_LOADABLE_CLASSES[known.__name__]
+            tensors = conversions['checkpoint_mapping_fn'](checkpoint=dict(state), config=config)
+        missing = sorted(set(network.state_dict()) - set(tensors))
+        if missing:
+            raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
+        network.load_state_dict(tensors, strict=False)
+    except (KeyError, OSError, RuntimeError, single_file_utils.SingleFileComponentError) as error:
+        raise unfit(f'{where}: {" ".join(str(error).split())[:200]}') from None
+    return network.to(dtype).eval().requires_grad_(False)
+
+
+def _control_config(unet: Dict[str, Any], state: Dict[str, Tensor]) -> Dict[str, Any]:
+    """The config of a ControlNet for a UNet's config; the file says how many channels its control image has."""
+    from diffusers import ControlNetModel, UNet2DConditionModel
+    with torch.device('meta'):
+        network: Any = ControlNetModel.from_unet(UNet2DConditionModel.from_config(unet), load_weights_from_unet=False)
+    hint: Tensor = next(value for name, value in state.items() if name.endswith('input_hint_block.0.weight'))
+    return dict(network.config, conditioning_channels=hint.shape[1])
