@@ -27,7 +27,7 @@ class _Items:
     """Stands for a dict of any class, such as ``ConfigDict`` or ``defaultdict``: its items are kept."""
 
     def __new__(cls, *args: Any) -> Any:
-        return OrderedDict()
+        return OrderedDict(next((value for value in args if isinstance(value, dict)), {}))
 
 
 class _Entries:

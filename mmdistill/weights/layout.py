@@ -24,7 +24,7 @@ def weight_files(names: Iterable[str]) -> Optional[WeightFiles]:
                           ('bin', 'diffusion_pytorch_model|pytorch_model')):
         variants: dict = {}
         for name in sorted(names):
-            variant = r'(?:\.([a-zA-Z][\w-]*?))?'
+            variant = r'(?:\.([a-zA-Z]\w*))?'
             if found := re.fullmatch(rf'(?:{stems}){variant}\.{ending}', name):
                 variants.setdefault(found[1], ([], []))[0].append(name)
             elif found := (re.fullmatch(rf'(?:{stems}){variant}-\d+-of-\d+{variant}\.{ending}', name)
