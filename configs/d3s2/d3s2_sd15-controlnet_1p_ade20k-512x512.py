@@ -35,9 +35,7 @@ guidance = dict(
     _base_.guidance,
     segmentor=dict(
         type='SegmentorGuide',
-        config='mmseg::segformer/segformer_mit-b0_8xb2-160k_ade20k-512x512.py',
-        checkpoint='https://download.openmmlab.com/mmsegmentation/v0.5/segformer/'
-        'segformer_mit-b0_512x512_160k_ade20k/segformer_mit-b0_512x512_160k_ade20k_20210726_101530-8ffa8fda.pth',
+        config='segformer_mit-b0_8xb2-160k_ade20k-512x512',
         layers=['backbone']),
     norm='rms',
     scale=0.05)

@@ -22,6 +22,7 @@ from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, uris_fingerprint, write_atomic
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
+from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
 from mmdistill.weights.checkpoints import load_weights
@@ -95,8 +96,8 @@ class BackboneEncoder(Encoder):
     """The last output of an mmpretrain model's backbone, averaged over its positions.
 
     Args:
-        config: Path, or ``mmpretrain::`` name, of a config, or its ``model`` as a dict.
-        checkpoint: Weights: safetensors, or a checkpoint (file or URL) of the host. The head's are not read.
+        config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
+            that mmpretrain publishes, and its weights, of which the head's are not read.
         pipeline: The host's transforms between loading and packing; they have to give one size. By default those of
             the config's ``test_dataloader``. Channel order, mean and deviation are the model's own.
         device: By default a GPU if there is one.
@@ -105,11 +106,12 @@ class BackboneEncoder(Encoder):
         DistillError: There is no such config, no pipeline, or the weights do not fit the backbone.
     """
 
-    def __init__(self, config: Union[str, dict], checkpoint: str, pipeline: Optional[Sequence[dict]] = None,
-                 device: Optional[str] = None) -> None:
+    def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
+                 pipeline: Optional[Sequence[dict]] = None, device: Optional[str] = None) -> None:
         from mmpretrain.registry import MODELS, TRANSFORMS
         from mmpretrain.utils import register_all_modules
         register_all_modules(init_default_scope=False)
+        config, checkpoint = published_model(config, checkpoint, 'mmpretrain')
         whole, name = (read_config(config), config) if isinstance(config, str) else (
             ConfigDict(model=config), 'the given model')
         if pipeline is None:

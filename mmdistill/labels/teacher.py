@@ -9,6 +9,7 @@ from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.models.frozen import frozen_network
+from mmdistill.models.published import published_model
 from mmdistill.weights.hub import network_digest
 
 NORMALISED = ('the pipeline normalises the images, so that the teacher cannot know the pixels: leave Normalize out and '
@@ -19,8 +20,8 @@ class Teacher(nn.Module):
     """A frozen classifier of mmpretrain that takes pixels; its own preprocessing (order, mean, deviation) is inside.
 
     Args:
-        config: Path, or ``mmpretrain::`` name, of a config, or its ``model`` as a dict.
-        checkpoint: Weights: safetensors, or a checkpoint (file or URL) of the host; only tensors are unpickled.
+        config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
+            that mmpretrain publishes, and its weights.
         data_preprocessor: The host's; None is the config's.
         outputs: For each class of the set, in its order, the teacher's output. None: its classes are the set's. Give
             it for a teacher of more classes, or whose classes have other names; probabilities are over these alone.
@@ -34,12 +35,14 @@ class Teacher(nn.Module):
         DistillError: No such config, no preprocessing, or the weights do not fit.
     """
 
-    def __init__(self, config: Union[str, dict], checkpoint: str, data_preprocessor: Optional[dict] = None,
-                 outputs: Optional[Sequence[int]] = None, device: Union[None, str, torch.device] = None) -> None:
+    def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
+                 data_preprocessor: Optional[dict] = None, outputs: Optional[Sequence[int]] = None,
+                 device: Union[None, str, torch.device] = None) -> None:
         from mmpretrain.registry import MODELS
         from mmpretrain.utils import register_all_modules
         super().__init__()
         register_all_modules(init_default_scope=False)
+        config, checkpoint = published_model(config, checkpoint, 'mmpretrain')
         self.name = config if isinstance(config, str) else 'the given model'
         cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
         preprocessor = data_preprocessor or cfg.model.get('data_preprocessor') or cfg.get('data_preprocessor')

@@ -7,13 +7,14 @@ from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
-from mmdistill.config import config_path, read_config
+from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import validated
 from mmdistill.weights.address import builtin
 from mmdistill.weights.hub import network_digest
 from .frozen import frozen_network
+from .published import published_model
 
 
 @MODELS.register_module()
@@ -24,8 +25,8 @@ class SegmentorGuide(nn.Module):
     remembered, so that objectives which share this network cost one pass.
 
     Args:
-        config: Path, or ``mmseg::`` name, of an mmseg config, or its ``model`` as a dict.
-        checkpoint: Weights: safetensors or a checkpoint of the host.
+        config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
+            that mmseg publishes, and its weights.
         layers: Names of sub-modules whose outputs :meth:`features` gives, e.g. ``'backbone'``; an output that is a
             tuple counts as its members.
 
@@ -37,9 +38,11 @@ class SegmentorGuide(nn.Module):
     std: Tensor
 
     @validated
-    def __init__(self, config: Union[str, dict], checkpoint: str, layers: Sequence[str] = ()) -> None:
+    def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
+                 layers: Sequence[str] = ()) -> None:
         super().__init__()
         register_all_modules(init_default_scope=False)
+        config, checkpoint = published_model(config, checkpoint, 'mmseg')
         name = config if isinstance(config, str) else 'the given model'
         model = read_config(config).model if isinstance(config, str) else config
         self.model, _ = frozen_network(dict(model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
@@ -60,14 +63,12 @@ class SegmentorGuide(nn.Module):
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError unless the config and the checkpoint are there; neither is loaded."""
-        checkpoint = builtin(settings['checkpoint'])
-        if isinstance(settings['config'], str):
-            try:
-                config_path(settings['config'])
-            except DistillError as error:
-                raise DistillError(f'{where}.config: {error}') from None
+        try:
+            checkpoint = builtin(published_model(settings['config'], settings.get('checkpoint'), 'mmseg')[1])
+        except DistillError as error:
+            raise DistillError(f'{where}: {error}') from None
         if '://' not in checkpoint and not Path(checkpoint).is_file():
-            raise DistillError(f'{where}.checkpoint={settings["checkpoint"]!r}: there is no such file')
+            raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
 
     def _record(self, module, inputs, output) -> None:
         self._outputs += list(output) if isinstance(output, (tuple, list)) else [output]
