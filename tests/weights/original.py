@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 NET = 'diffusion_pytorch_model.safetensors'
 RESNET = {'norm1': 'in_layers.0', 'conv1': 'in_layers.2', 'norm2': 'out_layers.0', 'conv2': 'out_layers.3',
           'time_emb_proj': 'emb_layers.1', 'conv_shortcut': 'skip_connection'}
-TOP = {'time_embedding.linear_1': 'time_embed.0', 'time_embedding.linear_2': 'time_embed.2', 'conv_in': 'input_blocks.0.0',
-       'conv_norm_out': 'out.0', 'conv_out': 'out.2'}
+TOP = {'time_embedding.linear_1': 'time_embed.0', 'time_embedding.linear_2': 'time_embed.2',
+       'conv_in': 'input_blocks.0.0', 'conv_norm_out': 'out.0', 'conv_out': 'out.2'}
 
 
 def unet_name(name, layers=1, attention=('up_blocks.0', )):
@@ -62,7 +62,8 @@ def vae(folder, prefix='', blocks=3):
 
 def stable_diffusion(folder):
     """One state of the UNet, the autoencoder and the text encoder of a diffusers folder."""
-    state = {f'model.diffusion_model.{unet_name(name)}': value for name, value in load_file(folder / 'unet' / NET).items()}
+    unet = load_file(folder / 'unet' / NET)
+    state = {f'model.diffusion_model.{unet_name(name)}': value for name, value in unet.items()}
     text = load_file(folder / 'text_encoder' / 'model.safetensors')
     state.update({f'cond_stage_model.transformer.{name}': value for name, value in text.items()})
     return dict(state, **vae(folder / 'vae', 'first_stage_model.'), betas=torch.ones(3))

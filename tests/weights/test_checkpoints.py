@@ -44,7 +44,8 @@ def metas():
         zone=datetime.timezone.utc, path=pathlib.PurePosixPath('/a/b'), buffer=HistoryBuffer([1., 2.], [1, 1]),
         counts=collections.defaultdict(list, a=[1]), nested=collections.defaultdict(lambda_free_dict, b=dict(c=1)),
         array=np.arange(3.), scalar=np.float64(2.5), strings=np.array(['a', 'b']), queue=collections.deque([1, 2]),
-        space=argparse.Namespace(lr=0.1), callback=Callback(), kinds={Callback: 1}, odd=set([1, 2]), dtype=np.dtype('int8'))
+        space=argparse.Namespace(lr=0.1), callback=Callback(), kinds={Callback: 1}, odd={1, 2},
+        dtype=np.dtype('int8'))
 
 
 def lambda_free_dict():

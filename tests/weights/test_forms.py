@@ -27,7 +27,8 @@ def states(generator):
         networks['text_encoder'] = generator.prompts.text_encoder
     if getattr(generator.denoiser, 'controlnet', None):
         networks['controlnet'] = generator.denoiser.controlnet
-    return {f'{part}.{name}': value for part, network in networks.items() for name, value in network.state_dict().items()}
+    return {f'{part}.{name}': value for part, network in networks.items()
+            for name, value in network.state_dict().items()}
 
 
 def same(one, other, tolerance=0):
@@ -144,7 +145,8 @@ def test_a_revision_and_a_folder_on_the_hub(sd_folder, hub):
     shutil.copytree(sd_folder / 'one_hot', hub.root / 'owner/reward/checkpoints/cocostuff/reward_5k')
     (hub.root / 'owner/reward/README.md').write_text('')
     settings = dict(SETTINGS, classes=CLASSES, rendering='one_hot')
-    made = ControlNetGenerator.from_pretrained('owner/sd@v1.0', 'owner/reward/checkpoints/cocostuff/reward_5k', **settings)
+    address = 'owner/reward/checkpoints/cocostuff/reward_5k'
+    made = ControlNetGenerator.from_pretrained('owner/sd@v1.0', address, **settings)
     same(made, ControlNetGenerator.from_pretrained(str(sd_folder), str(sd_folder / 'one_hot'), **settings))
     assert set(hub.revisions) == {'v1.0', None} and 'README.md' not in hub.asked
     sources = made.describe()['weights']
