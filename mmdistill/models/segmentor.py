@@ -66,7 +66,7 @@ class SegmentorGuide(nn.Module):
         try:
             checkpoint = builtin(published_model(settings['config'], settings.get('checkpoint'), 'mmseg')[1])
         except DistillError as error:
-            raise DistillError(f'{where}: {error}') from None
+            raise DistillError(f'{where}.config: {error}') from None
         if '://' not in checkpoint and not Path(checkpoint).is_file():
             raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
 

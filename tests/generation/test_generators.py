@@ -198,18 +198,6 @@ def test_a_relative_folder_is_not_asked_of_the_hub(tmp_path, monkeypatch):
         build('work_dirs/streets')
 
 
-def test_the_hub_is_asked_once_for_the_parts(layout_folder, monkeypatch):
-    asked = []
-
-    def snapshot(name, allow_patterns):
-        asked.append((name, allow_patterns))
-        return str(layout_folder)
-
-    monkeypatch.setattr('huggingface_hub.snapshot_download', snapshot)
-    assert build('someone/streets').describe()['weights']['generator']['id'] == 'someone/streets'
-    assert asked[0][0] == 'someone/streets' and 'unet/*.json' in asked[0][1] and len(asked) == 1
-
-
 def test_one_guidance_serves_two_generators(layout_folder, work, tmp_path):
     """Each decodes with its own autoencoder, and leaves the guidance as it is."""
     from diffusers import AutoencoderTiny

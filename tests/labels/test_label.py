@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmdistill.models.published import published_model
 from mmdistill.config import merge_options, read_config
 from mmdistill.labels import LabelStore, ReplayedViews, Teacher, label
 from mmdistill.registry import MODELS
@@ -151,7 +152,7 @@ def test_configs_are_their_protocols(root, name):
     protocol = Config.fromfile(root / f'configs/protocols/{name.rpartition("_")[0]}.py')
     changed = {key for key in cfg if cfg[key] != protocol.get(key)}
     assert changed <= {'protocol', 'teacher', 'custom_hooks', 'labels', 'train_dataloader', 'data_preprocessor'}
-    checkpoint = cfg.teacher.checkpoint
+    checkpoint = published_model(cfg.teacher.config, cfg.teacher.get('checkpoint'), 'mmpretrain')[1]
     assert checkpoint.startswith('https://' if name in FULL else 'work_dirs/') and checkpoint.endswith('.pth')
     teacher = (cfg.custom_hooks[0] if 'online' in name else cfg.labels).teacher
     assert teacher == cfg.teacher and ('outputs' in teacher) == (name in FULL)
