@@ -3,7 +3,7 @@ import json
 import os
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Literal, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -36,7 +36,6 @@ class DistillLoop(BaseLoop):
     ``{work_dir}/distilled``.
 
     Args:
-        runner: The runner.
         dataloader: ``test_dataloader``: its dataset is the real one, of mmsegmentation or mmpretrain; its batch size
             how many images are made between two writes; its workers read real images for prototypes.
         evaluator: Unused; MMEngine asks for one (``test_evaluator=[]``).
@@ -86,16 +85,6 @@ class DistillLoop(BaseLoop):
         """The generator, loaded when it is first asked for."""
         return self.runner.model.generator
 
-    @property
-    def image_size(self) -> Tuple[int, int]:
-        """(H, W) of the images that are made."""
-        return self.generator.image_size
-
-    @property
-    def config_hash(self) -> str:
-        """See :func:`~mmdistill.engine.check.run_hash`."""
-        return run_hash(self.runner.cfg, self.composition)
-
     def run(self) -> dict:
         """Make what the plan asks for and is not there yet."""
         runner = self.runner
@@ -115,9 +104,10 @@ class DistillLoop(BaseLoop):
                                'another --work-dir')
         source = self.source
         plan = Plan(
-            method=self.method, config_hash=self.config_hash, seed=self.seed, classes=source.classes,
-            palette=source.palette, source_size=len(source), requests=tuple(planner.requests(self)), provenance=dict(
-                **planner.provenance(self), dataset=type(self.dataset).__name__, data_root=self.dataset.data_root))
+            method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
+            classes=source.classes, palette=source.palette, source_size=len(source),
+            requests=tuple(planner.requests(self)), provenance=dict(
+                planner.provenance(self), dataset=type(self.dataset).__name__, data_root=self.dataset.data_root))
         if is_main_process():
             plan.save(self.plan_path)
         return plan
@@ -134,9 +124,10 @@ class DistillLoop(BaseLoop):
         runner, requests = self.runner, self.plan.requests
         pending = [request for request in requests if not self.writer.done(request.id)]
         barrier()  # all ranks list before any rank writes
-        self._check_weights(len(pending) < len(requests))
-        if len(pending) < len(requests):
-            self.logger.info(f'{len(requests) - len(pending)} images are there, {len(pending)} to make')
+        done = len(requests) - len(pending)
+        self._check_weights(bool(done))
+        if done:
+            self.logger.info(f'{done} images are there, {len(pending)} to make')
         memories = guidance.memories if guidance else []
         mine, spare, ready = pending[runner.rank::runner.world_size], 0, None
         if memories:  # whole classes, since a sample needs those of its class that come before it
@@ -150,7 +141,7 @@ class DistillLoop(BaseLoop):
 
         def inputs(batch: Sequence[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
             starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
-            return {**self.source.inputs(batch, self.image_size), **starts}
+            return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
         self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, ready)
         runner.call_hook('before_test_epoch')

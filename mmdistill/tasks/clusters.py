@@ -27,7 +27,6 @@ class ClassResources(Resources):
     """Real latents of each class, which objectives of classes are drawn to.
 
     Args:
-        run: See :class:`Resources`.
         support: ``n_clusters`` of each class (10; None for as many as the class has images in the plan), and
             ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`.
     """
@@ -49,8 +48,7 @@ class ClassResources(Resources):
         wanted = settings.pop('n_clusters', 10)
         if wanted is None:
             wanted = -(-len(self.run.plan.requests) // len(source.classes))
-        short = few_images(source, wanted)
-        if short:
+        if short := few_images(source, wanted):
             self.run.logger.warning(f'Fewer than {wanted} real images, so each is a support point (a single one draws '
                                     f'all samples of its class): {short}')
         return class_clusters(self.run, SUPPORTS, wanted, **settings)

@@ -21,8 +21,8 @@ def source():
 
 def run_in(folder, source):
     logger = SimpleNamespace(info=lambda *_: None, warning=lambda *_: None)
-    return SimpleNamespace(source=source, work_dir=str(folder), image_size=(32, 32), logger=logger,
-                           plan=SimpleNamespace(requests=()))
+    return SimpleNamespace(source=source, work_dir=str(folder), logger=logger, plan=SimpleNamespace(requests=()),
+                           generator=SimpleNamespace(image_size=(32, 32)))
 
 
 def test_real_batches_are_what_a_network_takes(source):
