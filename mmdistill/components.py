@@ -33,13 +33,11 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
 def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     """The class, or function, that the ``type`` of a config names.
 
-    Args:
-        cfg: Its ``type`` is a name, with the scope of an OpenMMLab package before it or not, or the class itself.
-        registry: Where a name is looked up.
-        where: Key of the config, such as ``'model.generator'``, for the message.
+    A name may have the scope of an OpenMMLab package before it; the ``type`` may also be the class itself.
 
     Raises:
-        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed.
+        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed; the message
+            names the key ``where`` of the config, such as ``'model.generator'``.
     """
     if not isinstance(cfg, Mapping):
         raise DistillError(f'{where}={cfg!r} has to be a dict with a type: {where}=dict(type=..., ...)')

@@ -18,8 +18,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 def read_config(path: str) -> Config:
     """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
 
-    Raises:
-        DistillError: There is none, or it cannot be read.
+    A DistillError where there is none, or it cannot be read.
     """
     file = config_path(path)
     try:

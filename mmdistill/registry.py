@@ -36,10 +36,8 @@ class LazyRegistry(Registry):
     The core's classes know no registry: they are registered here, where their module is named.
 
     Args:
-        name: Of the registry.
         modules: Module of this package → the names of its components, separated by spaces.
         parent: MMEngine's registry of the same name; None for a registry of our own.
-        build_func: See MMEngine's ``Registry``.
     """
 
     def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None,

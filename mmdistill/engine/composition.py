@@ -17,13 +17,7 @@ HOOK = 'custom_hooks.GuidedSynthesisHook'
 
 
 class GuidanceSettings:
-    """Configs of objectives, and how their gradient is applied.
-
-    Args:
-        objectives: Configs of registered guidances.
-        semantic: Config of a registered guidance that changes the condition by timestep.
-        settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
-    """
+    """Configs of objectives, and how their gradient is applied: the settings of ``GuidedSynthesisHook``."""
 
     def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
         self.objectives, self.semantic = list(objectives), semantic

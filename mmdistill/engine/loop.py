@@ -47,9 +47,6 @@ class DistillLoop(BaseLoop):
         resume: Continue the run of the work dir. Set by ``--resume``.
         dry_run: Stop when the plan is written. Set by ``--dry-run``.
 
-    Raises:
-        DistillError: The config or the dataset is not as it should be; :meth:`run`: an image cannot be made.
-
     Attributes:
         composition: What the hooks have handed over.
         task: Of the dataset.

@@ -60,12 +60,8 @@ def is_training(runner: Runner) -> bool:
 def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
     """Train on a part of the dataset, exactly as if its config had ``indices``.
 
-    To be called in a hook's ``before_run``. ``Runner.train`` has built the loop, the optimiser and its schedulers from
-    the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
-
-    Args:
-        runner: Built from a config, at the start of its training (:func:`is_training`).
-        indices: Samples of the training dataset, ascending.
+    For a hook's ``before_run`` (:func:`is_training`). ``Runner.train`` has built the loop, the optimiser and
+    its schedulers from the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
 
     Raises:
         DistillError: The batch is larger than the part and ``drop_last`` leaves nothing to train on.

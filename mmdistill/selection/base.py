@@ -35,12 +35,8 @@ class Selector(BaseEstimator):
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Stochastic:
-    """A selector that draws random numbers; to be named before the other base class.
-
-    Args:
-        random_state: Seed, or a ``numpy.random.RandomState``.
-    """
-    random_state: Seed = 0
+    """A selector that draws random numbers; to be named before the other base class."""
+    random_state: Seed = 0  # or a numpy.random.RandomState
     stochastic = True
 
 

@@ -41,10 +41,6 @@ class ClassBalancedGreedy(PresenceSelector):
         gains_: float64 (budget,), by how much each raised F.
         objective_: F of the selection.
         tau_: The τ that was used.
-
-    Example:
-        >>> selector = ClassBalancedGreedy(budget=0.01).fit(histograms)
-        >>> selector.selected_
     """
     tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
 

@@ -17,12 +17,9 @@ _PANEL_CLASSES = 45
 
 def selection_table(histograms, selected: Sequence[int], classes: Sequence[str], random_state=0, repeats: int = 20
                     ) -> List[Row]:
-    """What the selected masks hold of each class.
+    """What the selected of all masks hold of each class, by their class histograms (N, K).
 
     Args:
-        histograms: (N, K) pixels of each class in each mask.
-        selected: Indices of the selected masks.
-        classes: K names.
         random_state: Seed of the random selections to compare with.
         repeats: Number of random selections, each as large as ``selected``.
 

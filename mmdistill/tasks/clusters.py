@@ -76,13 +76,11 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
     """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
 
     Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
-
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. An interrupted
     run keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may share the
     file (copy it into the new work dir), for encoding a large set takes longer than the images.
 
     Args:
-        run: A distillation run, on every rank.
         name: File name, ending in ``.safetensors``.
         n_clusters: Of each class; a class with fewer images has one for each.
         strategy: ``'kmeans'`` of all real images' latents, or ``'density'``: the latents of real images drawn at
