@@ -56,8 +56,8 @@ def nearest(name: Any, names: Iterable[str]) -> str:
 def check_value(where: str, value: Any, hint: Any) -> None:
     """Raise a DistillError where the value of the setting ``where`` is not of the annotation ``hint``.
 
-    That is a type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, or sequences, tuples and
-    mappings of these. Annotations of other classes allow everything.
+    ``hint`` is a type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, or a sequence, tuple
+    or mapping of these. Annotations of other classes allow everything.
     """
     if problem := _problem(value, hint):
         shown = repr(value)
