@@ -58,7 +58,7 @@ def is_training(runner: Runner) -> bool:
 
 
 def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
-    """Train on a part of the dataset, exactly as if its config had ``indices``.
+    """Train on a part of the dataset, exactly as if its config had these ascending ``indices``.
 
     For a hook's ``before_run`` (:func:`is_training`). ``Runner.train`` has built the loop, the optimiser and
     its schedulers from the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
