@@ -80,7 +80,7 @@ DATASETS = _child(
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
-    models__class_diffusion='ClassDiffusion', models__layout_diffusion='LayoutDiffusion',
+    models__latent_diffusion='ClassDiffusion LayoutDiffusion',
     models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss', models__segmentor='SegmentorGuide')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
 METRICS = _child(

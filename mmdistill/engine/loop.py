@@ -75,7 +75,7 @@ class DistillLoop(BaseLoop):
         check_fit(self.task, runner.cfg.model['generator'], writer)
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
         runner.visualizer.dataset_meta = self.dataset.metainfo
-        runner.model.set_metainfo(self.dataset.metainfo)
+        runner.model.metainfo = self.dataset.metainfo
 
     @property
     def generator(self) -> Any:
@@ -113,7 +113,7 @@ class DistillLoop(BaseLoop):
         """Build the guidance and give it to the model."""
         settings = self.composition.guidance
         guidance = settings.build(self.task.resources(self, **settings.resources)) if settings else None
-        self.runner.model.set_guidance(guidance)
+        self.runner.model.guidance = guidance
         return guidance
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
