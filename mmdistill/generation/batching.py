@@ -89,9 +89,9 @@ class MicroBatches:
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
         """Denoise at most ``micro_batch`` jobs from step ``first``; in two parts where that is possible."""
         process = self.generator.process
-        split = 0 if guidance is None else guidance.first(len(process))
+        split = 0 if guidance is None else guidance.steps(len(process)).start
         if spare is None or not process.memoryless or split <= first:
-            return self._steps(jobs, guidance)
+            return self._steps(jobs, guidance, first)
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
@@ -99,20 +99,19 @@ class MicroBatches:
         if fresh:  # spare ones fill the batch and are kept for their own call
             fresh += [job for job in spare if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
-            part = self._steps(fresh, guidance, end=split)
+            part = self._steps(fresh, guidance, first, split)
             self._begun.update((job.request, (part.latents[row], part.randoms[row], part.failures.get(row)))
                                for row, job in enumerate(fresh))
         begun = [self._begun.pop(job.request) for job in jobs]
-        done = self._steps(jobs, guidance, begun, split)
+        done = self._steps(jobs, guidance, split, None, begun)
         done.failures.update((row, error) for row, (_, _, error) in enumerate(begun) if error)
         return done
 
-    def _steps(self, jobs: List[Job], guidance, begun: Sequence[tuple] = (), begin: Optional[int] = None,
-               end: Optional[int] = None) -> Sampled:
-        """The steps from ``begin`` to ``end``."""
+    def _steps(self, jobs: List[Job], guidance, begin: int, end: Optional[int] = None,
+               begun: Sequence[tuple] = ()) -> Sampled:
+        """The steps from ``begin`` to ``end``, from noise and start latents or from what earlier steps gave."""
         own, count, jobs = self.generator, len(jobs), self._filled(jobs)
         randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
-        options: Dict[str, Any] = {}
         with steady_threads(own.device, own.micro_batch):
             if begun:
                 latents, states, _ = zip(*self._filled(list(begun)))
@@ -122,7 +121,7 @@ class MicroBatches:
             else:
                 x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
                 if (starts := _stacked([job.start for job in jobs])) is not None:
-                    options = dict(init=starts.to(own.device), strength=own.strength)
+                    x = own.process.noisy(starts.to(own.device), x, begin)
             masks = _stacked([job.mask for job in jobs])
             with torch.no_grad():
                 condition = own.condition([job.request for job in jobs], masks).to(own.device)
@@ -130,7 +129,7 @@ class MicroBatches:
             record = GuidanceRecord()
             final = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
                            decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
-                           record=record, **options)
+                           record=record)
         return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
 

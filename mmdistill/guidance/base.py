@@ -96,7 +96,7 @@ class Guidance:
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         if not window[0] < window[1]:
             raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
-        if steps and not any(_guided(i, steps.stop, window, every) for i in steps):
+        if steps and not set(steps) & set(_guided(window, every, steps.stop)):
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps that are '
                                f'taken, {steps.start} to {steps.stop - 1} of {steps.stop}: widen it, take more steps, '
                                'or leave the guidance out')
@@ -110,13 +110,9 @@ class Guidance:
         """The objectives with a true ``greedy``: their ``remember(request, latents)`` takes each finished sample."""
         return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
 
-    def first(self, num_steps: int) -> int:
-        """Index of the first guided step."""
-        return round(self.window[0] * num_steps) if self.objectives else num_steps
-
-    def active(self, i: int, num_steps: int) -> bool:
-        """Whether step ``i`` of ``num_steps`` is guided."""
-        return bool(self.objectives) and _guided(i, num_steps, self.window, self.every)
+    def steps(self, num_steps: int) -> range:
+        """Indices of the guided steps; the range starts at ``num_steps`` where there are no objectives."""
+        return _guided(self.window, self.every, num_steps) if self.objectives else range(num_steps, num_steps)
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
               decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
@@ -158,6 +154,5 @@ class Guidance:
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
 
 
-def _guided(i: int, num_steps: int, window: Sequence[float], every: int) -> bool:
-    first, last = (round(edge * num_steps) for edge in window)
-    return first <= i < last and (i - first) % every == 0
+def _guided(window: Sequence[float], every: int, num_steps: int) -> range:
+    return range(round(window[0] * num_steps), round(window[1] * num_steps), every)
