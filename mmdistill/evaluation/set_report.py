@@ -56,8 +56,8 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
             if labels is not None:
                 tensors[f'labels/{name}'] = labels
             sets[name]['rows'] = set_metrics(
-                real.features, features, real.labels, labels,  # type: ignore[arg-type]
-                None if labels is None else matrix.classes, k=settings.neighbours)
+                real.features, features, real.labels, labels, matrix.classes,  # type: ignore[arg-type]
+                k=settings.neighbours)
     measured: Dict[str, Any] = dict(encoder=json.dumps(settings.encoder) if settings.encoder else None, sets=sets)
     if judge:
         measured['judge_real'] = _judged(judge, matrix.test)

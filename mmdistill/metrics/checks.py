@@ -1,5 +1,5 @@
 """Checks of the features that the metrics share."""
-from typing import Tuple
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
     if features.dtype.kind not in 'fiu':
         raise DistillError(f'{name} features have to be numbers, not {features.dtype}')
     if len(features) < least:
-        raise DistillError(f'the {name} set has {len(features)} samples, at least {least} are needed here')
+        raise DistillError(f'the {name} set has {len(features)} samples, at least {least} are needed here: add some')
     if features.dtype not in (np.float32, np.float64):
         features = features.astype(np.float32 if features.dtype == np.float16 else np.float64)
     for start in range(0, len(features), 4096):  # in blocks: no second array of this size
@@ -34,12 +34,18 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
     return features
 
 
-def check_labels(labels, size: int, name: str) -> np.ndarray:
-    """``labels`` as an int64 array; a DistillError unless they are ``size`` whole numbers. ``name``: for messages."""
+def check_labels(labels, size: int, name: str, classes: Optional[int] = None) -> np.ndarray:
+    """``labels`` as an int64 array; a DistillError, which calls them ``name``, unless they are ``size`` whole numbers.
+
+    With a number of ``classes`` these have to be ids from 0 to below it.
+    """
     labels = np.asarray(labels)
     if labels.shape != (size, ) or labels.dtype.kind not in 'iu':
         raise DistillError(f'{name} labels have to be {size} whole numbers, one a sample, not {labels.dtype} of shape '
                            f'{labels.shape}')
+    unknown = [] if classes is None else labels[(labels < 0) | (labels >= classes)]
+    if len(unknown):
+        raise DistillError(f'{name} labels hold {unknown[0]}, which is none of the {classes} classes')
     return labels.astype(np.int64)
 
 

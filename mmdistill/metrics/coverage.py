@@ -23,8 +23,7 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
               density = \frac{1}{kM} \sum_j \sum_i 1[Y_j \in B_i]
 
     Args:
-        real: (N, D), N > k.
-        distilled: (M, D).
+        real, distilled: (N, D) and (M, D), N > k.
         k: Which neighbour; 1 or more. Coverage grows with k and with M: compare sets of one size.
 
     Returns:
