@@ -82,8 +82,8 @@ class LatentGenerator:
                                'channels of the latents, or None for all')
         self.vae, self.denoiser, self.scheduler, self.guide_vae = vae, denoiser, scheduler, guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
-        self.strength = strength
+        self.num_classes, self.num_steps = num_classes, num_steps
+        self.micro_batch, self.strength = micro_batch, strength
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
         if self.dtype is torch.bfloat16:  # a fifth faster; slower in float32
@@ -101,11 +101,7 @@ class LatentGenerator:
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
             network.compile(**(compile if isinstance(compile, dict) else {}))
-        if gradient_checkpointing:
-            self._checkpoint_gradients()
-
-    def _checkpoint_gradients(self) -> None:
-        for network in {self.guide_vae, *self.denoiser.modules()}:
+        for network in {self.guide_vae, *denoiser.modules()} if gradient_checkpointing else ():
             if getattr(network, '_supports_gradient_checkpointing', False):
                 network.enable_gradient_checkpointing()
 

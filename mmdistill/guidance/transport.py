@@ -61,11 +61,7 @@ class TransportMatching:
         self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
         sizes: Dict[int, int] = {}
         for request in requests:
-            if len(request.classes) != 1 or request.classes[0] not in supports:
-                raise DistillError(f'transport matching: request {request.id} is for classes {list(request.classes)}, '
-                                   f'but there are support points of {sorted(supports)}: plan one class an image, all '
-                                   'of them with real images')
-            label = request.classes[0]
+            label = request.single_class(supports)
             self._place[request] = label, sizes.setdefault(label, 0)
             sizes[label] += 1
         self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
