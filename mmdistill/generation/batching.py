@@ -45,9 +45,9 @@ class Sampled(NamedTuple):
 class MicroBatches:
     """Runs the loop of a :class:`LatentGenerator` on ``micro_batch`` rows, empty ones filled up with repeats.
 
-    The steps before the first guided one are the same whatever samples are finished by then. With ``spare`` requests
-    the rows that they would leave empty take these along, so that guided batches, which may not have two samples of a
-    class, are all that is run with empty rows. Only schedulers without a memory can be stopped there.
+    The steps before the first guided one do not depend on the finished samples. Rows that would be empty there take
+    ``spare`` requests along, so that only guided batches, which may not have two samples of a class, have empty rows.
+    Schedulers with a memory cannot be stopped there.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -163,12 +163,10 @@ def _stacked(rows: List[Optional[Tensor]]) -> Optional[Tensor]:
 def steady_threads(device: torch.device, rows: int):
     """Few enough CPU threads that every row of a batch is computed alike.
 
-    torch cuts an elementwise kernel's work into equal pieces, one per thread or, of a small tensor, fewer (of 32 768
-    values at least), and SiLU and sigmoid round the end of a piece by another code path than its middle. With n threads
-    the cuts fall between rows if 2, 3, … and n all divide the rows: 2 threads take an even number of rows, 3 a multiple
-    of 6, 4 one of 12. Measured with U-Nets and a DiT, guided and not: of 8 rows, 3 and 4 threads change some rows' bits
-    with their position, 1 and 2 do not; of 12 rows, 1 to 4 do not. A batch of one row has no positions: it may use all
-    threads.
+    torch cuts an elementwise kernel's work into at most one equal piece per thread, and SiLU and sigmoid round the end
+    of a piece differently from its middle. With n threads the cuts fall between rows if 2, 3, … and n all divide the
+    number of rows: 2 threads need an even number, 3 a multiple of 6, 4 one of 12. Measured with U-Nets and a DiT: of 8
+    rows, 3 and 4 threads change some rows' bits with their position. A single row has no positions: it may use all.
     """
     threads = torch.get_num_threads()
     steady = threads

@@ -45,8 +45,7 @@ class NoiseProcess:
                                'nothing of x0: set scheduler rescale_betas_zero_snr=False')
         # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
         stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
-        steps = self.timesteps.tolist()
-        met = all(before - after == stride for before, after in zip(steps, steps[1:]))
+        met = bool((self.timesteps.diff() == -stride).all())
         if cls is DDIMScheduler and (not met or (spacing == 'linspace' and num_steps == 1)):
             raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its '
                                f"own steps of {stride}: set scheduler timestep_spacing='leading', or take "
@@ -89,10 +88,9 @@ class NoiseProcess:
                     sample=(0, -1, 1))[self._prediction]
 
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
-        """The latents of step ``i + 1``, by the stock scheduler. Steps are taken in order, once each.
+        """The latents of step ``i + 1`` from those of step ``i``, ``x`` (B, C, h, w), by the stock scheduler, in order.
 
-        ``out`` (B, C or 2C, h, w) is in the scheduler's own type, ``x`` (B, C, h, w) the latents of step ``i``;
-        schedulers that add noise draw from ``generators``, one for each row.
+        ``out`` (B, C or 2C, h, w) is the network's; schedulers that add noise draw from ``generators``, one per row.
         """
         channels = x.shape[1]
         if self._learned and out.shape[1] != 2 * channels:

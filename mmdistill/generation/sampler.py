@@ -13,8 +13,7 @@ from .trace import GuidanceRecord
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
-    DiT's code counts alike: its ``cfg_scale`` 4 is scale 4 here. Where a paper writes
-    ``(1 + w) * cond - w * uncond``, as DMGD's does, the scale is 1 + w.
+    DiT's ``cfg_scale`` is this scale; where a paper writes ``(1 + w) * cond - w * uncond``, as DMGD's does, it is 1 + w.
 
     Args:
         scale: 1 is the conditional prediction alone, in one pass of half the size.
@@ -53,7 +52,7 @@ def sample(
 
     Args:
         denoiser: ``(x (B, C, h, w), t (B,), condition) -> output in the scheduler's type``; frozen.
-        process: The noise process; it forgets what it did before.
+        process: The noise process; it forgets its last batch.
         x: (B, C, h, w) latents of step ``begin``, on the networks' device; at step 0 standard normal noise.
         condition: Of B rows, on the same device.
         cfg: Defaults to the conditional prediction alone.
@@ -61,8 +60,8 @@ def sample(
         decode: Latents to images in [-1, 1], differentiable; for guidance by images.
         generators: One CPU generator for each row; schedulers that add noise draw from them.
         begin, end: The first step, and the one to stop before; None for all that follow.
-        failures: Gets the reason of each row whose latents or gradient are not finite any more; the other rows are
-            what they would be. Without it, that is a DistillError, which names the row and the step.
+        failures: Gets the reason of each row whose latents or gradient are not finite any more; the others are as they
+            would be. Without it, that is a DistillError, which names the row and the step.
         record: Takes in what guidance does.
 
     Returns:
@@ -72,10 +71,11 @@ def sample(
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     process.start(begin)
     guided = () if guidance is None else guidance.steps(len(process))
+    semantic = None if guidance is None else guidance.semantic
     watch = _FiniteWatch(x)
     times = process.timesteps.to(x.device)
     for i in range(len(process))[begin:end]:
-        step_condition = condition if guidance is None else guidance.condition(condition, process.timesteps[i].item())
+        step_condition = semantic(condition, process.timesteps[i].item()) if semantic else condition
         active = i in guided
         through = active and guidance.through == 'xt'
         with torch.set_grad_enabled(through):

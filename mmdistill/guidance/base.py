@@ -72,8 +72,7 @@ class Guidance:
         if isinstance(objectives, Sequence):
             named = {type(objective).__name__: objective for objective in objectives}
             if len(named) < len(objectives):
-                raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for '
-                                   'each')
+                raise DistillError('guidance: two objectives of one class: give them as a dict with a name for each')
             objectives = named
         for name, objective in objectives.items():
             if getattr(objective, 'space', None) not in ('image', 'latent') or not hasattr(objective, 'weight'):
@@ -86,12 +85,10 @@ class Guidance:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
-        """Raise a DistillError where the window ends before it begins, or guides none of the steps.
+        """Raise a DistillError where the window of the constructor's settings ends before it begins.
 
-        Args:
-            settings: Of the constructor.
-            where: What has them, for the message.
-            steps: The steps that the images take, up to the last; where objectives guide them.
+        ``where`` names the settings in messages. With the ``steps`` that the images take, up to the last, the window
+        has to guide one of them.
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         if not window[0] < window[1]:
@@ -100,10 +97,6 @@ class Guidance:
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps that are '
                                f'taken, {steps.start} to {steps.stop - 1} of {steps.stop}: widen it, take more steps, '
                                'or leave the guidance out')
-
-    def condition(self, condition, t: float):
-        """The condition that the network sees at the scheduler's timestep ``t``."""
-        return condition if self.semantic is None else self.semantic(condition, t)
 
     @property
     def memories(self) -> List:

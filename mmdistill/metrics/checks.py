@@ -26,11 +26,10 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
         raise DistillError(f'the {name} set has {len(features)} samples, at least {least} are needed here: add some')
     if features.dtype not in (np.float32, np.float64):
         features = features.astype(np.float32 if features.dtype == np.float16 else np.float64)
-    for start in range(0, len(features), 4096):  # in blocks: no second array of this size
-        wrong = ~np.isfinite(features[start:start + 4096]).all(axis=1)
-        if wrong.any():
-            raise DistillError(f'{name} features: sample {start + int(wrong.argmax())} has a value that is not finite'
-                               ': look at its image and at the encoder')
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        raise DistillError(f'{name} features: sample {finite.argmin()} has a value that is not finite: look at its '
+                           'image and at the encoder')
     return features
 
 
@@ -49,13 +48,12 @@ def check_labels(labels, size: int, name: str, classes: Optional[int] = None) ->
     return labels.astype(np.int64)
 
 
-def check_pair(real, distilled, least_real: int = 1, least_distilled: int = 1) -> Tuple[np.ndarray, np.ndarray]:
+def check_pair(real, distilled, least: int = 1) -> Tuple[np.ndarray, np.ndarray]:
     """Features of both sets, checked, in float64 and moved together so that the real mean is 0.
 
     All metrics are unchanged by a shift, and scikit-learn's squared distances lose no digits to a large mean.
     """
-    real = check_features(real, 'real', least_real)
-    distilled = check_features(distilled, 'distilled', least_distilled)
+    real, distilled = check_features(real, 'real', least), check_features(distilled, 'distilled', least)
     if real.shape[1] != distilled.shape[1]:
         raise DistillError(f'real features have {real.shape[1]} dimensions, distilled ones {distilled.shape[1]}: '
                            'encode both with one encoder at one image size')

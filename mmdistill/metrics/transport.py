@@ -72,7 +72,7 @@ def frechet_distance(real, distilled) -> float:
     Raises:
         DistillError: Bad features, or fewer than 2 samples.
     """
-    real, distilled = check_pair(real, distilled, 2, 2)
+    real, distilled = check_pair(real, distilled, 2)
     shift = real.mean(axis=0) - distilled.mean(axis=0)
     roots = [_root(features) for features in (real, distilled)]
     spread = sum(np.square(root).sum() for root in roots)
