@@ -13,7 +13,7 @@ from .trace import GuidanceRecord
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
-    DiT's ``cfg_scale`` is this scale; where a paper writes ``(1 + w) * cond - w * uncond``, as DMGD's does, it is 1 + w.
+    DiT's ``cfg_scale`` is this scale; for the ``(1 + w) * cond - w * uncond`` of other papers, as DMGD's, it is 1 + w.
 
     Args:
         scale: 1 is the conditional prediction alone, in one pass of half the size.

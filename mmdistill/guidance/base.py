@@ -43,8 +43,7 @@ class Guidance:
     Args:
         objectives: By name, or in a sequence (their class names then name them).
         window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``.
-        scale: The step size. Shifts of x0 and of x_{t-1} of one size are not alike: early in the trajectory the former
-            move the sample much less.
+        scale: The step size. Early in the trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
         through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
             dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.

@@ -7,15 +7,10 @@ from ..errors import DistillError
 
 
 def check_features(features, name: str, least: int = 1) -> np.ndarray:
-    """``features`` as an array (N, D) of floats.
+    """``features`` as an array (N, D) of floats; integers become float64, float16 float32.
 
-    Args:
-        features: (N, D); integers become float64, float16 float32.
-        name: What an error calls the set.
-        least: Smallest N.
-
-    Raises:
-        DistillError: Not two-dimensional, no numbers, too few samples, or a value that is not finite.
+    A DistillError, which calls the set ``name``, where they are not two-dimensional, no numbers, not finite, or of
+    fewer than ``least`` samples.
     """
     features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] == 0:

@@ -49,14 +49,9 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
 
 
 def diversity(features, name: str = 'distilled') -> float:
-    """Mean Euclidean distance of all pairs of different samples, in units of the features.
+    """Mean Euclidean distance of all pairs of different samples, in units of the features (N, D), N >= 2.
 
-    Args:
-        features: (N, D), N >= 2.
-        name: What an error calls the set.
-
-    Raises:
-        DistillError: Bad features, or fewer than 2 samples.
+    A DistillError, which calls the set ``name``, for bad features or fewer than 2 samples.
     """
     features = check_features(features, name, 2)
     features = features - features.mean(axis=0, dtype=np.float64)

@@ -63,14 +63,8 @@ def frechet_distance(real, distilled) -> float:
     A_r A_dᵀ. For A the centred samples serve as they are, over √(N - 1): no covariance and no matrix root is formed,
     so that fewer samples than dimensions are no special case and nothing complex is left over.
 
-    Args:
-        real, distilled: (N, D) and (M, D), N and M >= 2.
-
-    Returns:
-        float: d², squared units of the features, >= 0.
-
-    Raises:
-        DistillError: Bad features, or fewer than 2 samples.
+    Of features (N, D) and (M, D), N and M >= 2; in squared units of the features, >= 0. A DistillError for bad
+    features, or fewer than 2 samples.
     """
     real, distilled = check_pair(real, distilled, 2)
     shift = real.mean(axis=0) - distilled.mean(axis=0)

@@ -135,9 +135,7 @@ class LatentDiffusion(BaseModel):
 
 @MODELS.register_module()
 class ClassDiffusion(LatentDiffusion):
-    """Denoising training of :class:`ClassUNet` on any classification data set; the condition is the class.
-
-    The loss is :class:`LatentDiffusion`'s with w = 1.
+    """Denoising training of :class:`ClassUNet` on any classification dataset; the condition is the class, w = 1.
 
     Args:
         unet: Arguments of :class:`ClassUNet` but for ``latent_channels``.
@@ -168,8 +166,7 @@ class ClassDiffusion(LatentDiffusion):
 class LayoutDiffusion(LatentDiffusion):
     r"""Denoising training of :class:`LayoutUNet`; the condition is the label map.
 
-    The loss is :class:`LatentDiffusion`'s with :math:`w_p \propto \mathrm{freq}(class_p)^{-\gamma}`: a latent cell's
-    weight is the mean of its pixels' (:class:`~mmdistill.models.class_balance.ClassBalance`).
+    A latent cell's weight w is the mean of its pixels' (:class:`~mmdistill.models.class_balance.ClassBalance`).
 
     Args:
         unet: Arguments of :class:`LayoutUNet` but for ``latent_channels``.

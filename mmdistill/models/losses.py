@@ -1,9 +1,8 @@
 """Losses of students."""
 from typing import Optional
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
@@ -31,16 +30,14 @@ class TemperatureKLLoss(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, cls_score: torch.Tensor, target: torch.Tensor,
-                avg_factor: Optional[int] = None) -> torch.Tensor:
+    def forward(self, cls_score: Tensor, target: Tensor, avg_factor: Optional[int] = None) -> Tensor:
         """The loss, a scalar, of the student's logits (N, K) and the teacher's probabilities (N, K).
 
         The sum over the batch is divided by ``avg_factor``, or by N.
         """
         if target.shape != cls_score.shape:
-            raise DistillError('TemperatureKLLoss needs soft labels (gt_score) of shape '
-                               f'{tuple(cls_score.shape)}, not {tuple(target.shape)}: give the training set soft '
-                               'labels')
+            raise DistillError(f'TemperatureKLLoss needs soft labels (gt_score) of shape {tuple(cls_score.shape)}, not '
+                               f'{tuple(target.shape)}: give the training set soft labels')
         # 1e-2: labels are stored in half precision.
         if target.min() < 0 or (target.sum(dim=1) - 1).abs().max() > 1e-2:
             raise DistillError('TemperatureKLLoss needs probabilities in gt_score, rows that sum to 1: apply '

@@ -24,7 +24,7 @@ class SegmentorGuide(nn.Module):
 
     Args:
         config: Path, or ``mmseg::`` name, of an mmseg config, or its ``model`` as a dict.
-        checkpoint: Weights: safetensors or a checkpoint of the host.
+        checkpoint: Weights: safetensors or an OpenMMLab checkpoint.
         layers: Names of sub-modules whose outputs :meth:`features` gives, e.g. ``'backbone'``; an output that is a
             tuple counts as its members.
 
