@@ -196,7 +196,7 @@ def test_bad_input(generators):
     with pytest.raises(DistillError, match='LayoutUNetGenerator has no class condition'):
         SemanticMatching(LayoutUNetGenerator.__new__(LayoutUNetGenerator), [])
     semantic = SemanticMatching(generators['Img2Img'], REQUESTS)
-    with pytest.raises(DistillError, match=r'request y is for classes \[\]: plan it for one class of the 2'):
+    with pytest.raises(DistillError, match=r'request y is for classes \[\]: plan it for one class of the 3'):
         generators['Img2Img'].generate([Request('y', 1, prompt='a dog')], guidance=Guidance([], semantic=semantic))
 
 
