@@ -100,7 +100,11 @@ class LatentGenerator:
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
             network.compile(**(compile if isinstance(compile, dict) else {}))
-        for network in {self.guide_vae, *denoiser.modules()} if gradient_checkpointing else ():
+        if gradient_checkpointing:
+            self._checkpoint_gradients()
+
+    def _checkpoint_gradients(self) -> None:
+        for network in {self.guide_vae, *self.denoiser.modules()}:
             if getattr(network, '_supports_gradient_checkpointing', False):
                 network.enable_gradient_checkpointing()
 
