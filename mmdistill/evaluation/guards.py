@@ -55,60 +55,40 @@ def check_soft_labels(name: str, dataset) -> None:
 
 
 def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
-    """No training image is a test image, by the bytes of the files; only files of equal size are read.
-
-    Args:
-        name: Of the training set, for the message.
-        train: Paths of its images; URIs of a storage backend are told apart by name.
-        test: Paths of the test images.
+    """No image of the training set ``name`` is a test image, by the bytes of local files and by the URIs of others.
 
     Raises:
         DistillError: Some are; says how many and names a pair.
     """
-    same = set(train) & set(test)
-    train_sizes, test_sizes = ({path: osp.getsize(path) for path in paths if osp.isfile(path)}
-                               for paths in (train, test))
-    sizes = {*train_sizes.values()} & {*test_sizes.values()}
-    digests = {file_digest(path): path for path, size in train_sizes.items() if size in sizes}
-    pairs = [(path, path) for path in sorted(same)] + [
-        (digests[digest], path) for path, size in test_sizes.items()
-        if size in sizes and path not in same and (digest := file_digest(path)) in digests]
+    sizes = {path: osp.getsize(path) for path in {*train, *test} if osp.isfile(path)}
+    shared = {sizes.get(path) for path in train} & {sizes.get(path) for path in test}
+
+    def identity(path: str) -> str:  # only files of equal size are read
+        return file_digest(path) if path in sizes and sizes[path] in shared else path
+
+    trained = {identity(path): path for path in train}
+    pairs = [(trained[key], path) for path in test if (key := identity(path)) in trained]
     if pairs:
         raise DistillError(f'{name}: {len(pairs)} of its images are test images too, such as {pairs[0][0]} and '
                            f'{pairs[0][1]}: take them out of one of the sets')
 
 
-def imagenet_split(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
-    """Whose split of ImageNet's images a subset such as ImageNette or ImageWoof is, by the files' names.
+def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
+    """A sentence on fastai's split of ImageNet's images where the names of real training and test images are of it.
 
-    fastai's archives divide the images anew: their training folders hold images of ImageNet's validation set and the
-    other way round. Publications take the subset of the original: 50 validation images a class.
-
-    Args:
-        train: Paths of the full real training images.
-        test: Paths of the test images.
-
-    Returns:
-        ``'fastai'``, ``'original'``, or None where the names are not ImageNet's.
+    The archives of ImageNette and ImageWoof divide the images anew: their training folders hold images of ImageNet's
+    validation set and the other way round. Publications take the subset of the original split.
 
     Raises:
         DistillError: The training images are of fastai's split, the test images of the original: they overlap.
     """
-    train_share, test_share = (sum(bool(_VAL_NAME.search(path)) for path in paths) / max(len(paths), 1)
-                               for paths in (train, test))
-    if not test_share:
+    train_val, test_val = ([bool(_VAL_NAME.search(path)) for path in paths] for paths in (train, test))
+    if not any(train_val) or not any(test_val):
         return None
-    if train_share and test_share == 1:
+    if all(test_val):
         raise DistillError('the training images are of fastai\'s split of ImageNet (they hold ILSVRC2012_val_… files), '
                            'the test images are the original validation set, which overlaps it: take both from one '
                            'source')
-    return 'fastai' if train_share else 'original'
-
-
-def split_note(real: Any, test: Any) -> Optional[str]:
-    """A sentence on whose split of ImageNet's images two datasets are, where they are ImageNet's."""
-    if imagenet_split(paths_of(real), paths_of(test)) != 'fastai':
-        return None
     return ('The images are in fastai\'s split of ImageNet; published numbers mostly take the original\'s (50 '
             'validation images per class), so they are not comparable.')
 

@@ -47,7 +47,7 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
             tensors['labels/real'] = real.labels[drawn]
     for name, training_set in matrix.sets.items():
         print(f'measuring {name}', flush=True)
-        dataset = build_dataset(training_set.dataset(0), task.scope)
+        dataset = build_dataset(training_set.dataset(0), task.scope, f'training_sets.{name}.dataset')
         balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
         sets[name] = dict(rows=None, judge=_judged(judge, dataset), balance=balance)
         if real.encoder is not None:

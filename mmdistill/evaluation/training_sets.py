@@ -8,6 +8,7 @@ import numpy as np
 
 from mmdistill.components import resolve
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.engine.check import readable
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
 from mmdistill.tasks.base import Task
@@ -34,8 +35,8 @@ class RealData:
 
     @cached_property
     def dataset(self) -> Any:
-        """The dataset, built; without a pipeline."""
-        return build_dataset(self.cfg, self.task.scope)
+        """The dataset, built without a pipeline."""
+        return build_dataset(self.cfg, self.task.scope, 'train_dataset')
 
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
@@ -53,12 +54,10 @@ class RealData:
         return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features.safetensors')
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
-        """Indices of the images that a selector chooses.
+        """Indices of the images that the selector of a config chooses.
 
-        Args:
-            selector: Its config.
-            budget: Where the config names none; a count is shared out evenly if the selector takes one per class.
-            random_state: Of a selector that draws, where the config names none.
+        ``budget`` and, if it draws, ``random_state`` are used where the config has none. A ``budget`` that is a count
+        is shared out evenly if the selector takes one per class.
         """
         defaults = dict(random_state=random_state) if _draws(selector) else {}
         fitted = SELECTORS.build({'budget': budget, **defaults, **selector})
@@ -68,11 +67,7 @@ class RealData:
         return [int(index) for index in fitted.selected_]
 
     def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
-        """Config of the dataset with some of its images only.
-
-        Args:
-            indices: Of the dataset, which the config's own ``indices`` may have made of a larger one.
-        """
+        """Config of the dataset with some of its images only; its own ``indices`` may have made it of a larger one."""
         outer = self.cfg.get('indices')
         if isinstance(outer, int):  # the first or the last images
             outer = range(outer) if outer >= 0 else range(-len(self.dataset), 0)
@@ -175,22 +170,16 @@ def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:
     return dict(cfg, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else dict(cfg)
 
 
-def build_dataset(cfg: Mapping[str, Any], scope: str) -> Any:
+def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
     """A dataset of an OpenMMLab package, initialised, with no pipeline.
 
     Raises:
-        DistillError: It is not where its config says, or finds no image.
+        DistillError: It is not where its config, at the key ``where``, says, or finds no image.
     """
     importlib.import_module(f'{scope}.datasets')
-    try:
+    with readable(where):
         dataset = DATASETS.build(dict(scoped(cfg, scope), pipeline=[]))
         dataset.full_init()
         if not len(dataset):
-            raise ValueError('it finds no image')
-        return dataset
-    except (OSError, AssertionError, RuntimeError, ValueError) as error:  # OpenMMLab's own checks
-        if isinstance(error, DistillError):
-            raise
-        reason = ' '.join(str(error).split())[:200]
-        raise DistillError(f'{cfg["type"]} at {cfg.get("data_root", "")!r} cannot be read ({reason}): check data_root '
-                           'and the prefixes') from None
+            raise ValueError('it finds no image: check data_root and the prefixes')
+    return dataset
