@@ -4,7 +4,6 @@ from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
     'hooks': ['OnlineLabelsHook', 'ReplayedLabelsHook'],
-    'label': ['write_annotations'],
     'replay': ['ReplayedViews', 'set_fingerprint'],
     'store': ['LabelStore', 'LabelWriter'],
     'teacher': ['Teacher'],
