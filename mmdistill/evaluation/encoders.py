@@ -169,20 +169,16 @@ def read_image(path: str) -> np.ndarray:
 
 
 def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cache: Union[None, str, Path] = None,
-                   workers: int = 0, progress: bool = True) -> np.ndarray:
-    """Features of all images of a dataset, in its order.
+                   workers: int = 0) -> np.ndarray:
+    """Features float32 (N, D) of all images of a dataset, in its order.
 
     Args:
         encoder: What encodes them.
         dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
         batch_size: Images that the network sees at once.
-        cache: A safetensors file: read if the files, the weights and the settings are those it was written for, else
-            written. Remote files are assumed unchanged as long as their URIs are.
+        cache: A safetensors file: read if it is of the same files (:func:`~mmdistill.files.uris_fingerprint`), weights
+            and settings, else written.
         workers: Processes that read images; 0 reads in this one.
-        progress: Whether to show a progress bar.
-
-    Returns:
-        np.ndarray: float32 (N, D).
 
     Raises:
         DistillError: The dataset is empty or names no files, an image cannot be read, or their sizes differ after
@@ -201,7 +197,7 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
                                     collate_fn=partial(_read_batch, encoder.read))
     features = []
     with torch.inference_mode():
-        for images in track_iter_progress((loader, len(loader))) if progress else loader:
+        for images in track_iter_progress((loader, len(loader))):
             if isinstance(images, DistillError):
                 raise images
             features.append(encoder.encode(images.to(encoder.device)).float().cpu())

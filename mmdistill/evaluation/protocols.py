@@ -33,12 +33,12 @@ def load_protocol(name: str) -> Config:
 
 def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
                 overrides: Optional[Dict[str, Any]] = None) -> Config:
-    """The ordinary config of the host that one student is trained and tested by.
+    """The ordinary OpenMMLab config that one student is trained and tested by.
 
     Args:
-        protocol: Training, augmentation and a default student.
+        protocol: Training, augmentation, test pipeline and a default student.
         model: The student in place of the protocol's; None keeps that.
-        test_dataset: What it is tested on; with the protocol's test pipeline where it gives none.
+        test_dataset: What it is tested on.
         num_classes: Of the test set; the student's heads get as many outputs.
         overrides: Merged into the protocol last, as ``--cfg-options`` would be; every deviation is in here.
 

@@ -23,11 +23,6 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     The features of both go into ``features.safetensors`` (of the real set 2 000 at most, drawn at random), for the
     report's projection.
 
-    Args:
-        matrix: The comparison. Its config's ``encoder`` gives the features (see
-            :mod:`mmdistill.evaluation.encoders`), its ``judge`` how well images follow their annotation, and
-            ``neighbours`` the k of coverage and density.
-
     Returns:
         dict: ``encoder`` (text or None) and ``sets``: for each its ``rows`` (:func:`mmdistill.metrics.set_metrics`;
         None without an encoder), ``balance`` (:func:`mmdistill.metrics.class_balance` of what the task counts) and
@@ -51,7 +46,7 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
         balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
         sets[name] = dict(rows=None, judge=_judged(judge, dataset), balance=balance)
         if real.encoder is not None:
-            features, labels = encode_dataset(real.encoder, dataset, progress=False), task.labels(dataset)
+            features, labels = encode_dataset(real.encoder, dataset), task.labels(dataset)
             tensors[name] = features
             if labels is not None:
                 tensors[f'labels/{name}'] = labels
