@@ -12,16 +12,12 @@ _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
 
 def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]) -> None:
-    """Names of the classes, in the order of the ids, of a training set (or teacher) ``name`` against the test set's.
-
-    Raises:
-        DistillError: They differ; says which, or that only the order does.
-    """
+    """Raise a DistillError unless the classes of the training set ``name`` are the test set's, in the same order."""
     classes, test_classes = tuple(classes), tuple(test_classes)
     if classes == test_classes:
         return
     if sorted(classes) == sorted(test_classes):
-        index = next(i for i, name_there in enumerate(test_classes) if classes[i] != name_there)
+        index = next(i for i, pair in enumerate(zip(classes, test_classes)) if pair[0] != pair[1])
         raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is '
                            f'{classes[index]!r}, there {test_classes[index]!r}): give both the same metainfo.classes')
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
@@ -31,22 +27,17 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
 
 
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Every class of the classification set ``name`` has one of its ``labels``, int (N,) class ids.
-
-    Raises:
-        DistillError: A class is empty.
-    """
-    empty = np.flatnonzero(np.bincount(np.asarray(labels, np.int64), minlength=len(classes)) == 0)
+    """Raise a DistillError unless every class of the set ``name`` has one of its ``labels``, int (N,) class ids."""
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     if len(empty):
         raise DistillError(f'{name}: {len(empty)} of {len(classes)} classes have no image, the first is '
                            f'{classes[empty[0]]!r}: add images, or take the class out of metainfo.classes')
 
 
 def check_soft_labels(name: str, dataset) -> None:
-    """Every image of a classification set carries soft labels (``gt_score``).
+    """Raise a DistillError unless every image of the set ``name`` has a soft label (``gt_score``).
 
-    Raises:
-        DistillError: One does not: the host would make one-hot labels of the class ids, which is another protocol.
+    mmpretrain would make one-hot labels of the class ids of others, which is another protocol.
     """
     bare = next((i for i in range(len(dataset)) if 'gt_score' not in dataset.get_data_info(i)), None)
     if bare is not None:
@@ -55,11 +46,7 @@ def check_soft_labels(name: str, dataset) -> None:
 
 
 def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
-    """No image of the training set ``name`` is a test image, by the bytes of local files and by the URIs of others.
-
-    Raises:
-        DistillError: Some are; says how many and names a pair.
-    """
+    """Raise a DistillError if an image of the training set ``name`` is a test image, by its bytes or by its URI."""
     sizes = {path: osp.getsize(path) for path in {*train, *test} if osp.isfile(path)}
     shared = {sizes.get(path) for path in train} & {sizes.get(path) for path in test}
 

@@ -7,5 +7,5 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'replay': ['ReplayedViews', 'set_fingerprint'],
     'store': ['LabelStore', 'LabelWriter'],
     'teacher': ['Teacher'],
-    'views': ['Mix', 'draw_mix', 'seeded'],
+    'views': ['draw_mix', 'seeded'],
 })

@@ -30,12 +30,10 @@ _CHECKED = 1000  # views
 
 @dataclass(frozen=True)
 class Labels:
-    """``labels`` of a training config: the arguments of the teacher, and ``top_k`` of the probabilities for replayed
-    views (None stores all logits, which takes less for up to 16 classes), or for one label per image ``temperature``
-    and ``dataset``, the set in the same folder without labels, with the pipeline through which the teacher sees it."""
-    teacher: dict
-    top_k: Optional[PositiveInt] = 10
-    dataset: Optional[dict] = None
+    """``labels`` of a training config: for replayed views ``top_k``, for one label per image the last two."""
+    teacher: dict  #: Arguments of :class:`~mmdistill.labels.Teacher`.
+    top_k: Optional[PositiveInt] = 10  #: Probabilities of a view. None stores all logits: less for up to 16 classes.
+    dataset: Optional[dict] = None  #: The set in the same folder without labels, with the pipeline of the teacher.
     temperature: Optional[Positive] = None
 
 
@@ -74,11 +72,7 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
 def check_labels(cfg: Config) -> Tuple[Labels, bool]:
     """Check what a training config says of its labels; no dataset and no weight is read.
 
-    Returns:
-        ``labels``, and whether they are of replayed views; else there is one per image.
-
-    Raises:
-        DistillError: A mistake: which key, and what to do.
+    Gives its ``labels``, and whether they are of replayed views; else there is one per image.
     """
     options, scope = cfg.get('labels'), cfg.get('default_scope', 'mmpretrain')
     if not options or 'teacher' not in options:
@@ -120,8 +114,8 @@ def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Opt
             writer.save()
     store = writer.finish()
     return (f'{store.path}: labels of {writer.done} views ({len(views)} images, {store.header["epochs"]} epochs), '
-            f'{store.nbytes / 1e6:.2f} MB, all logits in half precision take {store.full_nbytes / 1e6:.2f} MB'
-            f'{_error(store, last)}')
+            f'{store.nbytes / 1e6:.2f} MB, all logits in half precision take '
+            f'{2 * teacher.num_classes * writer.done / 1e6:.2f} MB{_error(store, last)}')
 
 
 def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:

@@ -76,11 +76,6 @@ class LabelStore:
         """Bytes that a training reads; ``progress.npz``, for more epochs, is beside them."""
         return sum(file.stat().st_size for file in self.path.iterdir() if file.name != _PROGRESS)
 
-    @property
-    def full_nbytes(self) -> int:
-        """Bytes that all logits of the same views take in half precision."""
-        return 2 * self.header['num_classes'] * self.header['images'] * self.header['epochs']
-
     def check(self, **of: Any) -> None:
         """Raise a DistillError where ``set``, ``augmentation``, ``temperature`` or ``classes`` differ."""
         for key, value in of.items():
@@ -104,14 +99,9 @@ class LabelStore:
 
 
 class LabelWriter:
-    """Writes a store, or goes on with one that was begun.
+    """Writes a :class:`LabelStore` with a ``header`` into the folder ``path``, or goes on with one that was begun.
 
-    Args:
-        path: The folder.
-        header: As in :class:`LabelStore`.
-
-    Attributes:
-        done: Views that are there, in the order epoch by epoch, image by image.
+    ``done`` of the ``total`` views are there, in the order epoch by epoch, image by image.
 
     Raises:
         DistillError: The folder holds a store of something else.
