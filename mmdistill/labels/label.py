@@ -4,7 +4,7 @@ import pickle
 from collections import deque
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Callable, Deque, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -89,7 +89,8 @@ def check_labels(cfg: Config) -> Tuple[Labels, bool]:
     check_component(dataset, DATASETS, where)
     if by_views:
         check_component(dict(dataset['dataset'], _scope_=scope), DATASETS, f'{where}.dataset')
-        if not (cfg.get('train_cfg') or {}).get('max_epochs'):
+        train_cfg = cfg.get('train_cfg')
+        if not isinstance(train_cfg, Mapping) or not train_cfg.get('max_epochs'):
             raise DistillError('train_cfg has no max_epochs: replayed views belong to epochs, set them')
     elif not {'dataset', 'temperature'} <= options.keys():
         raise DistillError('one label per image needs labels.dataset, the set without labels, and labels.temperature')
