@@ -61,9 +61,6 @@ class LatentEncoder(Encoder):
         pool: Averages the latents (C, h, w) to (C, pool, pool) before they are flattened, for large images. By default
             D is C · h · w: 4 · 16 · 16 = 1 024 for 128 pixels and Stable Diffusion's autoencoder.
         device: By default a GPU if there is one.
-
-    Raises:
-        DistillError: The weights are missing, or the size is no multiple of the autoencoder's factor.
     """
 
     @validated
@@ -96,13 +93,10 @@ class BackboneEncoder(Encoder):
 
     Args:
         config: Path, or ``mmpretrain::`` name, of a config, or its ``model`` as a dict.
-        checkpoint: Weights: safetensors, or a checkpoint (file or URL) of the host. The head's are not read.
-        pipeline: The host's transforms between loading and packing; they have to give one size. By default those of
+        checkpoint: Weights: safetensors, or an OpenMMLab checkpoint (file or URL). The head's are not read.
+        pipeline: mmpretrain's transforms between loading and packing; they have to give one size. By default those of
             the config's ``test_dataloader``. Channel order, mean and deviation are the model's own.
         device: By default a GPU if there is one.
-
-    Raises:
-        DistillError: There is no such config, no pipeline, or the weights do not fit the backbone.
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: str, pipeline: Optional[Sequence[dict]] = None,
@@ -153,11 +147,7 @@ class BackboneEncoder(Encoder):
 
 
 def read_image(path: str) -> np.ndarray:
-    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach.
-
-    Raises:
-        DistillError: The file is missing or no image.
-    """
+    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach."""
     try:
         data = read_file(path)
     except OSError as error:

@@ -64,10 +64,8 @@ def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
     """A sentence on fastai's split of ImageNet's images where the names of real training and test images are of it.
 
     The archives of ImageNette and ImageWoof divide the images anew: their training folders hold images of ImageNet's
-    validation set and the other way round. Publications take the subset of the original split.
-
-    Raises:
-        DistillError: The training images are of fastai's split, the test images of the original: they overlap.
+    validation set and the other way round. Publications take the subset of the original split, whose test images
+    overlap fastai's training images: a DistillError.
     """
     train_val, test_val = ([bool(_VAL_NAME.search(path)) for path in paths] for paths in (train, test))
     if not any(train_val) or not any(test_val):

@@ -30,8 +30,7 @@ def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, 
         DistillError: The segmentor has other classes or another size, a pair is unreadable, or no pixel is labelled.
     """
     classes = len(masks.classes)
-    parameter = next(segmentor.parameters(), None) if isinstance(segmentor, nn.Module) else None
-    device = torch.device('cpu') if parameter is None else parameter.device
+    device = next(segmentor.parameters()).device if isinstance(segmentor, nn.Module) else 'cpu'
     confusion = np.zeros((classes, classes), np.int64)  # pixels by class of the mask (rows) and of the segmentor
     pairs = (masks.pair(index, masks.checked_mask(index).shape) for index in range(len(masks)))
     for size, of_one_size in groupby(pairs, key=lambda pair: pair[1].shape):

@@ -21,11 +21,9 @@ from .workers import Job, run_jobs
 
 
 class Matrix:
-    """A comparison of training sets under one protocol, by its config.
+    """A comparison of training sets under one protocol, by its config (:class:`.comparison.Comparison`).
 
-    Args:
-        cfg: The config; its keys are the attributes of :class:`~mmdistill.evaluation.comparison.Comparison`.
-        work_dir: ``cells/`` and the results go there.
+    Its ``cells/`` and results go to the work dir.
 
     Raises:
         DistillError: A mistake in the config, a dataset is not as it should be, or the work dir holds the results of
@@ -102,15 +100,10 @@ class Matrix:
         return jobs
 
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
-        """Train every cell that is not there yet and write ``results.json``.
+        """Train every cell that is not there yet; write ``results.json`` and give its content.
 
-        Args:
-            workers: Students at a time in this process; see :func:`~mmdistill.evaluation.workers.run_jobs`.
-            rank: Which of ``world`` processes this is. Each trains its share of the cells; the first waits for all.
-            world: Number of processes.
-
-        Returns:
-            dict: The content of ``results.json``; empty where ``rank`` is not 0.
+        Each of ``world`` processes trains its share of the cells, ``workers`` students at a time (:func:`.run_jobs`).
+        That of rank 0 waits for all; the others give nothing.
         """
         jobs, cells, metric = self.jobs(), self.cells, self.task.metric
         run_jobs(jobs[rank::world], cells, lambda result: f'{metric} {result[metric]:.1f}', workers)

@@ -40,7 +40,7 @@ def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> Lis
 
 
 def mean_of(values: Iterable[Optional[float]]) -> Optional[float]:
-    """Mean without the values that are None; None if none is left."""
+    """Mean of the values that are not None; None if there are none."""
     found = [value for value in values if value is not None]
     return statistics.fmean(found) if found else None
 

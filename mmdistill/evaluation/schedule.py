@@ -28,15 +28,11 @@ def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Opti
 
 
 def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
-    """Make a config train for ``epochs``, with its schedule of learning rates in proportion; changes ``cfg``.
+    """Make a config with an epoch-based ``train_cfg`` train for ``epochs`` (at least 1), its schedule in proportion.
 
-    ``train_cfg.max_epochs`` and ``val_interval``, and ``begin``, ``end``, ``T_max`` of the schedulers are scaled.
-    Milestones are the whole part of ``protocol.milestones`` (shares of the training) times ``epochs`` where the config
-    has that, else scaled too; none is at 0, before the first step.
-
-    Args:
-        cfg: An MMEngine config (or dict) with an epoch-based ``train_cfg``.
-        epochs: At least 1.
+    ``cfg`` is changed: ``train_cfg.max_epochs`` and ``val_interval``, and ``begin``, ``end``, ``T_max`` of the
+    schedulers are scaled. Milestones are the whole part of ``protocol.milestones`` (shares of the training) times
+    ``epochs`` where the config has that, else scaled too; none is at 0, before the first step.
 
     Raises:
         DistillError: The config or one of its schedulers counts iterations, or a warm-up is left without an epoch.

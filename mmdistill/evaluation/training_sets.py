@@ -19,13 +19,10 @@ KINDS = ('data_root', 'dataset', 'selector', 'source_of')
 
 
 class RealData:
-    """The real training set: what baselines are selected from and what guards compare with.
+    """The real training set, by the config ``dataset``: what baselines are selected from and guards compare with.
 
-    Args:
-        dataset: Its config.
-        task: Its task.
-        cache: Folder for what is computed once: class histograms, features.
-        encoder: Config of an encoder (:mod:`mmdistill.evaluation.encoders`), for what needs features.
+    ``cache`` is the folder for what is computed once, class histograms and features; those are of the ``encoder``, by
+    its config (:mod:`mmdistill.evaluation.encoders`).
     """
 
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
@@ -35,7 +32,7 @@ class RealData:
 
     @cached_property
     def dataset(self) -> Any:
-        """The dataset, built without a pipeline."""
+        """Built without a pipeline."""
         return build_dataset(self.cfg, self.task.scope, 'train_dataset')
 
     @cached_property
@@ -86,13 +83,13 @@ def _draws(selector: dict) -> bool:
 
 
 class TrainingSet:
-    """One training set by its config: one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each
-    a value or a list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
-    images that another set's were made from).
+    """One training set of a comparison.
 
     Args:
-        name: Its name in the comparison.
-        spec: The config, as :func:`~mmdistill.evaluation.comparison.check_training_set` allows it.
+        name: Its name.
+        spec: Its config, one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each a value or a
+            list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
+            images that another set's were made from).
         real: The real training set.
         budget: Of selectors that name none: images, or their share.
         others: The configs of all sets, by name.
@@ -112,11 +109,7 @@ class TrainingSet:
         return wanted if self.kind == 'selector' and _draws(self.values[0]) else len(self.values)
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
-        """The config of one image set's dataset, without a pipeline.
-
-        Raises:
-            DistillError: There is no such set, it is unfinished, or was not made from the real images at hand.
-        """
+        """The config of one image set's dataset, without a pipeline; a DistillError where its source is not at hand."""
         if self.kind == 'selector':
             if image_set not in self._selected:  # herding a large set takes long, and several ask
                 self._selected[image_set] = self.real.select(self.values[0], self.budget, image_set)
@@ -171,11 +164,7 @@ def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:
 
 
 def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
-    """A dataset of an OpenMMLab package, initialised, with no pipeline.
-
-    Raises:
-        DistillError: It is not where its config, at the key ``where``, says, or finds no image.
-    """
+    """A dataset by its config at the key ``where``, initialised, with no pipeline; a DistillError if it is empty."""
     importlib.import_module(f'{scope}.datasets')
     with readable(where):
         dataset = DATASETS.build(dict(scoped(cfg, scope), pipeline=[]))

@@ -41,7 +41,7 @@ class OnlineLabelsHook(Hook):
         check_settings(Teacher, settings['teacher'], f'{where}.teacher', ('device', ))
 
     def before_train(self, runner: Runner) -> None:
-        """Build the teacher; fails if its classes are not the training set's."""
+        """Build the teacher; a DistillError if its classes are not the training set's."""
         pre: Any = check_student(runner, self.temperature).data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])

@@ -34,14 +34,11 @@ def record_type(num_classes: int, top_k: Optional[int]) -> np.dtype:
 
 
 class LabelStore:
-    r"""Reads a store.
+    r"""Reads the store in the folder ``path``.
 
     With top-k labels (FKD, arXiv 2112.01528) the remaining mass has to be spread over the other classes. FKD spreads
     it evenly; here it follows the *tail* of the first class: the softmax of the mean logits of all views of the store
     whose first class that is. It costs one (K, K) table a store.
-
-    Args:
-        path: The folder.
 
     Attributes:
         header: ``num_classes``, ``top_k`` (None: full logits), ``temperature``, ``images``, ``epochs``, ``classes``,
