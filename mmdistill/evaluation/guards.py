@@ -13,17 +13,15 @@ _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
 def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]) -> None:
     """Raise a DistillError unless the classes of the training set ``name`` are the test set's, in the same order."""
-    classes, test_classes = tuple(classes), tuple(test_classes)
-    if classes == test_classes:
-        return
-    if sorted(classes) == sorted(test_classes):
-        index = next(i for i, pair in enumerate(zip(classes, test_classes)) if pair[0] != pair[1])
-        raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is '
-                           f'{classes[index]!r}, there {test_classes[index]!r}): give both the same metainfo.classes')
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
-    raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '
-                       f'here: {", ".join(extra[:3]) or "none"}; only there: {", ".join(absent[:3]) or "none"}): '
-                       'evaluate on a test set of the same classes')
+    if extra or absent or len(classes) != len(test_classes):
+        raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '
+                           f'here: {", ".join(extra[:3]) or "none"}; only there: {", ".join(absent[:3]) or "none"}): '
+                           'evaluate on a test set of the same classes')
+    for index, (here, there) in enumerate(zip(classes, test_classes)):
+        if here != there:
+            raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is {here!r}, '
+                               f'there {there!r}): give both the same metainfo.classes')
 
 
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:

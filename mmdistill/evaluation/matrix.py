@@ -23,11 +23,8 @@ from .workers import Job, run_jobs
 class Matrix:
     """A comparison of training sets under one protocol, by its config (:class:`.comparison.Comparison`).
 
-    Its ``cells/`` and results go to the work dir.
-
-    Raises:
-        DistillError: A mistake in the config, a dataset is not as it should be, or the work dir holds the results of
-            another protocol or test set.
+    Its ``cells/`` and results go to the work dir; a DistillError where that holds the results of another protocol or
+    test set.
     """
 
     def __init__(self, cfg: Config, work_dir: Union[str, Path]) -> None:

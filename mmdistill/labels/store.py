@@ -98,10 +98,8 @@ class LabelStore:
 class LabelWriter:
     """Writes a :class:`LabelStore` with a ``header`` into the folder ``path``, or goes on with one that was begun.
 
-    ``done`` of the ``total`` views are there, in the order epoch by epoch, image by image.
-
-    Raises:
-        DistillError: The folder holds a store of something else.
+    ``done`` of the ``total`` views are there, in the order epoch by epoch, image by image. A DistillError where the
+    folder holds a store of something else.
     """
 
     def __init__(self, path: Union[str, Path], header: Dict[str, Any]) -> None:
