@@ -35,8 +35,10 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
-def check_training(cfg: Mapping[str, Any]) -> None:
-    """Check the loop, the optimizer and our own hooks of a training config of any OpenMMLab package."""
+def check_training(cfg: Mapping[str, Any], name: str) -> None:
+    """Check the loop, the optimizer and our own hooks of the training config ``name`` of any OpenMMLab package."""
+    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
+        raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
     loop = dict(cfg['train_cfg'])
     loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')
