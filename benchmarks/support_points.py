@@ -34,7 +34,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 def latents(encoder, spec: dict):
     """Rows and labels of a data set."""
     dataset = build_dataset(spec, 'mmpretrain')
-    return unit(encode_dataset(encoder, dataset, progress=False)), Classification().labels(dataset)
+    return unit(encode_dataset(encoder, dataset)), Classification().labels(dataset)
 
 
 def main() -> None:

@@ -35,7 +35,8 @@ def train(args: argparse.Namespace) -> None:
 
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
-    cfg = load_config(args, _check_training)
+    from .engine.training import check_training
+    cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
     from mmengine.runner import Runner
     cfg.resume = args.resume
     Runner.from_cfg(cfg).train()
@@ -115,13 +116,6 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
                            'choose another --work-dir') from None
     return cfg
-
-
-def _check_training(cfg: 'Config') -> None:
-    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
-        raise DistillError(f'{cfg.filename} is not a training config: it has no {", ".join(missing)}')
-    from .engine.training import check_training
-    check_training(cfg)
 
 
 def configured(args: argparse.Namespace) -> 'Config':

@@ -17,9 +17,7 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
     A class with a class method ``check(settings, where)`` checks what its signature cannot say, such as settings that
     have to fit each other.
 
-    Args:
-        cfg, registry, where: See :func:`resolve`, whose component is returned.
-        given: Parameters that others fill in; the config may leave them out.
+    For the arguments and the result see :func:`resolve` and :func:`~mmdistill.settings.check_settings`.
 
     Raises:
         DistillError: The type is unknown, or a setting is unknown, missing, or of the wrong type or range.
@@ -35,13 +33,11 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
 def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     """The class, or function, that the ``type`` of a config names.
 
-    Args:
-        cfg: Its ``type`` is a name, with the scope of an OpenMMLab package before it or not, or the class itself.
-        registry: Where a name is looked up.
-        where: Key of the config, such as ``'model.generator'``, for the message.
+    A name may have the scope of an OpenMMLab package before it; the ``type`` may also be the class itself.
 
     Raises:
-        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed.
+        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed; the message
+            names the key ``where`` of the config, such as ``'model.generator'``.
     """
     if not isinstance(cfg, Mapping):
         raise DistillError(f'{where}={cfg!r} has to be a dict with a type: {where}=dict(type=..., ...)')
@@ -70,13 +66,7 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
 
 
 def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '') -> None:
-    """Refuse a key of a config that looks like a misspelt known one; configs may define any other variable.
-
-    Args:
-        keys: Of the config.
-        known: What is read.
-        where: Written before the key in the message.
-    """
+    """Refuse a key of a config that looks like a misspelt known one; configs may define any other variable."""
     for key in keys:
         near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)
         if near and abs(len(near[0]) - len(key)) <= 2:

@@ -18,8 +18,7 @@ RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'
 def read_config(path: str) -> Config:
     """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
 
-    Raises:
-        DistillError: There is none, or it cannot be read.
+    A DistillError where there is none, or it cannot be read.
     """
     file = config_path(path)
     try:
@@ -43,10 +42,7 @@ def config_path(path: str) -> Path:
 
 
 def _config_error(file: Path, error: Exception) -> DistillError:
-    """One line for an exception of ``Config.fromfile``: the file, the line, the reason.
-
-    A mistake in a file that the config inherits is reported in that file.
-    """
+    """One line for an exception of ``Config.fromfile``: the file, which may be one that it inherits, line, reason."""
     where, line = _place(file, error)
     reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
     if isinstance(error, RecursionError):
@@ -74,11 +70,10 @@ def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:
 
 
 def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] = ()) -> None:
-    """Set keys of a config, as ``--cfg-options`` does.
+    """Set keys of a config as ``Config.merge_from_dict`` does, with two additions.
 
-    Like ``Config.merge_from_dict``, and a member of a list can be named by its type instead of its number:
-    ``custom_hooks.GuidedSynthesisHook.objectives.TransportMatching.epsilon``. ``data_root`` is not one key only: every
-    ``data_root`` in the config that is the same folder, or lies in it, moves along.
+    A member of a list can be named by its type instead of its number: ``custom_hooks.PrototypeHook.ipc``. And with
+    ``data_root``, every ``data_root`` in the config that is the same folder, or lies in it, moves along.
 
     Args:
         cfg: Changed in place.
@@ -133,8 +128,9 @@ def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
         return [*old[:index], _changed(old[index], rest, value, f'{where}.{name}'), *old[index + 1:]]
     if not isinstance(old, dict):
         raise DistillError(f'{where}.{name} cannot be set: {where} is {old!r}; set {where} as a whole')
-    inner = old[name] if name in old else ConfigDict()
-    return _with(old, {name: _changed(inner, rest, value, f'{where}.{name}')})
+    new = old.copy()
+    new[name] = _changed(old[name] if name in old else ConfigDict(), rest, value, f'{where}.{name}')
+    return new
 
 
 def _index(members: List[Any], name: str, where: str) -> int:
@@ -165,9 +161,10 @@ def _move_data(cfg: Config, target: str) -> None:
 
     def moved(part: Any) -> Any:
         if isinstance(part, dict):
-            new = {key: place(part[key]) if key == 'data_root' else moved(part[key]) for key in part}
-            changed = {key: value for key, value in new.items() if value is not part[key]}
-            return _with(part, changed) if changed else part
+            new = part.copy()
+            for key in part:
+                new[key] = place(part[key]) if key == 'data_root' else moved(part[key])
+            return new if any(new[key] is not part[key] for key in part) else part
         if isinstance(part, (list, tuple)):
             members = [moved(member) for member in part]
             return type(part)(members) if any(new is not old for new, old in zip(members, part)) else part
@@ -179,10 +176,3 @@ def _move_data(cfg: Config, target: str) -> None:
 
     for key, value in moved(dict(cfg.items())).items():
         cfg[key] = value
-
-
-def _with(old: dict, changes: dict) -> dict:
-    new = old.copy()
-    for key, value in changes.items():  # ConfigDict.update would merge
-        new[key] = value
-    return new

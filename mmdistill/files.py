@@ -46,8 +46,7 @@ def file_digest(path) -> str:
 def write_atomic(path, data: bytes) -> None:
     """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never half of one.
 
-    Raises:
-        DistillError: The disk is full or the folder cannot be written; nothing is left behind.
+    A DistillError where the disk is full or the folder cannot be written; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')

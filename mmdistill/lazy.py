@@ -7,11 +7,7 @@ from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 
 def lazy_exports(package: str, modules: Dict[str, Sequence[str]]) -> Tuple[Callable[[str], Any], List[str]]:
-    """``__getattr__`` and ``__all__`` of a package (PEP 562).
-
-    Args:
-        package: ``__name__`` of the package.
-        modules: Module inside the package → the names that the package exports from it.
+    """``__getattr__`` and ``__all__`` (PEP 562) of a package that exports these names of its ``modules``.
 
     Example:
         >>> __getattr__, __all__ = lazy_exports(__name__, dict(masks=['DatasetMasks'], labels=['DatasetLabels']))

@@ -1,11 +1,24 @@
 """Label maps."""
-from typing import Sequence, Tuple
+from typing import Any, Sequence, Tuple
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 IGNORE = 255  # the train id of pixels without a label
+
+
+def train_ids(reduce_zero_label: bool, label_map: Any = None) -> np.ndarray:
+    """Table (256,): the train id of each id in a mask file, as mmseg's ``LoadAnnotations`` changes them in its order.
+
+    First ``reduce_zero_label`` (0 becomes 255, all others go down by one, 255 stays), then ``label_map``, new id by old
+    id (a mapping, pairs or None).
+    """
+    table: np.ndarray = np.arange(256)
+    if reduce_zero_label:
+        table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
+    mapping = dict(label_map or ())
+    return np.array([mapping.get(i, i) for i in table.tolist()])
 
 
 def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:

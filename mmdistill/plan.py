@@ -6,7 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Collection, Dict, Optional, Tuple
 
 from .errors import DistillError
 from .files import write_json
@@ -26,6 +26,13 @@ class Request:
     prompt: Optional[str] = None  # text for generators that read one
     # Address of the latents to start from, 'file#class id/number', the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
+
+    def single_class(self, known: Optional[Collection[int]] = None) -> int:
+        """The class of a request for one class, which has to be among the known ones; otherwise a DistillError."""
+        if len(self.classes) != 1 or known is not None and self.classes[0] not in known:
+            which = '' if known is None else f' of the {len(known)} that there are'
+            raise DistillError(f'request {self.id} is for classes {list(self.classes)}: plan it for one class{which}')
+        return self.classes[0]
 
 
 @dataclass(frozen=True)

@@ -36,10 +36,8 @@ class LazyRegistry(Registry):
     The core's classes know no registry: they are registered here, where their module is named.
 
     Args:
-        name: Of the registry.
         modules: Module of this package → the names of its components, separated by spaces.
         parent: MMEngine's registry of the same name; None for a registry of our own.
-        build_func: See MMEngine's ``Registry``.
     """
 
     def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None,
@@ -82,7 +80,7 @@ DATASETS = _child(
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
-    models__class_diffusion='ClassDiffusion', models__layout_diffusion='LayoutDiffusion',
+    models__latent_diffusion='ClassDiffusion LayoutDiffusion',
     models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss', models__segmentor='SegmentorGuide')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
 METRICS = _child(

@@ -54,13 +54,10 @@ def nearest(name: Any, names: Iterable[str]) -> str:
 
 
 def check_value(where: str, value: Any, hint: Any) -> None:
-    """Raise a DistillError where ``value`` is not of the annotation ``hint``.
+    """Raise a DistillError where the value of the setting ``where`` is not of the annotation ``hint``.
 
-    Args:
-        where: The setting, for the message: ``'model.generator.num_steps'``.
-        value: A plain value of a config.
-        hint: A type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, sequences, tuples and
-            mappings of these. Annotations of other classes allow everything.
+    ``hint`` is a type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, or a sequence, tuple
+    or mapping of these. Annotations of other classes allow everything.
     """
     if problem := _problem(value, hint):
         shown = repr(value)
@@ -105,13 +102,9 @@ def is_open(component: Callable) -> bool:
 
 
 def check_settings(component: Callable, settings: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
-    """Check a config's settings of a component against its signature.
+    """Check the settings that a config has at key ``where`` against the signature of a class or function.
 
-    Args:
-        component: A class or function.
-        settings: By name; ``type`` and ``_scope_`` may be among them.
-        where: Key of the config, such as ``'model.generator'``.
-        given: Parameters that others fill in; the config may leave them out.
+    ``type`` and ``_scope_`` may be among them. Others fill in the parameters ``given``; the config may leave them out.
 
     Raises:
         DistillError: An unknown or missing setting, or a value of the wrong type or range.

@@ -12,10 +12,7 @@ from .distilled import by_manifest, listed_file
 class DistilledClassDataset(BaseDataset):
     """See :func:`~mmdistill.datasets.distilled.distilled_dataset`.
 
-    Args:
-        data_root: The folder of the set.
-        manifest: Its manifest.
-        **kwargs: As for mmpretrain's ``BaseDataset``, and ``split``, which has to be ``'train'``.
+    ``**kwargs`` are those of ``BaseDataset``, and ``split``, which has to be ``'train'``.
     """
 
     def __init__(self, data_root: str, manifest: Dict[str, Any], **kwargs: Any) -> None:

@@ -21,10 +21,6 @@ def distilled_dataset(data_root: str, **kwargs: Any):
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
             Those that the manifest decides may be left in a config as long as they agree with it.
 
-    Returns:
-        :class:`~mmdistill.datasets.segmentation.DistilledSegDataset` or
-        :class:`~mmdistill.datasets.classification.DistilledClassDataset`.
-
     Raises:
         DistillError: The set is unfinished, a listed file is missing, or an argument contradicts the manifest.
 
@@ -39,16 +35,9 @@ def distilled_dataset(data_root: str, **kwargs: Any):
 
 def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any], metainfo: Dict[str, Any]
                 ) -> Dict[str, Any]:
-    """The arguments of an OpenMMLab dataset, where the manifest decides.
+    """The arguments of an OpenMMLab dataset that the manifest ``decided``, with ``metainfo`` (``classes`` and more).
 
-    Args:
-        data_root: For messages.
-        kwargs: The config's arguments; those in ``decided``, and ``metainfo``, are taken out.
-        decided: What the manifest says.
-        metainfo: ``classes`` and more, by the manifest.
-
-    Raises:
-        DistillError: The config says otherwise.
+    They are taken out of ``kwargs``, the config's arguments; a DistillError where these say otherwise.
     """
     for key, value in decided.items():
         if kwargs.pop(key, value) != value:

@@ -18,15 +18,12 @@ from mmdistill.tasks.base import Source
 class DatasetLabels(Source):
     """The images of an mmpretrain dataset by class, with the names, texts and folders of its classes.
 
-    Args:
-        dataset: Any ``BaseDataset`` of mmpretrain with one label an image, whatever its pipeline.
-
     Attributes:
         labels: int64 (N,) class id of each image.
         counts: int64 (K,) images of each class.
 
     Raises:
-        DistillError: The data set is empty, names no classes or no files, or a label is out of range.
+        DistillError: The dataset is empty, names no classes or no files, or a label is out of range.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -43,7 +40,7 @@ class DatasetLabels(Source):
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
         if len(wrong):
             raise DistillError(f'{self.images[wrong[0]]} has class id {self.labels[wrong[0]]}, but {name} names '
-                               f'{len(self.classes)} classes: mend the ann_file or the list of classes')
+                               f'{len(self.classes)} classes: correct the ann_file or the list of classes')
 
     def of_class(self, label: int) -> np.ndarray:
         """int64 indices of the images of a class, ascending; a DistillError where there are none."""
@@ -84,13 +81,8 @@ class DatasetLabels(Source):
         return tuple(f'{i:04d}_{name}'.rstrip('_') if name in twice else name for i, name in enumerate(names))
 
     def image(self, index: int, size: Tuple[int, int], crop: bool) -> np.ndarray:
-        """Image ``index`` as RGB uint8 (H, W, 3).
-
-        Args:
-            index: Of the dataset.
-            size: (H, W) in pixels.
-            crop: Whether it is scaled to cover this size and cropped at the centre, or squashed to it.
-        """
+        """RGB uint8 (H, W, 3) of this ``size`` (H, W); with ``crop`` scaled to cover it and cropped at the centre, else
+        squashed to it."""
         path = self.images[index]
         try:
             image = Image.open(io.BytesIO(read_file(path))).convert('RGB')

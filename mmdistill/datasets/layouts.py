@@ -1,12 +1,12 @@
-"""Where a data set of the host keeps its files, and how its masks name the classes."""
+"""Where a dataset of OpenMMLab keeps its files, and how its masks name the classes."""
 import os.path as osp
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Dict, Optional, Tuple
 
 import numpy as np
 
 from mmdistill.errors import DistillError
-from mmdistill.masks import IGNORE
+from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
 
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
@@ -14,22 +14,10 @@ IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
 
 @dataclass(frozen=True)
 class SegLayout:
-    """The tree and the mask encoding that a segmentation data set of the host reads.
+    """The tree and the mask encoding that a dataset of mmseg reads; all folders are relative to the data root.
 
     The encoding is the inverse of what mmseg's ``LoadAnnotations`` does with ``reduce_zero_label`` and ``label_map``,
-    so that the host gets back the train ids that were written.
-
-    Attributes:
-        task: Name of the task whose datasets are laid out like this.
-        name: Name of the layout.
-        image_dir: Folder of the images, relative to the data root.
-        mask_dir: Folder of the masks, relative to the data root.
-        image_suffix: What follows the stem of an image; its extension chooses JPEG or PNG.
-        mask_suffix: What follows the stem of a mask; it ends in ``.png``.
-        reduce_zero_label: Whether the host takes 0 for 'ignore' and 1 for train id 0.
-        num_classes: How many classes the host's data set has; None where any number fits.
-        label_map: ``(host id, train id)`` pairs applied after ``reduce_zero_label``; None where they are the same.
-        ann_file: List of the stems, relative to the data root; empty where the host lists the folder.
+    so that mmseg gets back the train ids that were written.
 
     Raises:
         DistillError: A folder outside the data root, an unknown file type, images and masks with the same names, or
@@ -39,12 +27,12 @@ class SegLayout:
     name: str
     image_dir: str
     mask_dir: str
-    image_suffix: str = '.jpg'
-    mask_suffix: str = '.png'
-    reduce_zero_label: bool = False
-    num_classes: Optional[int] = None
-    label_map: Optional[Tuple[Tuple[int, int], ...]] = None
-    ann_file: str = ''
+    image_suffix: str = '.jpg'  # what follows the stem of an image; its extension chooses JPEG or PNG
+    mask_suffix: str = '.png'  # what follows the stem of a mask; it ends in .png
+    reduce_zero_label: bool = False  # whether 0 in a file means 'ignored', and 1 train id 0
+    num_classes: Optional[int] = None  # of the dataset; None where any number fits
+    label_map: Optional[Tuple[Tuple[int, int], ...]] = None  # (id, train id), applied after reduce_zero_label
+    ann_file: str = ''  # list of the stems; empty where mmseg lists the folder
 
     def __post_init__(self) -> None:
         for path in (self.image_dir, self.mask_dir, self.ann_file):
@@ -71,16 +59,8 @@ class SegLayout:
         return IMAGE_FORMATS[osp.splitext(f'x{self.image_suffix}')[1].lower()]
 
     def decoding(self) -> np.ndarray:
-        """Table uint8 (256,): the train id that the host reads for each id in a file, 255 = ignored."""
-        table: np.ndarray = np.arange(256)
-        if self.reduce_zero_label:
-            table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
-        mapping = dict(self.label_map or ())
-        return np.array([mapping.get(i, i) for i in table.tolist()]).astype(np.uint8)  # older mmseg maps to -1 = 255
-
-    def decode(self, host_mask: np.ndarray) -> np.ndarray:
-        """Host ids uint8 (H, W) to train ids uint8 (H, W), as the host's ``LoadAnnotations`` does."""
-        return self.decoding()[host_mask]
+        """Table uint8 (256,): the train id that mmseg reads for each id in a file, 255 = ignored."""
+        return train_ids(self.reduce_zero_label, self.label_map).astype(np.uint8)  # older mmseg maps to -1 = 255
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
         """Train ids uint8 (H, W), 255 = ignored, to the ids uint8 (H, W) of a mask file, which has to have them all."""
@@ -108,15 +88,11 @@ class SegLayout:
         """What :attr:`ann_file` says: the stems."""
         return ''.join(f'{request.id}\n' for request in plan.requests)
 
-    def to_dict(self) -> Dict[str, Any]:
-        """JSON values; :meth:`from_dict` reads them back."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: Dict[str, Any]) -> 'SegLayout':
         """The layout of a manifest."""
         pairs = values.get('label_map')
-        return cls(**{**values, 'label_map': None if pairs is None else tuple(tuple(p) for p in pairs)})
+        return cls(**{**values, 'label_map': None if pairs is None else tuple(map(tuple, pairs))})
 
     @classmethod
     def of_dataset(cls, dataset: Any) -> 'SegLayout':
@@ -140,7 +116,7 @@ class SegLayout:
 
 @dataclass(frozen=True)
 class ClassLayout:
-    """ImageNet's tree: a folder a class, and a list of ``<folder>/<file> <class id>`` lines.
+    """ImageNet's tree: a folder per class, and a list of ``<folder>/<file> <class id>`` lines.
 
     mmpretrain reads the ids from the list, so that neither the order nor the number of the folders matters to it.
     """
@@ -157,10 +133,6 @@ class ClassLayout:
     def ann_text(self, plan: Plan) -> str:
         """What :attr:`ann_file` says."""
         return ''.join(f'{request.id}{self.image_suffix} {request.classes[0]}\n' for request in plan.requests)
-
-    def to_dict(self) -> Dict[str, Any]:
-        """JSON values."""
-        return asdict(self)
 
 
 LAYOUTS = {layout.name: layout for layout in (

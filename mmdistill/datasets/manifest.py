@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 from contextlib import suppress
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Union
@@ -18,16 +19,16 @@ from .layouts import ClassLayout, SegLayout
 
 MANIFEST_VERSION = 2
 MANIFEST = 'meta/distilled.json'
-# Distribution names; the hosts come as the maintained forks or as the originals.
-_HOSTS = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
-LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
-             *(f'onedl-{name}' for name in _HOSTS), *_HOSTS)
+# Distribution names; OpenMMLab's packages come as the maintained forks or as the originals.
+_OPENMMLAB = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
+_LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
+              *(f'onedl-{name}' for name in _OPENMMLAB), *_OPENMMLAB)
 
 
 def library_versions() -> Dict[str, str]:
     """Versions of Python, mmdistill and those libraries that decide what an image looks like, where installed."""
     versions = dict(python=platform.python_version(), mmdistill=__version__)
-    for name in LIBRARIES:
+    for name in _LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
     return versions
@@ -41,13 +42,9 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
 
     Args:
         root: The data root of the set; every image and mask of the plan is there.
-        plan: What was made.
-        layout: How it was written.
+        plan, layout: What was made, and how it was written.
         weights: What the generator and the guides were loaded from (JSON values).
         extra: More JSON values for the manifest.
-
-    Returns:
-        Path of the manifest.
 
     Raises:
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
@@ -70,7 +67,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
     write_json(root / MANIFEST, dict(
         version=MANIFEST_VERSION, task=layout.task, method=plan.method, config_hash=plan.config_hash, seed=plan.seed,
-        classes=plan.classes, palette=plan.palette, layout=layout.to_dict(), weights=dict(weights),
+        classes=plan.classes, palette=plan.palette, layout=asdict(layout), weights=dict(weights),
         source_size=plan.source_size, provenance=plan.provenance, extra=dict(extra or {}),
         libraries=library_versions(), images=images))
     return root / MANIFEST

@@ -16,11 +16,7 @@ from mmdistill.tasks.base import Source
 
 
 class DatasetMasks(Source):
-    """The masks of an mmseg ``BaseSegDataset`` as training would see them, each checked when it is read.
-
-    Raises:
-        DistillError: The dataset is empty or names no masks.
-    """
+    """The masks of an mmseg ``BaseSegDataset`` as training would see them, each checked when it is read."""
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)

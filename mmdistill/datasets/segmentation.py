@@ -8,13 +8,7 @@ from .layouts import SegLayout
 
 
 class DistilledSegDataset(BaseSegDataset):
-    """See :func:`~mmdistill.datasets.distilled.distilled_dataset`.
-
-    Args:
-        data_root: The folder of the set.
-        manifest: Its manifest.
-        **kwargs: As for mmseg's ``BaseSegDataset``.
-    """
+    """See :func:`~mmdistill.datasets.distilled.distilled_dataset`; ``**kwargs`` are those of ``BaseSegDataset``."""
 
     def __init__(self, data_root: str, manifest: Dict[str, Any], **kwargs: Any) -> None:
         self.manifest = manifest

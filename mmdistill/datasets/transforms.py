@@ -1,4 +1,4 @@
-"""Transforms of images that the hosts lack."""
+"""Transforms of images that OpenMMLab lacks."""
 from typing import Dict, Tuple
 
 import numpy as np
@@ -18,9 +18,6 @@ class ShufflePatches(BaseTransform):
     (row) has the rest.
 
     Required and modified key: ``img``, (H, W, ...).
-
-    Args:
-        factor: Columns and rows, at least 1.
     """
 
     @validated

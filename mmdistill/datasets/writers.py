@@ -32,7 +32,7 @@ def check_image(request_id: str, image: np.ndarray) -> None:
 
 @WRITERS.register_module()
 class SegWriter:
-    """Writes image and mask pairs in the layout of a segmentation data set of the host.
+    """Writes image and mask pairs in the layout of a dataset of mmseg.
 
     A pair is finished as soon as both files are there: each is written atomically, the mask first. The bytes depend
     on the pixels alone.
@@ -72,12 +72,7 @@ class SegWriter:
         return all(is_written(path) for path in self.paths(request_id))
 
     def write(self, request_id: str, image: np.ndarray, mask: np.ndarray) -> None:
-        """Write a pair; one that exists is replaced.
-
-        Args:
-            request_id: Stem of the files.
-            image: RGB uint8 (H, W, 3).
-            mask: Train ids uint8 (H, W), 255 = ignored.
+        """Write a pair, an RGB uint8 (H, W, 3) and train ids uint8 (H, W), 255 = ignored; one that exists is replaced.
 
         Raises:
             DistillError: Wrong shape or type, a class that the layout does not have, a full disk, a folder that cannot
@@ -136,13 +131,7 @@ class ClassWriter:
         return is_written(self.path(request_id))
 
     def write(self, request_id: str, image: np.ndarray, latents: Optional[np.ndarray] = None) -> None:
-        """Write an image as :meth:`SegWriter.write` does; one that exists is replaced.
-
-        Args:
-            request_id: ``folder/name``.
-            image: RGB uint8 (H, W, 3).
-            latents: Float32 (C, h, w), to be read back by :meth:`latents`.
-        """
+        """Write an RGB uint8 (H, W, 3), and the float32 ``latents`` (C, h, w) that :meth:`latents` reads back."""
         check_image(request_id, image)
         path = self.path(request_id)
         if self.size and self.size != image.shape[:2]:

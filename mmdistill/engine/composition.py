@@ -17,13 +17,7 @@ HOOK = 'custom_hooks.GuidedSynthesisHook'
 
 
 class GuidanceSettings:
-    """Configs of objectives, and how their gradient is applied.
-
-    Args:
-        objectives: Configs of registered guidances.
-        semantic: Config of a registered guidance that changes the condition by timestep.
-        settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
-    """
+    """Configs of objectives, and how their gradient is applied: the settings of ``GuidedSynthesisHook``."""
 
     def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
         self.objectives, self.semantic = list(objectives), semantic
@@ -31,10 +25,7 @@ class GuidanceSettings:
         self.guidance = {key: self.resources.pop(key) for key in settings if key in parameters(Guidance)}
 
     def check(self, task: Task, generator: Mapping[str, Any], start_latents: bool) -> None:
-        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
-
-        Args:
-            start_latents: Whether the images begin from latents.
+        """Check everything that is known before data and weights are read; ``start_latents``: where images begin.
 
         Raises:
             DistillError: An unknown or misspelt name, a value out of range, a resource that is not there, or a window
@@ -89,24 +80,20 @@ class Composition:
         self.guidance: Optional[GuidanceSettings] = None  # decides what steers them; None for plain sampling
 
     def set_planner(self, planner: Planner) -> None:
-        """Take the run's planner, or raise a DistillError where there is one already."""
+        """Take the run's planner; a DistillError where there is one already."""
         if self.planner is not None:
             raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
                                'PrototypeHook')
         self.planner = planner
 
     def set_guidance(self, guidance: GuidanceSettings) -> None:
-        """Take the run's guidance, or raise a DistillError where there is one already."""
+        """Take the run's guidance; a DistillError where there is one already."""
         if self.guidance is not None:
             raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
         self.guidance = guidance
 
     def check(self, task: Task, generator: Mapping[str, Any]) -> Planner:
-        """Check that the parts fit the task and each other; the planner.
-
-        Args:
-            task: Of the real dataset.
-            generator: The generator's settings.
+        """Check that the parts fit the task, the ``generator``'s settings and each other; the planner.
 
         Raises:
             DistillError: No hook plans, or one for another task, or see :meth:`GuidanceSettings.check`.

@@ -3,7 +3,7 @@ import json
 import os
 import os.path as osp
 from pathlib import Path
-from typing import Any, Dict, Literal, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Literal, Optional, Sequence, Union
 
 import numpy as np
 import torch
@@ -36,7 +36,6 @@ class DistillLoop(BaseLoop):
     ``{work_dir}/distilled``.
 
     Args:
-        runner: The runner.
         dataloader: ``test_dataloader``: its dataset is the real one, of mmsegmentation or mmpretrain; its batch size
             how many images are made between two writes; its workers read real images for prototypes.
         evaluator: Unused; MMEngine asks for one (``test_evaluator=[]``).
@@ -47,9 +46,6 @@ class DistillLoop(BaseLoop):
             others are made, and the run ends with the list of those that are missing; ``--resume`` tries them again.
         resume: Continue the run of the work dir. Set by ``--resume``.
         dry_run: Stop when the plan is written. Set by ``--dry-run``.
-
-    Raises:
-        DistillError: The config or the dataset is not as it should be; :meth:`run`: an image cannot be made.
 
     Attributes:
         composition: What the hooks have handed over.
@@ -79,22 +75,12 @@ class DistillLoop(BaseLoop):
         check_fit(self.task, runner.cfg.model['generator'], writer)
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
         runner.visualizer.dataset_meta = self.dataset.metainfo
-        runner.model.set_metainfo(self.dataset.metainfo)
+        runner.model.metainfo = self.dataset.metainfo
 
     @property
     def generator(self) -> Any:
         """The generator, loaded when it is first asked for."""
         return self.runner.model.generator
-
-    @property
-    def image_size(self) -> Tuple[int, int]:
-        """(H, W) of the images that are made."""
-        return self.generator.image_size
-
-    @property
-    def config_hash(self) -> str:
-        """See :func:`~mmdistill.engine.check.run_hash`."""
-        return run_hash(self.runner.cfg, self.composition)
 
     def run(self) -> dict:
         """Make what the plan asks for and is not there yet."""
@@ -115,9 +101,10 @@ class DistillLoop(BaseLoop):
                                'another --work-dir')
         source = self.source
         plan = Plan(
-            method=self.method, config_hash=self.config_hash, seed=self.seed, classes=source.classes,
-            palette=source.palette, source_size=len(source), requests=tuple(planner.requests(self)), provenance=dict(
-                **planner.provenance(self), dataset=type(self.dataset).__name__, data_root=self.dataset.data_root))
+            method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
+            classes=source.classes, palette=source.palette, source_size=len(source),
+            requests=tuple(planner.requests(self)), provenance=dict(
+                planner.provenance(self), dataset=type(self.dataset).__name__, data_root=self.dataset.data_root))
         if is_main_process():
             plan.save(self.plan_path)
         return plan
@@ -126,7 +113,7 @@ class DistillLoop(BaseLoop):
         """Build the guidance and give it to the model."""
         settings = self.composition.guidance
         guidance = settings.build(self.task.resources(self, **settings.resources)) if settings else None
-        self.runner.model.set_guidance(guidance)
+        self.runner.model.guidance = guidance
         return guidance
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
@@ -134,9 +121,10 @@ class DistillLoop(BaseLoop):
         runner, requests = self.runner, self.plan.requests
         pending = [request for request in requests if not self.writer.done(request.id)]
         barrier()  # all ranks list before any rank writes
-        self._check_weights(len(pending) < len(requests))
-        if len(pending) < len(requests):
-            self.logger.info(f'{len(requests) - len(pending)} images are there, {len(pending)} to make')
+        done = len(requests) - len(pending)
+        self._check_weights(bool(done))
+        if done:
+            self.logger.info(f'{done} images are there, {len(pending)} to make')
         memories = guidance.memories if guidance else []
         mine, spare, ready = pending[runner.rank::runner.world_size], 0, None
         if memories:  # whole classes, since a sample needs those of its class that come before it
@@ -150,7 +138,7 @@ class DistillLoop(BaseLoop):
 
         def inputs(batch: Sequence[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
             starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
-            return {**self.source.inputs(batch, self.image_size), **starts}
+            return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
         self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, ready)
         runner.call_hook('before_test_epoch')

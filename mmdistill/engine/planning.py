@@ -49,12 +49,9 @@ class MaskPlanner(Planner):
         self.selector, self.workers = selector, workers
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
-        """Class histograms (N, K), and indices in the order picked, on every rank.
+        """Class histograms (N, K) of a ``DatasetMasks``, and indices in the order picked, on every rank.
 
-        Args:
-            masks: :class:`~mmdistill.datasets.masks.DatasetMasks`.
-            work_dir: ``class_histograms.npz`` and ``selection.png`` go there.
-            logger: MMEngine's.
+        ``class_histograms.npz`` and ``selection.png`` go to the ``work_dir``.
         """
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))

@@ -10,13 +10,8 @@ from mmdistill.generation.trace import GuidanceTrace
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
     """Log the objectives' losses at the first and the last guided step, and the size of the step.
 
-    The values are means over a batch. ``scalars.json`` has them as ``guidance/{objective}/first``,
-    ``guidance/{objective}/last`` and ``guidance/step``.
-
-    Args:
-        runner: MMEngine's, with the logger and the visualizer.
-        traces: Of the images of a batch that are finite; nothing is logged where there are none.
-        step: Number of the batch.
+    The values are means over the ``traces`` of a batch, one for each finite image; ``step`` is the batch's number.
+    ``scalars.json`` has them as ``guidance/{objective}/first``, ``guidance/{objective}/last`` and ``guidance/step``.
     """
     if not traces:
         return

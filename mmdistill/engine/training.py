@@ -35,8 +35,10 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
-def check_training(cfg: Mapping[str, Any]) -> None:
-    """Check the loop, the optimizer and our own hooks of a training config of any OpenMMLab package."""
+def check_training(cfg: Mapping[str, Any], name: str) -> None:
+    """Check the loop, the optimizer and our own hooks of the training config ``name`` of any OpenMMLab package."""
+    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
+        raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
     loop = dict(cfg['train_cfg'])
     loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')
@@ -58,14 +60,10 @@ def is_training(runner: Runner) -> bool:
 
 
 def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
-    """Train on a part of the dataset, exactly as if its config had ``indices``.
+    """Train on a part of the dataset, exactly as if its config had these ascending ``indices``.
 
-    To be called in a hook's ``before_run``. ``Runner.train`` has built the loop, the optimiser and its schedulers from
-    the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
-
-    Args:
-        runner: Built from a config, at the start of its training (:func:`is_training`).
-        indices: Samples of the training dataset, ascending.
+    For a hook's ``before_run`` (:func:`is_training`). ``Runner.train`` has built the loop, the optimiser and
+    its schedulers from the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
 
     Raises:
         DistillError: The batch is larger than the part and ``drop_last`` leaves nothing to train on.

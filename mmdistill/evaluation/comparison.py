@@ -42,11 +42,7 @@ class Comparison:
 
 
 def check_comparison(cfg: Config) -> Comparison:
-    """Check a whole evaluation config; nothing is built, no dataset and no weight is read.
-
-    Raises:
-        DistillError: A mistake: which key, and what to do.
-    """
+    """Check a whole evaluation config; nothing is built, no dataset and no weight is read."""
     fields = parameters(Comparison)
     check_spelling(cfg, {*fields, *_RUNNER})
     values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
@@ -72,51 +68,44 @@ def check_comparison(cfg: Config) -> Comparison:
 
 
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
-    """Check the config of one training set.
-
-    Raises:
-        DistillError: It has not exactly one of the keys that it may have, or that one's value is wrong.
-    """
+    """Check that the config of a training set has exactly one of the keys that it may have, with a right value."""
     where = f'training_sets.{name}'
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
     (key, value), = spec.items()
     where = f'{where}.{key}'
+    members = value if isinstance(value, (list, tuple)) else [value]
     if key not in KINDS:
         raise DistillError(f'{where}: unknown key of a training set{nearest(key, KINDS)}')
     if key == 'selector':
         _check_selector(value, where, comparison)
-        return
-    if key == 'source_of':
+    elif key == 'source_of':
         check_value(where, value, str)
         other = comparison.training_sets.get(value)
         if not isinstance(other, Mapping) or 'data_root' not in other:
             raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
-        return
-    members = value if isinstance(value, (list, tuple)) else [value]
-    if not members:
+    elif not members:
         raise DistillError(f'{where}=[] has no image set: give at least one')
     for member in members:
         if key == 'dataset':
             _check_dataset(member, task, where)
-            continue
-        check_value(where, member, str)
-        found = task_of_manifest(read_manifest(member), str(member)).name
-        if found != task.name:
-            raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
+        elif key == 'data_root':
+            check_value(where, member, str)
+            found = task_of_manifest(read_manifest(member), member).name
+            if found != task.name:
+                raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
 
 
 def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
     """The protocol, with the deviations from it, and its task."""
-    protocol = load_protocol(comparison.protocol)
-    task = task_of_scope(protocol.get('default_scope'), f'protocol {comparison.protocol}')
-    for key in ('model', 'train_dataloader', 'test_dataloader', 'train_cfg', 'optim_wrapper'):
-        if not protocol.get(key):
-            raise DistillError(f'protocol {comparison.protocol} has no {key}: give a config that trains and tests')
+    protocol, name = load_protocol(comparison.protocol), f'protocol {comparison.protocol}'
+    task = task_of_scope(protocol.get('default_scope'), name)
+    if not protocol.get('test_dataloader'):
+        raise DistillError(f'{name} has no test_dataloader: give a config that trains and tests')
     overrides = comparison.overrides or {}
     check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
     merge_options(protocol, overrides)
-    check_training(protocol)
+    check_training(protocol, name)
     return protocol, task
 
 

@@ -62,9 +62,6 @@ class LatentEncoder(Encoder):
         pool: Averages the latents (C, h, w) to (C, pool, pool) before they are flattened, for large images. By default
             D is C · h · w: 4 · 16 · 16 = 1 024 for 128 pixels and Stable Diffusion's autoencoder.
         device: By default a GPU if there is one.
-
-    Raises:
-        DistillError: The weights are missing, or the size is no multiple of the autoencoder's factor.
     """
 
     @validated
@@ -98,12 +95,9 @@ class BackboneEncoder(Encoder):
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
             that mmpretrain publishes, and its weights, of which the head's are not read.
-        pipeline: The host's transforms between loading and packing; they have to give one size. By default those of
+        pipeline: mmpretrain's transforms between loading and packing; they have to give one size. By default those of
             the config's ``test_dataloader``. Channel order, mean and deviation are the model's own.
         device: By default a GPU if there is one.
-
-    Raises:
-        DistillError: There is no such config, no pipeline, or the weights do not fit the backbone.
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
@@ -155,11 +149,7 @@ class BackboneEncoder(Encoder):
 
 
 def read_image(path: str) -> np.ndarray:
-    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach.
-
-    Raises:
-        DistillError: The file is missing or no image.
-    """
+    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach."""
     try:
         data = read_file(path)
     except OSError as error:
@@ -171,20 +161,16 @@ def read_image(path: str) -> np.ndarray:
 
 
 def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cache: Union[None, str, Path] = None,
-                   workers: int = 0, progress: bool = True) -> np.ndarray:
-    """Features of all images of a dataset, in its order.
+                   workers: int = 0) -> np.ndarray:
+    """Features float32 (N, D) of all images of a dataset, in its order.
 
     Args:
         encoder: What encodes them.
         dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
         batch_size: Images that the network sees at once.
-        cache: A safetensors file: read if the files, the weights and the settings are those it was written for, else
-            written. Remote files are assumed unchanged as long as their URIs are.
+        cache: A safetensors file: read if it is of the same files (:func:`~mmdistill.files.uris_fingerprint`), weights
+            and settings, else written.
         workers: Processes that read images; 0 reads in this one.
-        progress: Whether to show a progress bar.
-
-    Returns:
-        np.ndarray: float32 (N, D).
 
     Raises:
         DistillError: The dataset is empty or names no files, an image cannot be read, or their sizes differ after
@@ -203,7 +189,7 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
                                     collate_fn=partial(_read_batch, encoder.read))
     features = []
     with torch.inference_mode():
-        for images in track_iter_progress((loader, len(loader))) if progress else loader:
+        for images in track_iter_progress((loader, len(loader))):
             if isinstance(images, DistillError):
                 raise images
             features.append(encoder.encode(images.to(encoder.device)).float().cpu())

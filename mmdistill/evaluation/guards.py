@@ -12,41 +12,30 @@ _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
 
 def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]) -> None:
-    """Names of the classes, in the order of the ids, of a training set (or teacher) ``name`` against the test set's.
-
-    Raises:
-        DistillError: They differ; says which, or that only the order does.
-    """
-    classes, test_classes = tuple(classes), tuple(test_classes)
-    if classes == test_classes:
-        return
-    if sorted(classes) == sorted(test_classes):
-        index = next(i for i, name_there in enumerate(test_classes) if classes[i] != name_there)
-        raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is '
-                           f'{classes[index]!r}, there {test_classes[index]!r}): give both the same metainfo.classes')
+    """Raise a DistillError unless the classes of the training set ``name`` are the test set's, in the same order."""
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
-    raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '
-                       f'here: {", ".join(extra[:3]) or "none"}; only there: {", ".join(absent[:3]) or "none"}): '
-                       'evaluate on a test set of the same classes')
+    if extra or absent or len(classes) != len(test_classes):
+        raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '
+                           f'here: {", ".join(extra[:3]) or "none"}; only there: {", ".join(absent[:3]) or "none"}): '
+                           'evaluate on a test set of the same classes')
+    for index, (here, there) in enumerate(zip(classes, test_classes)):
+        if here != there:
+            raise DistillError(f'{name}: its classes are the test set\'s in another order (id {index} is {here!r}, '
+                               f'there {there!r}): give both the same metainfo.classes')
 
 
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Every class of the classification set ``name`` has one of its ``labels``, int (N,) class ids.
-
-    Raises:
-        DistillError: A class is empty.
-    """
-    empty = np.flatnonzero(np.bincount(np.asarray(labels, np.int64), minlength=len(classes)) == 0)
+    """Raise a DistillError unless every class of the set ``name`` has one of its ``labels``, int (N,) class ids."""
+    empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     if len(empty):
         raise DistillError(f'{name}: {len(empty)} of {len(classes)} classes have no image, the first is '
                            f'{classes[empty[0]]!r}: add images, or take the class out of metainfo.classes')
 
 
 def check_soft_labels(name: str, dataset) -> None:
-    """Every image of a classification set carries soft labels (``gt_score``).
+    """Raise a DistillError unless every image of the set ``name`` has a soft label (``gt_score``).
 
-    Raises:
-        DistillError: One does not: the host would make one-hot labels of the class ids, which is another protocol.
+    mmpretrain would make one-hot labels of the class ids of others, which is another protocol.
     """
     bare = next((i for i in range(len(dataset)) if 'gt_score' not in dataset.get_data_info(i)), None)
     if bare is not None:
@@ -55,60 +44,34 @@ def check_soft_labels(name: str, dataset) -> None:
 
 
 def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
-    """No training image is a test image, by the bytes of the files; only files of equal size are read.
+    """Raise a DistillError if an image of the training set ``name`` is a test image, by its bytes or by its URI."""
+    sizes = {path: osp.getsize(path) for path in {*train, *test} if osp.isfile(path)}
+    shared = {sizes.get(path) for path in train} & {sizes.get(path) for path in test}
 
-    Args:
-        name: Of the training set, for the message.
-        train: Paths of its images; URIs of a storage backend are told apart by name.
-        test: Paths of the test images.
+    def identity(path: str) -> str:  # only files of equal size are read
+        return file_digest(path) if path in sizes and sizes[path] in shared else path
 
-    Raises:
-        DistillError: Some are; says how many and names a pair.
-    """
-    same = set(train) & set(test)
-    train_sizes, test_sizes = ({path: osp.getsize(path) for path in paths if osp.isfile(path)}
-                               for paths in (train, test))
-    sizes = {*train_sizes.values()} & {*test_sizes.values()}
-    digests = {file_digest(path): path for path, size in train_sizes.items() if size in sizes}
-    pairs = [(path, path) for path in sorted(same)] + [
-        (digests[digest], path) for path, size in test_sizes.items()
-        if size in sizes and path not in same and (digest := file_digest(path)) in digests]
+    trained = {identity(path): path for path in train}
+    pairs = [(trained[key], path) for path in test if (key := identity(path)) in trained]
     if pairs:
         raise DistillError(f'{name}: {len(pairs)} of its images are test images too, such as {pairs[0][0]} and '
                            f'{pairs[0][1]}: take them out of one of the sets')
 
 
-def imagenet_split(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
-    """Whose split of ImageNet's images a subset such as ImageNette or ImageWoof is, by the files' names.
+def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
+    """A sentence on fastai's split of ImageNet's images where the names of real training and test images are of it.
 
-    fastai's archives divide the images anew: their training folders hold images of ImageNet's validation set and the
-    other way round. Publications take the subset of the original: 50 validation images a class.
-
-    Args:
-        train: Paths of the full real training images.
-        test: Paths of the test images.
-
-    Returns:
-        ``'fastai'``, ``'original'``, or None where the names are not ImageNet's.
-
-    Raises:
-        DistillError: The training images are of fastai's split, the test images of the original: they overlap.
+    The archives of ImageNette and ImageWoof divide the images anew: their training folders hold images of ImageNet's
+    validation set and the other way round. Publications take the subset of the original split, whose test images
+    overlap fastai's training images: a DistillError.
     """
-    train_share, test_share = (sum(bool(_VAL_NAME.search(path)) for path in paths) / max(len(paths), 1)
-                               for paths in (train, test))
-    if not test_share:
+    train_val, test_val = ([bool(_VAL_NAME.search(path)) for path in paths] for paths in (train, test))
+    if not any(train_val) or not any(test_val):
         return None
-    if train_share and test_share == 1:
+    if all(test_val):
         raise DistillError('the training images are of fastai\'s split of ImageNet (they hold ILSVRC2012_val_… files), '
                            'the test images are the original validation set, which overlaps it: take both from one '
                            'source')
-    return 'fastai' if train_share else 'original'
-
-
-def split_note(real: Any, test: Any) -> Optional[str]:
-    """A sentence on whose split of ImageNet's images two datasets are, where they are ImageNet's."""
-    if imagenet_split(paths_of(real), paths_of(test)) != 'fastai':
-        return None
     return ('The images are in fastai\'s split of ImageNet; published numbers mostly take the original\'s (50 '
             'validation images per class), so they are not comparable.')
 

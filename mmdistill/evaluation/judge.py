@@ -13,28 +13,24 @@ from mmdistill.masks import IGNORE
 
 def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, batch_size: int = 16
                     ) -> Dict[str, float]:
-    """Agreement of a judge network with the masks of a set, at the images' own size.
+    """Agreement of a judge network, which took no part in the making of the images, with their masks.
 
-    A judge that took no part in the making of the images tells how well they follow their masks; its own errors on
-    real images are the bar: measure those with the same call on held-out real pairs.
+    Its own errors on real images are the bar: measure those with the same call on held-out real pairs.
 
     Args:
-        segmentor: Images (B, 3, H, W), RGB in [-1, 1] → logits (B, K, H, W), such as
+        segmentor: Images (B, 3, H, W) of their own size, RGB in [-1, 1] → logits (B, K, H, W), such as
             :class:`mmdistill.models.SegmentorGuide`. A module is called on the device of its weights.
         masks: The set, K classes.
         batch_size: Images that the segmentor sees at once; they are of one size.
 
     Returns:
-        dict: ``mIoU`` and one ``IoU.{class}`` a class, in points, 0..100, from the pixels of all images together; NaN
-        for a class that is neither in the masks nor predicted, which ``mIoU`` leaves out. Ignored pixels count
-        nowhere.
+        dict: ``mIoU`` and one ``IoU.{class}`` a class, as :class:`~mmdistill.evaluation.ClassIoU` gives them.
 
     Raises:
         DistillError: The segmentor has other classes or another size, a pair is unreadable, or no pixel is labelled.
     """
     classes = len(masks.classes)
-    parameter = next(segmentor.parameters(), None) if isinstance(segmentor, nn.Module) else None
-    device = torch.device('cpu') if parameter is None else parameter.device
+    device = next(segmentor.parameters()).device if isinstance(segmentor, nn.Module) else 'cpu'
     confusion = np.zeros((classes, classes), np.int64)  # pixels by class of the mask (rows) and of the segmentor
     pairs = (masks.pair(index, masks.checked_mask(index).shape) for index in range(len(masks)))
     for size, of_one_size in groupby(pairs, key=lambda pair: pair[1].shape):

@@ -15,21 +15,16 @@ from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
 from .protocols import cell_config, load_protocol, student_models
 from .results import Cells, mean_of, rare_classes, read_results, summarise
-from .schedule import epochs_for, fit_schedule
+from .schedule import by_ipc, fit_schedule
 from .training_sets import RealData, TrainingSet, build_dataset, without_pipeline
 from .workers import Job, run_jobs
 
 
 class Matrix:
-    """A comparison of training sets under one protocol, by its config.
+    """A comparison of training sets under one protocol, by its config (:class:`.comparison.Comparison`).
 
-    Args:
-        cfg: The config; its keys are the attributes of :class:`~mmdistill.evaluation.comparison.Comparison`.
-        work_dir: ``cells/`` and the results go there.
-
-    Raises:
-        DistillError: A mistake in the config, a dataset is not as it should be, or the work dir holds the results of
-            another protocol or test set.
+    Its ``cells/`` and results go to the work dir; a DistillError where that holds the results of another protocol or
+    test set.
     """
 
     def __init__(self, cfg: Config, work_dir: Union[str, Path]) -> None:
@@ -38,10 +33,11 @@ class Matrix:
         self.work_dir = Path(work_dir)
         self.cells = Cells(self.work_dir / 'cells')
         self.protocol = load_protocol(settings.protocol)
-        self.id = self.protocol.get('protocol', {}).get('id') or Path(settings.protocol).stem
+        self.rules = self.protocol.get('protocol', {})
+        self.id = self.rules.get('id') or Path(settings.protocol).stem
         self.task = task_of_scope(self.protocol.default_scope, f'protocol {self.id}')
         test = without_pipeline(settings.test_dataset)
-        self.test = build_dataset(test, self.task.scope)
+        self.test = build_dataset(test, self.task.scope, 'test_dataset')
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
         self.classes = tuple(self.test.metainfo['classes'])
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
@@ -65,8 +61,8 @@ class Matrix:
             notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the test set along the '
                          'training, which is optimistic.')
         if settings.epochs:
-            full = epochs_for(self.protocol.protocol, settings.ipc) if settings.ipc and 'epochs_by_ipc' in (
-                self.protocol.get('protocol', {})) else self.protocol.train_cfg.max_epochs
+            full = (settings.ipc and by_ipc(self.rules, 'epochs_by_ipc', settings.ipc)
+                    or self.protocol.train_cfg.max_epochs)
             notes.append(f'The schedule was shortened: {settings.epochs} epochs in place of {full}.')
         if settings.overrides:
             notes.append(f'Deviations from the protocol: {json.dumps(settings.overrides)}.')
@@ -82,9 +78,9 @@ class Matrix:
         for name, training_set in self.sets.items():
             for image_set in range(counts[name]):
                 cfg = training_set.dataset(image_set)
-                built = build_dataset(cfg, self.task.scope)
+                built = build_dataset(cfg, self.task.scope, f'training_sets.{name}.dataset')
                 training_set.check(built, self.test)
-                if self.protocol.get('protocol', {}).get('labels') == 'soft':
+                if self.rules.get('labels') == 'soft':
                     check_soft_labels(name, built)
                 datasets[name, image_set] = cfg, _content(cfg, built), len(built)
         jobs = []
@@ -101,15 +97,10 @@ class Matrix:
         return jobs
 
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
-        """Train every cell that is not there yet and write ``results.json``.
+        """Train every cell that is not there yet; write ``results.json`` and give its content.
 
-        Args:
-            workers: Students at a time in this process; see :func:`~mmdistill.evaluation.workers.run_jobs`.
-            rank: Which of ``world`` processes this is. Each trains its share of the cells; the first waits for all.
-            world: Number of processes.
-
-        Returns:
-            dict: The content of ``results.json``; empty where ``rank`` is not 0.
+        Each of ``world`` processes trains its share of the cells, ``workers`` students at a time (:func:`.run_jobs`).
+        That of rank 0 waits for all; the others give nothing.
         """
         jobs, cells, metric = self.jobs(), self.cells, self.task.metric
         run_jobs(jobs[rank::world], cells, lambda result: f'{metric} {result[metric]:.1f}', workers)

@@ -18,11 +18,7 @@ def protocol_names() -> List[str]:
 
 
 def load_protocol(name: str) -> Config:
-    """A protocol by its name, or an ordinary config of mmseg or mmpretrain by its path.
-
-    Raises:
-        DistillError: There is none of that name.
-    """
+    """A protocol by its name, or an ordinary config of mmseg or mmpretrain by its path."""
     if name.endswith('.py'):
         return read_config(name)
     if name not in protocol_names():
@@ -33,12 +29,12 @@ def load_protocol(name: str) -> Config:
 
 def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
                 overrides: Optional[Dict[str, Any]] = None) -> Config:
-    """The ordinary config of the host that one student is trained and tested by.
+    """The ordinary OpenMMLab config that one student is trained and tested by.
 
     Args:
-        protocol: Training, augmentation and a default student.
+        protocol: Training, augmentation, test pipeline and a default student.
         model: The student in place of the protocol's; None keeps that.
-        test_dataset: What it is tested on; with the protocol's test pipeline where it gives none.
+        test_dataset: What it is tested on.
         num_classes: Of the test set; the student's heads get as many outputs.
         overrides: Merged into the protocol last, as ``--cfg-options`` would be; every deviation is in here.
 
@@ -61,11 +57,7 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
 
 
 def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Optional[dict]]:
-    """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or the protocol's.
-
-    Raises:
-        DistillError: A config cannot be read or has no model.
-    """
+    """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or None."""
     models: Dict[str, Optional[dict]] = {}
     for name, student in students.items():
         check_value(f'students.{name}', student, Union[None, str, dict])
@@ -81,11 +73,11 @@ def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Opt
 def _set_classes(part: Any, num_classes: int) -> None:
     """Give every head inside ``part`` its number of classes."""
     if isinstance(part, dict):
-        old, weights = part.get('num_classes'), part.get('class_weight')
+        weights = part.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) not in (num_classes, num_classes + 1):
             raise DistillError(f'the student weighs {len(weights)} classes in class_weight, the test set has '
                                f'{num_classes}: give the student\'s config its class_weight')
-        if isinstance(old, int) and old != num_classes:
+        if isinstance(part.get('num_classes'), int):
             part['num_classes'] = num_classes
         part = list(part.values())
     for item in part if isinstance(part, (list, tuple)) else ():

@@ -11,27 +11,25 @@ Row = Dict[str, Any]
 
 
 class Cells:
-    """Measurements in the folder ``root``, one JSON file each, so that none is made twice.
-
-    A cell's name is a hash of its key: everything that decides the outcome. A file that was cut short counts as none.
-    """
+    """Measurements in the folder ``root``, so that none is made twice: one JSON file each, named by a hash of its key,
+    which is everything that decides the outcome. A file that was cut short counts as none."""
 
     def __init__(self, root: Union[str, Path]) -> None:
         self.root = Path(root)
 
     def path(self, key: Mapping[str, Any]) -> Path:
-        """The file of a cell."""
+        """The file of a measurement."""
         return self.root / f'{config_hash(key)}.json'
 
     def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-        """The metrics of a cell, or None where it has not been measured."""
+        """The metrics, or None where they have not been measured."""
         try:
             return json.loads(self.path(key).read_text())['metrics']
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def put(self, key: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Keep the metrics of a cell, atomically."""
+        """Keep the metrics, atomically."""
         write_json(self.path(key), dict(key=key, metrics=metrics))
 
 
@@ -42,22 +40,16 @@ def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> Lis
 
 
 def mean_of(values: Iterable[Optional[float]]) -> Optional[float]:
-    """Mean without the values that are None; None if none is left."""
+    """Mean of the values that are not None; None if there are none."""
     found = [value for value in values if value is not None]
     return statistics.fmean(found) if found else None
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> List[Row]:
-    """Rows of a comparison: the mean of each metric over the runs of a training set and student.
+    """Rows of a comparison: one dict per set, student and metric, over their runs (:meth:`.Matrix.run`).
 
-    Args:
-        runs: Mappings with ``set``, ``student``, ``images``, ``image_set``, ``metrics`` (name to value or None) and
-            ``seconds``.
-
-    Returns:
-        One dict a set, student and metric: ``set``, ``student``, ``metric``, ``mean``, ``std`` (of the sample, n - 1;
-        0.0 for one run), ``seeds``, how many runs, ``image_sets`` among them, ``images`` in each, and ``seconds``, the
-        mean time of one run.
+    It has ``set``, ``student``, ``metric``, ``mean``, ``std`` (of the sample, n - 1; 0.0 for one run), ``seeds``, the
+    number of runs, ``image_sets`` among them, ``images`` in each, and ``seconds``, the mean time of one run.
     """
     rows = []
     for name, student in dict.fromkeys((run['set'], run['student']) for run in runs):
@@ -107,14 +99,10 @@ def format_value(row: Row) -> str:
 
 
 def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> Optional[Dict[str, Any]]:
-    """A matrix's ``results.json``, or None where there is none.
-
-    Args:
-        work_dir: Where ``mmdistill evaluate`` wrote it.
-        expected: Hash of the protocol and the test set that it has to be of.
+    """The ``results.json`` of ``mmdistill evaluate``, or None where there is none.
 
     Raises:
-        DistillError: It cannot be read, or is of another protocol or test set.
+        DistillError: It cannot be read, or is of another protocol and test set than those of the hash ``expected``.
     """
     path = Path(work_dir) / 'results.json'
     try:

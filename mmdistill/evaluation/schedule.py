@@ -4,54 +4,39 @@ from typing import Any, Mapping, MutableMapping, Optional, Sequence
 from mmdistill.errors import DistillError
 
 
-def epochs_for(protocol: Mapping[str, Any], ipc: int) -> int:
-    """Epochs that a protocol trains with ``ipc`` images per class.
+def by_ipc(protocol: Mapping[str, Any], key: str, ipc: int) -> Optional[int]:
+    """Epochs (``key`` is ``'epochs_by_ipc'``) or batch size (``'batch_size_by_ipc'``) for ``ipc`` images per class.
 
-    Args:
-        protocol: A config's ``protocol``. Its ``epochs_by_ipc`` and ``batch_size_by_ipc`` have rows (largest ipc,
-            value) in ascending order; the row of None stands for all above.
-        ipc: Images per class, at least 1.
-
-    Raises:
-        DistillError: The protocol counts iterations, has no row for ``ipc``, or ``ipc`` is below 1.
+    The key of a config's ``protocol`` has rows (largest ipc, value) in ascending order; the row of None stands for all
+    above. None where the protocol has no such key. A DistillError where it has no row for ``ipc``.
     """
-    if 'epochs_by_ipc' not in protocol:
-        raise DistillError(f'protocol {protocol.get("id")} counts iterations, not epochs by images per class')
-    return _by_ipc(protocol, 'epochs_by_ipc', ipc)
-
-
-def batch_size_for(protocol: Mapping[str, Any], ipc: int) -> Optional[int]:
-    """Batch size that a protocol takes with ``ipc`` images per class; None where it has one for all (the config's)."""
-    return _by_ipc(protocol, 'batch_size_by_ipc', ipc) if 'batch_size_by_ipc' in protocol else None
+    for largest, value in protocol.get(key, [(None, None)]):
+        if largest is None or ipc <= largest:
+            return value
+    raise DistillError(f'protocol {protocol.get("id")} has no {key} for {ipc} images per class: give it a row of None')
 
 
 def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
     """Give a config ``epochs``, or its protocol's for ``ipc``, and the batch size of that; changes ``cfg``."""
     rules = cfg.get('protocol') or {}
-    if ipc is not None and 'epochs_by_ipc' in rules:
-        epochs = epochs or epochs_for(rules, ipc)
-        if (size := batch_size_for(rules, ipc)) is not None:
+    if ipc is not None:
+        epochs = epochs or by_ipc(rules, 'epochs_by_ipc', ipc)
+        if size := by_ipc(rules, 'batch_size_by_ipc', ipc):
             cfg['train_dataloader']['batch_size'] = size
     if epochs is not None:
         set_epochs(cfg, epochs)
 
 
 def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
-    """Make a config train for ``epochs``, with its schedule of learning rates in proportion; changes ``cfg``.
+    """Make a config with an epoch-based ``train_cfg`` train for ``epochs`` (at least 1), its schedule in proportion.
 
-    ``train_cfg.max_epochs`` and ``val_interval``, and ``begin``, ``end``, ``T_max`` of the schedulers are scaled.
-    Milestones are the whole part of ``protocol.milestones`` (shares of the training) times ``epochs`` where the config
-    has that, else scaled too; none is at 0, before the first step.
-
-    Args:
-        cfg: An MMEngine config (or dict) with an epoch-based ``train_cfg``.
-        epochs: At least 1.
+    ``cfg`` is changed: ``train_cfg.max_epochs`` and ``val_interval``, and ``begin``, ``end``, ``T_max`` of the
+    schedulers are scaled. Milestones are the whole part of ``protocol.milestones`` (shares of the training) times
+    ``epochs`` where the config has that, else scaled too; none is at 0, before the first step.
 
     Raises:
         DistillError: The config or one of its schedulers counts iterations, or a warm-up is left without an epoch.
     """
-    if not isinstance(epochs, int) or epochs < 1:
-        raise DistillError(f'{epochs!r} epochs: give a whole number, 1 or more')
     loop = cfg['train_cfg']
     old = loop.get('max_epochs')
     if not old:
@@ -82,12 +67,3 @@ def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[fl
 
 def _scaled(value: int, epochs: int, old: int) -> int:
     return max(1, round(value * epochs / old)) if value else 0
-
-
-def _by_ipc(protocol: Mapping[str, Any], key: str, ipc: int) -> int:
-    if ipc < 1:
-        raise DistillError(f'{ipc} images per class: give 1 or more')
-    for largest, value in protocol[key]:
-        if largest is None or ipc <= largest:
-            return value
-    raise DistillError(f'protocol {protocol.get("id")} has no {key} for {ipc} images per class: give it a row of None')

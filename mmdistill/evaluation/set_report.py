@@ -1,7 +1,6 @@
 """The metrics of a comparison's training sets themselves, without training: ``set_metrics.json``."""
 import json
 import math
-from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 import numpy as np
@@ -23,11 +22,6 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     The features of both go into ``features.safetensors`` (of the real set 2 000 at most, drawn at random), for the
     report's projection.
 
-    Args:
-        matrix: The comparison. Its config's ``encoder`` gives the features (see
-            :mod:`mmdistill.evaluation.encoders`), its ``judge`` how well images follow their annotation, and
-            ``neighbours`` the k of coverage and density.
-
     Returns:
         dict: ``encoder`` (text or None) and ``sets``: for each its ``rows`` (:func:`mmdistill.metrics.set_metrics`;
         None without an encoder), ``balance`` (:func:`mmdistill.metrics.class_balance` of what the task counts) and
@@ -38,32 +32,30 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     if not settings.encoder and not settings.judge:
         return None
     judge = task.judge(settings.judge) if settings.judge else None
-    tensors: Dict[str, np.ndarray] = {}
+    tensors: Dict[str, Optional[np.ndarray]] = {}
     sets: Dict[str, Dict[str, Any]] = {}
     if real.encoder is not None:
-        drawn = np.random.default_rng(0).choice(len(real.features), min(_PROJECTED, len(real.features)), replace=False)
-        tensors['real'] = real.features[drawn]
-        if real.labels is not None:
-            tensors['labels/real'] = real.labels[drawn]
+        features, labels = real.features, real.labels
+        drawn = np.random.default_rng(0).choice(len(features), min(_PROJECTED, len(features)), replace=False)
+        tensors.update({'real': features[drawn], 'labels/real': None if labels is None else labels[drawn]})
     for name, training_set in matrix.sets.items():
         print(f'measuring {name}', flush=True)
-        dataset = build_dataset(training_set.dataset(0), task.scope)
+        dataset = build_dataset(training_set.dataset(0), task.scope, f'training_sets.{name}.dataset')
         balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
         sets[name] = dict(rows=None, judge=_judged(judge, dataset), balance=balance)
         if real.encoder is not None:
-            features, labels = encode_dataset(real.encoder, dataset, progress=False), task.labels(dataset)
-            tensors[name] = features
-            if labels is not None:
-                tensors[f'labels/{name}'] = labels
+            features, labels = encode_dataset(real.encoder, dataset), task.labels(dataset)
+            tensors.update({name: features, f'labels/{name}': labels})
             sets[name]['rows'] = set_metrics(
-                real.features, features, real.labels, labels,  # type: ignore[arg-type]
-                None if labels is None else matrix.classes, k=settings.neighbours)
+                real.features, features, real.labels, labels, matrix.classes,  # type: ignore[arg-type]
+                k=settings.neighbours)
     measured: Dict[str, Any] = dict(encoder=json.dumps(settings.encoder) if settings.encoder else None, sets=sets)
     if judge:
         measured['judge_real'] = _judged(judge, matrix.test)
     if tensors:
-        write_atomic(Path(matrix.work_dir) / 'features.safetensors', save(tensors))
-    write_json(Path(matrix.work_dir) / 'set_metrics.json', measured)
+        found = {name: values for name, values in tensors.items() if values is not None}
+        write_atomic(matrix.work_dir / 'features.safetensors', save(found))
+    write_json(matrix.work_dir / 'set_metrics.json', measured)
     return measured
 
 

@@ -1,11 +1,11 @@
-"""Training a student of the host on a set, and what it reaches."""
+"""Training a student on a set, and what it reaches."""
 import copy
 import importlib
 import math
 import time
 from collections import OrderedDict
 from contextlib import contextmanager
-from typing import Any, Dict, List, Tuple, Union
+from typing import Any, Dict, List, Tuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
@@ -47,11 +47,10 @@ def _own_globals():
             manager._instance_dict.update(instances)
 
 
-def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
+def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str,
                           evaluations: int = 1) -> Config:
-    """The config that :func:`train_student` runs: the student's, made to train on another dataset and to be evaluated
-    on its test set as it trains."""
-    cfg = copy.deepcopy(student_cfg) if isinstance(student_cfg, Config) else Config.fromfile(student_cfg)
+    """A student's config, made to train on another dataset and to be evaluated on its test set as it trains."""
+    cfg = copy.deepcopy(student_cfg)
     pipeline = cfg.train_dataloader.dataset.get('pipeline', [])
     cfg.train_dataloader.dataset = dict(pipeline=pipeline) | train_dataset_cfg
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
@@ -69,12 +68,12 @@ def student_runner_config(student_cfg: Union[str, Config], train_dataset_cfg: di
     return cfg
 
 
-def train_student(student_cfg: Union[str, Config], train_dataset_cfg: dict, seed: int, work_dir: str,
-                  evaluations: int = 1) -> Dict[str, Any]:
+def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str, evaluations: int = 1
+                  ) -> Dict[str, Any]:
     """Train a stock model of mmseg or mmpretrain on a set and test it; MMEngine's globals are as before afterwards.
 
     Args:
-        student_cfg: Its config, or the path: any model, schedule and test set.
+        student_cfg: Its config: any model, schedule and test set.
         train_dataset_cfg: The training set, as in ``train_dataloader.dataset``; without a pipeline the student's own.
         seed: Seed of the weights, of the order and of the augmentation.
         work_dir: Where its logs go.

@@ -8,6 +8,7 @@ import numpy as np
 
 from mmdistill.components import resolve
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.engine.check import readable
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
 from mmdistill.tasks.base import Task
@@ -18,13 +19,10 @@ KINDS = ('data_root', 'dataset', 'selector', 'source_of')
 
 
 class RealData:
-    """The real training set: what baselines are selected from and what guards compare with.
+    """The real training set, by the config ``dataset``: what baselines are selected from and guards compare with.
 
-    Args:
-        dataset: Its config.
-        task: Its task.
-        cache: Folder for what is computed once: class histograms, features.
-        encoder: Config of an encoder (:mod:`mmdistill.evaluation.encoders`), for what needs features.
+    ``cache`` is the folder for what is computed once, class histograms and features; those are of the ``encoder``, by
+    its config (:mod:`mmdistill.evaluation.encoders`).
     """
 
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
@@ -34,8 +32,8 @@ class RealData:
 
     @cached_property
     def dataset(self) -> Any:
-        """The dataset, built; without a pipeline."""
-        return build_dataset(self.cfg, self.task.scope)
+        """Built without a pipeline."""
+        return build_dataset(self.cfg, self.task.scope, 'train_dataset')
 
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
@@ -53,12 +51,10 @@ class RealData:
         return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features.safetensors')
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
-        """Indices of the images that a selector chooses.
+        """Indices of the images that the selector of a config chooses.
 
-        Args:
-            selector: Its config.
-            budget: Where the config names none; a count is shared out evenly if the selector takes one per class.
-            random_state: Of a selector that draws, where the config names none.
+        ``budget`` and, if it draws, ``random_state`` are used where the config has none. A ``budget`` that is a count
+        is shared out evenly if the selector takes one per class.
         """
         defaults = dict(random_state=random_state) if _draws(selector) else {}
         fitted = SELECTORS.build({'budget': budget, **defaults, **selector})
@@ -68,11 +64,7 @@ class RealData:
         return [int(index) for index in fitted.selected_]
 
     def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
-        """Config of the dataset with some of its images only.
-
-        Args:
-            indices: Of the dataset, which the config's own ``indices`` may have made of a larger one.
-        """
+        """Config of the dataset with some of its images only; its own ``indices`` may have made it of a larger one."""
         outer = self.cfg.get('indices')
         if isinstance(outer, int):  # the first or the last images
             outer = range(outer) if outer >= 0 else range(-len(self.dataset), 0)
@@ -91,13 +83,13 @@ def _draws(selector: dict) -> bool:
 
 
 class TrainingSet:
-    """One training set by its config: one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each
-    a value or a list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
-    images that another set's were made from).
+    """One training set of a comparison.
 
     Args:
-        name: Its name in the comparison.
-        spec: The config, as :func:`~mmdistill.evaluation.comparison.check_training_set` allows it.
+        name: Its name.
+        spec: Its config, one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each a value or a
+            list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
+            images that another set's were made from).
         real: The real training set.
         budget: Of selectors that name none: images, or their share.
         others: The configs of all sets, by name.
@@ -117,11 +109,7 @@ class TrainingSet:
         return wanted if self.kind == 'selector' and _draws(self.values[0]) else len(self.values)
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
-        """The config of one image set's dataset, without a pipeline.
-
-        Raises:
-            DistillError: There is no such set, it is unfinished, or was not made from the real images at hand.
-        """
+        """The config of one image set's dataset, without a pipeline; a DistillError where its source is not at hand."""
         if self.kind == 'selector':
             if image_set not in self._selected:  # herding a large set takes long, and several ask
                 self._selected[image_set] = self.real.select(self.values[0], self.budget, image_set)
@@ -175,22 +163,12 @@ def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:
     return dict(cfg, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else dict(cfg)
 
 
-def build_dataset(cfg: Mapping[str, Any], scope: str) -> Any:
-    """A dataset of an OpenMMLab package, initialised, with no pipeline.
-
-    Raises:
-        DistillError: It is not where its config says, or finds no image.
-    """
+def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
+    """A dataset by its config at the key ``where``, initialised, with no pipeline; a DistillError if it is empty."""
     importlib.import_module(f'{scope}.datasets')
-    try:
+    with readable(where):
         dataset = DATASETS.build(dict(scoped(cfg, scope), pipeline=[]))
         dataset.full_init()
         if not len(dataset):
-            raise ValueError('it finds no image')
-        return dataset
-    except (OSError, AssertionError, RuntimeError, ValueError) as error:  # OpenMMLab's own checks
-        if isinstance(error, DistillError):
-            raise
-        reason = ' '.join(str(error).split())[:200]
-        raise DistillError(f'{cfg["type"]} at {cfg.get("data_root", "")!r} cannot be read ({reason}): check data_root '
-                           'and the prefixes') from None
+            raise ValueError('it finds no image: check data_root and the prefixes')
+    return dataset

@@ -2,6 +2,7 @@
 import multiprocessing
 import sys
 import time
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Optional, Sequence
@@ -25,20 +26,19 @@ class Job:
 
 
 def _start_worker() -> None:
-    import warnings
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')  # the host's, of every student again
 
 
 def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], workers: Optional[int] = None) -> None:
-    """Train what is not in ``cells`` yet, ``workers`` at a time, each on one thread of the CPU or on the GPU.
+    """Train the students that are not in ``cells`` yet, each on one thread of the CPU or on the GPU.
 
     Small networks gain little from a second thread, and with one the result does not depend on the number of cores.
 
     Args:
-        jobs: What to train.
+        jobs: The students.
         cells: Where the results go.
-        say: One line on a student's result.
+        say: Makes one line of a student's result.
         workers: Students trained at a time; by default one on a GPU, and on a CPU the number of cores, up to 4.
     """
     jobs = [job for job in jobs if cells.get(job.key) is None]

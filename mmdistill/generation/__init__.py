@@ -2,7 +2,6 @@
 from .batching import Synthesis
 from .class_conditional import ClassConditionalGenerator
 from .conditions import Condition
-from ..masks import resize_mask
 from .controlnet import ControlNetGenerator
 from .generators import LatentGenerator
 from .layout_conditional import LayoutUNetGenerator
@@ -11,5 +10,4 @@ from .sampler import ClassifierFreeGuidance, sample
 from .text_to_image import Img2ImgGenerator
 
 __all__ = ['ClassConditionalGenerator', 'ClassifierFreeGuidance', 'Condition', 'ControlNetGenerator',
-           'Img2ImgGenerator', 'LatentGenerator', 'LayoutUNetGenerator', 'NoiseProcess', 'Synthesis', 'resize_mask',
-           'sample']
+           'Img2ImgGenerator', 'LatentGenerator', 'LayoutUNetGenerator', 'NoiseProcess', 'Synthesis', 'sample']

@@ -45,9 +45,9 @@ class Sampled(NamedTuple):
 class MicroBatches:
     """Runs the loop of a :class:`LatentGenerator` on ``micro_batch`` rows, empty ones filled up with repeats.
 
-    The steps before the first guided one are the same whatever samples are finished by then. With ``spare`` requests
-    the rows that they would leave empty take these along, so that guided batches, which may not have two samples of a
-    class, are all that is run with empty rows. Only schedulers without a memory can be stopped there.
+    The steps before the first guided one do not depend on the finished samples. Rows that would be empty there take
+    ``spare`` requests along, so that only guided batches, which may not have two samples of a class, have empty rows.
+    Schedulers with a memory cannot be stopped there.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -89,9 +89,9 @@ class MicroBatches:
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
         """Denoise at most ``micro_batch`` jobs from step ``first``; in two parts where that is possible."""
         process = self.generator.process
-        split = 0 if guidance is None else guidance.first(len(process))
+        split = 0 if guidance is None else guidance.steps(len(process)).start
         if spare is None or not process.memoryless or split <= first:
-            return self._steps(jobs, guidance)
+            return self._steps(jobs, guidance, first)
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
@@ -99,20 +99,19 @@ class MicroBatches:
         if fresh:  # spare ones fill the batch and are kept for their own call
             fresh += [job for job in spare if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
-            part = self._steps(fresh, guidance, end=split)
+            part = self._steps(fresh, guidance, first, split)
             self._begun.update((job.request, (part.latents[row], part.randoms[row], part.failures.get(row)))
                                for row, job in enumerate(fresh))
         begun = [self._begun.pop(job.request) for job in jobs]
-        done = self._steps(jobs, guidance, begun, split)
+        done = self._steps(jobs, guidance, split, None, begun)
         done.failures.update((row, error) for row, (_, _, error) in enumerate(begun) if error)
         return done
 
-    def _steps(self, jobs: List[Job], guidance, begun: Sequence[tuple] = (), begin: Optional[int] = None,
-               end: Optional[int] = None) -> Sampled:
-        """The steps from ``begin`` to ``end``."""
+    def _steps(self, jobs: List[Job], guidance, begin: int, end: Optional[int] = None,
+               begun: Sequence[tuple] = ()) -> Sampled:
+        """The steps from ``begin`` to ``end``, from noise and start latents or from what earlier steps gave."""
         own, count, jobs = self.generator, len(jobs), self._filled(jobs)
         randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
-        options: Dict[str, Any] = {}
         with steady_threads(own.device, own.micro_batch):
             if begun:
                 latents, states, _ = zip(*self._filled(list(begun)))
@@ -122,7 +121,7 @@ class MicroBatches:
             else:
                 x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
                 if (starts := _stacked([job.start for job in jobs])) is not None:
-                    options = dict(init=starts.to(own.device), strength=own.strength)
+                    x = own.process.noisy(starts.to(own.device), x, begin)
             masks = _stacked([job.mask for job in jobs])
             with torch.no_grad():
                 condition = own.condition([job.request for job in jobs], masks).to(own.device)
@@ -130,7 +129,7 @@ class MicroBatches:
             record = GuidanceRecord()
             final = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
                            decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
-                           record=record, **options)
+                           record=record)
         return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
 
@@ -164,12 +163,10 @@ def _stacked(rows: List[Optional[Tensor]]) -> Optional[Tensor]:
 def steady_threads(device: torch.device, rows: int):
     """Few enough CPU threads that every row of a batch is computed alike.
 
-    torch cuts an elementwise kernel's work into equal pieces, one per thread or, of a small tensor, fewer (of 32 768
-    values at least), and SiLU and sigmoid round the end of a piece by another code path than its middle. With n threads
-    the cuts fall between rows if 2, 3, … and n all divide the rows: 2 threads take an even number of rows, 3 a multiple
-    of 6, 4 one of 12. Measured with U-Nets and a DiT, guided and not: of 8 rows, 3 and 4 threads change some rows' bits
-    with their position, 1 and 2 do not; of 12 rows, 1 to 4 do not. A batch of one row has no positions: it may use all
-    threads.
+    torch cuts an elementwise kernel's work into at most one equal piece per thread, and SiLU and sigmoid round the end
+    of a piece differently from its middle. With n threads the cuts fall between rows if 2, 3, … and n all divide the
+    number of rows: 2 threads need an even number, 3 a multiple of 6, 4 one of 12. Measured with U-Nets and a DiT: of 8
+    rows, 3 and 4 threads change some rows' bits with their position. A single row has no positions: it may use all.
     """
     threads = torch.get_num_threads()
     steady = threads

@@ -2,7 +2,7 @@
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
@@ -85,11 +85,7 @@ class ClassConditionalGenerator(LatentGenerator):
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
         """The requests' classes; the unconditional pass has the null class."""
-        for request in requests:
-            if len(request.classes) != 1 or not 0 <= request.classes[0] < self.num_classes:
-                raise DistillError(f'request {request.id} is for classes {list(request.classes)}: give one of '
-                                   f'0..{self.num_classes - 1}')
-        label = torch.tensor([self.class_ids[request.classes[0]] for request in requests])
+        label = torch.tensor([self.class_ids[request.single_class(range(self.num_classes))] for request in requests])
         return Condition(dict(label=label), dict(label=torch.full_like(label, self.null)), tuple(requests))
 
     def class_embeddings(self, requests: Sequence[Request] = ()) -> Dict[int, Tensor]:
@@ -98,14 +94,15 @@ class ClassConditionalGenerator(LatentGenerator):
         A DiT whose blocks embed classes differently is refused by
         :func:`~mmdistill.generation.soft_labels.install_soft_labels`.
         """
-        table = self._table().weight.detach()
+        table = self._table()
         return {own: table[label] for own, label in enumerate(self.class_ids)}
 
     def embed(self, condition: Condition) -> Condition:
         """The condition with float embeddings ``label`` (B, D) in place of labels, for both passes."""
-        labels, nulls, table = condition['label'], condition.nulls['label'], self._table().weight.detach()
-        return condition.replace(dict(label=table[labels]), dict(label=table[nulls]))
+        table = self._table()
+        return condition.replace(dict(label=table[condition['label']]), dict(label=table[condition.nulls['label']]))
 
-    def _table(self) -> nn.Embedding:
+    def _table(self) -> Tensor:
         network = self.denoiser.network
-        return network.labels if isinstance(network, ClassUNet) else install_soft_labels(network).table
+        table = network.labels if isinstance(network, ClassUNet) else install_soft_labels(network).table
+        return table.weight.detach()

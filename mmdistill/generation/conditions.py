@@ -1,6 +1,6 @@
 """What a batch of images is conditioned on."""
 from dataclasses import dataclass, field
-from typing import Callable, Mapping, Sequence, Tuple
+from typing import Mapping, Tuple
 
 import torch
 from torch import Tensor
@@ -27,16 +27,6 @@ class Condition:
     def __getitem__(self, name: str) -> Tensor:
         return self.tensors[name]
 
-    def __contains__(self, name: str) -> bool:
-        return name in self.tensors
-
-    def __len__(self) -> int:
-        return len(next(iter(self.tensors.values())))
-
-    def name(self, row: int) -> str:
-        """What row ``row`` is called in messages."""
-        return f'request {self.requests[row].id}' if self.requests else f'row {row}'
-
     def null(self) -> 'Condition':
         """The condition of the unconditional pass."""
         return Condition({**self.tensors, **self.nulls}, self.nulls, self.requests)
@@ -51,15 +41,7 @@ class Condition:
                          {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()},
                          self.requests + other.requests)
 
-    def rows(self, index: Sequence[int]) -> 'Condition':
-        """The rows with these numbers, in that order; a row may come twice."""
-        requests = tuple(self.requests[i] for i in index) if self.requests else ()
-        return self._map(lambda tensor: tensor[list(index)], requests)
-
     def to(self, device) -> 'Condition':
         """The same on another device."""
-        return self._map(lambda tensor: tensor.to(device), self.requests)
-
-    def _map(self, function: Callable[[Tensor], Tensor], requests: Tuple[Request, ...]) -> 'Condition':
-        tensors, nulls = ({k: function(v) for k, v in part.items()} for part in (self.tensors, self.nulls))
-        return Condition(tensors, nulls, requests)
+        tensors, nulls = ({k: v.to(device) for k, v in part.items()} for part in (self.tensors, self.nulls))
+        return Condition(tensors, nulls, self.requests)

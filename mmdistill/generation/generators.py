@@ -35,8 +35,7 @@ class LatentGenerator:
 
     As in diffusers, the constructor takes modules, which are used as they are (neither frozen, moved nor cast), and
     :meth:`from_pretrained` loads them. Sub-classes say which modules (:meth:`load`), take them by these names, hand
-    the settings on, and say what a batch is conditioned on. The constructor's settings are keyword-only. Modules and
-    settings that do not fit each other are a DistillError.
+    the keyword-only settings on, and say what a batch is conditioned on.
 
     Args:
         vae: Frozen autoencoder, float32.
@@ -48,8 +47,8 @@ class LatentGenerator:
         num_steps: Denoising steps.
         cfg_scale: Scale of classifier-free guidance; 1 turns it off.
         cfg_channels: The first channels of the latents that it guides; None for all.
-        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``: of the denoiser. Latents and the last decoding are
-            always float32; decoding for guidance is bfloat16 for ``'bfloat16'``, and float32 otherwise.
+        dtype: Of the denoiser. Latents and the last decoding are always float32; decoding for guidance is bfloat16 for
+            ``'bfloat16'``, and float32 otherwise.
         micro_batch: Rows that the networks see at once. It limits a CPU's threads: even to 2, multiples of 12 to 4.
         guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
             guidance; the images still come from ``vae``.
@@ -82,8 +81,8 @@ class LatentGenerator:
                                'channels of the latents, or None for all')
         self.vae, self.denoiser, self.scheduler, self.guide_vae = vae, denoiser, scheduler, guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
-        self.num_classes, self.num_steps, self.micro_batch = num_classes, num_steps, micro_batch
-        self.strength = strength
+        self.num_classes, self.num_steps = num_classes, num_steps
+        self.micro_batch, self.strength = micro_batch, strength
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
         if self.dtype is torch.bfloat16:  # a fifth faster; slower in float32
@@ -138,11 +137,9 @@ class LatentGenerator:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where settings of :meth:`from_pretrained` do not fit each other. Needs no weights.
+        """Raise a DistillError where settings of :meth:`from_pretrained`, each valid by itself, do not fit each other.
 
-        Args:
-            settings: Each is of the type and the range that its annotation says.
-            where: What has them, such as ``'model.generator'``, for the message.
+        Needs no weights. ``where`` is what has the settings, such as ``'model.generator'``, for the message.
         """
         cls.steps(settings, where=where)
         check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
@@ -184,10 +181,7 @@ class LatentGenerator:
 
     def generate(self, requests: Sequence[Request], masks: Arrays = None, guidance=None,
                  latents: Arrays = None) -> List[np.ndarray]:
-        """One (H, W, 3) uint8 RGB image of ``image_size`` for each request; for the arguments see :meth:`synthesize`.
-
-        Raises a DistillError, with request and step, also where latents or gradients are not finite.
-        """
+        """One (H, W, 3) uint8 RGB image of each request, see :meth:`synthesize`; a failure is a DistillError."""
         images = []
         for made in self.synthesize(requests, masks, guidance, latents):
             if made.image is None:
@@ -208,9 +202,6 @@ class LatentGenerator:
                 for pure noise. With ``spare``, those of the spare requests follow.
             spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
                 :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It changes no image.
-
-        A mask that is no label map of these classes, a missing class or prompt, or latents of another shape are a
-        DistillError that names the request.
         """
         done = 0
         for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
@@ -226,10 +217,7 @@ class LatentGenerator:
         return torch.cat([decoded.clamp(-1, 1) for decoded, _ in self._batches(requests, masks)])
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of ``image_size`` in [-1, 1] to clean scaled latents (B, C, h, w) float32.
-
-        They are bfloat16 inside the autoencoder where the denoiser is bfloat16.
-        """
+        """Images (B, 3, H, W) of ``image_size`` in [-1, 1] to clean scaled latents (B, C, h, w) float32."""
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
             pixels = images.to(self.device, memory_format=torch.channels_last)  # 1.5 times as fast on a CPU
             return encode(self.vae, pixels).float().contiguous()

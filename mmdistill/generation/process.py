@@ -45,8 +45,7 @@ class NoiseProcess:
                                'nothing of x0: set scheduler rescale_betas_zero_snr=False')
         # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
         stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
-        steps = self.timesteps.tolist()
-        met = all(before - after == stride for before, after in zip(steps, steps[1:]))
+        met = bool((self.timesteps.diff() == -stride).all())
         if cls is DDIMScheduler and (not met or (spacing == 'linspace' and num_steps == 1)):
             raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its '
                                f"own steps of {stride}: set scheduler timestep_spacing='leading', or take "
@@ -55,24 +54,8 @@ class NoiseProcess:
     def __len__(self) -> int:
         return len(self.timesteps)
 
-    def start(self, noise: Tensor, init: Optional[Tensor] = None, strength: float = 1.0) -> Tuple[Tensor, int]:
-        """Forget the last batch and give the noisy latents to begin with, and the index of the first step.
-
-        Args:
-            noise: (B, C, h, w) standard normal.
-            init: (B, C, h, w) clean latents to begin from instead of pure noise.
-            strength: Part of the steps that is done, in (0, 1], see :func:`first_step`; below 1 only with ``init``.
-        """
-        if init is None and strength < 1:
-            raise DistillError(f'strength {strength} needs latents to begin from: set strength=1 for pure noise')
-        first = first_step(len(self), strength)
-        self.resume(first)
-        if init is None:
-            return noise, first  # every allowed scheduler begins from a standard normal
-        return self.alphas[first] * init + self.sigmas[first] * noise, first
-
-    def resume(self, first: int) -> None:
-        """Forget the last batch; the next step is ``first``, by a :attr:`memoryless` scheduler if not the start's."""
+    def start(self, first: int = 0) -> None:
+        """Forget the last batch; the next step is ``first``."""
         self._scheduler.set_timesteps(self._num_steps)
         if hasattr(self._scheduler, 'set_begin_index'):
             self._scheduler.set_begin_index(first)
@@ -84,31 +67,30 @@ class NoiseProcess:
         (a, b), (sigma, after) = self.alphas[i:i + 2], self.sigmas[i:i + 2]
         return after / sigma * max(sigma**2 - (a / b * after)**2, 0.0)**0.5
 
+    def noisy(self, clean: Tensor, noise: Tensor, i: int) -> Tensor:
+        """The latents of step ``i`` from clean latents and standard normal noise, all (B, C, h, w)."""
+        return self.alphas[i] * clean + self.sigmas[i] * noise
+
     def x0(self, x: Tensor, out: Tensor, i: int) -> Tensor:
         """The clean latents that the network's output ``out`` at step ``i`` stands for. (B, C, h, w)"""
-        out, alpha, sigma = out[:, :x.shape[1]], self.alphas[i], self.sigmas[i]
-        if self._prediction == 'sample':
-            return out
-        if self._prediction == 'epsilon':
-            return (x - sigma * out) / alpha
-        return (alpha * x if self._prediction == 'v_prediction' else x) - sigma * out
+        a, b, c = self._linear(i)
+        return (a * x - b * out[:, :x.shape[1]]) / c
 
     def to_output(self, x: Tensor, x0: Tensor, out: Tensor, i: int) -> Tensor:
         """The inverse of :meth:`x0`: the output that stands for ``x0``; a learned variance in ``out`` is kept."""
+        a, b, c = self._linear(i)
+        return torch.cat([(a * x - c * x0) / b, out[:, x.shape[1]:]], dim=1)
+
+    def _linear(self, i: int) -> Tuple[float, float, float]:
+        """a, b and c of ``x0 = (a * x - b * out) / c``."""
         alpha, sigma = self.alphas[i], self.sigmas[i]
-        if self._prediction == 'sample':
-            new = x0
-        elif self._prediction == 'epsilon':
-            new = (x - alpha * x0) / sigma
-        else:
-            new = ((alpha * x if self._prediction == 'v_prediction' else x) - x0) / sigma
-        return torch.cat([new, out[:, x.shape[1]:]], dim=1)
+        return dict(epsilon=(1, sigma, alpha), v_prediction=(alpha, sigma, 1), flow_prediction=(1, sigma, 1),
+                    sample=(0, -1, 1))[self._prediction]
 
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
-        """The latents of step ``i + 1``, by the stock scheduler. Steps are taken in order, once each.
+        """The latents of step ``i + 1`` from those of step ``i``, ``x`` (B, C, h, w), by the stock scheduler, in order.
 
-        ``out`` (B, C or 2C, h, w) is in the scheduler's own type, ``x`` (B, C, h, w) the latents of step ``i``;
-        schedulers that add noise draw from ``generators``, one for each row.
+        ``out`` (B, C or 2C, h, w) is the network's; schedulers that add noise draw from ``generators``, one per row.
         """
         channels = x.shape[1]
         if self._learned and out.shape[1] != 2 * channels:

@@ -13,8 +13,7 @@ from .trace import GuidanceRecord
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
-    DiT's code counts alike: its ``cfg_scale`` 4 is scale 4 here. Where a paper writes
-    ``(1 + w) * cond - w * uncond``, as DMGD's does, the scale is 1 + w.
+    DiT's ``cfg_scale`` is this scale; for the ``(1 + w) * cond - w * uncond`` of other papers, as DMGD's, it is 1 + w.
 
     Args:
         scale: 1 is the conditional prediction alone, in one pass of half the size.
@@ -40,11 +39,10 @@ class ClassifierFreeGuidance:
 
 
 def sample(
-    denoiser: Callable[[Tensor, Tensor, Condition], Tensor], process: NoiseProcess, noise: Tensor, condition: Condition,
+    denoiser: Callable[[Tensor, Tensor, Condition], Tensor], process: NoiseProcess, x: Tensor, condition: Condition,
     *, cfg: Optional[ClassifierFreeGuidance] = None, guidance=None, decode: Optional[Callable[[Tensor], Tensor]] = None,
-    generators: Optional[List[torch.Generator]] = None, init: Optional[Tensor] = None, strength: float = 1.0,
-    begin: Optional[int] = None, end: Optional[int] = None, failures: Optional[Dict[int, str]] = None,
-    record: Optional[GuidanceRecord] = None, on_step: Optional[Callable[[int, Tensor], None]] = None,
+    generators: Optional[List[torch.Generator]] = None, begin: int = 0, end: Optional[int] = None,
+    failures: Optional[Dict[int, str]] = None, record: Optional[GuidanceRecord] = None,
 ) -> Tensor:
     """Turn noise into clean latents.
 
@@ -54,35 +52,31 @@ def sample(
 
     Args:
         denoiser: ``(x (B, C, h, w), t (B,), condition) -> output in the scheduler's type``; frozen.
-        process: The noise process; it forgets what it did before.
-        noise: (B, C, h, w) standard normal, on the networks' device.
+        process: The noise process; it forgets its last batch.
+        x: (B, C, h, w) latents of step ``begin``, on the networks' device; at step 0 standard normal noise.
         condition: Of B rows, on the same device.
         cfg: Defaults to the conditional prediction alone.
         guidance: A :class:`~mmdistill.guidance.base.Guidance` or None.
         decode: Latents to images in [-1, 1], differentiable; for guidance by images.
         generators: One CPU generator for each row; schedulers that add noise draw from them.
-        init, strength: See :meth:`NoiseProcess.start`.
-        begin: Go on at this step, with ``noise`` its latents.
-        end: Stop before this step.
-        failures: Gets the reason of each row whose latents or gradient are not finite any more; the other rows are
-            what they would be. Without it, that is a DistillError, which names the row and the step.
+        begin, end: The first step, and the one to stop before; None for all that follow.
+        failures: Gets the reason of each row whose latents or gradient are not finite any more; the others are as they
+            would be. Without it, that is a DistillError, which names the row and the step.
         record: Takes in what guidance does.
-        on_step: Called after each step with its index and the (guided) x0.
 
     Returns:
-        (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 noise).
+        (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 ``x``).
     """
     cfg = cfg or ClassifierFreeGuidance()
-    x = noise.to(torch.promote_types(noise.dtype, torch.float32))
-    if begin is None:
-        x, first = process.start(x, init, strength)
-    else:
-        process.resume(first := begin)
+    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    process.start(begin)
+    guided = () if guidance is None else guidance.steps(len(process))
+    semantic = None if guidance is None else guidance.semantic
     watch = _FiniteWatch(x)
     times = process.timesteps.to(x.device)
-    for i in range(len(process))[first:end]:
-        step_condition = condition if guidance is None else guidance.condition(condition, process.timesteps[i].item())
-        active = guidance is not None and guidance.active(i, len(process))
+    for i in range(len(process))[begin:end]:
+        step_condition = semantic(condition, process.timesteps[i].item()) if semantic else condition
+        active = i in guided
         through = active and guidance.through == 'xt'
         with torch.set_grad_enabled(through):
             x = x.detach().requires_grad_(through)
@@ -102,8 +96,6 @@ def sample(
             if active and record is not None:
                 record.see(losses, shift, moved)
         watch.see(x, i, 'latents are')
-        if on_step is not None:
-            on_step(i, x0.detach())
     watch.report(condition, failures)
     return x.detach()
 
@@ -127,4 +119,5 @@ class _FiniteWatch:
             failures.update(found)
         elif found:
             row = min(found)
-            raise DistillError(f'{condition.name(row)}: {found[row]}')
+            name = f'request {condition.requests[row].id}' if condition.requests else f'row {row}'
+            raise DistillError(f'{name}: {found[row]}')

@@ -27,10 +27,7 @@ def scheduler_class(name: str, where: str = 'scheduler') -> Any:
 def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[str] = None) -> None:
     """Raise a DistillError where a scheduler cannot be guided, or a setting is unknown or of the wrong type.
 
-    Args:
-        scheduler: See :func:`load_scheduler`.
-        where: Its key, for the message.
-        default: Name of the class where the config has none; without it, any scheduler's settings will do.
+    ``scheduler`` is that of :func:`load_scheduler`, of the class ``default``, or of any class, if it names none.
     """
     settings = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     name = settings.pop('type', default)

@@ -4,7 +4,6 @@ from typing import Any, Dict, Optional, Sequence
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, validated
 from ..weights.hub import Weights, check_fit
@@ -82,12 +81,7 @@ class Img2ImgGenerator(TextToImage):
 
     def class_embeddings(self, requests: Sequence[Request]) -> Dict[int, Tensor]:
         """The prompt's embedding (L, D) of the first request of each class; each must have one class, and a prompt."""
-        firsts: Dict[int, Request] = {}
-        for request in requests:
-            if len(request.classes) != 1:
-                raise DistillError(f'request {request.id} is for classes {list(request.classes)}: embeddings of '
-                                   'classes need requests for one class each')
-            firsts.setdefault(request.classes[0], request)
+        firsts = {request.single_class(): request for request in reversed(requests)}
         return {c: self.condition([firsts[c]])['prompt'][0] for c in sorted(firsts)}
 
     def embed(self, condition: Condition) -> Condition:

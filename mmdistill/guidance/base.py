@@ -43,8 +43,7 @@ class Guidance:
     Args:
         objectives: By name, or in a sequence (their class names then name them).
         window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``.
-        scale: The step size. Shifts of x0 and of x_{t-1} of one size are not alike: early in the trajectory the former
-            move the sample much less.
+        scale: The step size. Early in the trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
         through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
             dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.
@@ -72,8 +71,7 @@ class Guidance:
         if isinstance(objectives, Sequence):
             named = {type(objective).__name__: objective for objective in objectives}
             if len(named) < len(objectives):
-                raise DistillError('guidance: two objectives of one class: give objectives as a dict with a name for '
-                                   'each')
+                raise DistillError('guidance: two objectives of one class: give them as a dict with a name for each')
             objectives = named
         for name, objective in objectives.items():
             if getattr(objective, 'space', None) not in ('image', 'latent') or not hasattr(objective, 'weight'):
@@ -86,37 +84,27 @@ class Guidance:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
-        """Raise a DistillError where the window ends before it begins, or guides none of the steps.
+        """Raise a DistillError where the window of the constructor's settings ends before it begins.
 
-        Args:
-            settings: Of the constructor.
-            where: What has them, for the message.
-            steps: The steps that the images take, up to the last; where objectives guide them.
+        ``where`` names the settings in messages. With the ``steps`` that the images take, up to the last, the window
+        has to guide one of them.
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         if not window[0] < window[1]:
             raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
-        if steps and not any(_guided(i, steps.stop, window, every) for i in steps):
+        if steps and not set(steps) & set(_guided(window, every, steps.stop)):
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps that are '
                                f'taken, {steps.start} to {steps.stop - 1} of {steps.stop}: widen it, take more steps, '
                                'or leave the guidance out')
-
-    def condition(self, condition, t: float):
-        """The condition that the network sees at the scheduler's timestep ``t``."""
-        return condition if self.semantic is None else self.semantic(condition, t)
 
     @property
     def memories(self) -> List:
         """The objectives with a true ``greedy``: their ``remember(request, latents)`` takes each finished sample."""
         return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
 
-    def first(self, num_steps: int) -> int:
-        """Index of the first guided step."""
-        return round(self.window[0] * num_steps) if self.objectives else num_steps
-
-    def active(self, i: int, num_steps: int) -> bool:
-        """Whether step ``i`` of ``num_steps`` is guided."""
-        return bool(self.objectives) and _guided(i, num_steps, self.window, self.every)
+    def steps(self, num_steps: int) -> range:
+        """Indices of the guided steps; the range starts at ``num_steps`` where there are no objectives."""
+        return _guided(self.window, self.every, num_steps) if self.objectives else range(num_steps, num_steps)
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
               decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
@@ -158,6 +146,5 @@ class Guidance:
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
 
 
-def _guided(i: int, num_steps: int, window: Sequence[float], every: int) -> bool:
-    first, last = (round(edge * num_steps) for edge in window)
-    return first <= i < last and (i - first) % every == 0
+def _guided(window: Sequence[float], every: int, num_steps: int) -> range:
+    return range(round(window[0] * num_steps), round(window[1] * num_steps), every)

@@ -65,8 +65,8 @@ def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
 class ClassStatistics:
     """Mean and standard deviation of each class's features over a dataset, layer by layer.
 
-    One streaming pass in float64; parts of a dataset can be fitted apart and merged. Every image's class region
-    counts by its area. Reconstruction: whether D3S2 pools pixels or images is not known; pixels are pooled here.
+    One streaming pass in float64. Every image's class region counts by its area. Reconstruction: whether D3S2 pools
+    pixels or images is not known; pixels are pooled here.
 
     Args:
         num_classes: K.
@@ -90,9 +90,10 @@ class ClassStatistics:
         self._layers: List[Tuple[Tensor, Tensor, Tensor]] = []
 
     @property
-    def num_layers(self) -> int:
-        """Number of layers that were fitted."""
-        return len(self._layers)
+    def layers(self) -> List[Tuple[Tensor, Tensor]]:
+        """Mean and standard deviation of each layer, (K, C) float64; 0 and sqrt(EPS) where nothing was seen."""
+        return [(mean, (squares / mass.clamp_min(1e-300)[:, None] + EPS).sqrt())
+                for mass, mean, squares in self._layers]
 
     @torch.no_grad()
     def fit(self, features: List[Tensor], mask: Tensor) -> 'ClassStatistics':
@@ -106,18 +107,9 @@ class ClassStatistics:
             rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
             empty = torch.zeros(self.num_classes, layer.shape[1], dtype=torch.float64)
             layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
-        return self._add(layers, used.sum(0).cpu())
-
-    def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
-        """Take in what ``other`` was fitted on."""
-        if any(getattr(self, key) != getattr(other, key) for key in ('num_classes', 'min_area', 'fingerprint')):
-            raise ValueError('statistics of different classes, areas or fingerprints cannot be merged')
-        return self._add(other._layers, other.images_)
-
-    def layer(self, index: int) -> Tuple[Tensor, Tensor]:
-        """Mean and standard deviation of a layer, each (K, C) float64; 0 and sqrt(EPS) where nothing was seen."""
-        mass, mean, squares = self._layers[index]
-        return mean, (squares / mass.clamp_min(1e-300)[:, None] + EPS).sqrt()
+        self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
+        self.images_ += used.sum(0).cpu()
+        return self
 
     def save(self, path) -> None:
         """Write as safetensors, atomically."""
@@ -144,11 +136,6 @@ class ClassStatistics:
                                'file, and they are measured again')
         return statistics
 
-    def _add(self, layers, images: Tensor) -> 'ClassStatistics':
-        self._layers = [_merge(*pair) for pair in zip(self._layers, layers)] if self._layers else list(layers)
-        self.images_ = self.images_ + images
-        return self
-
 
 class ClassFeatureMatching:
     r"""Each class's feature mean and deviation against the real training set's (D3S2's L_feat).
@@ -165,7 +152,7 @@ class ClassFeatureMatching:
         statistics: Of the same extractor over the real training set.
         weight: Factor in the guidance's sum.
         min_area: A class that covers less of the image is left out; the statistics' own by default.
-        normalize: ``False`` sets s_l = 1, the plain sum.
+        normalize: Whether to divide by s_l; ``False`` is the plain sum.
     """
     space = 'image'
     annotation = 'masks'
@@ -177,7 +164,7 @@ class ClassFeatureMatching:
         self.extractor, self.statistics, self.weight = extractor, statistics, weight
         self.min_area = statistics.min_area if min_area is None else min_area
         self._seen = statistics.images_ > 0
-        self._targets = [statistics.layer(n) for n in range(statistics.num_layers)]
+        self._targets = statistics.layers
         self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0 for _, std in self._targets]
 
     def __call__(self, x: Tensor, batch) -> Tensor:

@@ -73,9 +73,6 @@ class SemanticMatching:
             return condition
         name = self._generator.embedded
         if self._batch is None or self._batch[0] is not condition:  # embeddings are made once per batch
-            for request in condition.requests:
-                if len(request.classes) != 1 or request.classes[0] not in self._classes:
-                    raise DistillError(f'semantic matching: request {request.id} is for no single class of the set')
             self._batch = condition, self._generator.embed(condition)
         soft = self._batch[1]
         own, null = soft[name].float(), soft.nulls[name].float()
@@ -91,10 +88,11 @@ class SemanticMatching:
 
     def _draw(self, shape: torch.Size, request: Request, t: float) -> Tuple[Tensor, Tensor]:
         """Noise of one row, for its embedding and where needed the null one, and y*, 0 where there is none."""
+        own = request.single_class(self._classes)
         generator = torch.Generator().manual_seed(request_seed(request.seed, f'semantic/{float(t)}'))
         noise = (torch.rand((2, *shape), generator=generator) if self.released else
                  torch.randn((1, *shape), generator=generator))
-        others = [other for other in self._classes if other != request.classes[0]]
+        others = [other for other in self._classes if other != own]
         if not others:
             return noise, torch.zeros(shape)
         return noise, self._classes[others[int(torch.randint(len(others), (), generator=generator))]]

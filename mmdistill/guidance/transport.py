@@ -22,8 +22,7 @@ class TransportMatching:
 
     from :math:`\{\hat x_0\}` and the finished samples of c, all of one mass, to the support points of c with their
     masses; C is the Euclidean distance (0 to 2) of L2-normalised latents. Finished samples are frozen, and only those
-    with a lower number in their class count, so that an image depends on its request and on them alone. A row's loss
-    does not depend on the other rows.
+    with a lower number in their class count, so that an image depends on its request and on them alone.
 
     POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding
     does not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
@@ -56,16 +55,12 @@ class TransportMatching:
     def __init__(self, supports: Mapping[int, np.ndarray], masses: Mapping[int, np.ndarray],
                  requests: Sequence[Request], weight: float = 1.0, epsilon: Positive = 0.1, iterations: PositiveInt = 5,
                  unroll: bool = False, target: Literal['class', 'own'] = 'class'):
-        self.weight, self.epsilon, self.iterations = weight, epsilon, iterations
-        self.unroll, self.target = unroll, target
+        self.weight, self.epsilon, self.iterations, self.unroll = weight, epsilon, iterations, unroll
+        self.greedy = target == 'class'  # whether a sample waits for those of its class that come before it
         self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
         sizes: Dict[int, int] = {}
         for request in requests:
-            if len(request.classes) != 1 or request.classes[0] not in supports:
-                raise DistillError(f'transport matching: request {request.id} is for classes {list(request.classes)}, '
-                                   f'but there are support points of {sorted(supports)}: plan one class an image, all '
-                                   'of them with real images')
-            label = request.classes[0]
+            label = request.single_class(supports)
             self._place[request] = label, sizes.setdefault(label, 0)
             sizes[label] += 1
         self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
@@ -74,24 +69,13 @@ class TransportMatching:
         self._finished: Dict[int, Dict[int, Tensor]] = {label: {} for label in sizes}  # costs by number
         self._batch: Optional[Tuple] = None
 
-    @property
-    def greedy(self) -> bool:
-        """Whether a sample waits for those of its class that come before it."""
-        return self.target == 'class'
-
     def ready(self, request: Request) -> bool:
-        """Whether all samples that count for the request are remembered.
-
-        Made while an earlier one of its class is missing, it would differ from that of an undisturbed run.
-        """
+        """Whether all earlier samples of the class are remembered, so that the image is that of an undisturbed run."""
         label, number = self._of(request)
         return not self.greedy or all(before in self._finished[label] for before in range(number))
 
     def remember(self, request: Request, latents: Tensor) -> None:
-        """Take a finished sample of the plan into the source of those that follow.
-
-        Its final latents, (C, h, w) float32 on the CPU, have to be finite and of the shape of the support points.
-        """
+        """Take the final latents (C, h, w), on the CPU, of a request into the source of those that follow."""
         label, number = self._of(request)
         points = self._points[label].double()
         if latents.numel() != points.shape[1] or not latents.isfinite().all():
@@ -126,7 +110,7 @@ class TransportMatching:
     def _row(self, request: Request) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         label, number = self._of(request)
         points, masses = self._points[label], self._masses[label]
-        if self.target == 'own':
+        if not self.greedy:
             one = torch.ones(1).double()
             return points[number % len(points)][None], one, one, torch.zeros(0, 1)
         empty = max(map(len, self._points.values())) - len(points)

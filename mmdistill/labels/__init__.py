@@ -4,9 +4,8 @@ from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
     'hooks': ['OnlineLabelsHook', 'ReplayedLabelsHook'],
-    'label': ['write_annotations'],
     'replay': ['ReplayedViews', 'set_fingerprint'],
     'store': ['LabelStore', 'LabelWriter'],
     'teacher': ['Teacher'],
-    'views': ['Mix', 'draw_mix', 'seeded'],
+    'views': ['draw_mix', 'seeded'],
 })

@@ -41,9 +41,8 @@ class OnlineLabelsHook(Hook):
         check_settings(Teacher, settings['teacher'], f'{where}.teacher', ('device', ))
 
     def before_train(self, runner: Runner) -> None:
-        """Build the teacher; fails if its classes are not the training set's."""
-        model = check_student(runner, self.temperature)
-        pre: Any = model.data_preprocessor
+        """Build the teacher; a DistillError if its classes are not the training set's."""
+        pre: Any = check_student(runner, self.temperature).data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])
         self._handle = pre.register_forward_hook(self._relabel, with_kwargs=True)
@@ -65,12 +64,7 @@ class ReplayedLabelsHook(Hook):
     """Tells a :class:`mmdistill.labels.ReplayedViews` the epoch, and checks before the first that its labels fit."""
 
     def before_train(self, runner: Runner) -> None:
-        """Open the store.
-
-        Raises:
-            DistillError: The store is missing, damaged, or of something else; the training is longer than it, is not
-                by epochs, or mixes the batches once more.
-        """
+        """Open the store; a DistillError where it does not fit, or the training is not by epochs or mixes again."""
         dataset = runner.train_dataloader.dataset
         if not isinstance(dataset, ReplayedViews):
             raise DistillError('ReplayedLabelsHook: train_dataloader.dataset has to be a mmdistill.ReplayedViews, not '

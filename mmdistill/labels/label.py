@@ -3,8 +3,8 @@ import inspect
 import pickle
 from collections import deque
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Callable, Deque, Iterator, Mapping, Optional, Sequence, Tuple, Union
+from pathlib import PurePosixPath
+from typing import Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from mmengine.registry import init_default_scope
 from mmengine.utils import ProgressBar
 from scipy.special import log_softmax
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
@@ -30,17 +30,14 @@ _CHECKED = 1000  # views
 
 @dataclass(frozen=True)
 class Labels:
-    """``labels`` of a training config: the arguments of the teacher, and ``top_k`` of the probabilities for replayed
-    views (None stores all logits, which takes less for up to 16 classes), or for one label per image ``temperature``
-    and ``dataset``, the set in the same folder without labels, with the pipeline through which the teacher sees it."""
-    teacher: dict
-    top_k: Optional[PositiveInt] = 10
-    dataset: Optional[dict] = None
+    """``labels`` of a training config: for replayed views ``top_k``, for one label per image the last two."""
+    teacher: dict  #: Arguments of :class:`~mmdistill.labels.Teacher`.
+    top_k: Optional[PositiveInt] = 10  #: Probabilities of a view. None stores all logits: less for up to 16 classes.
+    dataset: Optional[dict] = None  #: The set in the same folder without labels, with the pipeline of the teacher.
     temperature: Optional[Positive] = None
 
 
-def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[str] = None,
-          progress: bool = True) -> str:
+def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[str] = None) -> str:
     """Label the training set of a config by its ``labels`` (:class:`Labels`).
 
     Args:
@@ -49,7 +46,6 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
         batch_size: Views that the teacher sees at once.
         workers: Processes that load images; 0 loads in this one.
         device: The teacher's; by default a GPU if there is one.
-        progress: Whether to show a progress bar.
 
     Returns:
         One line: what was made, its size, and what it does to the loss.
@@ -65,7 +61,7 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     source = DATASETS.build(dataset if by_views else unlabelled)
     teacher = Teacher(**{'device': device, **options.teacher})
     teacher.check_classes(source.metainfo['classes'])
-    settings = dict(batch_size=batch_size, workers=workers, progress=progress)
+    settings = dict(batch_size=batch_size, workers=workers)
     if by_views:
         return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
     # Where mmpretrain will look for it.
@@ -76,11 +72,7 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
 def check_labels(cfg: Config) -> Tuple[Labels, bool]:
     """Check what a training config says of its labels; no dataset and no weight is read.
 
-    Returns:
-        ``labels``, and whether they are of replayed views; else there is one per image.
-
-    Raises:
-        DistillError: A mistake: which key, and what to do.
+    Gives its ``labels``, and whether they are of replayed views; else there is one per image.
     """
     options, scope = cfg.get('labels'), cfg.get('default_scope', 'mmpretrain')
     if not options or 'teacher' not in options:
@@ -123,8 +115,8 @@ def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Opt
             writer.save()
     store = writer.finish()
     return (f'{store.path}: labels of {writer.done} views ({len(views)} images, {store.header["epochs"]} epochs), '
-            f'{store.nbytes / 1e6:.2f} MB, all logits in half precision take {store.full_nbytes / 1e6:.2f} MB'
-            f'{_error(store, last)}')
+            f'{store.nbytes / 1e6:.2f} MB, all logits in half precision take '
+            f'{2 * teacher.num_classes * writer.done / 1e6:.2f} MB{_error(store, last)}')
 
 
 def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:
@@ -141,73 +133,48 @@ def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:
 
 
 def _label_images(dataset, teacher: Teacher, temperature: float, path: str, settings: dict) -> str:
-    batches = _logits(teacher, lambda index: dataset[index]['inputs'], range(len(dataset)), **settings)
-    scores = (torch.cat(list(batches)) / temperature).softmax(1)
-    write_annotations(path, dataset, scores.numpy(), temperature, teacher.fingerprint())
-    right = sum(int(row.argmax()) == dataset.get_data_info(i)['gt_label'] for i, row in enumerate(scores))
-    return f'{path}: one label for each of {len(scores)} images; the teacher agrees with {right} of their classes'
+    """Write one label per image to ``path``, from where mmpretrain's ``BaseDataset`` reads it as ``gt_score``.
 
-
-def write_annotations(path: Union[str, Path], dataset, scores: np.ndarray, temperature: float, teacher: str) -> None:
-    """Write ``meta/train.pkl``: mmpretrain's ``BaseDataset`` reads it; ``gt_score`` is mixed with the images.
-
-    Args:
-        path: The annotation file, ``….pkl``; written atomically.
-        dataset: The set that was labelled; image paths are kept relative to its ``img_prefix``.
-        scores: (N, K) probabilities; rows sum to 1.
-        temperature: Of the probabilities, kept in ``metainfo['labels']``.
-        teacher: Fingerprint of the teacher, kept there too.
-
-    Raises:
-        DistillError: An image is outside the set's folder, the scores do not fit, or the disk is full.
+    Image paths are kept relative to the set's ``img_prefix``; a DistillError where one is outside.
     """
-    classes, prefix = list(dataset.metainfo['classes']), str(dataset.img_prefix)
-    scores = np.asarray(scores, np.float32)
-    if scores.shape != (len(dataset), len(classes)) or not np.isfinite(scores).all():
-        raise DistillError(f'scores of shape {scores.shape} do not fit {len(dataset)} images of {len(classes)} '
-                           'classes, or are not finite')
+    batches = _logits(teacher, lambda index: dataset[index]['inputs'], range(len(dataset)), **settings)
+    scores = (torch.cat(list(batches)) / temperature).softmax(1).numpy()
+    if not np.isfinite(scores).all():
+        raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
     entries = []
     for i, row in enumerate(scores):
         entry = dataset.get_data_info(i)
         try:
-            name = str(PurePosixPath(entry['img_path']).relative_to(prefix))
+            name = str(PurePosixPath(entry['img_path']).relative_to(str(dataset.img_prefix)))
         except ValueError:
-            raise DistillError(f"{entry['img_path']} is outside the set's folder {prefix}") from None
+            raise DistillError(f"{entry['img_path']} is outside the set's folder {dataset.img_prefix}") from None
         entries.append(dict(img_path=name, gt_label=int(entry['gt_label']), gt_score=row.copy()))
-    labels = dict(temperature=temperature, teacher=teacher)
-    annotations = dict(metainfo=dict(classes=classes, labels=labels), data_list=entries)
+    labels = dict(temperature=temperature, teacher=teacher.fingerprint())
+    annotations = dict(metainfo=dict(classes=list(dataset.metainfo['classes']), labels=labels), data_list=entries)
     write_atomic(path, pickle.dumps(annotations, protocol=4))
+    right = sum(int(entry['gt_score'].argmax()) == entry['gt_label'] for entry in entries)
+    return f'{path}: one label for each of {len(scores)} images; the teacher agrees with {right} of their classes'
 
 
-class _Items(Dataset):
-    """What ``load`` gives for each index."""
-
-    def __init__(self, load: Callable[[int], Tensor]) -> None:
-        self.load = load
-
-    def __getitem__(self, index: int) -> Tensor:
-        return self.load(index)
-
-
-def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[int], batch_size: int, workers: int,
-            progress: bool) -> Iterator[Tensor]:
-    """Batches of logits (B, K) on the CPU."""
-    bar = ProgressBar(len(indices)) if progress else None
+def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[int], batch_size: int, workers: int
+            ) -> Iterator[Tensor]:
+    """Batches of the logits (B, K), on the CPU, of what ``load`` gives for each index."""
+    bar = ProgressBar(len(indices))
     # Workers are forked: the data set need not be picklable.
-    loader = DataLoader(_Items(load), batch_size, sampler=indices, num_workers=workers, collate_fn=_stack,
-                        multiprocessing_context='fork' if workers else None)
+    loader: DataLoader = DataLoader(
+        indices, batch_size, num_workers=workers,  # type: ignore[arg-type]
+        collate_fn=lambda batch: _stack([load(index) for index in batch]),
+        multiprocessing_context='fork' if workers else None)
     for pixels in loader:
         yield teacher(pixels.flip(1)).cpu()  # the host loads BGR
-        if bar:
-            bar.update(len(pixels))
-    if bar:
-        bar.file.write('\n')
+        bar.update(len(pixels))
+    bar.file.write('\n')
 
 
-def _stack(views: Sequence[Tensor]) -> Tensor:
+def _stack(views: List[Tensor]) -> Tensor:
     sizes = sorted({tuple(view.shape) for view in views})
     if len(sizes) > 1:
         raise DistillError(f'views of {sizes[0]} and {sizes[1]}: end the pipeline with a transform that gives one size')
     if views[0].dtype != torch.uint8:
         raise DistillError(NORMALISED)
-    return torch.stack(list(views))
+    return torch.stack(views)

@@ -19,9 +19,8 @@ from .views import draw_mix, seeded
 class ReplayedViews(torch.utils.data.Dataset):
     """Any classification set of mmpretrain, whose random views repeat and have a teacher's labels in a store.
 
-    What the transforms of the set's own pipeline draw, and partner and box of CutMix, follow from (seed, image,
-    epoch): the same for any workers, batch sizes and orders. So the views themselves need no store. A mixed view costs
-    the loading of two images.
+    The views follow from (seed, image, epoch) (:mod:`mmdistill.labels.views`), so they need no store themselves. A
+    mixed view costs the loading of two images.
 
     ``mmdistill label`` with the config of the training makes the store; the training needs a ``ReplayedLabelsHook``.
 
@@ -70,13 +69,12 @@ class ReplayedViews(torch.utils.data.Dataset):
         sample = self._single(image, epoch)
         if self.cutmix is not None:
             inputs = sample['inputs']
-            mix = draw_mix(self.seed, image, epoch, len(self), inputs.shape[-2:], self.cutmix)
-            other = self._single(mix.partner, epoch)['inputs']
+            partner, rows, columns = draw_mix(self.seed, image, epoch, len(self), inputs.shape[-2:], self.cutmix)
+            other = self._single(partner, epoch)['inputs']
             if other.shape != inputs.shape:
                 raise DistillError(f'views of {tuple(inputs.shape)} and {tuple(other.shape)} cannot be mixed: end the '
                                    'pipeline with a transform that gives one size')
-            box = (..., slice(mix.top, mix.bottom), slice(mix.left, mix.right))
-            inputs[box] = other[box]
+            inputs[..., rows, columns] = other[..., rows, columns]
         return sample
 
     def _single(self, image: int, epoch: int) -> Dict[str, Any]:
@@ -97,11 +95,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         self._epoch.fill_(epoch)
 
     def open(self, epochs: int) -> LabelStore:
-        """Open the store for a training of ``epochs`` epochs.
-
-        Raises:
-            DistillError: It is missing, damaged, too short, or of another set, other views or another temperature.
-        """
+        """Open the store for a training of ``epochs`` epochs; a DistillError where it does not fit or is too short."""
         labels = LabelStore(self.store)
         labels.check(**self.header())
         if labels.header['epochs'] < epochs:
@@ -118,10 +112,7 @@ class ReplayedViews(torch.utils.data.Dataset):
 
 
 def set_fingerprint(dataset) -> str:
-    """A hash of the images' names, folders, sizes in bytes and labels, in their order, wherever the set lies.
-
-    A DistillError where the set is empty or an image is missing.
-    """
+    """A hash of the images' names, folders, sizes in bytes and labels, in their order, wherever the set lies."""
     digest = hashlib.sha256()
     for i in range(len(dataset)):
         entry = dataset.get_data_info(i)

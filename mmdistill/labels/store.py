@@ -34,14 +34,11 @@ def record_type(num_classes: int, top_k: Optional[int]) -> np.dtype:
 
 
 class LabelStore:
-    r"""Reads a store.
+    r"""Reads the store in the folder ``path``.
 
     With top-k labels (FKD, arXiv 2112.01528) the remaining mass has to be spread over the other classes. FKD spreads
     it evenly; here it follows the *tail* of the first class: the softmax of the mean logits of all views of the store
     whose first class that is. It costs one (K, K) table a store.
-
-    Args:
-        path: The folder.
 
     Attributes:
         header: ``num_classes``, ``top_k`` (None: full logits), ``temperature``, ``images``, ``epochs``, ``classes``,
@@ -76,11 +73,6 @@ class LabelStore:
         """Bytes that a training reads; ``progress.npz``, for more epochs, is beside them."""
         return sum(file.stat().st_size for file in self.path.iterdir() if file.name != _PROGRESS)
 
-    @property
-    def full_nbytes(self) -> int:
-        """Bytes that all logits of the same views take in half precision."""
-        return 2 * self.header['num_classes'] * self.header['images'] * self.header['epochs']
-
     def check(self, **of: Any) -> None:
         """Raise a DistillError where ``set``, ``augmentation``, ``temperature`` or ``classes`` differ."""
         for key, value in of.items():
@@ -104,59 +96,48 @@ class LabelStore:
 
 
 class LabelWriter:
-    """Writes a store, or goes on with one that was begun.
+    """Writes a :class:`LabelStore` with a ``header`` into the folder ``path``, or goes on with one that was begun.
 
-    Args:
-        path: The folder.
-        header: As in :class:`LabelStore`.
-
-    Attributes:
-        done: Views that are there, in the order epoch by epoch, image by image.
-
-    Raises:
-        DistillError: The folder holds a store of something else.
+    ``done`` of the ``total`` views are there, in the order epoch by epoch, image by image. A DistillError where the
+    folder holds a store of something else.
     """
 
     def __init__(self, path: Union[str, Path], header: Dict[str, Any]) -> None:
         self.path, self.header = Path(path), json.loads(json.dumps(dict(header, format=_FORMAT)))
+        self._records = self.path / _RECORDS
         self._kind = record_type(header['num_classes'], header['top_k'])
         self.total, self.done = header['epochs'] * header['images'], 0
         self._sums = np.zeros((header['num_classes'], ) * 2)
         self._counts = np.zeros(header['num_classes'], np.int64)
         self._pending: List[bytes] = []
         try:
-            self._open()
+            self.path.mkdir(parents=True, exist_ok=True)
+            if (self.path / _PROGRESS).is_file():
+                self._resume()
+            elif (self.path / HEADER).exists():
+                raise DistillError(f'{path} has a label store that cannot be continued: delete it or choose another')
+            self._records.touch()
+            self._cut()
         except OSError as error:
             raise DistillError(f'cannot write the label store {path}: {error.strerror or error}') from None
 
-    def _open(self) -> None:
-        self.path.mkdir(parents=True, exist_ok=True)
-        # The epochs may grow: what is there stays good.
-        begun = self.path / _PROGRESS
-        same = {key: value for key, value in self.header.items() if key != 'epochs'}
-        if begun.is_file():
-            try:
-                with np.load(begun, allow_pickle=False) as data:
-                    found, done = json.loads(str(data['header'])), int(data['done'])
-                    sums, counts = data['sums'], data['counts']
-            except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-                raise DistillError(f'the label store {self.path} is damaged ({error}): delete it') from None
-            differs = next((key for key in same if found.get(key) != same[key]), None)
-            if differs or (self.path / _RECORDS).stat().st_size < done * self._kind.itemsize:
-                what = f'begun with another {differs}' if differs else 'truncated'
-                raise DistillError(f'the label store {self.path} was {what}: delete it or choose another store')
-            self.done, self._sums, self._counts = done, sums, counts
-            if done < self.total:
-                (self.path / HEADER).unlink(missing_ok=True)  # unfinished again
-        elif (self.path / HEADER).exists():
-            raise DistillError(f'{self.path} has a label store that cannot be continued: delete it or choose another')
-        self._file = open(self.path / _RECORDS, 'r+b' if (self.path / _RECORDS).exists() else 'w+b')
-        self._cut()
+    def _resume(self) -> None:
+        try:
+            with np.load(self.path / _PROGRESS, allow_pickle=False) as data:
+                found, self.done = json.loads(str(data['header'])), int(data['done'])
+                self._sums, self._counts = data['sums'], data['counts']
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise DistillError(f'the label store {self.path} is damaged ({error}): delete it') from None
+        differs = next((key for key, value in self.header.items() if key != 'epochs' and found.get(key) != value), None)
+        if differs or self._records.stat().st_size < self.done * self._kind.itemsize:
+            what = f'begun with another {differs}' if differs else 'truncated'
+            raise DistillError(f'the label store {self.path} was {what}: delete it or choose another store')
+        if self.done < self.total:
+            (self.path / HEADER).unlink(missing_ok=True)  # unfinished again
 
     def _cut(self) -> None:
         """Leave out the records behind the views that are done."""
-        self._file.truncate(self.done * self._kind.itemsize)
-        self._file.seek(0, os.SEEK_END)
+        os.truncate(self._records, self.done * self._kind.itemsize)
 
     def append(self, logits: np.ndarray) -> None:
         """Labels of the next views, from the teacher's logits (B, K), which have to be finite in half precision."""
@@ -182,11 +163,12 @@ class LabelWriter:
     def save(self) -> None:
         """Write what was appended: a writer that is opened after a crash goes on from here."""
         try:
-            self._file.write(b''.join(self._pending))
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            with open(self._records, 'ab') as file:
+                file.write(b''.join(self._pending))
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:
-            raise DistillError(f'cannot write {self.path / _RECORDS}: {error.strerror or error}') from None
+            raise DistillError(f'cannot write {self._records}: {error.strerror or error}') from None
         self._pending = []
         buffer = io.BytesIO()
         np.savez(buffer, header=np.array(json.dumps(self.header)), done=self.done, sums=self._sums, counts=self._counts)
@@ -195,15 +177,12 @@ class LabelWriter:
     def finish(self) -> LabelStore:
         """Complete the store; every view is there."""
         if (self.path / HEADER).exists():
-            self._file.close()
             return LabelStore(self.path)
         self.save()
-        epochs = self.header['epochs'] = self.done // self.header['images']
-        if self.done != epochs * self.header['images']:  # a longer one was stopped amid an epoch
-            self.done = epochs * self.header['images']
-            self._cut()
-            self.save()
-        self._file.close()
+        epochs, rest = divmod(self.done, self.header['images'])
+        self.header['epochs'], self.done = epochs, self.done - rest  # a longer store was stopped amid an epoch
+        self._cut()
+        self.save()
         if self.header['top_k'] is not None:
             buffer = io.BytesIO()
             np.save(buffer, (self._sums / np.maximum(self._counts, 1)[:, None]).astype(np.float16))

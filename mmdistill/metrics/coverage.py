@@ -23,8 +23,7 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
               density = \frac{1}{kM} \sum_j \sum_i 1[Y_j \in B_i]
 
     Args:
-        real: (N, D), N > k.
-        distilled: (M, D).
+        real, distilled: (N, D) and (M, D), N > k.
         k: Which neighbour; 1 or more. Coverage grows with k and with M: compare sets of one size.
 
     Returns:
@@ -50,14 +49,9 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
 
 
 def diversity(features, name: str = 'distilled') -> float:
-    """Mean Euclidean distance of all pairs of different samples, in units of the features.
+    """Mean Euclidean distance of all pairs of different samples, in units of the features (N, D), N >= 2.
 
-    Args:
-        features: (N, D), N >= 2.
-        name: What an error calls the set.
-
-    Raises:
-        DistillError: Bad features, or fewer than 2 samples.
+    A DistillError, which calls the set ``name``, for bad features or fewer than 2 samples.
     """
     features = check_features(features, name, 2)
     features = features - features.mean(axis=0, dtype=np.float64)

@@ -4,10 +4,9 @@ from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
     'autoencoder': ['AutoencoderTrainer'],
-    'class_diffusion': ['ClassDiffusion'],
     'distiller': ['Distiller'],
     'evaluation_nets': ['ConvNet', 'ResNetAP'],
-    'layout_diffusion': ['LayoutDiffusion'],
+    'latent_diffusion': ['ClassDiffusion', 'LayoutDiffusion'],
     'losses': ['TemperatureKLLoss'],
     'segmentor': ['SegmentorGuide'],
 })

@@ -33,10 +33,7 @@ class AutoencoderTrainer(BaseModel):
     latent_std: Tensor
 
     @validated
-    def __init__(self,
-                 autoencoder: dict,
-                 mse_weight: NonNegative = 2.0,
-                 class_balance: Optional[dict] = None,
+    def __init__(self, autoencoder: dict, mse_weight: NonNegative = 2.0, class_balance: Optional[dict] = None,
                  data_preprocessor: Optional[dict] = None) -> None:
         check_settings(AutoencoderTiny, autoencoder, 'AutoencoderTrainer: autoencoder')
         if class_balance:
@@ -60,9 +57,8 @@ class AutoencoderTrainer(BaseModel):
                 masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long().to(error.device)
                 self.balance.update(masks)
                 weights = self.balance(masks)
-            return dict(
-                loss_l1=(weights * error.abs()).mean(),
-                loss_mse=self.mse_weight * (weights * error.square()).mean())
+            return dict(loss_l1=(weights * error.abs()).mean(),
+                        loss_mse=self.mse_weight * (weights * error.square()).mean())
         if mode == 'predict':
             return [dict(pred_img=p, gt_img=x) for p, x in zip(output.clamp(-1, 1), inputs)]
         return output

@@ -81,20 +81,11 @@ class _Block(nn.Module):
 class ResNetAP(BaseModule):
     """ResNet of basic blocks with 64, 128, 256, 512 channels, every stride replaced by average pooling.
 
-    The stem is [convolution to 64 channels, norm, ReLU, average pooling], by the size of the images:
-
-    ======= =========== ======= =========
-    stem    image       kernel  pooling
-    ======= =========== ======= =========
-    large   > 128       7x7     4x4
-    mid     65..128     3x3     2x2
-    small   <= 64       3x3     none
-    ======= =========== ======= =========
-
     Args:
-        depth: 10 (one block a stage) or 18 (two).
-        stem: ``'large'``, ``'mid'`` or ``'small'``.
-        norm_cfg: Norm layer; None is instance norm with weights.
+        depth: 10 (one block per stage) or 18 (two).
+        stem: [Convolution to 64 channels, norm, ReLU, average pooling] with kernel 7x7 and pooling 4x4 (``'large'``,
+            for images above 128 pixels), 3x3 and 2x2 (``'mid'``, 65 to 128) or 3x3 and none (``'small'``, up to 64).
+        norm_cfg: See :class:`ConvNet`.
         init_cfg: Initialisation; None is He's normal one by the outputs of a convolution, as in the literature.
     """
 

@@ -1,15 +1,24 @@
-"""What the trainings of latent diffusion models share."""
+"""Training of latent diffusion models, conditioned on the class or on the label map."""
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
+import numpy as np
 import torch
 from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from mmengine.model import BaseModel
 from torch import Tensor
+from torch.nn import functional as F
 
+from mmdistill.errors import DistillError
+from mmdistill.generation import ClassConditionalGenerator, LayoutUNetGenerator
 from mmdistill.generation.autoencoders import encode, load_vae, save_vae
+from mmdistill.generation.unets import ClassUNet, LayoutUNet
+from mmdistill.masks import IGNORE
 from mmdistill.plan import Request
-from mmdistill.settings import PositiveInt, check_settings, validated
+from mmdistill.registry import MODELS
+from mmdistill.settings import PositiveInt, Share, check_settings, validated
+from .class_balance import ClassBalance
 
 
 class LatentDiffusion(BaseModel):
@@ -18,7 +27,8 @@ class LatentDiffusion(BaseModel):
     .. math:: L = \mathrm{mean}_p\, w_p \| v_\theta(z_t, t, c)_p - v_p \|^2
 
     with v-prediction (Salimans & Ho 2022, eq. 10) and the condition c replaced by the null condition for a part of the
-    samples (classifier-free guidance, Ho & Salimans 2021). Sub-classes name the network and say what c and w are.
+    samples (classifier-free guidance, Ho & Salimans 2021). Sub-classes name the network and its generator, and say
+    what c and w are.
 
     Args:
         vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
@@ -30,6 +40,8 @@ class LatentDiffusion(BaseModel):
         data_preprocessor: Brings images to RGB in [-1, 1].
     """
     network: Any
+    generator: Any  # the class that makes images with the network
+    null: int  # id of the null condition
 
     @validated
     def __init__(self, vae: str, unet: dict, drop: float, /, cache_latents: bool = False,
@@ -54,8 +66,8 @@ class LatentDiffusion(BaseModel):
         """(B, ...) int64: what the samples are conditioned on."""
         raise NotImplementedError
 
-    def null(self, condition: Tensor) -> Tensor:
-        """The null condition in the same shape."""
+    def requests(self, condition: Tensor) -> Tuple[List[Request], Optional[List[np.ndarray]]]:
+        """One request for each sample's condition, numbered from 0, and the masks if the generator reads them."""
         raise NotImplementedError
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Union[float, Tensor]:
@@ -93,7 +105,7 @@ class LatentDiffusion(BaseModel):
         else:
             noise, t = torch.randn_like(latents), torch.randint(steps, (batch, ), device=latents.device)
             dropped = torch.rand(batch, device=latents.device) < self.drop
-            given = torch.where(dropped.view(-1, *[1] * (condition.ndim - 1)), self.null(condition), condition)
+            given = torch.where(dropped.view(-1, *[1] * (condition.ndim - 1)), self.null, condition)
         noisy = self.scheduler.add_noise(latents, noise, t)
         target = self.scheduler.get_velocity(latents, noise, t)
         output = self.unet(noisy, t, given).sample
@@ -103,26 +115,83 @@ class LatentDiffusion(BaseModel):
             return [dict(loss=float(value)) for value in loss]
         return dict(loss_diffusion=loss.mean())
 
-    def sample(self, data_samples: Sequence[Any], requests: Sequence[Request], size: Tuple[int, int]) -> Tensor:
-        """Images (B, 3, H, W) in [-1, 1] of the same conditions as the samples, by the generator of this network."""
-        raise NotImplementedError
-
     @torch.no_grad()
     def sample_images(self, data: dict) -> Tensor:
         """Rows of real and sampled images of the same conditions (2B, 3, H, W) in [-1, 1], for the sample grid."""
         data = self.data_preprocessor(data)
-        inputs, samples = data['inputs'], data['data_samples']
-        requests = [Request(id=str(n), seed=n) for n in range(len(inputs))]
-        sampled = self.sample(samples, requests, tuple(inputs.shape[-2:]))
+        inputs, condition = data['inputs'], self.condition(data['data_samples'])
+        generator = self.generator(self.vae, self.unet, self.scheduler, image_size=tuple(inputs.shape[-2:]),
+                                   num_steps=self.num_sampling_steps)
+        sampled = generator.sample_images(*self.requests(condition))
         return torch.stack([inputs, sampled.to(inputs)], 1).flatten(0, 1)
 
     def export(self, folder: str) -> None:
         """Write ``folder/{unet,vae,scheduler}`` in diffusers' layout, fp16 safetensors."""
         path = Path(folder)
-        unet = type(self.unet).from_config(self.unet.config)
-        unet.load_state_dict(self.unet.state_dict())
-        unet.half().save_pretrained(path / 'unet')
+        deepcopy(self.unet).half().save_pretrained(path / 'unet')
         self.scheduler.save_pretrained(path / 'scheduler')
-        vae = type(self.vae).from_config(self.vae.config)
-        vae.load_state_dict(self.vae.state_dict())
-        save_vae(vae, path)
+        save_vae(deepcopy(self.vae), path)
+
+
+@MODELS.register_module()
+class ClassDiffusion(LatentDiffusion):
+    """Denoising training of :class:`ClassUNet` on any classification dataset; the condition is the class, w = 1.
+
+    Args:
+        unet: Arguments of :class:`ClassUNet` but for ``latent_channels``.
+        class_drop: Share of the samples trained without their class.
+        vae, kwargs: See :class:`LatentDiffusion`.
+    """
+    network, generator = ClassUNet, ClassConditionalGenerator
+
+    @validated
+    def __init__(self, vae: str, unet: dict, class_drop: Share = 0.1, **kwargs: Any) -> None:
+        super().__init__(vae, unet, class_drop, **kwargs)
+        self.null = self.unet.config.num_classes  # the id behind the last class
+
+    def condition(self, data_samples: Sequence[Any]) -> Tensor:
+        """Class ids (B,); a DistillError where the network does not have a class."""
+        labels = torch.stack([sample.gt_label[0] for sample in data_samples]).long()
+        if labels.max() >= self.null:
+            raise DistillError(f'class id {int(labels.max())} in the dataset, but model.unet.num_classes is '
+                               f'{self.null}: set it to the number of classes')
+        return labels
+
+    def requests(self, condition: Tensor) -> Tuple[List[Request], None]:
+        """Requests for the classes."""
+        return [Request(str(n), n, classes=(label, )) for n, label in enumerate(condition.tolist())], None
+
+
+@MODELS.register_module()
+class LayoutDiffusion(LatentDiffusion):
+    r"""Denoising training of :class:`LayoutUNet`; the condition is the label map.
+
+    A latent cell's weight w is the mean of its pixels' (:class:`~mmdistill.models.class_balance.ClassBalance`).
+
+    Args:
+        unet: Arguments of :class:`LayoutUNet` but for ``latent_channels``.
+        class_balance: γ in [0, 1] of the weights by class.
+        layout_drop: Share of the samples trained without their map.
+        vae, kwargs: See :class:`LatentDiffusion`.
+    """
+    network, generator, null = LayoutUNet, LayoutUNetGenerator, IGNORE
+
+    @validated
+    def __init__(self, vae: str, unet: dict, class_balance: Share = 0.5, layout_drop: Share = 0.1, **kwargs: Any
+                 ) -> None:
+        super().__init__(vae, unet, layout_drop, **kwargs)
+        self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
+
+    def condition(self, data_samples: Sequence[Any]) -> Tensor:
+        """Label maps (B, H, W)."""
+        return torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
+
+    def weights(self, condition: Tensor, size: Tuple[int, int]) -> Tensor:
+        """(B, 1, h, w)."""
+        if self.training:
+            self.balance.update(condition)
+        return F.adaptive_avg_pool2d(self.balance(condition), size)
+
+    def requests(self, condition: Tensor) -> Tuple[List[Request], List[np.ndarray]]:
+        """Requests with the label maps as masks."""
+        return [Request(str(n), n) for n in range(len(condition))], list(condition.byte().cpu().numpy())

@@ -1,9 +1,8 @@
 """Losses of students."""
 from typing import Optional
 
-import torch
-import torch.nn as nn
-import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
@@ -14,10 +13,9 @@ from mmdistill.settings import Positive, validated
 class TemperatureKLLoss(nn.Module):
     r"""Distillation by soft labels: :math:`\frac1N\sum_n KL(p_n\,\|\,softmax(s_n/T))`, p = softmax(t/T) the teacher's.
 
-    The ``loss`` of mmpretrain's heads, which hand it ``gt_score``. That holds **probabilities at the same temperature
-    T**, not logits: so CutMix and Mixup of the host mix distributions, and one-hot labels are distributions too. There
-    is no factor :math:`T^2`, as in FKD (arXiv 2112.01528), SRe2L, RDED and D4M: the gradient shrinks with T, and the
-    learning rates of their protocols (AdamW) go with that.
+    The ``loss`` of mmpretrain's heads, which pass ``gt_score``: **probabilities at the same temperature T**, not
+    logits, so that CutMix and Mixup mix distributions. There is no factor :math:`T^2`, as in FKD (arXiv 2112.01528),
+    SRe2L, RDED and D4M: the gradient shrinks with T, and the learning rates of their protocols (AdamW) go with that.
 
     Example:
         >>> head = dict(type='LinearClsHead', num_classes=10, in_channels=512,
@@ -32,22 +30,14 @@ class TemperatureKLLoss(nn.Module):
         super().__init__()
         self.temperature = temperature
 
-    def forward(self, cls_score: torch.Tensor, target: torch.Tensor,
-                avg_factor: Optional[int] = None) -> torch.Tensor:
-        """The loss, a scalar.
+    def forward(self, cls_score: Tensor, target: Tensor, avg_factor: Optional[int] = None) -> Tensor:
+        """The loss, a scalar, of the student's logits (N, K) and the teacher's probabilities (N, K).
 
-        Args:
-            cls_score: (N, K) logits of the student.
-            target: (N, K) probabilities of the teacher at temperature T; rows sum to 1.
-            avg_factor: What the sum over the batch is divided by; None is N.
-
-        Raises:
-            DistillError: The targets are class ids, or no probabilities.
+        The sum over the batch is divided by ``avg_factor``, or by N.
         """
         if target.shape != cls_score.shape:
-            raise DistillError('TemperatureKLLoss needs soft labels (gt_score) of shape '
-                               f'{tuple(cls_score.shape)}, not {tuple(target.shape)}: give the training set soft '
-                               'labels')
+            raise DistillError(f'TemperatureKLLoss needs soft labels (gt_score) of shape {tuple(cls_score.shape)}, not '
+                               f'{tuple(target.shape)}: give the training set soft labels')
         # 1e-2: labels are stored in half precision.
         if target.min() < 0 or (target.sum(dim=1) - 1).abs().max() > 1e-2:
             raise DistillError('TemperatureKLLoss needs probabilities in gt_score, rows that sum to 1: apply '

@@ -2,7 +2,7 @@
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Annotated, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -15,6 +15,9 @@ from ..settings import NonNegativeInt, Range, check_value, parameters
 Budget = Union[Annotated[int, Range(1)], Annotated[float, Range(0, 1, above=True, below=True)]]
 Seed = Optional[Annotated[int, Range(0, 2**32 - 1)]]
 MinFraction = Annotated[float, Range(0, 1, below=True)]
+# Gains and distances that differ by less than this, relatively to the largest, are equal but for rounding: the lowest
+# index wins, whatever the order in which a machine adds.
+TIE = 1e-12
 
 
 class Selector(BaseEstimator):
@@ -22,32 +25,24 @@ class Selector(BaseEstimator):
 
     ``__init__`` (of a dataclass) stores its arguments, and their annotations say what they may be; ``fit`` checks and
     uses them.
-
-    Attributes:
-        needs: What ``fit`` takes. ``'histograms'``: (N, K) class histograms. ``'features'``: (N, D) features and
-            (N,) class ids. ``'samples'``: anything of length N and (N,) class ids.
-        stochastic: Whether the selection depends on the setting ``random_state``.
-        per_class: Whether the budget is of each class.
     """
+    # What fit() takes: 'histograms' (N, K) of classes, 'features' (N, D) and class ids (N,), or 'samples', anything of
+    # length N and class ids (N,).
     needs: str
-    stochastic: bool = False
-    per_class: bool = False
+    stochastic: bool = False  # whether the selection depends on the setting random_state
+    per_class: bool = False  # whether the budget is of each class
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Stochastic:
-    """A selector that draws random numbers; to be named before the other base class.
-
-    Args:
-        random_state: Seed, or a ``numpy.random.RandomState``.
-    """
-    random_state: Seed = 0
+    """A selector that draws random numbers; to be named before the other base class."""
+    random_state: Seed = 0  # or a numpy.random.RandomState
     stochastic = True
 
 
 @dataclass(eq=False, repr=False)
 class BaseSelector(Selector):
-    """Chooses masks by their class histograms, under a budget.
+    """Chooses masks by their class histograms.
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
@@ -61,12 +56,7 @@ class BaseSelector(Selector):
     needs = 'histograms'
 
     def fit(self, histograms, y=None) -> 'BaseSelector':
-        """Select.
-
-        Args:
-            histograms: (N, K) pixels of each class in each mask: whole numbers, ignored pixels left out. A mask of
-                zeros has only ignored pixels and is never picked.
-            y: Not used; scikit-learn's contract.
+        """Select by ``histograms`` (N, K), the pixels of each class in each mask; a mask of zeros is never picked.
 
         Raises:
             DistillError: Bad histograms, budget or init, or fewer usable masks than the budget.
@@ -93,7 +83,6 @@ class PresenceSelector(BaseSelector):
     """A selector for which a class is in a mask only above a minimum presence.
 
     Args:
-        budget, init: See :class:`BaseSelector`.
         min_area: Pixels that a class needs to count as present.
         min_fraction: Share of the mask's labelled pixels that a class needs to count as present, in [0, 1). The
             default, 0.001, is 4 of the 64x64 latent pixels of a 512x512 image: what is smaller cannot be drawn.
@@ -120,27 +109,18 @@ def check_params(estimator: BaseEstimator) -> None:
 
 
 def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -> int:
-    """Number of samples to select.
-
-    Args:
-        budget: An int is a count, 1..total. A float is a ratio in (0, 1), rounded up: 0.01 of 20 210 masks is 203.
-        total: Number of samples to choose from.
-        what: What an error calls the samples.
+    """How many of ``total`` samples a budget is; a ratio is rounded up: 0.01 of 20 210 masks is 203.
 
     Raises:
-        DistillError: The budget is 0, negative, NaN, above the set, a float of 1 or more, or no number.
+        DistillError: The budget is no count of 1..total and no ratio in (0, 1). Messages call the samples ``what``.
     """
     if total < 1:
         raise DistillError(f'there are no {what} to select from: check the data root and its folders')
-    if isinstance(budget, bool) or not isinstance(budget, Real):
-        raise DistillError(f'budget {budget!r} is no number: use a count (int) or a ratio between 0 and 1 (float)')
+    check_value('budget', budget, Budget)
     if isinstance(budget, Integral):
-        if not 1 <= budget <= total:
+        if budget > total:
             raise DistillError(f'budget {budget} is out of range: the set has {total} {what}, use 1..{total}')
         return int(budget)
-    if not 0 < budget < 1:
-        raise DistillError(f'budget {budget} is out of range: a float is a ratio between 0 and 1, '
-                           f'an int a count of 1..{total} {what}')
     # The decimal that the user wrote, not its binary neighbour: 0.07 * 100 is 7.000000000000001 in floats.
     return math.ceil(Fraction(repr(float(budget))) * total)
 
@@ -169,26 +149,21 @@ def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -
     indices = indices.astype(np.int64)
     if len(indices) > budget:
         raise DistillError(f'init has {len(indices)} masks, but they count towards the budget of {budget}')
-    for index in indices:
-        if not 0 <= index < len(usable):
-            raise DistillError(f'init names mask {index}: the set has masks 0..{len(usable) - 1}')
-        if not usable[index]:
-            raise DistillError(f'init names mask {index}, which has no labelled pixel')
+    outside = indices[(indices < 0) | (indices >= len(usable))]
+    if len(outside):
+        raise DistillError(f'init names mask {outside[0]}: the set has masks 0..{len(usable) - 1}')
+    if not usable[indices].all():
+        raise DistillError(f'init names mask {indices[~usable[indices]][0]}, which has no labelled pixel')
     if len(np.unique(indices)) != len(indices):
         raise DistillError('init names a mask twice')
     return indices
 
 
 def class_fractions(counts: np.ndarray, min_area: int = 1, min_fraction: float = 0.0) -> csr_array:
-    """Share of each class in the labelled pixels of its mask, 0 where the class is not present enough.
+    """Share float64 (N, K) of each class in the labelled pixels of its mask, by ``counts`` int64 (N, K).
 
-    Args:
-        counts: int64 (N, K).
-        min_area: Pixels that a class needs.
-        min_fraction: Share that a class needs, in [0, 1).
-
-    Returns:
-        csr_array: float64 (N, K), values in (0, 1], column indices ascending in each row.
+    A class with fewer than ``min_area`` pixels, or less than ``min_fraction`` of them, has 0. Column indices ascend in
+    each row.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return csr_array(np.where((counts >= min_area) & (shares >= min_fraction), shares, 0))

@@ -7,20 +7,12 @@ from scipy.sparse import issparse
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import row_norms
 
-from .base import BaseSelector, PresenceSelector, Stochastic, class_fractions, split_by_class
-
-# Squared distances that differ by less than this, over the largest at the start, are equal but for rounding.
-_TIE = 1e-12
+from .base import TIE, BaseSelector, PresenceSelector, Stochastic, class_fractions, split_by_class
 
 
 @dataclass(eq=False, repr=False)
 class RandomSelector(Stochastic, BaseSelector):
-    """Masks drawn uniformly, without replacement.
-
-    Args:
-        budget, init: See :class:`BaseSelector`.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
-    """
+    """Masks drawn uniformly, without replacement."""
 
     def _select(self, counts, usable, budget, init):
         others = np.setdiff1d(np.flatnonzero(usable), init)
@@ -34,10 +26,6 @@ class KCenterSelector(Stochastic, BaseSelector):
 
     The distance is Euclidean between the shares of the classes in the masks' labelled pixels. Without ``init`` the
     first mask is random. Equal distances: the lowest index.
-
-    Args:
-        budget, init: See :class:`BaseSelector`.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
         radius_: The largest distance of a mask to the nearest selected one, 0..sqrt(2).
@@ -54,10 +42,6 @@ class FrequencyWeightedSelector(Stochastic, PresenceSelector):
     """Masks drawn without replacement, with probability proportional to how rare their classes are.
 
     A mask's weight is the mean of 1 / f_c over the classes c that it shows, f_c the share of the masks that show c.
-
-    Args:
-        budget, min_area, min_fraction, init: See :class:`PresenceSelector`.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -80,10 +64,6 @@ class UniformPerClassSelector(Stochastic, PresenceSelector):
     """The classes in turn, in a new random order each round; of each a random mask that shows it.
 
     A class whose masks are all selected is passed over; when none is left, random masks fill the budget.
-
-    Args:
-        budget, min_area, min_fraction, init: See :class:`PresenceSelector`.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -132,5 +112,5 @@ def farthest_first(vectors, usable: np.ndarray, selected: Sequence[int], budget:
         done, largest = len(selected), nearest.max()
         if done == budget:
             return selected, float(np.sqrt(max(largest, 0)))
-        tolerance = _TIE * largest if tolerance is None else tolerance
+        tolerance = TIE * largest if tolerance is None else tolerance
         selected.append(int(np.argmax(nearest >= largest - tolerance)))

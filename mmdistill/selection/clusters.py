@@ -48,11 +48,7 @@ class ClassClusters:
 
     @classmethod
     def load(cls, path) -> 'ClassClusters':
-        """Read them back, classes ascending.
-
-        Raises:
-            DistillError: The file is missing, truncated, or holds something else.
-        """
+        """Read them back, classes ascending; a DistillError where the file is missing, or is no such file."""
         try:
             with safe_open(path, 'np') as file:
                 header = json.loads((file.metadata() or {})['clusters'])
@@ -70,6 +66,7 @@ class ClassClusters:
                                'again') from None
 
 
+@dataclass(eq=False, repr=False)
 class LatentClusters(BaseEstimator):
     """Streaming k-means of one class: scikit-learn's ``MiniBatchKMeans.partial_fit``, no image left out.
 
@@ -80,29 +77,18 @@ class LatentClusters(BaseEstimator):
     Args:
         n_clusters: Centres: images per class (D4M) or support points (DMGD).
         label: Class id. Each class draws from (``random_state``, ``label``), whatever other classes there are.
-        random_state: Seed.
 
     Attributes:
         centers_: float32 (n, ...), n <= ``n_clusters``.
         counts_: int64 (n,), images at each centre. Each was counted when it came; later images moved the centres.
         inertia_: Sum of the squared distances of the images to their centres at that time.
     """
-
-    def __init__(self, n_clusters: PositiveInt, label: NonNegativeInt = 0, random_state: NonNegativeInt = 0):
-        self.n_clusters = n_clusters
-        self.label = label
-        self.random_state = random_state
+    n_clusters: PositiveInt
+    label: NonNegativeInt = 0
+    random_state: NonNegativeInt = 0
 
     def partial_fit(self, latents: np.ndarray, y=None) -> 'LatentClusters':
-        """Take a batch.
-
-        Args:
-            latents: (B, ...), finite; clustered in float32.
-            y: Not used; scikit-learn's contract.
-
-        Raises:
-            DistillError: Bad parameters, or a value that is not finite.
-        """
+        """Take a batch (B, ...), clustered in float32; a DistillError for a bad parameter or non-finite latents."""
         if not hasattr(self, '_waiting'):
             check_params(self)
             seed = int(np.random.SeedSequence((self.random_state, self.label)).generate_state(1)[0])
@@ -120,11 +106,7 @@ class LatentClusters(BaseEstimator):
         return self
 
     def finish(self) -> 'LatentClusters':
-        """Take the latents that wait, and set the attributes.
-
-        Raises:
-            DistillError: There was no latent.
-        """
+        """Take the latents that wait, and set the attributes; a DistillError where there was no latent."""
         waiting, started = getattr(self, '_waiting', []), hasattr(self, '_shape')
         if not waiting and not started:
             raise DistillError(f'class {self.label} has no image: leave it out or add images')

@@ -8,11 +8,8 @@ from sklearn.utils.extmath import row_norms
 
 from ..errors import DistillError
 from ..metrics.checks import check_features, check_labels
-from .base import Budget, Selector, Stochastic, check_params, resolve_budget
+from .base import TIE, Budget, Selector, Stochastic, check_params, resolve_budget
 from .baselines import farthest_first
-
-# Scores that differ by less than this, over the largest squared norm, are equal but for rounding.
-_TIE = 1e-12
 
 
 @dataclass(eq=False, repr=False)
@@ -33,11 +30,7 @@ class FeatureSelector(Selector):
     needs = 'features'
 
     def fit(self, features, labels: Optional[Sequence[int]] = None) -> 'FeatureSelector':
-        """Select.
-
-        Args:
-            features: (N, D), finite.
-            labels: (N,) class ids; not used unless ``per_class``.
+        """Select by ``features`` (N, D), and class ids ``labels`` (N,) with ``per_class``.
 
         Raises:
             DistillError: Bad features, labels or budget, or a class with fewer samples than the budget.
@@ -64,9 +57,6 @@ class HerdingSelector(FeatureSelector):
     .. math:: i_t = \arg\min_i \Big\| \mu - \frac1t \Big(\phi_i + \sum_{s < t} \phi_{i_s}\Big) \Big\|_2
 
     without replacement; μ is the mean of all (of the class, with ``per_class``). Equal: the lowest index.
-
-    Args:
-        budget, per_class: See :class:`FeatureSelector`.
     """
 
     def _select(self, parts):
@@ -79,10 +69,6 @@ class FeatureKCenterSelector(Stochastic, FeatureSelector):
 
     The distance is Euclidean. The first sample (of each class, with ``per_class``) is random. Equal distances: the
     lowest index. It seeks out outliers: a set that covers, not one that represents.
-
-    Args:
-        budget, per_class: See :class:`FeatureSelector`.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
         radius_: The largest distance of a sample to the nearest selected one (of its class), in units of the features.
@@ -101,7 +87,6 @@ class RandomPerClassSelector(Stochastic, Selector):
 
     Args:
         budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples of each class to select.
-        random_state: See :class:`~mmdistill.selection.base.Stochastic`.
 
     Attributes:
         selected_: int64 (n,), the classes one after the other, in the order of their labels.
@@ -111,11 +96,7 @@ class RandomPerClassSelector(Stochastic, Selector):
     per_class = True
 
     def fit(self, samples, labels: Sequence[int]) -> 'RandomPerClassSelector':
-        """Select.
-
-        Args:
-            samples: Only their number counts: anything of length N.
-            labels: (N,) class ids.
+        """Select from ``samples``, anything of length N, by class ids ``labels`` (N,).
 
         Raises:
             DistillError: Bad labels or budget, or a class with fewer samples than the budget.
@@ -151,7 +132,7 @@ def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
 def _herd(features: np.ndarray, count: int) -> List[int]:
     """Rows of centred features (n, D), so that μ = 0: the sum of the selected is kept as near to 0 as can be."""
     norms = row_norms(features, squared=True)
-    tolerance = _TIE * norms.max()
+    tolerance = TIE * norms.max()
     total, free, selected = np.zeros(features.shape[1]), np.ones(len(features), bool), []
     for _ in range(count):
         scores = np.where(free, norms + 2 * (features @ total), np.inf)

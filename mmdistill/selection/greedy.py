@@ -10,13 +10,9 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..settings import Range
-from .base import PresenceSelector, split_by_class
+from .base import TIE, PresenceSelector, split_by_class
 
-# Gains that differ by less than this, relatively, are equal but for rounding: the lowest index wins, whatever the
-# order in which a machine adds.
-TIE = 1e-12
-# A gain that was computed earlier bounds the present one but for rounding.
-_SLACK = 1e-9
+_SLACK = 1e-9  # a gain that was computed earlier bounds the present one but for rounding
 _POOL = 64
 
 
@@ -33,8 +29,9 @@ class ClassBalancedGreedy(PresenceSelector):
     gives exactly the plain greedy selection, with F at least (1 - 1/e) of the best possible (Nemhauser et al. 1978).
     Equal gains: the lowest index wins.
 
+    The masks of ``init`` count towards the coverage, too.
+
     Args:
-        budget, min_area, min_fraction, init: See :class:`PresenceSelector`; ``init`` counts towards the coverage too.
         tau: τ > 0, in masks' worth of pixels: the coverage above which a class begins to count as covered. Large
             values count pixels, small ones balance the classes' logarithms. 'auto' is what one average mask holds of
             the median class (of those that are present), so that one mask begins to cover the frequent half of the
@@ -44,10 +41,6 @@ class ClassBalancedGreedy(PresenceSelector):
         gains_: float64 (budget,), by how much each raised F.
         objective_: F of the selection.
         tau_: The τ that was used.
-
-    Example:
-        >>> selector = ClassBalancedGreedy(budget=0.01).fit(histograms)
-        >>> selector.selected_
     """
     tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
 
@@ -91,10 +84,7 @@ class RarestClassFirst(PresenceSelector):
     At each step the class of which the selected masks hold the least (sum of shares h̃, see
     :class:`ClassBalancedGreedy`) among the classes that are present in a mask not yet selected, and then the mask with
     the largest share of it. Equal classes: the lowest id; equal masks: the lowest index. When no class is left, the
-    remaining masks are taken in their order.
-
-    Args:
-        budget, min_area, min_fraction, init: See :class:`PresenceSelector`; ``init`` counts towards what a class has.
+    remaining masks are taken in their order. The masks of ``init`` count towards what a class has.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -123,10 +113,7 @@ class RarestClassFirst(PresenceSelector):
 
 
 def coverage_gains(fractions: csr_array, coverage: np.ndarray, tau: float) -> np.ndarray:
-    """Class fractions (N, K), coverage x (K,) → float64 (N,), by how much each mask would raise F.
-
-    That is Σ_c log(1 + h̃[c] / (τ + x_c)).
-    """
+    """Class fractions h̃ (N, K), coverage x (K,) → float64 (N,), how much each mask raises F: Σ log(1 + h̃ / (τ + x))."""
     terms = np.log1p(fractions.data / (tau + coverage)[fractions.indices])
     return csr_array((terms, fractions.indices, fractions.indptr), shape=fractions.shape).sum(axis=1)
 

@@ -20,15 +20,10 @@ Load = Callable[[Any], np.ndarray]
 _worker_job: Tuple[Load, int]  # of a worker process
 
 
-def class_histograms(items: Sequence,
-                     load: Load,
-                     num_classes: int,
-                     *,
-                     workers: Optional[int] = None,
-                     cache=None,
+def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: Optional[int] = None, cache=None,
                      fingerprint: Optional[str] = None,
                      progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
-    """Pixels of each class in each mask.
+    """Pixels of each class in each mask, int64 (N, K).
 
     Args:
         items: One picklable descriptor (an index, a path, ...) a mask.
@@ -36,13 +31,10 @@ def class_histograms(items: Sequence,
         num_classes: Number of classes K.
         workers: Processes that call ``load``; by default the number of cores, 0 and 1 call it in this process.
         cache: Path of a .npz file. What it holds is returned if it was written for the same ``fingerprint``, number of
-            items and classes; else, or if it cannot be read, it is made anew.
+            items and classes; else, or if it cannot be read, it is written.
         fingerprint: Changes when the masks do (:func:`files_fingerprint`); needed with ``cache``.
         progress: Called as ``progress(iterable, total)`` and iterated instead: a progress bar over the items. It is
             not called when the cache is used.
-
-    Returns:
-        np.ndarray: int64 (N, K).
 
     Raises:
         DistillError: A mask cannot be read or holds an id out of range, or a process died.
@@ -58,9 +50,7 @@ def class_histograms(items: Sequence,
         mask_histogram(load(item), num_classes, f'mask {item}') for item in items)
     if progress is not None:
         rows = progress(rows, len(items))
-    counts = np.zeros(shape, np.int64)
-    for i, row in enumerate(rows):
-        counts[i] = row
+    counts = np.fromiter(rows, np.dtype((np.int64, num_classes)), len(items))
     if cache is not None:
         buffer = io.BytesIO()
         np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))

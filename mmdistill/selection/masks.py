@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import DistillError
-from ..masks import IGNORE
+from ..masks import IGNORE, train_ids
 
 _MODES = ('L', 'P', '1')
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -16,21 +16,14 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 
 def read_mask(data: bytes, name: str, *, num_classes: int, reduce_zero_label: bool = False,
               label_map: Optional[Mapping[int, int]] = None, ignore_index: int = IGNORE) -> np.ndarray:
-    """Decode a PNG mask into train ids.
-
-    The ids are changed as mmseg's ``LoadAnnotations`` changes them and in its order: first ``reduce_zero_label``
-    (0 becomes 255, all others go down by one, 255 stays), then ``label_map``; then ``ignore_index`` becomes 255.
+    """Decode a PNG mask into train ids uint8 (H, W), 0..K-1 and 255 for ignored pixels.
 
     Args:
         data: The bytes of the file: PNG, grey (up to 8 bits) or palette. A palette mask's indices are its ids.
         name: What an error calls the mask, e.g. its path.
         num_classes: Number of classes K, 1..255.
-        reduce_zero_label: Whether id 0 of the file means "ignored".
-        label_map: New id by old id; ids that are not named stay as they are.
-        ignore_index: The train id, 0..255, that the training ignores.
-
-    Returns:
-        np.ndarray: uint8 (H, W), 0..K-1 and 255 for ignored pixels.
+        reduce_zero_label, label_map: See :func:`~mmdistill.masks.train_ids`.
+        ignore_index: The train id, 0..255, that the training ignores; it becomes 255.
 
     Raises:
         DistillError: Not a PNG, a 16-bit or colour mask, a broken file, or an id out of range.
@@ -48,18 +41,10 @@ def read_mask(data: bytes, name: str, *, num_classes: int, reduce_zero_label: bo
 
 
 def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np.ndarray:
-    """Pixels of each class.
-
-    Args:
-        mask: uint8 (H, W), train ids 0..K-1, 255 ignored.
-        num_classes: Number of classes K.
-        name: What an error calls the mask.
-
-    Returns:
-        np.ndarray: int64 (K,); ignored pixels are not counted.
+    """Pixels int64 (K,) of each class in a mask uint8 (H, W) of train ids 0..K-1, 255 ignored.
 
     Raises:
-        DistillError: Not a uint8 (H, W) array, or an id out of range.
+        DistillError: Not a uint8 (H, W) array, or an id out of range; the message calls the mask ``name``.
     """
     if getattr(mask, 'dtype', None) != np.uint8 or mask.ndim != 2:
         raise DistillError(f'{name}: a mask has to be a uint8 array of shape (H, W), '
@@ -95,16 +80,11 @@ def _id_table(num_classes, reduce_zero_label, label_map, ignore_index) -> np.nda
         raise DistillError(f'{num_classes} classes: 8-bit masks hold 1 to {IGNORE} classes')
     if not 0 <= ignore_index <= IGNORE:
         raise DistillError(f'ignore_index {ignore_index} is out of range: use 0..{IGNORE}')
-    table: np.ndarray = np.arange(256)
-    if reduce_zero_label:
-        table = np.where((table == 0) | (table == IGNORE), IGNORE, table - 1)
-    if label_map is not None:
-        old = table.copy()
-        for old_id, new_id in label_map.items():
-            if not 0 <= new_id <= IGNORE:
-                raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, or {IGNORE} to '
-                                   'ignore it')
-            table[old == old_id] = new_id
+    for old_id, new_id in (label_map or {}).items():
+        if not 0 <= new_id <= IGNORE:
+            raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, or {IGNORE} to '
+                               'ignore it')
+    table = train_ids(reduce_zero_label, label_map)
     table[table == ignore_index] = IGNORE
     return table.astype(np.uint8)
 

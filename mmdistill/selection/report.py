@@ -17,17 +17,14 @@ _PANEL_CLASSES = 45
 
 def selection_table(histograms, selected: Sequence[int], classes: Sequence[str], random_state=0, repeats: int = 20
                     ) -> List[Row]:
-    """What the selected masks hold of each class.
+    """What the selected of all masks hold of each class, by their class histograms (N, K).
 
     Args:
-        histograms: (N, K) pixels of each class in each mask.
-        selected: Indices of the selected masks.
-        classes: K names.
-        random_state: Seed of the random selections to compare with, or a ``numpy.random.RandomState``.
+        random_state: Seed of the random selections to compare with.
         repeats: Number of random selections, each as large as ``selected``.
 
     Returns:
-        One dict a class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the
+        One dict per class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the
         mean) and ``selected`` three numbers: ``full_images``, the masks with a pixel of the class,
         ``full_image_share``, that over the number of masks, and ``full_pixel_share``, its share of the labelled
         pixels; both shares are 0..1.

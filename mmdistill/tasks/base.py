@@ -14,11 +14,7 @@ from .resources import Resources
 
 
 class Source:
-    """The real dataset of a run, as selection and synthesis read it.
-
-    Raises:
-        DistillError: It names no classes.
-    """
+    """The real dataset of a run, as selection and synthesis read it; a DistillError where it names no classes."""
     dataset: Any  # the OpenMMLab dataset
     classes: Tuple[str, ...]  # their names, in the order of the ids
     palette: Tuple[Tuple[int, int, int], ...] = ()  # one RGB triple per class, 0..255, where masks are drawn

@@ -44,6 +44,6 @@ class Classification(Task):
 
     def notes(self, real: Any, test: Any) -> List[str]:
         """Whose split of ImageNet's images the sets are, where they are ImageNet's."""
-        from mmdistill.evaluation.guards import split_note
-        note = split_note(real, test)
+        from mmdistill.evaluation.guards import paths_of, split_note
+        note = split_note(paths_of(real), paths_of(test))
         return [note] if note else []

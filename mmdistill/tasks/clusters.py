@@ -27,7 +27,6 @@ class ClassResources(Resources):
     """Real latents of each class, which objectives of classes are drawn to.
 
     Args:
-        run: See :class:`Resources`.
         support: ``n_clusters`` of each class (10; None for as many as the class has images in the plan), and
             ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`.
     """
@@ -49,8 +48,7 @@ class ClassResources(Resources):
         wanted = settings.pop('n_clusters', 10)
         if wanted is None:
             wanted = -(-len(self.run.plan.requests) // len(source.classes))
-        short = few_images(source, wanted)
-        if short:
+        if short := few_images(source, wanted):
             self.run.logger.warning(f'Fewer than {wanted} real images, so each is a support point (a single one draws '
                                     f'all samples of its class): {short}')
         return class_clusters(self.run, SUPPORTS, wanted, **settings)
@@ -78,13 +76,11 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
     """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
 
     Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
-
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. An interrupted
     run keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may share the
     file (copy it into the new work dir), for encoding a large set takes longer than the images.
 
     Args:
-        run: A distillation run, on every rank.
         name: File name, ending in ``.safetensors``.
         n_clusters: Of each class; a class with fewer images has one for each.
         strategy: ``'kmeans'`` of all real images' latents, or ``'density'``: the latents of real images drawn at

@@ -11,9 +11,7 @@ class Resources:
     A public method is a resource: an objective with ``needs = dict(statistics=('min_area', ))`` is built with
     ``statistics=resources.statistics(min_area=...)``, where ``min_area`` is taken out of its own settings. A task adds
     methods; their settings in the config of :class:`GuidedSynthesisHook` are the keyword arguments of ``__init__``.
-
-    Args:
-        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
+    The ``run`` is a :class:`~mmdistill.engine.loop.DistillLoop`.
     """
 
     def __init__(self, run: Any) -> None:
@@ -40,9 +38,8 @@ class Resources:
         """Raise a DistillError, before anything is built, where objectives will not get what they need.
 
         Args:
-            settings: Keyword arguments of the constructor.
+            settings: Keyword arguments of the constructor, at key ``where`` of the config.
             needs: Name of each objective → the resources that it declares.
-            where: Key of the config, for messages.
         """
         known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
         for objective, names in needs.items():

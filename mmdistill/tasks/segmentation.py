@@ -44,7 +44,7 @@ class Segmentation(Task):
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
              ) -> np.ndarray:
         """The mask in the colours of the classes."""
-        return paint_mask(SegLayout.from_dict(manifest['layout']).decode(read(image['mask'])), manifest['palette'])
+        return paint_mask(SegLayout.from_dict(manifest['layout']).decoding()[read(image['mask'])], manifest['palette'])
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
         check_component(cfg, MODELS, 'judge')

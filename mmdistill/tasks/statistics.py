@@ -23,7 +23,6 @@ class MaskResources(Resources):
     """A frozen segmentor of the real set's classes, its features, and their statistics of each class.
 
     Args:
-        run: See :class:`Resources`.
         segmentor: Config of the network (:class:`~mmdistill.models.segmentor.SegmentorGuide`), which all objectives
             share.
     """
@@ -60,15 +59,14 @@ class MaskResources(Resources):
 
     def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
         """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept in the work dir."""
-        run, network = self.run, self.segmentor()
+        run, network, size = self.run, self.segmentor(), self.run.generator.image_size
         path = osp.join(run.work_dir, 'class_statistics.safetensors')
-        fingerprint = config_hash([run.source.fingerprint(), self._config, min_area, network.fingerprint(),
-                                   list(run.image_size)])
+        fingerprint = config_hash([run.source.fingerprint(), self._config, min_area, network.fingerprint(), list(size)])
         if is_main_process() and not _measured(path, fingerprint):
             run.logger.info(f'Measuring class statistics of {len(run.source)} real images: {path}')
             statistics = ClassStatistics(len(run.source.classes), min_area, fingerprint)
             progress = ProgressBar(len(run.source))
-            for images, masks in real_batches(run.source, run.image_size):
+            for images, masks in real_batches(run.source, size):
                 with torch.no_grad():
                     statistics.fit(network.features(images), masks)
                 progress.update(len(images))
@@ -82,7 +80,7 @@ class MaskResources(Resources):
 
 
 def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16) -> Iterator[Tuple[Tensor, Tensor]]:
-    """The real set at one size, on the device of the run: images (B, 3, H, W) RGB in [-1, 1], masks (B, H, W) int64.
+    """Images (B, 3, H, W) RGB in [-1, 1] and masks (B, H, W) int64 of the real set, on the device of the run.
 
     Args:
         source: A :class:`~mmdistill.datasets.masks.DatasetMasks`.

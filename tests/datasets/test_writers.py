@@ -43,7 +43,7 @@ def test_written_pair(tmp_path, pair, name, image_name, mask_name):
     assert files(writer.root) == sorted([image_name, mask_name])
     written = Image.open(writer.root / mask_name)
     assert (written.mode, written.format) == ('L', 'PNG')
-    np.testing.assert_array_equal(writer.layout.decode(np.asarray(written)), mask)
+    np.testing.assert_array_equal(writer.layout.decoding()[np.asarray(written)], mask)
     stored = Image.open(writer.root / image_name)
     assert [component[1:3] for component in stored.layer] == [(1, 1)] * 3  # no chroma subsampling
     error = np.asarray(stored.convert('RGB'), float) - image

@@ -76,7 +76,7 @@ def test_the_window_is_the_papers(root):
     hook = Config.fromfile(root / 'configs/dmgd/dmgd_dit-xl2_ipc10_imagenette-256px.py').custom_hooks[1]
     guidance = Guidance([], window=hook.window, semantic=lambda condition, t: condition)
     guidance.objectives = dict(any=None)
-    assert [49 - i for i in range(50) if guidance.active(i, 50)] == list(range(45, 29, -1))
+    assert [49 - i for i in guidance.steps(50)] == list(range(45, 29, -1))
 
 
 def test_the_licence_is_said(caplog, monkeypatch):

@@ -77,7 +77,7 @@ MISTAKES = [
     (dict(protocol='idc_soft'), "no protocol 'idc_soft': choose among"),
     (dict(protocol='mmdistill::_base_/datasets/streets.py'), 'has default_scope=None: set it to mmpretrain or mmseg'),
     (dict(protocol='mmpretrain::_base_/models/resnet18.py'), 'has default_scope=None'),
-    (dict(protocol='{folder}/protocol.py'), 'protocol.py has no optim_wrapper: give a config that trains and tests'),
+    (dict(protocol='{folder}/protocol.py'), 'protocol.py is not a training config: it has no optim_wrapper'),
     (dict(train_dataset=dict(type='mmdistill.StreetScene')), 'did you mean mmdistill.StreetScenes?'),
     (dict(train_dataset=dict(type='StreetScenes')), 'did you mean mmdistill.StreetScenes?'),
     (dict(train_dataset=dict(_delete_=True, num_scenes=3)), 'train_dataset: it has no type'),

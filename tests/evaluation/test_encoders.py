@@ -57,7 +57,7 @@ def backbone(tmp_path):
 
 def test_latents_of_a_segmentation_set():
     dataset = StreetScenes(5, pipeline=[])
-    features = encode_dataset(LatentEncoder(STREETS, 64, device='cpu'), dataset, 2, progress=False)
+    features = encode_dataset(LatentEncoder(STREETS, 64, device='cpu'), dataset, 2)
     scenes = np.stack([street_scene(i, 'train', 64)[0] for i in range(5)])
     with torch.no_grad():
         expected = encode(load_vae(STREETS), torch.from_numpy(scenes).permute(0, 3, 1, 2) / 127.5 - 1).flatten(1)
@@ -67,7 +67,7 @@ def test_latents_of_a_segmentation_set():
 
 def test_pooled_latents_are_means_of_cells():
     dataset = StreetScenes(2, pipeline=[])
-    plain, pooled = (encode_dataset(LatentEncoder(STREETS, 64, pool=pool, device='cpu'), dataset, progress=False)
+    plain, pooled = (encode_dataset(LatentEncoder(STREETS, 64, pool=pool, device='cpu'), dataset)
                      for pool in (None, 2))
     side = int((plain.shape[1] / (pooled.shape[1] // 4))**0.5)
     cells = plain.reshape(2, -1, 2, side // 2, 2, side // 2).mean((3, 5))
@@ -94,17 +94,17 @@ def test_backbone_features_are_the_hosts(tmp_path):
     network._config = config
     expected = FeatureExtractor(network, device='cpu')(str(path), stage='backbone')[0][-1].mean((1, 2))
     encoder = BackboneEncoder('mmpretrain::resnet/resnet18_8xb32_in1k.py', str(tmp_path / 'net.pth'), device='cpu')
-    found = encode_dataset(encoder, CustomDataset(data_root=str(tmp_path), with_label=False), progress=False)
+    found = encode_dataset(encoder, CustomDataset(data_root=str(tmp_path), with_label=False))
     np.testing.assert_allclose(found[0], expected, rtol=1e-4, atol=1e-5)
 
 
 def test_both_kinds_of_data_set_and_any_batch_size(backbone, photos):
     encoder = backbone()
     for dataset in (photos, StreetScenes(5, pipeline=[])):
-        features = encode_dataset(encoder, dataset, 5, progress=False)
+        features = encode_dataset(encoder, dataset, 5)
         assert features.shape == (5, 64) and np.isfinite(features).all()
         for size, workers in ((2, 0), (1, 2)):
-            again = encode_dataset(encoder, dataset, size, workers=workers, progress=False)
+            again = encode_dataset(encoder, dataset, size, workers=workers)
             np.testing.assert_allclose(again, features, atol=1e-5)
         assert len({tuple(row) for row in features}) == 5
 
@@ -163,14 +163,14 @@ def test_refused_in_one_line(backbone, photos, tmp_path):
     deep = dict(RESNET, backbone=dict(RESNET['backbone'], depth=34))
     refused('do not fit the backbone of the given model: backbone.layer1.2', BackboneEncoder, deep, path, RESIZE)
     for workers in (0, 1):
-        refused('^images of sizes', encode_dataset, backbone(pipeline=[]), photos, workers=workers, progress=False)
+        refused('^images of sizes', encode_dataset, backbone(pipeline=[]), photos, workers=workers)
     broken = photos.get_data_info(3)['img_path']
     for content in (b'no image', b''):
         Path(broken).write_bytes(content)
         for encoder in (backbone(), LatentEncoder(STREETS, 64, device='cpu')):
-            refused(f'{broken} is not a readable image', encode_dataset, encoder, photos, progress=False)
+            refused(f'{broken} is not a readable image', encode_dataset, encoder, photos)
     Path(broken).unlink()
     for workers in (0, 1):  # a worker's error comes without its traceback
-        refused(f'^cannot read {broken}', encode_dataset, backbone(), photos, workers=workers, progress=False)
+        refused(f'^cannot read {broken}', encode_dataset, backbone(), photos, workers=workers)
     for samples in ([], [dict(img=np.zeros((4, 4, 3), np.uint8), gt_label=0)]):  # nothing; an array, as in CIFAR
         refused('BaseDataset names no image files', encode_dataset, backbone(), in_memory(samples))

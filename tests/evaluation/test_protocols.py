@@ -15,7 +15,7 @@ from PIL import Image
 import mmpretrain.datasets
 import mmpretrain.models  # noqa: F401
 from mmdistill.config import merge_options
-from mmdistill.evaluation.schedule import batch_size_for, epochs_for, set_epochs
+from mmdistill.evaluation.schedule import by_ipc, set_epochs
 
 CLASSIFICATION = ['idc_hard', 'fkd_sre2l', 'rded', 'rded_nopatch']
 TINY = [f'{name}-tiny' for name in CLASSIFICATION]
@@ -89,12 +89,12 @@ def test_idc_hard(load):
     assert cfg.optim_wrapper == dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4))
     for ipc, epochs in ((1, 2000), (10, 2000), (11, 1500), (50, 1500), (51, 1000), (200, 1000), (201, 500), (500, 500),
                         (501, 300), (1300, 300)):
-        assert epochs_for(cfg.protocol, ipc) == epochs
+        assert by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) == epochs
         set_epochs(cfg, epochs)
         assert cfg.train_cfg.max_epochs == epochs
         assert cfg.param_scheduler == dict(type='MultiStepLR', by_epoch=True, gamma=0.2,
                                            milestones=[2 * epochs // 3, 5 * epochs // 6])
-    assert batch_size_for(cfg.protocol, 10) is None
+    assert by_ipc(cfg.protocol, 'batch_size_by_ipc', 10) is None
     assert cfg.data_preprocessor.batch_augments == dict(augments=[dict(type='CutMix', alpha=1.0)])  # every batch
     steps = plain(cfg.train_pipeline)
     assert [step['type'] for step in steps] == [
@@ -122,8 +122,8 @@ def test_soft_label_protocols(load, name, crop, shuffled, batch_sizes, cosines):
     assert cfg.model.head.loss == KL
     assert cfg.optim_wrapper == ADAMW
     for ipc, batch_size in zip((10, 50), batch_sizes):
-        assert epochs_for(cfg.protocol, ipc) == cfg.train_cfg.max_epochs == 300
-        assert (batch_size_for(cfg.protocol, ipc) or cfg.train_dataloader.batch_size) == batch_size
+        assert by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) == cfg.train_cfg.max_epochs == 300
+        assert (by_ipc(cfg.protocol, 'batch_size_by_ipc', ipc) or cfg.train_dataloader.batch_size) == batch_size
     assert cfg.train_dataloader.batch_size == batch_sizes[0]
     assert cfg.param_scheduler == dict(type='CosineAnnealingLR', by_epoch=True, T_max=cosines * 300, begin=0, end=300)
     assert cfg.data_preprocessor.batch_augments == dict(augments=[dict(type='CutMix', alpha=1.0)])
@@ -168,7 +168,7 @@ def test_tiny_siblings_differ_in_size_alone(load, name):
             assert {k: v for k, v in ours[kind].items() if v != theirs[kind][k]}.keys() <= {'scale', 'crop_size'}
     set_epochs(full, tiny.train_cfg.max_epochs)
     assert tiny.param_scheduler == full.param_scheduler
-    assert tiny.train_cfg.max_epochs == epochs_for(tiny.protocol, 10)
+    assert tiny.train_cfg.max_epochs == by_ipc(tiny.protocol, 'epochs_by_ipc', 10)
 
 
 @pytest.mark.parametrize('name', CLASSIFICATION + TINY)

@@ -120,7 +120,7 @@ def test_bad_values(real, tmp_path):
         build_dataset(_set(dict(data_root=str(tmp_path / 'none')), real).dataset(0), 'mmseg')
     missing = dict(type='BaseSegDataset', data_root=str(tmp_path), data_prefix=dict(img_path='a', seg_map_path='b'),
                    metainfo=dict(classes=('x', 'y'), palette=[[0, 0, 0], [1, 1, 1]]))
-    with pytest.raises(DistillError, match='BaseSegDataset at .* cannot be read .*: check data_root'):
-        build_dataset(missing, 'mmseg')
-    with pytest.raises(DistillError, match='ImageNet at .*none.* cannot be read'):
+    with pytest.raises(DistillError, match='no data at .*: set test_dataset.data_root'):
+        build_dataset(missing, 'mmseg', 'test_dataset')
+    with pytest.raises(DistillError, match='no data at .*none.*: set dataset.data_root'):
         build_dataset(dict(type='mmpretrain.ImageNet', data_root=str(tmp_path / 'none'), split='train'), 'mmpretrain')

@@ -16,12 +16,9 @@ def test_null_replaces_only_what_has_one():
     assert (null['mask'] == 255).all() and torch.equal(null['control'], make()['control'])
 
 
-def test_rows_and_cat():
-    picked = make().rows([2, 0, 2])
-    assert [request.id for request in picked.requests] == ['c', 'a', 'c'] and len(picked) == 3
-    assert torch.equal(picked['mask'], make()['mask'][[2, 0, 2]])
+def test_cat():
     both = make().null().cat(make())
-    assert len(both) == 6 and both.requests == 2 * REQUESTS
+    assert len(both['mask']) == 6 and both.requests == 2 * REQUESTS
     assert torch.equal(both['mask'][3:], make()['mask']) and len(both.null()['mask']) == 6
 
 
@@ -29,9 +26,3 @@ def test_replace_keeps_the_rest():
     other = make().replace(dict(mask=torch.zeros(3, 1)), dict(mask=torch.ones(3, 1)))
     assert torch.equal(other['mask'], torch.zeros(3, 1)) and torch.equal(other.null()['mask'], torch.ones(3, 1))
     assert torch.equal(other['control'], make()['control']) and other.requests == REQUESTS
-
-
-def test_names_in_messages():
-    assert make().name(1) == 'request b'
-    assert Condition(dict(mask=torch.zeros(2, 1, 1))).name(1) == 'row 1'
-    assert 'mask' in make() and 'prompt' not in make()

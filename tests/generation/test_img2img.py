@@ -83,7 +83,7 @@ def test_embeddings_of_classes_are_their_first_prompts(sd_folder, work):
     condition = generator.condition(requests)
     assert list(classes) == [0, 2] and all(torch.equal(classes[n], condition['prompt'][n]) for n in classes)
     assert torch.equal(generator.embed(condition)['prompt'], condition['prompt'])
-    with pytest.raises(DistillError, match='request n/0 .* one class each'):
+    with pytest.raises(DistillError, match='request n/0 .* one class'):
         generator.class_embeddings([replace(requests[0], classes=())])
 
 

@@ -55,7 +55,7 @@ def test_to_output_inverts_x0(cls, prediction):
 def test_flow_steps_towards_x0():
     x, out = batch()
     process = NoiseProcess(FlowMatchEulerDiscreteScheduler(shift=3.0), 8)
-    process.start(x)
+    process.start()
     for i in range(8):
         following = process.step(out, i, x)
         sigma = (process.sigmas + [0.0])[i + 1]
@@ -70,9 +70,8 @@ def test_levels_are_those_of_add_noise(cls):
     scheduler = build(cls)
     process = NoiseProcess(scheduler, 10)
     scheduler.set_timesteps(10)
-    x, first = process.start(noise, init=clean, strength=0.7)
-    assert first == 3
-    torch.testing.assert_close(x, scheduler.add_noise(clean, noise, scheduler.timesteps[3:4]))
+    expected = scheduler.add_noise(clean, noise, scheduler.timesteps[3:4])
+    torch.testing.assert_close(process.noisy(clean, noise, 3), expected)
 
 
 def test_learned_variance_is_kept_and_used():
@@ -84,7 +83,7 @@ def test_learned_variance_is_kept_and_used():
     both = torch.cat([out, variance], 1)
     same = process.to_output(x, process.x0(x, both, 5), both, 5)
     assert torch.equal(same[:, 4:], variance)
-    process.start(x)
+    process.start()
     seeds = [[torch.Generator().manual_seed(n) for n in (3, 4)] for _ in range(2)]
     expected = scheduler.step(both, scheduler.timesteps[5], x, generator=seeds[0]).prev_sample
     assert torch.equal(process.step(both, 5, x, seeds[1]), expected)
@@ -97,9 +96,9 @@ def test_learned_variance_is_dropped_where_the_scheduler_has_none(cls):
     x, out = batch()
     config = dict(variance_type='learned_range') if cls is DPMSolverMultistepScheduler else {}
     process = NoiseProcess(build(cls, **config), 10)
-    process.start(x)
+    process.start()
     plain = process.step(out, 0, x)
-    process.start(x)
+    process.start()
     assert plain.shape[1] == 4 and torch.equal(process.step(torch.cat([out, out], 1), 0, x), plain)
 
 
@@ -132,9 +131,8 @@ def test_ddim_spacing():
 
 @pytest.mark.parametrize('strength', [0.0, 0.05, 1.2])
 def test_strength_out_of_range(strength):
-    x, noise = batch()
     with pytest.raises(DistillError, match='strength'):
-        NoiseProcess(build(DDIMScheduler), 10).start(noise, init=x, strength=strength)
+        first_step(10, strength)
 
 
 def test_the_given_scheduler_is_not_touched():
@@ -142,7 +140,7 @@ def test_the_given_scheduler_is_not_touched():
     before = scheduler.timesteps.clone()
     process = NoiseProcess(scheduler, 10)
     x, out = batch()
-    process.start(x)
+    process.start()
     process.step(out, 0, x)
     assert torch.equal(scheduler.timesteps, before) and scheduler.step_index is None
 

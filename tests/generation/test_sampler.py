@@ -38,9 +38,9 @@ class Pull:
         return (x - 0.5).square().flatten(1).sum(1)
 
 
-def inputs(rows=3):
-    noise = torch.randn(3, 4, 6, 6, generator=torch.Generator().manual_seed(1))[:rows]
-    level = torch.tensor([0.3, -0.2, 0.9])[:rows]
+def inputs(rows=(0, 1, 2)):
+    noise = torch.randn(3, 4, 6, 6, generator=torch.Generator().manual_seed(1))[list(rows)]
+    level = torch.tensor([0.3, -0.2, 0.9])[list(rows)]
     return noise, Condition(dict(level=level), dict(level=torch.zeros_like(level)))
 
 
@@ -96,9 +96,8 @@ def test_guidance_lowers_its_loss(name, through, update):
 @pytest.mark.parametrize('name', SCHEDULERS)
 @pytest.mark.parametrize('through', ['x0', 'xt'])
 def test_a_sample_does_not_depend_on_its_batch(name, through):
-    noise, condition = inputs()
     run = lambda rows: sample(  # noqa: E731
-        Net(), process_of(name), noise[rows], condition.rows(rows), cfg=ClassifierFreeGuidance(2.0),
+        Net(), process_of(name), *inputs(rows), cfg=ClassifierFreeGuidance(2.0),
         generators=[seeds()[n] for n in rows], guidance=Guidance([Pull()], through=through))
     together = run([0, 1, 2])
     for n in range(3):
@@ -113,16 +112,29 @@ def test_a_process_forgets_its_last_batch(name):
     assert torch.equal(sample(Net(), process, noise, condition, generators=seeds()), first)
 
 
+def watched(process, after):
+    """The process, which calls ``after(i, x0)`` behind each of its steps with the x0 that the step was told."""
+    step = process.step
+
+    def watched_step(out, i, x, *args):
+        following = step(out, i, x, *args)
+        after(i, process.x0(x, out, i))
+        return following
+
+    process.step = watched_step
+    return process
+
+
 @pytest.mark.parametrize('name', ['dpm', 'unipc'])
 def test_a_solvers_memory_holds_guided_predictions(name):
     noise, condition = inputs()
     process, seen = process_of(name), {}
     guidance = Guidance([Pull()], scale=2.0, window=(0.5, 0.6))  # step 6 of 12 alone
 
-    def on_step(i, x0):
+    def after(i, x0):
         seen[i] = (x0, [m.clone() for m in process._scheduler.model_outputs if m is not None])
 
-    sample(Net(), process, noise, condition, guidance=guidance, on_step=on_step)
+    sample(Net(), watched(process, after), noise, condition, guidance=guidance)
     guided, memory = seen[6][0], seen[7][1]
     torch.testing.assert_close(memory[-2], guided, rtol=1e-4, atol=1e-5)
     assert (seen[6][0] - seen[5][0]).abs().max() > 0.01
@@ -199,8 +211,8 @@ def dit_process(**changes):
 def test_ancestral_steps_are_those_of_the_original_dit(channels):
     noise, condition = inputs()
     noise, net, seen = noise.double(), LearnedVariance(), []
-    x = sample(net, dit_process(), noise, condition, cfg=ClassifierFreeGuidance(4.0, channels), generators=seeds(),
-               on_step=lambda i, x0: seen.append(x0))
+    x = sample(net, watched(dit_process(), lambda i, x0: seen.append(x0)), noise, condition,
+               cfg=ClassifierFreeGuidance(4.0, channels), generators=seeds())
     expected, end = reference_of_dit(net, noise, condition, seeds(), 4.0, channels or 4)
     assert len(seen) == 50
     for ours, theirs in zip([*seen, x], [*expected, end]):
@@ -217,11 +229,12 @@ def test_only_linspace_takes_the_steps_of_improved_diffusion():
         assert dit_process(timestep_spacing=spacing).timesteps.tolist() != respaced
 
 
-def test_image_to_image_starts_in_the_middle():
+@pytest.mark.parametrize('name', SCHEDULERS)
+def test_image_to_image_starts_in_the_middle(name):
     noise, condition = inputs()
-    process, steps = process_of('dpm', 10), []
-    x = sample(Net(), process, noise, condition, init=torch.zeros_like(noise), strength=0.4,
-               on_step=lambda i, x0: steps.append(i))
+    steps = []
+    process = watched(process_of(name, 10), lambda i, x0: steps.append(i))
+    x = sample(Net(), process, process.noisy(torch.zeros_like(noise), noise, 6), condition, generators=seeds(), begin=6)
     assert steps == [6, 7, 8, 9] and x.shape == noise.shape
 
 

@@ -71,7 +71,7 @@ def test_statistics_against_numpy(min_area):
     assert statistics.images_.tolist() == [sum(bool(row[c]) for row in used) for c in range(K)]
     for index, layer in enumerate(features):
         h, w = layer.shape[-2:]
-        mean, std = statistics.layer(index)
+        mean, std = statistics.layers[index]
         for c in range(K):
             rows = [n for n in range(5) if used[n][c]]
             values = np.concatenate([layer[n].flatten(1).numpy() for n in rows], 1)
@@ -81,27 +81,14 @@ def test_statistics_against_numpy(min_area):
             np.testing.assert_allclose(std[c], np.sqrt(variance + EPS), rtol=1e-6)
 
 
-def test_merging_parts_is_fitting_the_whole(tmp_path):
-    features, masks = data()
-    whole = ClassStatistics(K, 0).fit(features, masks)
-    parts = [ClassStatistics(K, 0).fit([layer[a:b] for layer in features], masks[a:b]) for a, b in ((0, 2), (2, 5))]
-    merged = ClassStatistics(K, 0).merge(parts[0]).merge(parts[1])
-    assert torch.equal(merged.images_, whole.images_)
-    for n in range(2):
-        for got, expected in zip(merged.layer(n), whole.layer(n)):
-            torch.testing.assert_close(got, expected)
-    with pytest.raises(ValueError, match='merged'):
-        merged.merge(ClassStatistics(K, 0.5))
-
-
 def test_save_and_load(tmp_path):
     features, masks = data()
     statistics = ClassStatistics(K, 0.01, fingerprint='camvid/net').fit(features, masks)
     path = tmp_path / 'statistics.safetensors'
     statistics.save(path)
     loaded = ClassStatistics.load(path, 'camvid/net')
-    assert loaded.min_area == 0.01 and torch.equal(loaded.images_, statistics.images_) and loaded.num_layers == 2
-    assert all(torch.equal(a, b) for n in range(2) for a, b in zip(loaded.layer(n), statistics.layer(n)))
+    assert loaded.min_area == 0.01 and torch.equal(loaded.images_, statistics.images_) and len(loaded.layers) == 2
+    assert all(torch.equal(a, b) for n in range(2) for a, b in zip(loaded.layers[n], statistics.layers[n]))
     with pytest.raises(DistillError, match='other data'):
         ClassStatistics.load(path, 'ade20k/net')
     path.write_bytes(path.read_bytes()[:100])
@@ -120,7 +107,7 @@ def test_loss_against_numpy(normalize):
     for n, loss in enumerate(losses):
         expected = 0.0
         for index, layer in enumerate(other):
-            mean, std = (value.numpy() for value in statistics.layer(index))
+            mean, std = (value.numpy() for value in statistics.layers[index])
             scale = (std**2).mean(0).sum() if normalize else 1
             weights = naive_fractions(masks[n].numpy(), *layer.shape[-2:]).reshape(K, -1)
             for c in range(K):
@@ -160,7 +147,7 @@ def test_the_scale_is_of_the_classes_that_were_seen():
                    for normalize in (True, False))
     # One layer alone, so that the two differ by its scale: the mean variance of classes 0 and 1, summed over channels.
     loss._targets = plain._targets = loss._targets[:1]
-    scale = half.layer(0)[1][:2].square().mean(0).sum()
+    scale = half.layers[0][1][:2].square().mean(0).sum()
     images = features[0][:1], dict(mask=masks[:1])
     torch.testing.assert_close(loss(*images) * scale, plain(*images))
 
@@ -172,6 +159,6 @@ def test_images_count_by_their_share_whatever_their_size():
     for mask in masks:
         mask[:, :, :mask.shape[2] // 2] = 0
     statistics = ClassStatistics(1, 0).fit([small], masks[0]).fit([large], masks[1])
-    mean, std = statistics.layer(0)
+    mean, std = statistics.layers[0]
     assert mean.item() == pytest.approx(0.5) and std.item() == pytest.approx((0.25 + EPS)**0.5)
     assert statistics._layers[0][0].item() == pytest.approx(1.0)  # two halves are the mass of one image

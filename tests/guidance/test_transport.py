@@ -190,7 +190,7 @@ def test_bad_input():
                               (dict(target='mode'), "target='mode' is unknown")):
         with pytest.raises(DistillError, match=message):
             build(**settings)
-    with pytest.raises(DistillError, match=r'request x is for classes \[7\], but there are support points of \[0, 1'):
+    with pytest.raises(DistillError, match=r'request x is for classes \[7\]: plan it for one class of the'):
         TransportMatching(SUPPORTS, MASSES, [Request('x', 1, classes=(7, ))])
     x = torch.zeros(1, *SHAPE)
     with pytest.raises(DistillError, match='x is not in the plan'):

@@ -82,8 +82,8 @@ def test_stopped_and_run_again(world, tool, config, monkeypatch):
     monkeypatch.setattr(label, '_SAVE_EVERY', 1)
     monkeypatch.setattr(Teacher, 'forward', stop)
     with pytest.raises(KeyboardInterrupt):
-        label.label(deepcopy(cfg), 4, progress=False)
-    label.label(cfg, 4, progress=False)
+        label.label(deepcopy(cfg), 4)
+    label.label(cfg, 4)
     assert calls == [4, 4, 4, 4, 2]  # the two that were done are not done again
     for name, data in whole.items():
         assert (world.tmp_path / 'other' / name).read_bytes() == data

@@ -72,7 +72,7 @@ def test_online_teacher_has_its_own_preprocessing(world, train, student_rgb):
 
 def test_replayed_views_have_the_labels_of_the_very_views(world, train):
     cfg = replayed(world, labels=dict(teacher=world.teacher, top_k=None))
-    label(deepcopy(cfg), batch_size=3, progress=False)
+    label(deepcopy(cfg), batch_size=3)
     seen, runner = train(cfg)
     assert len(seen) == 4
     for inputs, targets in seen:
@@ -86,7 +86,7 @@ def test_replayed_views_have_the_labels_of_the_very_views(world, train):
 @pytest.mark.parametrize('workers', [0, 2])
 def test_epochs_reach_the_workers(world, train, workers):
     cfg = replayed(world)
-    label(deepcopy(cfg), progress=False)
+    label(deepcopy(cfg))
     cfg.train_dataloader.update(num_workers=workers, persistent_workers=bool(workers))
     cfg.train_dataloader.sampler.shuffle = False
     seen, runner = train(cfg)
@@ -103,7 +103,7 @@ def test_epochs_reach_the_workers(world, train, workers):
 
 def test_one_label_an_image_by_stock_mmpretrain(world, train):
     cfg = stock(world)
-    line = label(deepcopy(cfg), batch_size=2, progress=False)
+    line = label(deepcopy(cfg), batch_size=2)
     assert '7 images' in line and str(world.root / 'meta/train.pkl') in line
     entries = pickle.loads((world.root / 'meta/train.pkl').read_bytes())
     assert entries['metainfo']['classes'] == ['n1', 'n2', 'n3']
@@ -132,7 +132,7 @@ def test_teachers_that_do_not_fit(world, train):
         torch.save(loaded, path)
         refuse(online(world), f"{what}: its class 0 is '{classes[0]}', the set's 'n1'", train)
         with pytest.raises(DistillError, match=what):
-            label(replayed(world), progress=False)
+            label(replayed(world))
         assert not world.store.exists()
     refuse(online(world, outputs=[0, 1]), '2 classes, the set 3', train)
     refuse(online(world, outputs=[0, 1, 3]), r'in 0\.\.2', train)
@@ -146,7 +146,7 @@ def test_teachers_that_do_not_fit(world, train):
 def test_trainings_that_do_not_fit(world, train):
     cfg = replayed(world)
     refuse(cfg, 'store .* does not exist', train)
-    label(deepcopy(cfg), progress=False)
+    label(deepcopy(cfg))
     longer = deepcopy(cfg)
     longer.train_cfg.max_epochs = 3
     refuse(longer, 'has 2 epochs and the training takes 3', train)

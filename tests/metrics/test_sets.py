@@ -35,13 +35,6 @@ def test_without_labels_there_is_the_whole_set_alone(sets):
     assert len(rows) == 1 and rows[0]['class'] is None and 'jensen_shannon' not in rows[0]
 
 
-def test_classes_by_default_are_the_real_ids(sets):
-    sets.update(classes=None, real_labels=[7] * 30 + [3] * 20, distilled_labels=[3] * 4 + [7] * 6)
-    rows = set_metrics(**sets)
-    assert [(row['class'], row['real_samples'], row['distilled_samples']) for row in rows[1:]] == [
-        ('3', 20, 4), ('7', 30, 6)]
-
-
 def test_one_image_a_class_has_no_diversity(sets):
     sets.update(distilled=sets['distilled'][:2], distilled_labels=[0, 1])
     rows = set_metrics(**sets)
@@ -50,11 +43,10 @@ def test_one_image_a_class_has_no_diversity(sets):
 
 
 @pytest.mark.parametrize('change, message', [
-    (dict(distilled_labels=[0] * 10), "class 'dog' has no distilled sample"),
-    (dict(real_labels=[1] * 50), "class 'cat' has no real sample"),
-    (dict(real_labels=[0] * 46 + [1] * 4), "class 'dog' has 4 real samples, coverage with k=5"),
+    (dict(distilled_labels=[0] * 10), "class 'dog': the distilled set has 0 samples"),
+    (dict(real_labels=[1] * 50), "class 'cat': the real set has 0 samples"),
+    (dict(real_labels=[0] * 46 + [1] * 4), "class 'dog': k 5 needs more than 5 real samples, there are 4"),
     (dict(distilled_labels=[0] * 9 + [2]), 'the distilled labels hold 2, which is none of the 2 classes'),
-    (dict(distilled_labels=[0] * 9 + [4], classes=None), 'hold 4, which is none of the classes of the real set'),
     (dict(distilled_labels=[0] * 9), 'the distilled labels have to be 10 whole numbers'),
     (dict(distilled_labels=[0.5] * 10), 'the distilled labels have to be 10 whole numbers'),
     (dict(distilled_labels=None), 'give the labels of both sets'),

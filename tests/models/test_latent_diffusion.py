@@ -149,22 +149,9 @@ def test_cached_latents(classes, vae_folder, images, classes_as_samples, monkeyp
     assert sizes == [4, 2]
 
 
-def test_sample_grids_are_pairs(classes, images, classes_as_samples, monkeypatch):
-    model, asked = classes(), []
-
-    def sample(samples, requests, size):
-        asked.append(([int(s.gt_label) for s in samples], [r.seed for r in requests], size))
-        return -images
-
-    monkeypatch.setattr(model, 'sample', sample)
-    grid = model.sample_images(dict(inputs=images, data_samples=classes_as_samples([0, 1, 2, 3])))
-    assert torch.equal(grid[0::2], images) and torch.equal(grid[1::2], -images)
-    assert asked == [([0, 1, 2, 3], [0, 1, 2, 3], (16, 16))]
-
-
 @pytest.mark.parametrize('kind', ['classes', 'layouts'])
-def test_samples_have_the_conditions_of_the_batch(vae_folder, kind, classes_as_samples, masks_as_samples):
-    """The grid's images are the generator's of the same weights and conditions."""
+def test_sample_grids_have_the_conditions_of_the_batch(vae_folder, images, kind, classes_as_samples, masks_as_samples):
+    """Pairs of a real image and the generator's of the same weights and condition."""
     from mmdistill.generation import ClassConditionalGenerator, LayoutUNetGenerator
     from mmdistill.plan import Request
     torch.manual_seed(0)
@@ -178,10 +165,11 @@ def test_samples_have_the_conditions_of_the_batch(vae_folder, kind, classes_as_s
         masks = torch.randint(3, (2, 16, 16), dtype=torch.uint8)
         samples, generator = masks_as_samples(masks), LayoutUNetGenerator
         expected = requests, list(masks.numpy())
-    made = model.sample(samples, requests, (16, 16))
+    grid = model.sample_images(dict(inputs=images[:2], data_samples=samples))
+    assert torch.equal(grid[0::2], images[:2])
     same = generator(model.vae, model.unet, model.scheduler, image_size=(16, 16), num_steps=2)
-    torch.testing.assert_close(made, same.sample_images(*expected))
-    assert made.shape == (2, 3, 16, 16) and not torch.allclose(made[0], made[1])
+    torch.testing.assert_close(grid[1::2], same.sample_images(*expected))
+    assert grid.shape == (4, 3, 16, 16) and not torch.allclose(grid[1], grid[3])
 
 
 def test_export(vae_folder, tmp_path):

@@ -21,8 +21,8 @@ def source():
 
 def run_in(folder, source):
     logger = SimpleNamespace(info=lambda *_: None, warning=lambda *_: None)
-    return SimpleNamespace(source=source, work_dir=str(folder), image_size=(32, 32), logger=logger,
-                           plan=SimpleNamespace(requests=()))
+    return SimpleNamespace(source=source, work_dir=str(folder), logger=logger, plan=SimpleNamespace(requests=()),
+                           generator=SimpleNamespace(image_size=(32, 32)))
 
 
 def test_real_batches_are_what_a_network_takes(source):
@@ -62,7 +62,7 @@ def test_statistics_are_those_of_the_real_set(source, guide, tmp_path, min_area)
                 sums[label] += layer[:, region].sum(1)
     assert statistics.images_.tolist() == counts.tolist() and 0 < (counts > 0).sum() < classes
     seen = counts > 0
-    torch.testing.assert_close(statistics.layer(1)[0][seen], sums[seen] / mass[seen, None], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(statistics.layers[1][0][seen], sums[seen] / mass[seen, None], rtol=1e-5, atol=1e-6)
 
 
 def test_a_segmentor_of_other_classes(source, guide, tmp_path):  # noqa: F811

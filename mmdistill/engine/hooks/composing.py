@@ -61,9 +61,6 @@ class ClassPlanHook(PlanHook):
         ipc: Images per class.
         prompt: Template of the prompts; ``{}`` becomes the class's label text. Generators that are told the class do
             not read it.
-
-    Raises:
-        DistillError: ``ipc`` is not positive, or a template with other fields.
     """
     planner = ClassPlanner
 

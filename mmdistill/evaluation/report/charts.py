@@ -58,12 +58,9 @@ def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str]
 
 
 def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], label: str) -> List[Chart]:
-    """Bars of shares, one group per class, in charts of about the same length and with the same axis.
+    """Bars of the shares (K numbers in 0..1 by the name of their colour) of K classes, named from the top.
 
-    Args:
-        names: K classes, from the top.
-        shares: K shares in 0..1 by the name of their colour.
-        label: Of the axis.
+    There is one group per class, in charts of about the same length and with the same axis.
     """
     from matplotlib.ticker import LogLocator
     values = 100 * np.array(list(shares.values()), float)
@@ -78,9 +75,8 @@ def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], la
                 if floor and len(absent):  # a cross in place of a bar
                     axes.plot(np.full(len(absent), floor * 1.15), absent, 'x', color=COLOURS[name], markersize=4,
                               clip_on=False)
-            axes.set(xlabel=label, xlim=(floor, top))
+            axes.set(xlabel=label, xscale='log' if floor else 'linear', xlim=(floor, top))
             if floor:
-                axes.set(xscale='log', xlim=(floor, top))
                 axes.xaxis.set_major_locator(LogLocator(subs=(1, ) if top > 1000 * floor else (1, 2, 5)))
                 axes.xaxis.set_major_formatter('{x:g}')
                 axes.minorticks_off()

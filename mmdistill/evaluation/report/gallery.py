@@ -18,12 +18,7 @@ _NAMED = 5
 
 
 def gallery(work: WorkDir, names: Tuple[str, ...]) -> Dict[str, Any]:
-    """Sets of the same requests, by their ``names``, side by side: real image and annotation where there are such, and
-    each set's image.
-
-    Raises:
-        DistillError: An image cannot be read.
-    """
+    """Sets of the same requests side by side: real image and annotation where there are such, and each set's image."""
     sets = {name: work.distilled[name] for name in names}
     manifest, shares, drawn = sets[names[0]].manifest, work.real_shares, work.task.drawn
     classes, palette = manifest['classes'], manifest['palette']

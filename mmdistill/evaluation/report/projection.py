@@ -12,13 +12,9 @@ _SHOWN, _NAMED_CLASSES = 1000, 20
 
 
 def project(features: Mapping[str, np.ndarray]) -> Tuple[Dict[str, np.ndarray], str]:
-    """All sets together in two dimensions.
+    """The features (n, D) of all sets together in two dimensions, and a sentence on how.
 
-    Args:
-        features: (n, D) of each set; of a large one 1 000 rows (:func:`shown_rows`) are taken.
-
-    Returns:
-        (n, 2) of each set, and a sentence on how.
+    Of a large set 1 000 rows (:func:`shown_rows`) are taken.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -48,12 +44,9 @@ def shown_rows(count: int) -> np.ndarray:
 
 def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, str],
                       classes: Sequence[str]) -> Tuple[List[Tuple[str, Chart]], str]:
-    """One panel per set, over the real one in grey, as (name, chart), and a sentence on how.
+    """One panel per set with features, over the real one in grey, as (name, chart), and a sentence on how.
 
-    Args:
-        features: See :class:`~mmdistill.evaluation.report.work_dirs.WorkDir`.
-        colours: Name of each set's colour.
-        classes: Names; written at the middle of their real samples where there are few.
+    The names of the classes are written at the middle of their real samples where there are few.
     """
     names = [name for name in colours if name in features and len(features[name])]
     flat, how = project({name: features[name] for name in ('real', *names)})

@@ -25,7 +25,7 @@ _MANY, _SIDE_BY_SIDE = 12, 3
 def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str, Path]] = None, *,
                  title: Optional[str] = None, headings: Sequence[str] = (), remarks: Sequence[Sequence[str]] = (),
                  commands: Sequence[Tuple[str, str]] = ()) -> Path:
-    """Write one HTML page: all pictures inside, no script, no request to anywhere.
+    """Write one HTML page, and give its path: all pictures inside, no script, no request to anywhere.
 
     Args:
         work_dirs: Finished comparisons or distillation runs, in the page's order.
@@ -34,9 +34,6 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
         headings: Of the work dirs, where there are several; the folders' names by default.
         remarks: For each work dir, sentences under its results, after their own.
         commands: (What it does, command) pairs in place of those that the first work dir gives for its making.
-
-    Returns:
-        Path of the page.
 
     Raises:
         DistillError: A work dir is not finished (:func:`~.work_dirs.read_work_dir`), an image cannot be read, or the
@@ -50,11 +47,10 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     folders = [Path(path).resolve().name for path in work_dirs]
     made = [making(work) for work in works]
     made[0] = [*commands] or [*made[0], ('This page', shlex.join(['mmdistill', 'report', *map(str, work_dirs)]))]
-    parts = []
-    for work, heading, said, pairs in zip(works, [*headings, *folders[len(headings):]], [*remarks, *[()] * len(works)],
-                                          made):
-        sections = [*work_sections(work, colours, said), ('Commands', 'commands', dict(pairs=pairs + using(work)))]
-        parts.append(dict(heading=heading, work=work, sections=sections))
+    headings, remarks = [*headings, *folders[len(headings):]], [*remarks, *[()] * len(works)]
+    parts = [dict(heading=heading, work=work, sections=[
+        *work_sections(work, colours, said), ('Commands', 'commands', dict(pairs=pairs + using(work)))])
+        for work, heading, said, pairs in zip(works, headings, remarks, made)]
     page = templates().get_template('page.html').render(
         title=title or f'Distilled data: {folders[0]}' + ' and others' * (len(works) > 1), parts=parts)
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'

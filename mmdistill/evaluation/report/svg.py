@@ -21,9 +21,8 @@ _STYLE: Any = {
 class Chart:
     """``with Chart(...) as axes`` draws it; it can be shown afterwards.
 
-    Args:
-        width, height: In CSS pixels, at which texts have the size of small print. The picture shrinks with its place.
-        label: What it shows, for those who cannot see it.
+    Width and height are in CSS pixels, at which texts have the size of small print; the picture shrinks with its place.
+    The label says what it shows to those who cannot see it.
     """
 
     def __init__(self, width: int, height: int, label: str) -> None:

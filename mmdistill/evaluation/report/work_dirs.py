@@ -72,10 +72,7 @@ class WorkDir:
 
 
 def read_work_dir(path: Union[str, Path]) -> WorkDir:
-    """Read what a finished run left.
-
-    Args:
-        path: Work dir of ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py``.
+    """Read what ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py`` left in a work dir.
 
     Raises:
         DistillError: There is no such folder, it holds neither results nor a distilled set, the set is unfinished, or
