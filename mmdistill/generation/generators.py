@@ -125,9 +125,12 @@ class LatentGenerator:
         source = Weights(weights, cls.parts, config)
         steps = load_scheduler(source.configs, scheduler)  # one that cannot be guided is refused before the long loads
         modules = cls.load(source, dtype_of(dtype))
-        guide = load_vae(Weights(guidance_vae, ('vae', ), str(source.configs))) if guidance_vae else None
-        generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype, guidance_vae=guide, **settings)
+        guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
+        generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype,
+                        guidance_vae=load_vae(guide) if guide else None, **settings)
         generator.sources['generator'] = dict(source.describe(), **(dict(licence=terms) if terms else {}))
+        if guide:
+            generator.sources['guidance_vae'] = guide.describe()
         return generator
 
     @classmethod

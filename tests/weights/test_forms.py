@@ -224,7 +224,9 @@ def test_one_file_of_an_autoencoder(sd_folder, tmp_path):
     torch.save(dict(state_dict=vae(sd_folder / 'vae')), tmp_path / 'vae.ckpt')
     settings = dict(weights=str(sd_folder), guidance_vae=str(tmp_path / 'vae.ckpt'), **SETTINGS)
     Img2ImgGenerator.check_weights(settings, 'g')
-    same(Img2ImgGenerator.from_pretrained(**settings).guide_vae.state_dict(), load_vae(str(sd_folder)).state_dict())
+    made = Img2ImgGenerator.from_pretrained(**settings)
+    same(made.guide_vae.state_dict(), load_vae(str(sd_folder)).state_dict())
+    assert list(made.describe()['weights']['guidance_vae']['sha256']) == ['vae.ckpt']
 
 
 @pytest.mark.parametrize('channels', [3, 6])
