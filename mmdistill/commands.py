@@ -87,6 +87,20 @@ def label(args: argparse.Namespace) -> None:
     print(make_labels(configured(args), args.batch_size, args.workers, args.device))
 
 
+def convert(args: argparse.Namespace) -> None:
+    """Write COCO-Stuff's masks as PNG files of train ids.
+
+    From the authors' pixel maps, the stuff and instances JSON, or the .mat files of the 10k set. Files that are there
+    are kept, so that running it again continues. Training and distillation need no conversion: mmdistill.COCOStuff
+    reads these forms as they are.
+    """
+    from mmengine.utils import track_iter_progress
+
+    from .datasets.coco_stuff.convert import convert_masks
+    print('\n' + convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
+                               args.workers, lambda items, total: track_iter_progress((items, total))))
+
+
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 

@@ -76,7 +76,8 @@ HOOKS = _child(
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
     roots.DATASETS, datasets__distilled='DistilledDataset', datasets__classification='ImageNetSubset',
-    labels__replay='ReplayedViews', toy__streets='StreetScenes', toy__objects='ObjectPictures')
+    datasets__coco_stuff__dataset='COCOStuff', labels__replay='ReplayedViews', toy__streets='StreetScenes',
+    toy__objects='ObjectPictures')
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
@@ -106,5 +107,6 @@ GUIDANCES = LazyRegistry('guidance', {
     'guidance.features': 'ClassFeatureMatching',
     'guidance.semantic': 'SemanticMatching',
     'guidance.transport': 'TransportMatching'})
-WRITERS = LazyRegistry('writer', {'datasets.writers': 'ClassWriter SegWriter'})
+WRITERS = LazyRegistry('writer', {
+    'datasets.writers': 'ClassWriter SegWriter', 'datasets.coco_stuff.writer': 'COCOJsonWriter'})
 ENCODERS = LazyRegistry('encoder', {'evaluation.encoders': 'BackboneEncoder LatentEncoder'})

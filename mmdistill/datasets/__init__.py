@@ -4,6 +4,9 @@ from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
     'classification': ['ImageNetSubset'],
+    'coco_stuff.convert': ['convert_masks'],
+    'coco_stuff.dataset': ['COCOStuff'],
+    'coco_stuff.writer': ['COCOJsonWriter'],
     'distilled': ['distilled_dataset'],
     'labels': ['DatasetLabels'],
     'manifest': ['read_manifest', 'write_manifest'],

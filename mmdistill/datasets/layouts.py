@@ -97,7 +97,15 @@ class SegLayout:
     @classmethod
     def of_dataset(cls, dataset: Any) -> 'SegLayout':
         """The tree of a built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough), so that its own config reads the
-        distilled set. One without files, such as the built-in scenes, gets the folders ``images`` and ``masks``."""
+        distilled set. One without files, such as the built-in scenes, gets the folders ``images`` and ``masks``; one
+        whose masks are no files of its own ids has a ``source_layout()``."""
+        if hasattr(dataset, 'source_layout'):
+            return dataset.source_layout()
+        return cls.of_files(dataset)
+
+    @classmethod
+    def of_files(cls, dataset: Any) -> 'SegLayout':
+        """:meth:`of_dataset` where the masks are files."""
         root = dataset.data_root
 
         def relative(path: Optional[str]) -> str:

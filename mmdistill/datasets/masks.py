@@ -5,6 +5,7 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
+from mmengine.fileio import get_file_backend
 from PIL import Image
 
 from mmdistill.errors import DistillError
@@ -71,10 +72,12 @@ class DatasetMasks(Source):
 
     def fingerprint(self) -> str:
         """Changes when a file or the reading of the ids does."""
-        for path in self.masks:
+        files = [file for path in self.masks for file in _sources(path)]
+        for path in files:
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
-        return uris_fingerprint(self.images + self.masks, self.classes, *self.encoding.values())
+        uris = [] if files == self.masks else self.masks
+        return uris_fingerprint([*self.images, *dict.fromkeys(files)], self.classes, *self.encoding.values(), *uris)
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""
@@ -87,6 +90,12 @@ class DatasetMasks(Source):
             return read_file(path)
         except (FileNotFoundError, NotADirectoryError):
             raise _missing(path, what) from None
+
+
+def _sources(path: str) -> List[str]:
+    """The files behind a path or URI: those that its storage backend names, or itself."""
+    backend: Any = get_file_backend(path, enable_singleton=True) if '://' in path else None
+    return backend.sources(path) if hasattr(backend, 'sources') else [path]
 
 
 def _missing(path: str, what: str) -> DistillError:

@@ -163,6 +163,8 @@ class DistillLoop(BaseLoop):
                                '--work-dir')
         if is_main_process():
             guidance = self.composition.guidance
+            if finish := getattr(self.writer, 'finish', None):
+                finish(self.plan)
             write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(),
                            dict(guidance=guidance.describe()) if guidance else {})
             self.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')

@@ -102,7 +102,8 @@ class ClassPlanner(Planner):
         for label in range(len(source.classes)):
             source.of_class(label)  # a class without images is refused
         return [Request(id=(name := f'{source.folders[label]}/{number:05d}'), seed=request_seed(run.seed, name),
-                        classes=(label, ), prompt=self.prompt.format(text), latent=self.latent(source, label, number))
+                        classes=(label, ), prompt=self.prompt.format(text.strip()),
+                        latent=self.latent(source, label, number))
                 for number in range(self.ipc) for label, text in enumerate(source.label_texts)]
 
     def describe(self) -> Dict[str, Any]:

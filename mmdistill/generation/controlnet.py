@@ -1,6 +1,6 @@
 """A text-to-image model led by a ControlNet."""
 import logging
-from typing import Any, Literal, Mapping, Optional, Sequence
+from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from ..plan import Request
 from ..settings import NonNegative, setting, validated
 from ..weights.hub import Weights, check_fit, check_weights, dtype_of
 from .autoencoders import vae_factor
+from .coco_panoptic import panoptic_palette
 from .conditions import Condition
 from .denoisers import TextDenoiser
 from .palette import check_palette, render_one_hot, render_palette, same_colours
@@ -30,7 +31,9 @@ class ControlNetGenerator(TextToImage):
             settings.
         controlnet: ``ControlNetModel``.
         classes: Names of the classes, in the order of the ids, for prompts.
-        palette: One RGB triple per class, as the ControlNet was trained with; e.g. the dataset's metainfo.
+        palette: One RGB triple per class, as the ControlNet was trained with; by default those of the dataset's
+            metainfo, which are right for ADE20K. ``'coco_panoptic'`` for COCO-Stuff, whose own colours are not all
+            distinct: the colours of the 133 panoptic classes, in which some classes are alike or missing.
         prompt: Template; ``{classes}`` becomes the names of the classes in the mask, those with most pixels first. A
             request's own prompt goes before it.
         control_scale: Factor of the ControlNet's residuals.
@@ -41,19 +44,23 @@ class ControlNetGenerator(TextToImage):
 
     @validated
     def __init__(self, vae: Any, unet: Any, controlnet: Any, prompts: PromptEncoder, scheduler: Any, *,
-                 classes: Sequence[str], palette: Optional[Sequence[Sequence[int]]] = None,
+                 classes: Sequence[str], palette: Union[None, Literal['coco_panoptic'], Sequence[Sequence[int]]] = None,
                  prompt: str = 'a photo of {classes}', control_scale: NonNegative = 1.0,
                  rendering: Literal['palette', 'one_hot'] = 'palette', **settings: Any):
         ControlNetGenerator.check(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
                                   type(self).__name__)
-        self.classes, self.prompt, self.rendering = list(classes), prompt, rendering
-        self.palette = () if palette is None else palette
+        self.classes, self.prompt, self.rendering = [name.strip() for name in classes], prompt, rendering
+        named = self.named_palette = palette if isinstance(palette, str) else None
+        self.palette: Sequence[Sequence[int]] = () if palette is None or isinstance(palette, str) else palette
+        if named:
+            self.palette, note = panoptic_palette(classes, type(self).__name__)
+            logger.warning(f'palette {palette}: {note}')
         channels, count = controlnet.config.conditioning_channels, len(self.classes)
         allowed = dict(palette=(3, ), one_hot=(count, count + 1))[rendering]
         if channels not in allowed:
             raise unfit(f'the ControlNet reads {channels} channels, rendering={rendering!r} of {count} classes has '
                         f'{allowed[0]}')
-        for names in same_colours(self.palette, self.classes) if rendering == 'palette' else ():
+        for names in same_colours(self.palette, self.classes) if rendering == 'palette' and not named else ():
             logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')
         for key in ('cross_attention_dim', 'block_out_channels', 'in_channels'):
             check_fit(f'{key} of controlnet', controlnet.config[key], 'of unet', unet.config[key])
@@ -83,7 +90,10 @@ class ControlNetGenerator(TextToImage):
         except (KeyError, IndexError, ValueError):
             raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
         if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
-            check_palette(settings['palette'], settings['classes'], where)
+            if isinstance(settings['palette'], str):
+                panoptic_palette(settings['classes'], where)
+            else:
+                check_palette(settings['palette'], settings['classes'], where)
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -92,7 +102,9 @@ class ControlNetGenerator(TextToImage):
                       settings.get('config') or settings['weights'])
 
     def describe(self) -> dict:
-        return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale, rendering=self.rendering)
+        named = {} if self.named_palette is None else dict(palette=self.named_palette)
+        return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale,
+                    rendering=self.rendering, **named)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""

@@ -1,0 +1,124 @@
+"""Files of train ids made of any official form of COCO-Stuff."""
+import io
+import multiprocessing
+import os.path as osp
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Optional, Tuple
+
+from PIL import Image
+
+from mmdistill.cores import available_cores
+from mmdistill.datasets.layouts import LAYOUTS, SegLayout
+from mmdistill.errors import DistillError
+from mmdistill.files import write_atomic
+from .forms import json_index, mask_uri, read
+
+SUFFIX = '_labelTrainIds.png'
+FORMS = ('stuffthingmaps', 'json', 'mat')
+_CHUNK = 16
+
+
+def convert_masks(form: str, masks: str, out: str, things: str = '', names: str = '', images: str = '',
+                  crowds: bool = False, workers: Optional[int] = None,
+                  progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> str:
+    """Write ``<stem>_labelTrainIds.png`` for each mask, as mmseg's converter of the set would.
+
+    From the JSON and the pixel maps: 0..170 and 255, as mmseg's 164k configs read them. From the 10k set's .mat files:
+    1..171 and 0, as its 10k configs do, which set ``reduce_zero_label=True``. Files that are there are kept, so an
+    interrupted conversion goes on where it was stopped; none is ever half written.
+
+    Args:
+        form: ``'stuffthingmaps'``, ``'json'`` or ``'mat'``.
+        masks: Folder of the PNG or .mat files, or the stuff JSON.
+        out: Folder of the new files.
+        things: The instances JSON; with ``'json'`` alone.
+        names: A file with a stem on each line: only these.
+        images: A folder of images: only masks of these.
+        crowds: See :class:`~.index.JsonIndex`.
+        workers: Processes; by default the number of cores.
+        progress: Called as ``progress(iterable, total)`` and iterated instead.
+
+    Returns:
+        What was done, in a sentence.
+
+    Raises:
+        DistillError: No mask, or one that cannot be read, with its file and id.
+    """
+    if form not in FORMS:
+        raise DistillError(f'form {form!r} is unknown: give {", ".join(FORMS)}')
+    if things and form != 'json':
+        raise DistillError(f"the instances file belongs to form 'json', this is {form!r}: leave it out")
+    found = _masks(form, masks, things, crowds)
+    wanted = _wanted(found, names, images)
+    missing = {stem: uri for stem, uri in wanted.items() if not _is_there(Path(out, stem + SUFFIX))}
+    layout = LAYOUTS['coco_stuff10k' if form == 'mat' else 'coco_stuff164k']
+    done: Iterable = _parallel(partial(_write, out=out, layout=layout), list(missing.items()),
+                               available_cores() if workers is None else workers)
+    for _ in progress(done, len(missing)) if progress and missing else done:
+        pass
+    return (f'{len(missing)} masks written to {out}, {len(wanted) - len(missing)} were there'
+            + ('; read them with reduce_zero_label=True' if layout.reduce_zero_label else ''))
+
+
+def _masks(form: str, masks: str, things: str, crowds: bool) -> Dict[str, str]:
+    """Stem and address of each mask."""
+    try:
+        if form == 'json':
+            files = [file for file in (masks, things) if file]
+            index = json_index(files, crowds)
+            found = {osp.splitext(osp.basename(name.decode()))[0]: mask_uri('json', files, image_id, crowds)
+                     for image_id, name in zip(index.ids.tolist(), index.names)}
+        else:
+            suffix = '.mat' if form == 'mat' else '.png'
+            found = {path.stem: mask_uri(form, [str(path)]) for path in sorted(Path(masks).iterdir())
+                     if path.suffix == suffix and not path.name.endswith(SUFFIX)}
+    except OSError as error:
+        raise DistillError(f'cannot read {error.filename or masks}: {error.strerror}') from None
+    if not found:
+        raise DistillError(f'no mask of form {form!r} in {masks}: check the path and the form')
+    return found
+
+
+def _wanted(found: Dict[str, str], names: str, images: str) -> Dict[str, str]:
+    """Those that the list and the folder of images name."""
+    for place in filter(None, (names, images)):
+        try:
+            stems = {path.stem for path in Path(images).iterdir()} if place is images else set(
+                Path(names).read_text().split())
+        except OSError as error:
+            raise DistillError(f'cannot read {place}: {error.strerror}') from None
+        found = {stem: found[stem] for stem in sorted(found.keys() & stems)}
+        if not found:
+            raise DistillError(f'no mask belongs to {place}: give the names, or the images, of the same split')
+    return found
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
+
+
+def _write(item: Tuple[str, str], out: str, layout: SegLayout) -> None:
+    stem, uri = item
+    buffer = io.BytesIO()
+    Image.fromarray(layout.encode(read(uri))).save(buffer, 'PNG')
+    write_atomic(Path(out, stem + SUFFIX), buffer.getvalue())
+
+
+def _parallel(function: Callable, items: list, workers: int) -> Iterable:
+    workers = min(workers, -(-len(items) // _CHUNK))
+    if workers <= 1:
+        yield from map(function, items)
+        return
+    # Fork where it is safe, so that the index of the JSON is shared; else every process makes its own.
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn'))
+    try:
+        yield from pool.map(function, items, chunksize=_CHUNK)
+    except BrokenProcessPool:
+        raise DistillError(f'a process that converts masks died, out of memory perhaps: use fewer than {workers} '
+                           'workers') from None
+    finally:
+        pool.shutdown(cancel_futures=True)

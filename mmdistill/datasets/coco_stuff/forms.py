@@ -1,0 +1,107 @@
+"""Masks of COCO-Stuff's official forms as PNG files of train ids, by a storage backend of MMEngine.
+
+So stock ``LoadAnnotations``, and everything else that reads a ``seg_map_path``, works on ``cocostuff://`` as on files:
+``cocostuff://stuffthingmaps/<file>.png``, ``cocostuff://mat/<file>.mat`` and
+``cocostuff://json/<stuff file>+<things file>#<image id>``, percent-encoded.
+"""
+import io
+from typing import Dict, List, Sequence, Tuple
+from urllib.parse import quote, unquote
+
+import numpy as np
+from mmengine.fileio import BaseStorageBackend, get, register_backend
+from PIL import Image
+
+from mmdistill.errors import DistillError
+from mmdistill.selection.masks import read_mask
+from .ids import from_matrix, from_pixel_map
+from .index import JsonIndex
+
+SCHEME = 'cocostuff'
+_indexes: Dict[Tuple[Tuple[str, ...], bool], JsonIndex] = {}  # of this process
+
+
+def mask_uri(form: str, files: Sequence[str], image_id: int = 0, crowds: bool = False) -> str:
+    """The address of a mask.
+
+    Args:
+        form: ``'stuffthingmaps'``, ``'mat'`` or ``'json'``.
+        files: One PNG or .mat file; the stuff file and the things file of ``'json'``.
+        image_id, crowds: Of ``'json'``.
+    """
+    path = '+'.join(quote(str(file)) for file in files)
+    return f'{SCHEME}://{form}/{path}' + (f'{"?crowds" * crowds}#{image_id}' if form == 'json' else '')
+
+
+def split_uri(uri: str) -> Tuple[str, List[str], int, bool]:
+    """The arguments of :func:`mask_uri`; a FileNotFoundError for an address that is none of its."""
+    try:
+        form, _, rest = str(uri).partition('://')[2].partition('/')
+        path, _, item = rest.partition('#')
+        path, _, options = path.partition('?')
+        if form not in _READERS or not path:
+            raise ValueError
+        return form, [unquote(file) for file in path.split('+')], int(item or 0), options == 'crowds'
+    except ValueError:
+        raise FileNotFoundError(f'no mask of COCO-Stuff: {uri}') from None
+
+
+def json_index(files: Sequence[str], crowds: bool) -> JsonIndex:
+    """The index of JSON files, made once in a process; workers are given it (:func:`share_index`)."""
+    key = tuple(files), crowds
+    if key not in _indexes:
+        _indexes[key] = JsonIndex(files, crowds)
+    return _indexes[key]
+
+
+def share_index(index: JsonIndex) -> None:
+    """Use an index that was made in another process."""
+    _indexes.setdefault((index.files, index.crowds), index)
+
+
+def read(uri: str) -> np.ndarray:
+    """The mask at an address, train ids uint8 (H, W), 0..170 and 255; a DistillError names file and id."""
+    form, files, image_id, crowds = split_uri(uri)
+    return _READERS[form](files, image_id, crowds)
+
+
+def _read_json(files: List[str], image_id: int, crowds: bool) -> np.ndarray:
+    return json_index(files, crowds).mask(image_id)
+
+
+def _read_pixel_map(files: List[str], *_) -> np.ndarray:
+    return from_pixel_map(read_mask(get(files[0]), files[0], num_classes=182), files[0])
+
+
+def _read_matrix(files: List[str], *_) -> np.ndarray:
+    from scipy.io import loadmat
+    data = get(files[0])
+    try:
+        ids = loadmat(io.BytesIO(data), variable_names=['S'])['S']
+    except Exception as error:  # scipy raises many sorts
+        reason = 'it has no matrix S' if isinstance(error, KeyError) else ' '.join(str(error).split())
+        raise DistillError(f'{files[0]} is not a readable mask of COCO-Stuff 10k ({reason}): unpack it again') from None
+    return from_matrix(ids, files[0])
+
+
+_READERS = dict(json=_read_json, stuffthingmaps=_read_pixel_map, mat=_read_matrix)
+
+
+@register_backend(SCHEME, prefixes=SCHEME, force=True)
+class COCOStuffBackend(BaseStorageBackend):
+    """Read-only storage of masks at ``cocostuff://``."""
+
+    def get(self, filepath) -> bytes:
+        """The mask as a grey PNG of train ids; a missing file raises :class:`FileNotFoundError`."""
+        buffer = io.BytesIO()
+        Image.fromarray(read(filepath)).save(buffer, 'PNG', compress_level=1)
+        return buffer.getvalue()
+
+    def get_text(self, filepath, encoding: str = 'utf-8') -> str:
+        """There is no text here."""
+        raise FileNotFoundError(f'{filepath} is not text')
+
+    @staticmethod
+    def sources(filepath: str) -> List[str]:
+        """The files that a mask is read from."""
+        return split_uri(filepath)[1]
