@@ -11,10 +11,9 @@ from ..plan import Request
 from ..settings import NonNegative, setting, validated
 from ..weights.hub import Weights, check_fit, check_weights, dtype_of
 from .autoencoders import vae_factor
-from .coco_panoptic import panoptic_palette
 from .conditions import Condition
 from .denoisers import TextDenoiser
-from .palette import check_palette, render_one_hot, render_palette, same_colours
+from .palette import render_one_hot, render_palette, resolve_palette
 from .prompts import PromptEncoder
 from .text_to_image import TextToImage
 
@@ -41,6 +40,7 @@ class ControlNetGenerator(TextToImage):
             more for unlabelled pixels).
     """
     needs = ('classes', 'palette')
+    palette: Sequence[Sequence[int]]  # an RGB triple per class, if masks are rendered in colours
 
     @validated
     def __init__(self, vae: Any, unet: Any, controlnet: Any, prompts: PromptEncoder, scheduler: Any, *,
@@ -50,18 +50,17 @@ class ControlNetGenerator(TextToImage):
         ControlNetGenerator.check(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
                                   type(self).__name__)
         self.classes, self.prompt, self.rendering = [name.strip() for name in classes], prompt, rendering
-        named = self.named_palette = palette if isinstance(palette, str) else None
-        self.palette: Sequence[Sequence[int]] = () if palette is None or isinstance(palette, str) else palette
-        if named:
-            self.palette, note = panoptic_palette(classes, type(self).__name__)
-            logger.warning(f'palette {palette}: {note}')
+        where, remarks = type(self).__name__, list[str]()
+        if rendering == 'palette':
+            self.palette, remarks = resolve_palette(palette, self.classes, where)
+        self.named_palette = palette if isinstance(palette, str) else None
+        for remark in remarks:
+            logger.warning(f'palette: {remark}')
         channels, count = controlnet.config.conditioning_channels, len(self.classes)
         allowed = dict(palette=(3, ), one_hot=(count, count + 1))[rendering]
         if channels not in allowed:
             raise unfit(f'the ControlNet reads {channels} channels, rendering={rendering!r} of {count} classes has '
                         f'{allowed[0]}')
-        for names in same_colours(self.palette, self.classes) if rendering == 'palette' and not named else ():
-            logger.warning(f'palette: {", ".join(names)} have one colour: the ControlNet cannot tell them apart')
         for key in ('cross_attention_dim', 'block_out_channels', 'in_channels'):
             check_fit(f'{key} of controlnet', controlnet.config[key], 'of unet', unet.config[key])
         check_fit('down-sampling of the control image',
@@ -90,10 +89,7 @@ class ControlNetGenerator(TextToImage):
         except (KeyError, IndexError, ValueError):
             raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
         if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
-            if isinstance(settings['palette'], str):
-                panoptic_palette(settings['classes'], where)
-            else:
-                check_palette(settings['palette'], settings['classes'], where)
+            resolve_palette(settings['palette'], settings['classes'], where)
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:

@@ -1,5 +1,5 @@
 """Label maps as images for a network. Labels are never read back from colours."""
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ..errors import DistillError
 from ..masks import IGNORE
+from .coco_panoptic import panoptic_palette
 
 
 def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
@@ -30,8 +31,29 @@ def same_colours(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> Li
     return [tuple(names) for names in by_colour.values() if len(names) > 1]
 
 
-def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[str], where: str) -> None:
-    """Raise a DistillError where there is not one triple of 0..255 for each class."""
+def resolve_palette(palette: Union[None, str, Sequence[Sequence[int]]], classes: Sequence[str], where: str
+                    ) -> Tuple[Sequence[Sequence[int]], List[str]]:
+    """The colours of a generator's setting.
+
+    Args:
+        palette: An RGB triple per class, or ``'coco_panoptic'`` (:func:`~.coco_panoptic.panoptic_palette`).
+        classes: Names of the classes.
+        where: Key of the config, for messages.
+
+    Returns:
+        An RGB triple per class, and sentences on the classes that they do not tell apart.
+    """
+    if isinstance(palette, str):
+        panoptic, remark = panoptic_palette(classes, where)
+        return panoptic, [remark]
+    colours = check_palette(palette, classes, where)
+    return colours, [f'{", ".join(names)} have one colour: the ControlNet cannot tell them apart'
+                     for names in same_colours(colours, classes)]
+
+
+def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[str], where: str
+                  ) -> Sequence[Sequence[int]]:
+    """The palette; a DistillError where it has not one triple of 0..255 for each class."""
     if palette is None:
         raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
     if len(palette) != len(classes):
@@ -39,3 +61,4 @@ def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[
     for colour, name in zip(palette, classes):
         if len(colour) != 3 or not all(0 <= int(value) <= 255 for value in colour):
             raise DistillError(f'{where}: palette: {list(colour)} of class {name!r} is not three values in 0..255')
+    return palette

@@ -42,7 +42,7 @@ def test_other_classes():
     with pytest.raises(DistillError, match="g: palette='coco_panoptic' is for the classes of COCO-Stuff, and 'wall'"):
         panoptic_palette(ADE20KDataset.METAINFO['classes'], 'g')
     with pytest.raises(DistillError, match="m: palette='coco_panoptic'"):
-        ControlNetGenerator.check(dict(palette='coco_panoptic', classes=['road'], image_size=64), 'm')
+        ControlNetGenerator.check(dict(palette='coco_panoptic', classes=['lane'], image_size=64), 'm')
 
 
 def test_a_generator_draws_with_them_and_says_so_once(sd_folder, caplog):

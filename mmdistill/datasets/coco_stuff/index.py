@@ -202,15 +202,15 @@ class JsonIndex:
     def mask(self, image_id: int) -> np.ndarray:
         """Train ids of an image, uint8 (H, W), 255 for pixels without one."""
         height, width = self.sizes[self._row(image_id)].tolist()
-        mask = np.full((height, width), IGNORE, np.uint8)
+        mask = np.full((height, width), IGNORE, np.uint8, 'F')  # column by column, as run lengths are
         for annotation in self.annotations(image_id):
             try:
                 region = decode_region(annotation['segmentation'], height, width)
             except (KeyError, TypeError, ValueError) as error:
                 raise DistillError(f'{" or ".join(self.files)}: annotation {annotation.get("id")} of image {image_id} '
                                    f'has no readable segmentation ({error})') from None
-            mask[region] = train_id(annotation['category_id'])
-        return mask
+            np.copyto(mask, train_id(annotation['category_id']), where=region)
+        return np.ascontiguousarray(mask)
 
     def _row(self, image_id: int) -> int:
         row = int(np.searchsorted(self.ids, image_id))
@@ -243,7 +243,7 @@ def decode_region(segmentation: Any, height: int, width: int) -> np.ndarray:
             raise ValueError(f'its size is {runs["size"]}, the image\'s {[height, width]}')
         if isinstance(runs['counts'], list):
             runs = coco.frPyObjects(runs, height, width)
-    return coco.decode(runs).astype(bool)
+    return coco.decode(runs).view(bool)
 
 
 def _check_images(images: Dict[int, Any], others: Dict[int, Any], file: str, other: str) -> None:
