@@ -3,7 +3,7 @@
 The colours are those of panopticapi's ``panoptic_coco_categories.json`` and of detectron2's ``COCO_CATEGORIES``; the
 merging is that of the panoptic task (cocodataset.org).
 """
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..errors import DistillError
 
@@ -185,12 +185,14 @@ def panoptic_palette(classes: Sequence[str], where: str) -> Tuple[List[Colour], 
         DistillError: A class is none of COCO-Stuff's.
     """
     names = [name.strip() for name in classes]
-    if unknown := [name for name in names if name not in _PANOPTIC and name not in VOID]:
-        raise DistillError(f"{where}: palette='coco_panoptic' is for the classes of COCO-Stuff, and {unknown[0]!r} "
-                           'is none: leave it out, or give one RGB triple per class')
-    groups = [[name for name in names if _PANOPTIC.get(name) == group] for group in MERGED]
-    alike = '; '.join(', '.join(group) for group in groups if len(group) > 1)
-    void = ', '.join(name for name in names if name in VOID)
-    colours = [COLOURS[_PANOPTIC[name]] if name in _PANOPTIC else (0, 0, 0) for name in names]
-    return colours, (f'the ControlNet sees each of these groups as one class: {alike or "none"}. It knows nothing of: '
-                     f'{void or "none"}')
+    if unknown := set(names).difference(_PANOPTIC, VOID):
+        raise DistillError(f"{where}: palette='coco_panoptic' is for the classes of COCO-Stuff, and {min(unknown)!r} is "
+                           'none: leave it out, or give one RGB triple per class')
+    groups: Dict[Optional[str], List[str]] = {}
+    for name in names:
+        groups.setdefault(_PANOPTIC.get(name), []).append(name)
+    void = groups.pop(None, [])
+    alike = [', '.join(group) for group in groups.values() if len(group) > 1]
+    return [COLOURS.get(_PANOPTIC.get(name, ''), (0, 0, 0)) for name in names], (
+        f'the ControlNet sees each of these groups as one class: {"; ".join(alike) or "none"}. It knows nothing of: '
+        f'{", ".join(void) or "none"}')

@@ -39,7 +39,7 @@ def test_some_of_the_classes():
 
 
 def test_other_classes():
-    with pytest.raises(DistillError, match="g: palette='coco_panoptic' is for the classes of COCO-Stuff, and 'wall'"):
+    with pytest.raises(DistillError, match="g: palette='coco_panoptic' is for the classes of COCO-Stuff, and 'animal'"):
         panoptic_palette(ADE20KDataset.METAINFO['classes'], 'g')
     with pytest.raises(DistillError, match="m: palette='coco_panoptic'"):
         ControlNetGenerator.check(dict(palette='coco_panoptic', classes=['lane'], image_size=64), 'm')

@@ -158,13 +158,10 @@ class JsonIndex:
                 elif key == 'categories':
                     things = things or train_id(item['id']) >= 0 and item['id'] < FIRST_STUFF
                 elif key == 'annotations':
-                    annotated, category = True, item['category_id']
-                    if category != OTHER and train_id(category) < 0:
-                        raise DistillError(f'{path}: annotation {item.get("id")} has category id {category}, which is '
-                                           'no id of COCO-Stuff: 1..183 but for 11 unused ones are valid')
-                    if category != OTHER and (self.crowds or not item.get('iscrowd')):
+                    annotated = True
+                    if self._is_drawn(item, path):
                         for column, value in zip(columns, (item['image_id'], start, length, number,
-                                                           category < FIRST_STUFF)):
+                                                           item['category_id'] < FIRST_STUFF)):
                             column.append(value)
         except (KeyError, TypeError, AttributeError) as error:
             raise DistillError(f'{path} is not a stuff or instances file of COCO: its {key} lack {error}') from None
@@ -173,6 +170,16 @@ class JsonIndex:
         if len(self.files) == 1 and annotated and not things:
             raise DistillError(f'{path} has no category of things: give instances_*.json as things_file')
         return images
+
+    def _is_drawn(self, annotation: Dict[str, Any], path: str) -> bool:
+        """Whether an annotation counts; a DistillError where its category is none of COCO-Stuff's."""
+        category = annotation['category_id']
+        if category == OTHER:
+            return False
+        if train_id(category) < 0:
+            raise DistillError(f'{path}: annotation {annotation.get("id")} has category id {category}, which is no id '
+                               'of COCO-Stuff: 1..183 but for 11 unused ones are valid')
+        return self.crowds or not annotation.get('iscrowd')
 
     @property
     def nbytes(self) -> int:

@@ -88,5 +88,5 @@ class COCOJsonWriter(SegWriter):
         contents = COCOJson(plan.classes)
         for request in plan.requests:
             image, mask = self.paths(request.id)
-            contents.add(image.name, self.layout.decode(np.asarray(Image.open(mask))))
+            contents.add(image.name, self.layout.decoding()[np.asarray(Image.open(mask))])
         contents.write(self.json_file)
