@@ -186,8 +186,8 @@ def panoptic_palette(classes: Sequence[str], where: str) -> Tuple[List[Colour], 
     """
     names = [name.strip() for name in classes]
     if unknown := set(names).difference(_PANOPTIC, VOID):
-        raise DistillError(f"{where}: palette='coco_panoptic' is for the classes of COCO-Stuff, and {min(unknown)!r} is "
-                           'none: leave it out, or give one RGB triple per class')
+        raise DistillError(f"{where}: palette='coco_panoptic' is for the classes of COCO-Stuff, and {min(unknown)!r} "
+                           'is none: leave it out, or give one RGB triple per class')
     groups: Dict[Optional[str], List[str]] = {}
     for name in names:
         groups.setdefault(_PANOPTIC.get(name), []).append(name)
