@@ -22,6 +22,7 @@ def requirements(name: str) -> list:
 # mmdistill/.mim holds relative links to tools, configs and model-index.yml, as OpenMMLab's packages have them: a wheel
 # carries the real files, an editable install follows the links.
 PACKAGE_DATA = [
+    'imagenet.json',
     'evaluation/report/templates/*',
     '.mim/model-index.yml',
     '.mim/tools/**/*.py',

@@ -3,8 +3,10 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
+import shutil
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Callable, Iterable, Sequence
 
 from .errors import DistillError
 
@@ -14,24 +16,25 @@ def config_hash(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def files_fingerprint(paths: Iterable, extra: str = '') -> str:
+def files_fingerprint(paths: Iterable, extra: str = '', root: str = '') -> str:
     """A hash of the path, size and time of change (ns) of local files, which have to exist, and of ``extra``: how they
-    are read."""
-    digest = hashlib.sha256(extra.encode())
+    are read. Of files below the folder ``root`` the path inside it counts, so that the folder may move."""
+    digest, prefix = hashlib.sha256(extra.encode()), root and os.path.join(root, '')
     for path in paths:
         try:
             status = os.stat(path)
         except OSError as error:
             raise DistillError(f'cannot read {path}: {error.strerror}') from None
-        digest.update(repr((os.fspath(path), status.st_size, status.st_mtime_ns)).encode())
+        inside = os.fspath(path).removeprefix(prefix)
+        digest.update(repr((inside, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()
 
 
-def uris_fingerprint(uris: Sequence[str], *how: Any) -> str:
+def uris_fingerprint(uris: Sequence[str], *how: Any, root: str = '') -> str:
     """:func:`files_fingerprint` of the local ones, and of how all are read (JSON values); remote ones are assumed
     unchanged as long as their URIs are."""
     remote = [uri for uri in uris if '://' in uri]
-    return files_fingerprint([uri for uri in uris if '://' not in uri], config_hash([*how, remote]))
+    return files_fingerprint([uri for uri in uris if '://' not in uri], config_hash([*how, remote]), root)
 
 
 def file_digest(path) -> str:
@@ -48,17 +51,37 @@ def write_atomic(path, data: bytes) -> None:
 
     A DistillError where the disk is full or the folder cannot be written; nothing is left behind.
     """
-    path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    _replace(Path(path), lambda temporary: temporary.write_bytes(data))
+
+
+def link_atomic(source, path) -> None:
+    """Make ``path`` a hard link to the file ``source``, or a copy where the disk allows no link; atomically.
+
+    Raises:
+        DistillError: See :func:`write_atomic`.
+    """
+    def link(temporary: Path) -> None:
+        try:
+            os.link(source, temporary)
+        except OSError:
+            shutil.copyfile(source, temporary)
+
+    _replace(Path(path), link)
+
+
+def _replace(path: Path, make: Callable[[Path], Any]) -> None:
+    """Put what ``make`` writes at ``path``. Processes of several machines may do so at once."""
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        make(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
                            'folder, and resume the run') from None
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def write_json(path, value: Any) -> None:

@@ -75,7 +75,7 @@ HOOKS = _child(
     engine__hooks__export='ExportHook PreviewHook SampleGridHook', labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
-    roots.DATASETS, datasets__distilled='DistilledDataset', datasets__classification='ImageNetSubset',
+    roots.DATASETS, datasets__distilled='DistilledDataset', datasets__imagenet='ImageNet1K ImageNetSubset',
     datasets__coco_stuff__dataset='COCOStuff', labels__replay='ReplayedViews', toy__streets='StreetScenes',
     toy__objects='ObjectPictures')
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')

@@ -11,6 +11,7 @@ import pytest
 # Before anything imports huggingface_hub or matplotlib: a test that would download has to fail.
 os.environ['HF_HUB_OFFLINE'] = '1'
 os.environ['MPLBACKEND'] = 'Agg'
+os.environ.pop('MMDISTILL_CACHE', None)
 
 
 @pytest.fixture(scope='session')

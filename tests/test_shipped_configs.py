@@ -16,7 +16,8 @@ FOLDER = Path(__file__).resolve().parents[1] / 'configs'
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if path.parts[-2] != '_base_'
                and '_base_' not in path.relative_to(FOLDER).parts)
 # Networks alone; everything else can be run.
-NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet18-in_224px', 'resnetap10_224px', 'resnetap10_64px']
+NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet101_224px', 'resnet18-in_224px', 'resnet18_224px',
+            'resnet50_224px', 'resnetap10_224px', 'resnetap10_64px']
 DISTILL = ('d3s2', 'd4m', 'dmgd', 'quickstart')
 OURS = ('Distiller', 'ClassDiffusion', 'LayoutDiffusion')  # are built with weights
 

@@ -1,8 +1,8 @@
 # Protocol idc_hard: hard labels, ImageNet subsets at 224x224. From IDC (arXiv 2205.14959) by way of Minimax (CVPR
 # 2024); the tables of MGD3 and DMGD on ImageNette and ImageWoof are measured by it. Numbers of different
 # protocols are not comparable: name this one beside yours.
-# For your images change one key, train_dataloader.dataset.data_root. Of more than 100 classes the released code trains
-# otherwise (learning rate 0.1, weight decay 1e-4, batch 128), and of 100 for two thirds of the epochs.
+# For your images change one key, train_dataloader.dataset.data_root. For 100 classes the released code trains for two
+# thirds of the epochs, for more with another optimiser: idc_hard_in100.py, idc_hard_in1k.py.
 # mmdistill train configs/protocols/idc_hard.py
 _base_ = '../_base_/protocols/imagenet.py'
 

@@ -8,10 +8,12 @@ from typing import Any, List, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
+from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
-from mmdistill.files import uris_fingerprint
+from mmdistill.files import config_hash, uris_fingerprint
+from mmdistill.imagenet import check_order
 from mmdistill.tasks.base import Source
 
 
@@ -23,7 +25,8 @@ class DatasetLabels(Source):
         counts: int64 (K,) images of each class.
 
     Raises:
-        DistillError: The dataset is empty, names no classes or no files, or a label is out of range.
+        DistillError: The dataset is empty, names no classes or no files, a label is out of range, or the classes are
+            ImageNet's and an image has the id of another class than its folder's.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -41,6 +44,8 @@ class DatasetLabels(Source):
         if len(wrong):
             raise DistillError(f'{self.images[wrong[0]]} has class id {self.labels[wrong[0]]}, but {name} names '
                                f'{len(self.classes)} classes: correct the ann_file or the list of classes')
+        if self.classes == tuple(IMAGENET_CATEGORIES):
+            check_order([osp.basename(osp.dirname(path)) for path in self.images], self.labels.tolist(), name)
 
     def of_class(self, label: int) -> np.ndarray:
         """int64 indices of the images of a class, ascending; a DistillError where there are none."""
@@ -92,6 +97,15 @@ class DatasetLabels(Source):
         fit = ImageOps.fit if crop else Image.Image.resize
         return np.asarray(fit(image, size[::-1], Image.Resampling.BICUBIC))
 
+    @cached_property
+    def class_fingerprints(self) -> Tuple[str, ...]:
+        """One of each class, by its images in their order; it changes when one of their files does."""
+        images: List[List[str]] = [[] for _ in self.classes]
+        for path, label in zip(self.images, self.labels.tolist()):
+            images[label].append(path)
+        root = str(self.dataset.data_root or '')
+        return tuple(uris_fingerprint(paths, root=root) for paths in images)
+
     def fingerprint(self) -> str:
         """Changes when a file or a label does."""
-        return uris_fingerprint(self.images, self.classes, self.labels.tolist())
+        return config_hash([self.classes, self.class_fingerprints])

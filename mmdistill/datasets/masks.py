@@ -8,8 +8,9 @@ from mmengine.fileio import get as read_file
 from mmengine.fileio import get_file_backend
 from PIL import Image
 
+from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
-from mmdistill.files import uris_fingerprint
+from mmdistill.files import link_atomic, uris_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
@@ -77,13 +78,21 @@ class DatasetMasks(Source):
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
         uris = [] if files == self.masks else self.masks
-        return uris_fingerprint([*self.images, *dict.fromkeys(files)], self.classes, *self.encoding.values(), *uris)
+        return uris_fingerprint([*self.images, *dict.fromkeys(files)], self.classes, *self.encoding.values(), *uris,
+                                root=str(self.dataset.data_root or ''))
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
-        """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`."""
-        return class_histograms(
-            range(len(self)), self.checked_mask, len(self.classes), workers=workers, cache=cache,
-            fingerprint=self.fingerprint() if cache else None, progress=progress)
+        """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`. The file
+        ``cache`` is shared with other work dirs (:mod:`mmdistill.cache`)."""
+        fingerprint = self.fingerprint() if cache else None
+        entry = shared_entry('histograms', f'{fingerprint}.npz') if cache else None
+        if entry is not None and entry.is_file():
+            link_atomic(entry, cache)
+        histograms = class_histograms(range(len(self)), self.checked_mask, len(self.classes), workers=workers,
+                                      cache=cache, fingerprint=fingerprint, progress=progress)
+        if entry is not None:
+            link_atomic(cache, entry)
+        return histograms
 
     def _bytes(self, path: str, what: str) -> bytes:
         try:

@@ -75,7 +75,7 @@ class DistillLoop(BaseLoop):
         check_fit(self.task, runner.cfg.model['generator'], writer)
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
         runner.visualizer.dataset_meta = self.dataset.metainfo
-        runner.model.metainfo = self.dataset.metainfo
+        runner.model.take_metainfo(self.dataset.metainfo)
 
     @property
     def generator(self) -> Any:

@@ -27,7 +27,7 @@ class Comparison:
     protocol: str  #: Its id, or the path of any config of mmseg or mmpretrain.
     train_dataset: dict  #: The real training set.
     test_dataset: dict  #: What the students are tested on.
-    training_sets: dict  #: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`.
+    training_sets: dict  #: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`; None: left out.
     students: Optional[dict] = None  #: Name → path of a config with ``model``, a model, or None for the protocol's own.
     budget: Optional[Budget] = None  #: Of the baselines: images, or their share.
     ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, in place of ``budget``.
@@ -46,6 +46,7 @@ def check_comparison(cfg: Config) -> Comparison:
     fields = parameters(Comparison)
     check_spelling(cfg, {*fields, *_RUNNER})
     values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
+    values.update(_present(values))
     for key, (parameter, hint) in fields.items():
         if parameter.default is parameter.empty and not values.get(key):
             raise DistillError(f'the evaluation config has no {key}: see configs/evaluation')
@@ -65,6 +66,13 @@ def check_comparison(cfg: Config) -> Comparison:
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
     return comparison
+
+
+def _present(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The training sets that are not None, so that a command line can leave one out."""
+    sets = values.get('training_sets')
+    return dict(training_sets={name: spec for name, spec in sets.items() if spec is not None}) if isinstance(
+        sets, Mapping) else {}
 
 
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:

@@ -1,8 +1,7 @@
 """Encoders: from the images of a dataset to the features that set metrics and selectors work on."""
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
 import mmcv
 import numpy as np
@@ -10,23 +9,26 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.fileio import get as read_file
-from mmengine.utils import track_iter_progress
+from mmengine.logging import print_log
+from mmengine.utils import ProgressBar
 from PIL import Image, ImageOps
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import DataLoader
 
+from mmdistill.cache import in_parts, rows_of, shared_entry
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, uris_fingerprint, write_atomic
+from mmdistill.files import config_hash, uris_fingerprint
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
 from mmdistill.weights.checkpoints import load_weights
 from mmdistill.weights.hub import network_digest
+
+
+_PART = 4096  # images in a file of features
 
 
 class Encoder:
@@ -168,8 +170,9 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
         encoder: What encodes them.
         dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
         batch_size: Images that the network sees at once.
-        cache: A safetensors file: read if it is of the same files (:func:`~mmdistill.files.uris_fingerprint`), weights
-            and settings, else written.
+        cache: A folder, in place of which the shared cache is taken where there is one (:mod:`mmdistill.cache`). The
+            features are read there if they are of the same files, weights and settings,
+            else written, one part after another.
         workers: Processes that read images; 0 reads in this one.
 
     Raises:
@@ -179,24 +182,43 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
     if not paths or not all(paths):
         raise DistillError(f'{type(dataset).__name__} names no image files: give one with images on disk')
-    fingerprint = ''
-    if cache is not None:
-        fingerprint = uris_fingerprint(paths, encoder.fingerprint())
-        with suppress(OSError, SafetensorError, KeyError, TypeError), safe_open(cache, 'np') as file:
-            if file.metadata()['fingerprint'] == fingerprint:
-                return file.get_tensor('features')
-    loader: DataLoader = DataLoader(paths, batch_size, num_workers=workers,  # type: ignore[arg-type]
+    folder = None if cache is None else _folder(encoder, paths, getattr(dataset, 'data_root', None), cache)
+    parts = in_parts(paths, batch_size, _PART, lambda start: folder and folder / f'{batch_size}-{start}.safetensors')
+    count = sum(len(batch) for part in parts if part.missing for batch in part.batches)
+    if count < len(paths):
+        print_log(f'Features of {len(paths) - count} of {len(paths)} images are read from {folder}', 'current')
+    bar = ProgressBar(count) if count else None
+    found, done = np.empty((len(paths), 0), np.float32), 0
+    for _, features in rows_of(parts, partial(_prepare, encoder, workers, bar)):
+        found = found if done else np.empty((len(paths), features.shape[1]), np.float32)
+        found[done:done + len(features)] = features
+        done += len(features)
+    if bar:
+        bar.file.write('\n')
+    return found
+
+
+def _folder(encoder: Encoder, paths: Sequence[str], root: Optional[str], cache: Union[str, Path]) -> Path:
+    fingerprint = uris_fingerprint(paths, encoder.fingerprint(), root=str(root or ''))
+    return shared_entry('features', fingerprint) or Path(cache, fingerprint)
+
+
+def _prepare(encoder: Encoder, workers: int, bar: Optional[ProgressBar], batches: List[Sequence[str]]
+             ) -> Iterator[Callable[[], np.ndarray]]:
+    """Read batches of images, ahead if there are workers; what is given encodes one of them."""
+    loader: DataLoader = DataLoader(batches, None, num_workers=workers,  # type: ignore[arg-type]
                                     collate_fn=partial(_read_batch, encoder.read))
-    features = []
+    for images in loader if batches else ():
+        if isinstance(images, DistillError):
+            raise images
+        yield partial(_features, encoder, images, bar)
+
+
+def _features(encoder: Encoder, images: Tensor, bar: Optional[ProgressBar]) -> np.ndarray:
+    if bar:
+        bar.update(len(images))
     with torch.inference_mode():
-        for images in track_iter_progress((loader, len(loader))):
-            if isinstance(images, DistillError):
-                raise images
-            features.append(encoder.encode(images.to(encoder.device)).float().cpu())
-    encoded = torch.cat(features).numpy()
-    if cache is not None:
-        write_atomic(cache, save(dict(features=encoded), dict(fingerprint=fingerprint)))
-    return encoded
+        return encoder.encode(images.to(encoder.device)).float().cpu().numpy()
 
 
 def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Union[Tensor, DistillError]:

@@ -48,7 +48,7 @@ class RealData:
     @cached_property
     def features(self) -> np.ndarray:
         """float32 (N, D) by the encoder."""
-        return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features.safetensors')
+        return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features')
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
         """Indices of the images that the selector of a config chooses.

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DistillError
+from ..imagenet import imagenet_ids
 from ..plan import Request
 from ..settings import NonNegativeInt, validated
 from ..weights.hub import Weights, check_fit
@@ -27,7 +28,8 @@ class ClassConditionalGenerator(LatentGenerator):
         vae, scheduler: See :class:`LatentGenerator`, as are the other settings.
         network: ``DiTTransformer2DModel`` or ``ClassUNet``; a folder's ``transformer`` or ``unet``.
         classes: Names of the dataset's classes, in the order of the ids; None takes the weights' own number.
-        class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes.
+        class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes,
+            which are checked where those are named by their WordNet ids.
         image_size: That of the training by default, where the weights say it.
 
     Example:
@@ -59,6 +61,7 @@ class ClassConditionalGenerator(LatentGenerator):
         self.class_ids = range(self.null) if class_ids is None else list(class_ids)
         if wrong := [i for i in self.class_ids if i >= self.null]:
             raise DistillError(f'class_ids has {wrong[0]}, but the weights have classes 0..{self.null - 1}')
+        _check_imagenet(classes, self.class_ids, type(self).__name__, self.null)
         if image_size is None and config.sample_size:
             image_size = config.sample_size * vae_factor(vae)
         super().__init__(vae, Denoiser(network, 'label'), scheduler, len(self.class_ids), patch, image_size=image_size,
@@ -79,6 +82,8 @@ class ClassConditionalGenerator(LatentGenerator):
         if classes is not None and class_ids is not None and len(class_ids) != len(classes):
             raise DistillError(f'{where}: {len(class_ids)} class_ids for the {len(classes)} classes of the dataset: '
                                'give one per class')
+        if classes is not None and class_ids is not None and 'DiT-XL-2' in str(settings.get('weights')):
+            _check_imagenet(classes, class_ids, where)  # of others the constructor knows how many classes they have
 
     def describe(self) -> dict:
         return dict(super().describe(), class_ids=list(self.class_ids))
@@ -106,3 +111,14 @@ class ClassConditionalGenerator(LatentGenerator):
         network = self.denoiser.network
         table = network.labels if isinstance(network, ClassUNet) else install_soft_labels(network).table
         return table.weight.detach()
+
+
+def _check_imagenet(classes: Optional[Sequence[str]], class_ids: Sequence[int], where: str, known: int = 1000) -> None:
+    """Raise a DistillError where classes that are WordNet ids of ImageNet have other ids than there. The ``known``
+    classes of weights are taken for ImageNet's if they are 1000."""
+    if known != 1000:
+        return
+    for name, wanted, found in zip(classes or (), imagenet_ids(classes or ()) or (), class_ids):
+        if wanted != found:
+            raise DistillError(f'{where}: class_ids gives {name} the id {found} of the weights, and ImageNet\'s is '
+                               f'{wanted}: correct class_ids, or the order of the dataset\'s classes')

@@ -1,16 +1,12 @@
 """Class-wise feature matching: what a class looks like to a network, against the real training set."""
-import json
 from functools import reduce
-from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
+from ..cache import read_arrays, write_arrays
 from ..errors import DistillError
-from ..files import write_atomic
 from ..settings import Share, validated
 
 # Inside every square root, so that a class of one flat colour has a finite gradient. In statistics and loss alike.
@@ -75,6 +71,7 @@ class ClassStatistics:
 
     Attributes:
         images_: (K,) int64: the images that each class was measured in.
+        seen_: All images that were taken in.
 
     Example:
         >>> statistics = ClassStatistics(19, fingerprint='camvid/resnet18')
@@ -86,6 +83,7 @@ class ClassStatistics:
     def __init__(self, num_classes: int, min_area: float = 0.001, fingerprint: str = ''):
         self.num_classes, self.min_area, self.fingerprint = num_classes, min_area, fingerprint
         self.images_ = torch.zeros(num_classes, dtype=torch.long)
+        self.seen_ = 0
         # Of each layer: mass (K,), mean (K, C) and sum of squared deviations (K, C).
         self._layers: List[Tuple[Tensor, Tensor, Tensor]] = []
 
@@ -109,26 +107,28 @@ class ClassStatistics:
             layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
         self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
         self.images_ += used.sum(0).cpu()
+        self.seen_ += len(mask)
         return self
 
     def save(self, path) -> None:
         """Write as safetensors, atomically."""
-        tensors = {f'{name}.{n}': value.contiguous() for n, layer in enumerate(self._layers)
-                   for name, value in zip(('mass', 'mean', 'squares'), layer)}
-        metadata = dict(num_classes=self.num_classes, min_area=self.min_area, fingerprint=self.fingerprint)
-        write_atomic(path, save(dict(tensors, images=self.images_), {'statistics': json.dumps(metadata)}))
+        arrays = {f'{name}.{n}': value.numpy() for n, layer in enumerate(self._layers)
+                  for name, value in zip(('mass', 'mean', 'squares'), layer)}
+        write_arrays(path, dict(arrays, images=self.images_.numpy()), dict(
+            num_classes=self.num_classes, min_area=self.min_area, fingerprint=self.fingerprint, seen=self.seen_))
 
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassStatistics':
         """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
         try:
-            with safe_open(Path(path), 'pt') as file:
-                statistics = cls(**json.loads(file.metadata()['statistics']))
-                statistics.images_ = file.get_tensor('images')
-                count = sum(name.startswith('mass.') for name in file.keys())
-                statistics._layers = [tuple(file.get_tensor(f'{name}.{n}') for name in ('mass', 'mean', 'squares'))
-                                      for n in range(count)]
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            arrays, header = read_arrays(path)
+            seen = header.pop('seen')
+            statistics = cls(**header)
+            statistics.seen_, statistics.images_ = seen, torch.tensor(arrays['images'])
+            mass, mean, squares = ([torch.tensor(arrays[f'{name}.{n}']) for n in range((len(arrays) - 1) // 3)]
+                                   for name in ('mass', 'mean', 'squares'))
+            statistics._layers = list(zip(mass, mean, squares))
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and they are '
                                'measured again') from None
         if fingerprint not in (None, statistics.fingerprint):

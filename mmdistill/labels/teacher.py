@@ -1,5 +1,5 @@
 """Any mmpretrain classifier as a frozen teacher."""
-from typing import Optional, Sequence, Tuple, Union
+from typing import List, Literal, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.config import Config
@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
+from mmdistill.imagenet import imagenet_ids
 from mmdistill.models.frozen import frozen_network
 from mmdistill.models.published import published_model
 from mmdistill.weights.hub import network_digest
@@ -25,6 +26,8 @@ class Teacher(nn.Module):
         data_preprocessor: The host's; None is the config's.
         outputs: For each class of the set, in its order, the teacher's output. None: its classes are the set's. Give
             it for a teacher of more classes, or whose classes have other names; probabilities are over these alone.
+            ``'imagenet'``: the teacher's classes are ImageNet's 1000, and the set's are these or some of them, named
+            by their WordNet ids.
         device: By default a GPU if there is one.
 
     Attributes:
@@ -36,7 +39,8 @@ class Teacher(nn.Module):
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
-                 data_preprocessor: Optional[dict] = None, outputs: Optional[Sequence[int]] = None,
+                 data_preprocessor: Optional[dict] = None,
+                 outputs: Union[None, Literal['imagenet'], Sequence[int]] = None,
                  device: Union[None, str, torch.device] = None) -> None:
         from mmpretrain.registry import MODELS
         from mmpretrain.utils import register_all_modules
@@ -53,15 +57,14 @@ class Teacher(nn.Module):
                      data_preprocessor=dict(preprocessor, batch_augments=None, to_onehot=False))
         self.model, meta = frozen_network(model, MODELS, checkpoint, f'the teacher {self.name}')
         self.classes = _classes(meta, cfg)
-        self.outputs = None if outputs is None else [int(i) for i in outputs]
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.model.to(self.device)
         size = getattr(self.model.head, 'num_classes', None)
         if size is None:
             raise DistillError(f'the teacher {self.name} has no head with num_classes: give a classifier')
+        self._imagenet = outputs == 'imagenet'
+        self.outputs = _outputs(outputs, size, self.name)
         self.num_classes = size if self.outputs is None else len(self.outputs)
-        if self.outputs and not 0 <= min(self.outputs) <= max(self.outputs) < size:
-            raise DistillError(f'outputs of the teacher {self.name} have to be in 0..{size - 1}')
 
     def train(self, mode: bool = True) -> 'Teacher':
         """It stays in evaluation mode."""
@@ -78,7 +81,12 @@ class Teacher(nn.Module):
         return (logits if self.outputs is None else logits[:, self.outputs]).float()
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Raise a DistillError where a set's classes differ or are in another order; without names, their number."""
+        """Raise a DistillError where a set's classes differ or are in another order; without names, their number.
+
+        With ``outputs='imagenet'`` this is where the outputs of the classes are found.
+        """
+        if self._imagenet and (ids := imagenet_ids(classes)) is not None:
+            self.outputs, self.num_classes = ids, len(ids)
         hint = 'give the teacher outputs=[...], its output for each class of the set, if it knows them all'
         count = len(classes)
         if self.num_classes != count:
@@ -96,6 +104,19 @@ class Teacher(nn.Module):
         pre = self.model.data_preprocessor
         return config_hash([self.outputs, pre.mean.flatten().tolist(), pre.std.flatten().tolist(), pre.to_rgb,
                             network_digest(self.model)])
+
+
+def _outputs(outputs: Union[None, str, Sequence[int]], size: int, name: str) -> Optional[List[int]]:
+    """The outputs of a teacher of ``size`` classes that a config lists, checked; None where they are not listed."""
+    if outputs == 'imagenet' and size != 1000:
+        raise DistillError(f"outputs='imagenet': the teacher {name} has {size} classes, not 1000: give outputs=[...], "
+                           'its output for each class of the set')
+    if outputs is None or isinstance(outputs, str):
+        return None
+    listed = [int(i) for i in outputs]
+    if listed and not 0 <= min(listed) <= max(listed) < size:
+        raise DistillError(f'outputs of the teacher {name} have to be in 0..{size - 1}')
+    return listed
 
 
 def _classes(meta: Optional[dict], config: Config) -> Optional[Tuple[str, ...]]:

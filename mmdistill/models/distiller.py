@@ -51,10 +51,18 @@ class Distiller(BaseModel):
     def generator(self) -> Any:
         """The generator, on the device of the run."""
         if self._generator is None:
-            needs = getattr(resolve(self._config, GENERATORS, 'model.generator'), 'needs', ())
-            given = {key: self.metainfo.get(key) for key in needs}
-            self._generator = GENERATORS.build({**given, **self._config}).to(get_device())
+            self._generator = GENERATORS.build(self._settings()).to(get_device())
         return self._generator
+
+    def take_metainfo(self, metainfo: Mapping[str, Any]) -> None:
+        """Take that of the real dataset; a DistillError where the generator's settings do not fit it."""
+        self.metainfo = metainfo
+        if check := getattr(resolve(self._config, GENERATORS, 'model.generator'), 'check', None):
+            check(self._settings(), 'model.generator')
+
+    def _settings(self) -> Dict[str, Any]:
+        needs = getattr(resolve(self._config, GENERATORS, 'model.generator'), 'needs', ())
+        return {**{key: self.metainfo.get(key) for key in needs}, **self._config}
 
     def forward(self, requests: Sequence[Request], masks: Arrays = None, latents: Arrays = None,
                 spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:

@@ -1,20 +1,17 @@
 """K-means of each class's latents, streamed: D4M's prototypes and DMGD's support points."""
-import json
 from dataclasses import dataclass, field
 from typing import Any, Dict, List
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 from sklearn.base import BaseEstimator
 from sklearn.cluster import MiniBatchKMeans
 
+from ..cache import read_arrays, write_arrays
 from ..errors import DistillError
-from ..files import write_atomic
 from ..settings import NonNegativeInt, PositiveInt
 from .base import check_params
 
-_FORMAT = 1
+_FORMAT = 2
 _MAX_STEP = 16384  # latents that wait for a step: 1 GiB of Stable Diffusion's at 512 pixels
 
 
@@ -40,28 +37,26 @@ class ClassClusters:
 
     def save(self, path) -> None:
         """Write a safetensors file, atomically: ``centers/<class id>``, ``counts/<class id>``, metadata."""
-        tensors = {f'centers/{label}': np.ascontiguousarray(rows) for label, rows in self.centers.items()}
+        tensors = {f'centers/{label}': rows for label, rows in self.centers.items()}
         tensors.update({f'counts/{label}': rows for label, rows in self.counts.items()})
         inertia = {str(label): value for label, value in self.inertia.items()}
-        header = dict(format=_FORMAT, metadata=self.metadata, inertia=inertia)
-        write_atomic(path, save(tensors, dict(clusters=json.dumps(header))))
+        write_arrays(path, tensors, dict(format=_FORMAT, metadata=self.metadata, inertia=inertia))
 
     @classmethod
     def load(cls, path) -> 'ClassClusters':
         """Read them back, classes ascending; a DistillError where the file is missing, or is no such file."""
         try:
-            with safe_open(path, 'np') as file:
-                header = json.loads((file.metadata() or {})['clusters'])
-                if header['format'] != _FORMAT:
-                    raise ValueError('of another version')
-                labels = sorted(int(label) for label in header['inertia'])
-                return cls(
-                    centers={label: file.get_tensor(f'centers/{label}') for label in labels},
-                    counts={label: file.get_tensor(f'counts/{label}') for label in labels},
-                    inertia={label: header['inertia'][str(label)] for label in labels}, metadata=header['metadata'])
+            tensors, header = read_arrays(path)
+            if header['format'] != _FORMAT:
+                raise ValueError('of another version')
+            labels = sorted(int(label) for label in header['inertia'])
+            return cls(
+                centers={label: tensors[f'centers/{label}'] for label in labels},
+                counts={label: tensors[f'counts/{label}'] for label in labels},
+                inertia={label: header['inertia'][str(label)] for label in labels}, metadata=header['metadata'])
         except FileNotFoundError:
             raise DistillError(f'no clusters at {path}: make them first') from None
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise DistillError(f'{path} is no readable file of clusters ({error}): delete it and make them '
                                'again') from None
 

@@ -1,23 +1,21 @@
 """Latents that stand for the classes of the real set, made once and kept: prototypes and support points."""
-import os.path as osp
 import shutil
 from functools import cached_property
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-import torch
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 from mmengine.utils import ProgressBar
-from torch.utils.data import DataLoader
 
+from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.selection import ClassClusters, LatentClusters
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
-from mmdistill.weights.hub import network_digest
+from .latents import RealLatents
 from .resources import Resources
 
 SUPPORTS = 'support_points.safetensors'
@@ -76,23 +74,23 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
     """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
 
     Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
+    With a shared cache (:mod:`mmdistill.cache`) each class's clusters are kept there for all runs, and so are the
+    latents, for other numbers of clusters. The run's seed does not matter to them.
+
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks. An interrupted
-    run keeps the classes that it finished. The run's seed does not matter: runs that differ in it alone may share the
-    file (copy it into the new work dir), for encoding a large set takes longer than the images.
+    run keeps the classes that it finished.
 
     Args:
         name: File name, ending in ``.safetensors``.
         n_clusters: Of each class; a class with fewer images has one for each.
         strategy: ``'kmeans'`` of all real images' latents, or ``'density'``: the latents of real images drawn at
             random without replacement, all of one mass; they are dense where the class is.
-        crop: Whether images are scaled to cover the generator's size and cropped at the centre, or squashed to it.
-        batch_size: Real images that the autoencoder sees at once.
+        crop, batch_size: See :class:`~mmdistill.tasks.latents.RealLatents`.
         random_state: Seed of k-means, or of the draw.
     """
-    generator, path = run.generator, osp.join(run.work_dir, name)
-    fingerprint = config_hash([
-        run.source.fingerprint(), network_digest(generator.vae), list(generator.image_size), str(generator.dtype),
-        generator.device.type, n_clusters, strategy, crop, batch_size, random_state])
+    path, latents = Path(run.work_dir, name), RealLatents(run, crop, batch_size)
+    settings = config_hash([latents.key, n_clusters, strategy, random_state])
+    fingerprint = config_hash([run.source.fingerprint(), settings])
     kept = _load(path, fingerprint)
     clusters = kept or next(filter(None, (_load(file, fingerprint) for file in
                                           sorted(Path(run.work_dir).glob('*.safetensors')))), None)
@@ -101,28 +99,34 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
         if clusters is not kept and is_main_process():
             clusters.save(path)
         return clusters
-    labels, folder = range(len(run.source.classes)), osp.splitext(path)[0]
-    parts = {label: osp.join(folder, f'{label}.safetensors') for label in labels}
-    pending = [label for label in labels if _load(parts[label], fingerprint) is None]
+    parts = _parts(run, path.with_suffix(''), settings)
+    pending = [label for label, part in parts.items() if _load(*part) is None]
     barrier()
     images = {label: _images(run, label, n_clusters if strategy == 'density' else None, random_state)
               for label in pending[get_rank()::get_world_size()]}
-    count = len(run.source) if strategy == 'kmeans' else f'up to {n_clusters * len(labels)}'
-    run.logger.info(f'Encoding {count} real images, {len(pending)} of {len(labels)} classes to do: {path}')
+    run.logger.info(f'{path.name}: {len(pending)} of {len(parts)} classes to do, the others are in '
+                    f'{parts[0][0].parent}')
     # One cluster more than drawn images: each image is then a centre, as it is.
-    _cluster(_latents(run, images, crop, batch_size), parts, n_clusters + (strategy == 'density'), random_state,
-             fingerprint, sum(map(len, images.values())))
+    _cluster(latents.of(images, strategy == 'kmeans'), parts, n_clusters + (strategy == 'density'), random_state,
+             sum(map(len, images.values())))
     barrier()
     if is_main_process():
-        _merge([ClassClusters.load(file) for file in parts.values()], fingerprint).save(path)
-        shutil.rmtree(folder)
+        _merge([ClassClusters.load(file) for file, _ in parts.values()], fingerprint).save(path)
+        shutil.rmtree(path.with_suffix(''), ignore_errors=True)
         run.logger.info(f'{strategy} of each class: {path}')
     barrier()
     return ClassClusters.load(path)
 
 
-def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str], n_clusters: int, random_state: int,
-             fingerprint: str, total: int) -> None:
+def _parts(run: Any, folder: Path, settings: str) -> Dict[int, Tuple[Path, str]]:
+    """Class id → the file of its clusters and their fingerprint: in the shared cache, or else in ``folder``."""
+    prints = [config_hash([settings, one]) for one in run.source.class_fingerprints]
+    return {label: (shared_entry('clusters', settings, f'{label}-{one}.safetensors')
+                    or folder / f'{label}.safetensors', one) for label, one in enumerate(prints)}
+
+
+def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, Tuple[Path, str]], n_clusters: int,
+             random_state: int, total: int) -> None:
     """Cluster one class after the other, each into a file of its own."""
     bar = ProgressBar(total) if is_main_process() and total else None
     for label, latents_of_class in groupby(batches, key=itemgetter(0)):
@@ -132,8 +136,9 @@ def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, str]
             if bar:
                 bar.update(len(latents))
         model.finish()
+        path, fingerprint = parts[label]
         ClassClusters({label: model.centers_}, {label: model.counts_}, {label: model.inertia_},
-                      dict(fingerprint=fingerprint)).save(parts[label])
+                      dict(fingerprint=fingerprint)).save(path)
     if bar:
         bar.file.write('\n')
 
@@ -153,40 +158,7 @@ def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndar
     return np.sort(np.random.default_rng((random_state, label)).choice(indices, drawn, replace=False))
 
 
-def _latents(run: Any, images: Mapping[int, np.ndarray], crop: bool, size: int) -> Iterator[Tuple[int, np.ndarray]]:
-    """Class id and (B, C, h, w) float32 latents, in order; no batch has two classes.
-
-    A latent so does not depend on which other classes this rank has. On a GPU the last batch of a class is filled up
-    with repeats: kernels are chosen once for one shape.
-    """
-    source, generator = run.source, run.generator
-    batches = [indices[start:start + size] for indices in images.values() for start in range(0, len(indices), size)]
-    pictures = _Images(source, generator.image_size, crop)
-    loader: DataLoader = DataLoader(pictures, batch_sampler=batches,  # type: ignore[arg-type]
-                                    num_workers=run.num_workers, collate_fn=list)
-    for indices, batch in zip(batches, loader):
-        for error in (image for image in batch if isinstance(image, DistillError)):
-            raise error
-        empty = 0 if generator.device.type == 'cpu' else size - len(batch)
-        pixels = torch.from_numpy(np.stack(batch + batch[-1:] * empty)).to(generator.device)
-        latents = generator.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)
-        yield int(source.labels[indices[0]]), latents[:len(batch)].cpu().numpy()
-
-
-class _Images:
-    """The images of a data set, read when they are asked for; for torch's DataLoader."""
-
-    def __init__(self, source: Any, size: Tuple[int, int], crop: bool) -> None:
-        self.source, self.size, self.crop = source, size, crop
-
-    def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
-        try:
-            return self.source.image(int(index), self.size, self.crop)
-        except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
-            return error
-
-
-def _load(path: Union[str, Path], fingerprint: str) -> Optional[ClassClusters]:
+def _load(path: Path, fingerprint: str) -> Optional[ClassClusters]:
     """The clusters at ``path`` if they are there, readable, and of these data and weights."""
     try:
         clusters = ClassClusters.load(path)

@@ -1,6 +1,6 @@
 """What objectives of masks need: a frozen segmentor, and what it sees in the real set."""
-import os.path as osp
-from functools import cached_property
+from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -10,13 +10,17 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.utils import ProgressBar
 from torch import Tensor
 
+from mmdistill.cache import recall, shared_entry
 from mmdistill.components import check_component
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash
+from mmdistill.files import config_hash, link_atomic
 from mmdistill.guidance import ClassStatistics
 from mmdistill.registry import MODELS
 from mmdistill.settings import Share
 from .resources import Resources
+
+STATISTICS = 'class_statistics.safetensors'
+_SAVE_EVERY = 1024  # images
 
 
 class MaskResources(Resources):
@@ -58,20 +62,31 @@ class MaskResources(Resources):
         return self.segmentor().features
 
     def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
-        """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept in the work dir."""
+        """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept (:mod:`mmdistill.cache`).
+
+        An interrupted measurement goes on after the last thousand images that it finished.
+        """
         run, network, size = self.run, self.segmentor(), self.run.generator.image_size
-        path = osp.join(run.work_dir, 'class_statistics.safetensors')
-        fingerprint = config_hash([run.source.fingerprint(), self._config, min_area, network.fingerprint(), list(size)])
-        if is_main_process() and not _measured(path, fingerprint):
-            run.logger.info(f'Measuring class statistics of {len(run.source)} real images: {path}')
-            statistics = ClassStatistics(len(run.source.classes), min_area, fingerprint)
-            progress = ProgressBar(len(run.source))
-            for images, masks in real_batches(run.source, size):
+        path = Path(run.work_dir, STATISTICS)
+        settings = dict(self._config or {}, checkpoint=None)  # its values count, wherever it lies
+        fingerprint = config_hash([run.source.fingerprint(), settings, min_area, network.fingerprint(), list(size)])
+        entry, total = shared_entry('statistics', f'{fingerprint}.safetensors'), len(run.source)
+        if is_main_process() and recall(path, entry, partial(_measured, fingerprint, total), run.logger.info) is None:
+            statistics = _measured(fingerprint, None, path) or ClassStatistics(
+                len(run.source.classes), min_area, fingerprint)
+            start = statistics.seen_
+            run.logger.info(f'Measuring class statistics of {total - start} of {total} real images: {path}')
+            progress = ProgressBar(total - start)
+            for images, masks in real_batches(run.source, size, start=start):
                 with torch.no_grad():
                     statistics.fit(network.features(images), masks)
                 progress.update(len(images))
+                if statistics.seen_ % _SAVE_EVERY == 0:
+                    statistics.save(path)
             network.forget()
             statistics.save(path)
+            if entry is not None:
+                link_atomic(path, entry)
         barrier()
         return ClassStatistics.load(path, fingerprint)
 
@@ -79,25 +94,28 @@ class MaskResources(Resources):
         return dict(segmentor=self._config)
 
 
-def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16) -> Iterator[Tuple[Tensor, Tensor]]:
+def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start: int = 0
+                 ) -> Iterator[Tuple[Tensor, Tensor]]:
     """Images (B, 3, H, W) RGB in [-1, 1] and masks (B, H, W) int64 of the real set, on the device of the run.
 
     Args:
         source: A :class:`~mmdistill.datasets.masks.DatasetMasks`.
         size: (H, W) in pixels.
         batch_size: B; the last batch may be smaller.
+        start: The first image.
     """
     device = get_device()
-    for start in range(0, len(source), batch_size):
-        pairs = [source.pair(i, size) for i in range(start, min(start + batch_size, len(source)))]
+    for first in range(start, len(source), batch_size):
+        pairs = [source.pair(i, size) for i in range(first, min(first + batch_size, len(source)))]
         images = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
         masks = torch.from_numpy(np.stack([mask for _, mask in pairs]))
         yield images.to(device).float() / 127.5 - 1, masks.to(device).long()
 
 
-def _measured(path: str, fingerprint: str) -> bool:
-    """Whether the statistics at ``path`` are of these data and this network."""
+def _measured(fingerprint: str, images: Optional[int], path: Path) -> Optional[ClassStatistics]:
+    """The statistics at ``path`` if they are of these data and this network, and of so many images (None: any)."""
     try:
-        return osp.isfile(path) and bool(ClassStatistics.load(path, fingerprint))
+        statistics = ClassStatistics.load(path, fingerprint)
     except DistillError:
-        return False
+        return None
+    return statistics if images in (None, statistics.seen_) else None

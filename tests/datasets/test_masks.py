@@ -44,6 +44,20 @@ def test_a_changed_file_is_read_again(data, tmp_path):
     assert DatasetMasks(dataset(data)).histograms(cache, workers=0)[0].tolist() == [24, 0, 24]
 
 
+def test_histograms_are_shared_by_work_dirs(data, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'shared'))
+    monkeypatch.setattr(DatasetMasks, 'checked_mask', lambda self, index, read=DatasetMasks.checked_mask: (
+        seen.append(index), read(self, index))[1])
+    seen, masks, caches = [], DatasetMasks(dataset(data)), [tmp_path / name / 'class_histograms.npz' for name in 'ab']
+    first = masks.histograms(caches[0], workers=0)
+    assert len(seen) == len(masks) and np.array_equal(masks.histograms(caches[1], workers=0), first)
+    assert len(seen) == len(masks) and caches[0].read_bytes() == caches[1].read_bytes()
+    entry, = (tmp_path / 'shared').rglob('*.npz')
+    entry.write_bytes(b'damaged')
+    assert np.array_equal(masks.histograms(caches[0], workers=0), first) and len(seen) == 2 * len(masks)
+    assert np.array_equal(masks.histograms(tmp_path / 'c.npz', workers=0), first) and len(seen) == 2 * len(masks)
+
+
 def test_pairs_are_squashed(data):
     image, mask = DatasetMasks(dataset(data)).pair(2, (3, 4))
     assert image.shape == (3, 4, 3) and image.dtype == np.uint8 and abs(int(image.mean()) - 120) <= 2

@@ -12,6 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
+from mmdistill.imagenet import imagenet_wnids
 from mmdistill.plan import Plan
 from mmdistill.selection import ClassClusters
 
@@ -212,7 +213,7 @@ def test_the_same_generator_without_prototypes(tools, config, finished, tree, tm
 def test_the_shipped_configs_run_on_a_small_stable_diffusion(tools, root, sd_folder, tmp_path, name):
     from mmengine.config import Config
     base = Config.fromfile(root / f'configs/_base_/datasets/{name}.py')
-    wnids = base.get('classes') or [f'n{n:08d}' for n in range(1000)]
+    wnids = base.get('classes') or imagenet_wnids()
     few = wnids[:2] if name == 'imagenet1k' else wnids
     for wnid in few:
         (tmp_path / 'data/train' / wnid).mkdir(parents=True)
@@ -222,7 +223,8 @@ def test_the_shipped_configs_run_on_a_small_stable_diffusion(tools, root, sd_fol
                'model.generator.dtype=float32', 'model.generator.micro_batch=4', 'test_dataloader.num_workers=0',
                'custom_hooks.PrototypeHook.ipc=1']
     if name == 'imagenet1k':
-        options += [f'test_dataloader.dataset.classes=[{",".join(few)}]',
+        options += ['test_dataloader.dataset.type=mmdistill.ImageNetSubset',
+                    f'test_dataloader.dataset.classes=[{",".join(few)}]',
                     'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
     done = tools('distill', root / f'configs/d4m/d4m_sd15_ipc10_{name}-512px.py', '--work-dir', tmp_path / 'work',
                  '--cfg-options', *options, f'data_root={tmp_path / "data"}')

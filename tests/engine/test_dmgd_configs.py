@@ -7,6 +7,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmdistill.imagenet import imagenet_wnids
 from mmdistill.selection import ClassClusters
 
 
@@ -29,7 +30,7 @@ def dit_folder(tmp_path_factory, sd_folder):
     return folder
 
 
-@pytest.mark.parametrize('name', ['imagenette', 'imagewoof'])
+@pytest.mark.parametrize('name', ['imagenette', 'imagewoof', 'imagenet100'])
 def test_ids_are_those_of_imagenets_classes(root, name):
     """By name in mmpretrain's list; ImageNet's order is that of the WordNet ids."""
     from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
@@ -37,7 +38,7 @@ def test_ids_are_those_of_imagenets_classes(root, name):
     ids = cfg.model.generator.class_ids
     for class_id, text in zip(ids, cfg.label_texts, strict=True):
         assert text in IMAGENET_CATEGORIES[class_id].split(', ')
-    order = sorted(range(10), key=lambda i: cfg.classes[i])
+    order = sorted(range(len(ids)), key=lambda i: cfg.classes[i])
     assert [ids[i] for i in order] == sorted(ids)
 
 
@@ -45,7 +46,7 @@ def test_ids_are_those_of_imagenets_classes(root, name):
     ('dmgd', 'imagenette'), ('dmgd', 'imagewoof'), ('dmgd', 'imagenet1k'), ('mgd3', 'imagenette')])
 def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, dataset):
     base = Config.fromfile(root / f'configs/_base_/datasets/{dataset}.py')
-    wnids = base.get('classes') or ['n00000001', 'n00000002']
+    wnids = base.get('classes') or imagenet_wnids()[:2]
     for wnid in wnids:
         (tmp_path / 'data/train' / wnid).mkdir(parents=True)
         for n in range(3):
@@ -54,7 +55,8 @@ def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, data
                'model.generator.dtype=float32', 'test_dataloader.num_workers=0', 'custom_hooks.ClassPlanHook.ipc=2',
                f'data_root={tmp_path / "data"}']
     if dataset == 'imagenet1k':
-        options += [f'test_dataloader.dataset.classes=[{",".join(wnids)}]', 'model.generator.class_ids=[0,1]',
+        options += ['test_dataloader.dataset.type=mmdistill.ImageNetSubset', 'model.generator.class_ids=[0,1]',
+                    f'test_dataloader.dataset.classes=[{",".join(wnids)}]',
                     'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
     done = tools('distill', root / f'configs/dmgd/{method}_dit-xl2_ipc10_{dataset}-256px.py', '--work-dir',
                  tmp_path / 'work', '--cfg-options', *options)

@@ -117,7 +117,7 @@ def test_safetensors_weights(backbone, photos, tmp_path):
 
 
 def test_cache_is_of_files_weights_and_settings(backbone, photos, tmp_path, monkeypatch):
-    cache, made = tmp_path / 'cache' / 'features.safetensors', []
+    cache, made = tmp_path / 'features', []
     monkeypatch.setattr(BackboneEncoder, 'encode', lambda self, x, encode=BackboneEncoder.encode: (
         made.append(len(x)), encode(self, x))[1])
 
@@ -136,8 +136,35 @@ def test_cache_is_of_files_weights_and_settings(backbone, photos, tmp_path, monk
     assert features(weight)[1] == 5
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(photos.get_data_info(0)['img_path'])
     assert features(weight)[1] == 5
-    cache.write_bytes(b'cut short')
+    for file in cache.rglob('*.safetensors'):
+        file.write_bytes(b'cut short')
     assert features(weight)[1] == 5 and features(weight)[1] == 0
+
+
+def test_features_are_kept_in_parts_that_work_dirs_share(backbone, photos, tmp_path, monkeypatch):
+    """An interrupted encoding goes on after its last part; a photo that moved with its data set is the same."""
+    monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'shared'))
+    monkeypatch.setattr('mmdistill.evaluation.encoders._PART', 2)
+    plain, made = encode_dataset(backbone(), photos, 2), []
+
+    def encode(self, images, encode=BackboneEncoder.encode):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(len(images))
+        return encode(self, images)
+
+    with monkeypatch.context() as broken_off, pytest.raises(KeyboardInterrupt):
+        broken_off.setattr(BackboneEncoder, 'encode', encode)
+        encode_dataset(backbone(), photos, 2, cache=tmp_path / 'a')
+    monkeypatch.setattr(BackboneEncoder, 'encode', lambda self, x, encode=BackboneEncoder.encode: (
+        made.append(len(x)), encode(self, x))[1])
+    made.clear()
+    np.testing.assert_array_equal(encode_dataset(backbone(), photos, 2, cache=tmp_path / 'b'), plain)
+    assert made == [1]
+    (tmp_path / 'photos').rename(tmp_path / 'moved')
+    moved = CustomDataset(data_root=str(tmp_path / 'moved'))
+    np.testing.assert_array_equal(encode_dataset(backbone(), moved, 2, cache=tmp_path / 'c'), plain)
+    assert made == [1] and sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ['moved', 'shared']
 
 
 def in_memory(samples):

@@ -74,7 +74,7 @@ def runner_of(cfg, work_dir):
 
 def test_every_protocol_is_tested_here_and_names_itself(root):
     names = {path.stem for path in (root / 'configs/protocols').glob('*.py')}
-    assert names == {*CLASSIFICATION, *TINY, 'mmseg_m2f', 'mmseg_m2f-tiny'}
+    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_in100', 'idc_hard_in1k', 'mmseg_m2f', 'mmseg_m2f-tiny'}
     for name in names:
         path = root / f'configs/protocols/{name}.py'
         assert Config.fromfile(path).protocol.id == name
@@ -109,6 +109,21 @@ def test_idc_hard(load):
                                         dict(type='CenterCrop', crop_size=224), PACK]
     assert cfg.model.backbone == dict(type='mmdistill.ResNetAP', depth=10, stem='large')
     assert cfg.model.head.loss == dict(type='CrossEntropyLoss')
+
+
+@pytest.mark.parametrize('name, epochs, optimizer, batch_size', [
+    ('idc_hard_in100', (1333, 1000, 666, 333, 200), dict(lr=0.01, weight_decay=5e-4), 64),
+    ('idc_hard_in1k', (2000, 1500, 1000, 500, 300), dict(lr=0.1, weight_decay=1e-4), 128)])
+def test_idc_hard_of_more_classes(load, name, epochs, optimizer, batch_size):
+    """Two thirds of the epochs for 100 classes, another optimiser for more; all else is idc_hard's."""
+    cfg, base = load(name), load('idc_hard')
+    assert tuple(by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) for ipc in (10, 50, 200, 500, 501)) == epochs
+    assert cfg.optim_wrapper.optimizer == dict(type='SGD', momentum=0.9, **optimizer)
+    assert cfg.train_dataloader.batch_size == cfg.val_dataloader.batch_size == batch_size
+    assert cfg.train_cfg.max_epochs == epochs[0]
+    assert cfg.param_scheduler.milestones == [2 * epochs[0] // 3, 5 * epochs[0] // 6]
+    for part in ('model', 'data_preprocessor', 'train_pipeline', 'test_pipeline', 'train_dataset'):
+        assert cfg[part] == base[part]
 
 
 @pytest.mark.parametrize('name, crop, shuffled, batch_sizes, cosines', [

@@ -93,7 +93,7 @@ def test_stopped_and_run_again(world, tool, config, monkeypatch):
     (['labels=None'], r'has no labels=dict\(teacher'),
     (['labels.teacher=3'], 'labels.teacher=3 has to be a dict'),
     (['labels.teacher.chekpoint=x'], 'labels.teacher.chekpoint: unknown setting of Teacher; did you mean checkpoint'),
-    (['labels.teacher.outputs=all'], "labels.teacher.outputs='all' has to be a list or None"),
+    (['labels.teacher.outputs=all'], "labels.teacher.outputs='all' has to be"),
     (['labels.topk=3'], 'labels.topk: unknown setting of Labels; did you mean top_k'),
     (['labels.top_k=0'], 'labels.top_k=0 is out of range'),
     (['labels.temperature=-1'], 'labels.temperature=-1 is out of range'),

@@ -1,4 +1,5 @@
 """What objectives of masks are given: the segmentor, its features, and the real set's statistics."""
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,8 +9,9 @@ import torch
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.engine.composition import GuidanceSettings
 from mmdistill.errors import DistillError
+from mmdistill.guidance import ClassStatistics
 from mmdistill.tasks.segmentation import Segmentation
-from mmdistill.tasks.statistics import MaskResources, real_batches
+from mmdistill.tasks.statistics import STATISTICS, MaskResources, real_batches
 from mmdistill.toy.streets import StreetScenes
 from tests.engine.conftest import guide  # noqa: F401
 
@@ -63,6 +65,56 @@ def test_statistics_are_those_of_the_real_set(source, guide, tmp_path, min_area)
     assert statistics.images_.tolist() == counts.tolist() and 0 < (counts > 0).sum() < classes
     seen = counts > 0
     torch.testing.assert_close(statistics.layers[1][0][seen], sums[seen] / mass[seen, None], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize('cached', [False, True])
+def test_statistics_are_measured_once(source, guide, tmp_path, monkeypatch, cached):  # noqa: F811
+    """Broken off, they go on where they were; with a cache another work dir gets them, and a damaged entry is made
+    again. The bytes are the same."""
+    plain = run_in(tmp_path / 'plain', source)
+    MaskResources(plain, segmentor=guide).statistics()
+    expected = (tmp_path / 'plain' / STATISTICS).read_bytes()
+    if cached:
+        monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'cache'))
+    monkeypatch.setattr('mmdistill.tasks.statistics._SAVE_EVERY', 4)
+    monkeypatch.setattr('mmdistill.tasks.statistics.real_batches', partial(real_batches, batch_size=4))
+    seen = []
+
+    def measure(name, limit=99):
+        resources, lines = MaskResources(run := run_in(tmp_path / name, source), segmentor=guide), []
+        run.logger.info = lines.append
+        network = resources.segmentor()
+        monkeypatch.setattr(network, 'features', partial(features, network.features, limit))
+        resources.statistics()
+        assert (tmp_path / name / STATISTICS).read_bytes() == batched
+        return '\n'.join(lines)
+
+    def features(wrapped, limit, images):
+        if len(seen) >= limit:
+            raise KeyboardInterrupt
+        seen.append(len(images))
+        return wrapped(images)
+
+    reference = ClassStatistics(len(source.classes), fingerprint=ClassStatistics.load(
+        tmp_path / 'plain' / STATISTICS).fingerprint)
+    network = MaskResources(plain, segmentor=guide).segmentor()
+    for images, masks in real_batches(source, (32, 32), batch_size=4):
+        with torch.no_grad():
+            reference.fit(network.features(images), masks)
+    reference.save(tmp_path / 'reference')
+    batched = (tmp_path / 'reference').read_bytes()
+    assert len(expected) == len(batched)
+    with pytest.raises(KeyboardInterrupt):
+        measure('a', limit=2)
+    assert '2 of 10 real images' in measure('a') and seen == [4, 4, 2]
+    line = measure('b')
+    assert seen == ([4, 4, 2] if cached else [4, 4, 2, 4, 4, 2])
+    assert ('is read from the cache' in line) is cached
+    for file in tmp_path.rglob('*.safetensors'):
+        if file.parent.name == 'statistics':
+            file.write_bytes(file.read_bytes()[:-4] + b'oops')
+    assert 'Measuring' in measure('c') and seen[-3:] == [4, 4, 2]
+    assert measure('c') == ''
 
 
 def test_a_segmentor_of_other_classes(source, guide, tmp_path):  # noqa: F811

@@ -31,6 +31,12 @@ label_texts = (
     'rocking chair', 'rotisserie', 'safety pin', 'sarong', 'ski mask', 'slide rule', 'stretcher', 'theater curtain',
     'throne', 'tile roof', 'tripod', 'tub', 'vacuum', 'window screen', 'wing', 'head cabbage', 'cauliflower',
     'pineapple', 'carbonara', 'chocolate sauce', 'gyromitra', 'stinkhorn')
+imagenet_ids = (  # of these classes among ImageNet's 1000
+    15, 45, 54, 57, 64, 74, 90, 99, 119, 120, 122, 131, 137, 151, 155, 157, 158, 166, 167, 169, 176, 180, 209, 211,
+    222, 228, 234, 236, 242, 246, 267, 268, 272, 275, 277, 281, 299, 305, 313, 317, 331, 342, 368, 374, 407, 421,
+    431, 449, 452, 455, 479, 494, 498, 503, 508, 544, 560, 570, 592, 593, 599, 606, 608, 619, 620, 653, 659, 662,
+    665, 667, 674, 682, 703, 708, 717, 724, 748, 758, 765, 766, 772, 775, 796, 798, 830, 854, 857, 858, 872, 876,
+    882, 904, 908, 936, 938, 953, 959, 960, 993, 994)
 train_dataset = dict(
     _scope_='mmpretrain',
     type='mmdistill.ImageNetSubset',

@@ -71,7 +71,8 @@ class PrototypeHook(PlanHook):
 
     The prototypes are the centres of k-means in each class, over the latents of all its real images by the generator's
     own autoencoder. They go to ``{work_dir}/prototypes.safetensors`` (:class:`~mmdistill.selection.ClassClusters`,
-    with counts and inertia), keyed by data and weights; an interrupted run keeps the classes that it finished.
+    with counts and inertia), keyed by data and weights; an interrupted run keeps the classes that it finished. Work
+    dirs share them, and the latents, by ``MMDISTILL_CACHE`` (:mod:`mmdistill.cache`).
     Every rank encodes its share of the classes, and the result does not depend on the number of ranks.
 
     If a class has fewer than ``ipc`` images, every image becomes a prototype, and prototypes are reused cyclically

@@ -1,0 +1,6 @@
+# DMGD on ImageNet-100: 10 images per class of 256x256, by DiT-XL/2.
+# mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet100-256px.py
+_base_ = ['../_base_/methods/dmgd.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagenet100.py']
+
+model = dict(generator=dict(class_ids=_base_.imagenet_ids, micro_batch=50))
+test_dataloader = dict(batch_size=50, dataset=_base_.train_dataset)

@@ -1,0 +1,18 @@
+# ImageNet-1K, 10 images per class, by the protocol of SRe2L and D4M: every student learns a teacher's labels of its
+# views, online, for 300 epochs. In D4M's paper ResNet-18 reaches 27.9; on random real images it reaches about 28.8.
+# The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet1k-512px.py
+#           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet1k-256px.py
+# mmdistill evaluate configs/evaluation/fkd_sre2l_ipc10_imagenet1k-224px.py
+# Not in data/imagenet? --cfg-options data_root=/path/to/imagenet; val is needed here. One set alone, another folder:
+# --cfg-options training_sets.dmgd=None training_sets.d4m.data_root=/path/to/distilled
+# Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
+_base_ = '../_base_/datasets/imagenet1k.py'
+
+protocol = 'mmdistill::protocols/_labels_/fkd_sre2l_online.py'
+students = dict(resnet18='mmdistill::students/resnet18_224px.py')
+training_sets = dict(
+    random_real=dict(selector=dict(type='RandomPerClassSelector')),
+    d4m=dict(data_root='work_dirs/d4m_sd15_ipc10_imagenet1k-512px/distilled'),
+    dmgd=dict(data_root='work_dirs/dmgd_dit-xl2_ipc10_imagenet1k-256px/distilled'))
+ipc = 10
+image_sets = 3  # real images are drawn three times, students of a distilled set trained three times

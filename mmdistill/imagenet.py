@@ -1,0 +1,72 @@
+"""ImageNet's classes: the WordNet ids in the order of the class ids that networks, teachers and prompts go by."""
+import json
+import re
+from functools import lru_cache
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+from .errors import DistillError
+
+
+@lru_cache(None)
+def imagenet_wnids() -> Tuple[str, ...]:
+    """The 1000 WordNet ids of ImageNet-1K, sorted; ``imagenet.json`` says where they are from."""
+    return tuple(json.loads(Path(__file__).with_suffix('.json').read_text())['wnids'])
+
+
+def imagenet_ids(classes: Sequence[str]) -> Optional[List[int]]:
+    """ImageNet's class id, 0..999, of each of some classes that are named by WordNet ids; None where one is not."""
+    ids = {wnid: number for number, wnid in enumerate(imagenet_wnids())}
+    return [ids[name] for name in classes] if set(classes) <= ids.keys() else None
+
+
+def check_folders(folders: Sequence[str], classes: Sequence[str], where: str) -> None:
+    """Check that the class folders of a tree are ImageNet's 1000.
+
+    Args:
+        folders: Their names.
+        classes: Names of the 1000 classes, in the order of the ids, for the message.
+        where: The folder that they are in.
+
+    Raises:
+        DistillError: Some are missing, or there are others: which.
+    """
+    wnids = imagenet_wnids()
+    missing = [f'{wnid} ({name.partition(",")[0]})' for wnid, name in zip(wnids, classes) if wnid not in {*folders}]
+    extra = sorted({*folders} - {*wnids})
+    if not missing and not extra:
+        return
+    problems = [f'no folder for {_some(missing)}'] if missing else []
+    problems += [f'{_some(extra)} not among its classes'] if extra else []
+    advice = 'rename or remove what is wrong, or check data_root' if folders else (
+        'check data_root; the tree is {train,val}/<wnid>/*.JPEG')
+    raise DistillError(f'{where} is not ImageNet-1K: {"; ".join(problems)}: {advice} (some of the classes alone are '
+                       'read by type=mmdistill.ImageNetSubset with classes=[...])')
+
+
+def check_order(folders: Sequence[str], labels: Sequence[int], where: str) -> None:
+    """Check class ids of ImageNet-1K's images by the folders that they are in.
+
+    Args:
+        folders: The folder of each image; one that is no WordNet id says nothing.
+        labels: The class id of each image.
+        where: What gives the ids, for the message.
+
+    Raises:
+        DistillError: An image has the id of another class, or its folder is none of the 1000.
+    """
+    wnids = imagenet_wnids()
+    known = {wnid: number for number, wnid in enumerate(wnids)}
+    for folder, label in sorted(set(zip(folders, labels))):
+        if not re.fullmatch(r'n\d{8}', folder) or known.get(folder) == label:
+            continue
+        if folder not in known:
+            raise DistillError(f'{where}: {folder} is not among ImageNet\'s 1000 classes: rename or remove it, or name '
+                               'your classes')
+        raise DistillError(f'{where}: images of {folder} have class id {label}, but in the order that weights and '
+                           f'prompts go by {label} is {wnids[label]} and {folder} is {known[folder]}: check the '
+                           'names of the folders, or the list')
+
+
+def _some(names: Sequence[str]) -> str:
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} others' if len(names) > 3 else '')
