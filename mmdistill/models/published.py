@@ -2,7 +2,7 @@
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Iterator, Optional, Tuple, Union
+from typing import Any, Iterator, List, Optional, Tuple, Union
 
 from mmengine.fileio import load
 
@@ -26,25 +26,31 @@ def published_model(config: Union[str, dict], checkpoint: Optional[str], scope: 
     Raises:
         DistillError: There is no such config or model, or no weights are published for it.
     """
-    if isinstance(config, str) and '::' not in config and not Path(config).is_file() and '/' not in config:
+    if isinstance(config, str):
+        config = _config(config, scope)
+    if checkpoint is not None:
+        return config, checkpoint
+    found: List[str] = []
+    if isinstance(config, str) and config.startswith(f'{scope}::'):
+        place = f'configs/{config.partition("::")[2]}'
+        weights = [model.get('Weights') for model in _models(scope, Path(place).stem) if model['Config'] == place]
+        found = [one if isinstance(one, str) else one[0] for one in weights if one]
+    if not found:
+        name = config if isinstance(config, str) else 'the given model'
+        raise DistillError(f'{scope} publishes no weights for {name}: give checkpoint, a path or a URL')
+    return config, found[0]
+
+
+def _config(config: str, scope: str) -> str:
+    """The config, which has to be there; of a model's name the one that the metafile names."""
+    if '::' not in config and '/' not in config and not Path(config).is_file():
         model = next((model for model in _models(scope, config) if _is(model, config)), None)
         if model is None:
             names = [model['Name'] for model in _models(scope)]
             raise DistillError(f'{config} is no config file, and no model of {scope}{nearest(config, names)}')
         config = f'{scope}::{model["Config"].removeprefix("configs/")}'
-    if isinstance(config, str):
-        config_path(config)
-    if checkpoint is not None:
-        return config, checkpoint
-    model = None
-    if isinstance(config, str) and config.startswith(f'{scope}::'):
-        place = f'configs/{config.partition("::")[2]}'
-        model = next((model for model in _models(scope, Path(place).stem) if model['Config'] == place), None)
-    weights = (model or {}).get('Weights')
-    if not weights:
-        name = config if isinstance(config, str) else 'the given model'
-        raise DistillError(f'{scope} publishes no weights for {name}: give checkpoint, a path or a URL')
-    return config, weights if isinstance(weights, str) else weights[0]
+    config_path(config)
+    return config
 
 
 def _is(model: dict, name: str) -> bool:

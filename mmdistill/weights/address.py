@@ -2,7 +2,7 @@
 import glob
 import re
 from pathlib import Path
-from typing import NamedTuple, Optional, Sequence
+from typing import Dict, List, NamedTuple, Optional, Sequence
 
 from ..errors import DistillError
 from ..settings import nearest
@@ -104,15 +104,17 @@ def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: boo
     """
     if inside in files and inside.endswith(LOADABLE):
         return [inside]
-    base = f'{inside}/' if inside else ''
+    folders: Dict[str, List[str]] = {}
+    for name in files:
+        folder, _, file = name.rpartition('/')
+        folders.setdefault(folder, []).append(file)
+    places = [f'{inside}/{part}'.strip('/') for part in parts]
     wanted = []
-    for part in [part for part in parts if any(name.startswith(f'{base}{part}/') for name in files)] or ['']:
-        folder = f'{base}{part}/' if part else base
-        names = [name[len(folder):] for name in files if name.startswith(folder)]
-        names = [name for name in names if '/' not in name]
+    for place in [place for place in places if place in folders] or [inside]:
+        names = folders.get(place, [])
         chosen = weight_files(names) if tensors else None
         texts = [name for name in names if name.endswith(('.json', '.txt')) and '.index.' not in name]
-        wanted += [folder + name for name in [*texts, *(chosen.files if chosen else ())]]
+        wanted += [f'{place}/{name}'.strip('/') for name in (*texts, *(chosen.files if chosen else ()))]
     return wanted
 
 

@@ -115,18 +115,30 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
         raise DistillError(f'{where}: {error}') from None
     if path is None or configs is None:
         return None
-    other = 'unet' if (configs / 'transformer').is_dir() else 'transformer'
-    parts = parts or ('' if path.is_dir() else 'unet', )
-    for part in [part for part in parts if part != other or 'transformer' not in parts]:
-        place = configs if len(parts) == 1 and not (configs / part).is_dir() else configs / part
-        names = [file.name for file in place.iterdir()] if place.is_dir() else []
-        lacks = (name if (name := _CONFIGS.get(part, 'config.json')) not in names else
-                 f'weights (.safetensors or .bin){foreign_weights(names)}'
-                 if part not in _CONFIGS and path.is_dir() and weight_files(names) is None else None)
-        if lacks:
-            raise DistillError(f'{where}={str(weights)!r}: no {lacks} in {place}: give a diffusers folder that is '
+    for part, place in _places(configs, parts or ('' if path.is_dir() else 'unet', )).items():
+        if lack := _lack(place, _CONFIGS.get(part), path.is_dir()):
+            raise DistillError(f'{where}={str(weights)!r}: no {lack} in {place}: give a diffusers folder that is '
                                'complete')
     return configs
+
+
+def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:
+    """The folder of each part; see :func:`check_weights`."""
+    if 'transformer' in parts:
+        other = 'unet' if (folder / 'transformer').is_dir() else 'transformer'
+        parts = [part for part in parts if part != other]
+    alone = len(parts) == 1 and not (folder / parts[0]).is_dir()
+    return {part: folder if alone else folder / part for part in parts}
+
+
+def _lack(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
+    """What a folder lacks: the file ``config``, or, of a network (None), its config or, with ``tensors``, weights."""
+    names = [file.name for file in place.iterdir()] if place.is_dir() else []
+    if (config or 'config.json') not in names:
+        return config or 'config.json'
+    if config is None and tensors and weight_files(names) is None:
+        return f'weights (.safetensors or .bin){foreign_weights(names)}'
+    return None
 
 
 def check_network(folder: Path, names: Sequence[str], where: str) -> None:
