@@ -76,6 +76,13 @@ class NoiseProcess:
         a, b, c = self._linear(i)
         return (a * x - b * out[:, :x.shape[1]]) / c
 
+    def slope(self, i: int) -> float:
+        """The derivative of :meth:`x0` by the output: 1 for a sample, -sigma / alpha for epsilon, -sigma for v and
+        flow."""
+        if self._prediction == 'sample':
+            return 1.0
+        return -self.sigmas[i] / (self.alphas[i] if self._prediction == 'epsilon' else 1.0)
+
     def to_output(self, x: Tensor, x0: Tensor, out: Tensor, i: int) -> Tensor:
         """The inverse of :meth:`x0`: the output that stands for ``x0``; a learned variance in ``out`` is kept."""
         a, b, c = self._linear(i)

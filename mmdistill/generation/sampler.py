@@ -46,9 +46,9 @@ def sample(
 ) -> Tensor:
     """Turn noise into clean latents.
 
-    Each step predicts x0, lets the guidance shift it (or the step's result), and leaves the step itself to the stock
-    scheduler. Latents are float32 whatever the network's dtype is: rounding them at each step costs far more than
-    rounding inside the network. No operation mixes rows.
+    Each step predicts x0, lets the guidance shift it (or the output, or the step's result), and leaves the step itself
+    to the stock scheduler. Latents are float32 whatever the network's dtype is: rounding them at each step costs far
+    more than rounding inside the network. No operation mixes rows.
 
     Args:
         denoiser: ``(x (B, C, h, w), t (B,), condition) -> output in the scheduler's type``; frozen.
@@ -90,6 +90,10 @@ def sample(
             if active and guidance.update == 'x0':
                 x0 = x0 + shift
                 out = process.to_output(x, x0, out, i)
+            elif active and guidance.update == 'output':
+                moved = out[:, :x.shape[1]]
+                out = torch.cat([moved + shift, out[:, x.shape[1]:]], dim=1)
+                x0 = process.x0(x, out, i)
             x = process.step(out, i, x, generators)
             if active and guidance.update == 'prev':
                 moved, x = x, x + shift

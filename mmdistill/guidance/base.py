@@ -40,19 +40,42 @@ class Guidance:
     moved. DMGD's step, :math:`\mu \leftarrow \mu - \rho \sigma_t \nabla_{z_t} L` through the linear form of x0, is
     ``through='linear', update='prev', step='sigma', norm='none'``.
 
+    ``update='output'`` moves what the network says, :math:`y_t` (epsilon, v, flow or sample, after classifier-free
+    guidance), against the gradient by that output, before the scheduler's step:
+
+    .. math:: y_t \leftarrow y_t - \rho_t \, \nabla_{y_t} L(\hat x_0(z_t, y_t)), \qquad
+        \nabla_{y_t} L = \frac{\partial \hat x_0}{\partial y_t} \nabla_{\hat x_0} L, \qquad
+        \frac{\partial \hat x_0}{\partial y_t} = -\frac{\sigma_t}{\alpha_t}, \; -\sigma_t, \; -\sigma_t, \; 1
+
+    for epsilon, v, flow and sample. For flow that is CRFM's correction (arXiv 2512.16740; its form is known from its
+    released code, none of which is here), and ``window=(0, 4 / 23)`` its first 4 of 23 steps. Ours: the objectives (its
+    loss is the cross-entropy of the pixels that the segmentor gets wrong), a step that does not fall from one to the
+    next, no clamp of the output to [-1, 1], and the other kinds of output. With ``through='xt'`` the gradient by the
+    output is taken to be :math:`\alpha_t (\partial \hat x_0 / \partial y_t) \nabla_{z_t} L`: for epsilon that is
+    classifier guidance, :math:`\epsilon + \rho \sigma_t \nabla_{z_t} L` (Dhariwal & Nichol, arXiv 2105.05233, algorithm
+    2), and where the predicted noise does not depend on :math:`z_t` it is what ``through='x0'`` gives. A shift of the
+    output is one of x0 by the factor above, so that ``'output'`` weighs early steps more than ``'x0'`` does.
+
     Args:
         objectives: By name, or in a sequence (their class names then name them).
-        window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``.
-        scale: The step size. Early in the trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
+        window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``, in the order in which they
+            are taken: ``(0, 0.2)`` is the first fifth, from pure noise; edges are rounded to whole steps.
+        scale: The step size, rho. Shifts of x0, of the output and of x_{t-1} of one size are not alike: early in the
+            trajectory the first move the sample much less than the last.
         through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
             dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.
-        update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it.
+        update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it,
+            ``'output'`` the network's output before it, with ``through='x0'`` or ``'xt'``.
         norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
             scale serves any latent size.
         step: ``'constant'``, or ``'sigma'``: the scale times the standard deviation of the ancestral step's posterior,
             :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}(1 - \bar\alpha_t / \bar\alpha_{t-1})`,
-            whatever variance the scheduler takes (reconstruction; the paper's exact form was not available).
+            whatever variance the scheduler takes (reconstruction; the paper's exact form was not available); or
+            ``'noise'``, with ``norm='unit'``: each sample's shift has the length
+            :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|` and the direction of the gradient, the rule of
+            LGD by a third party's note, with :math:`\hat\epsilon_t = (z_t - \alpha_t \hat x_0) / \sigma_t` whatever the
+            network predicts; flow matching has :math:`\sigma_t` in place of :math:`\sqrt{1 - \bar\alpha_t}` (ours).
         every: Guide each ``every``-th step of the window.
         semantic: ``(condition, t) -> condition`` that the network sees, e.g.
             :class:`~mmdistill.guidance.semantic.SemanticMatching`; objectives may be empty with it.
@@ -64,10 +87,11 @@ class Guidance:
 
     @validated
     def __init__(self, objectives: Any, *, window: Tuple[Share, Share] = (0.25, 1.0), scale: float = 3.0,
-                 through: Literal['x0', 'linear', 'xt'] = 'x0', update: Literal['x0', 'prev'] = 'x0',
-                 norm: Literal['none', 'unit', 'rms'] = 'unit', step: Literal['constant', 'sigma'] = 'constant',
+                 through: Literal['x0', 'linear', 'xt'] = 'x0', update: Literal['x0', 'prev', 'output'] = 'x0',
+                 norm: Literal['none', 'unit', 'rms'] = 'unit',
+                 step: Literal['constant', 'sigma', 'noise'] = 'constant',
                  every: PositiveInt = 1, semantic: Optional[Callable] = None):
-        self.check(dict(window=window), 'Guidance')
+        self.check(dict(window=window, through=through, update=update, norm=norm, step=step), 'Guidance')
         if isinstance(objectives, Sequence):
             named = {type(objective).__name__: objective for objective in objectives}
             if len(named) < len(objectives):
@@ -84,12 +108,19 @@ class Guidance:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
-        """Raise a DistillError where the window of the constructor's settings ends before it begins.
+        """Raise a DistillError where settings do not fit each other, or the window guides none of the steps.
 
         ``where`` names the settings in messages. With the ``steps`` that the images take, up to the last, the window
         has to guide one of them.
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
+        through, update, norm, step = (setting(cls, settings, key) for key in ('through', 'update', 'norm', 'step'))
+        if update == 'output' and through == 'linear':
+            raise DistillError(f"{where}: update='output' takes the gradient by the output, which through='linear' is "
+                               "not: set through='x0' (the network held constant) or 'xt' (through the network)")
+        if step == 'noise' and norm != 'unit':
+            raise DistillError(f"{where}: step='noise' sets the length of the shift, so norm={norm!r} has no meaning: "
+                               "set norm='unit'")
         if not window[0] < window[1]:
             raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
         if steps and not set(steps) & set(_guided(window, every, steps.stop)):
@@ -108,7 +139,7 @@ class Guidance:
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
               decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
-        """``-scale * gradient``, (B, C, h, w), and the unweighted loss (B,) of each objective.
+        """The shift (B, C, h, w) of what ``update`` names, and the unweighted loss (B,) of each objective.
 
         The shift is not finite where the gradient is not, which the caller looks for.
 
@@ -117,7 +148,7 @@ class Guidance:
                 gradient, for ``through='xt'``.
             condition: Of B rows, given to the objectives.
             i: Index of the step.
-            process: The noise process, for ``through='linear'`` and ``step='sigma'``.
+            process: The noise process, for ``through='linear'``, ``update='output'`` and steps that are not constant.
             decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable; for objectives of images.
         """
         with torch.enable_grad():
@@ -132,8 +163,17 @@ class Guidance:
             (gradient, ) = torch.autograd.grad(energy.sum(), leaf)
         if self.through == 'linear':
             gradient = gradient / process.alphas[i]
-        scale = self.scale * (process.posterior_std(i) if self.step == 'sigma' else 1.0)
-        return -scale * self._normalise(gradient), {name: loss.detach() for name, loss in losses.items()}
+        if self.update == 'output':
+            gradient = gradient * (process.slope(i) * (process.alphas[i] if self.through == 'xt' else 1.0))
+        shift = -self._scale(x, x0.detach(), i, process) * self._normalise(gradient)
+        return shift, {name: loss.detach() for name, loss in losses.items()}
+
+    def _scale(self, x: Tensor, x0: Tensor, i: int, process) -> Any:
+        """The step size of all samples, or of each, (B, 1, 1, 1)."""
+        if self.step == 'noise':
+            noise = (x.detach() - process.alphas[i] * x0) / process.sigmas[i]
+            return self.scale * process.sigmas[i] * noise.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
+        return self.scale * (process.posterior_std(i) if self.step == 'sigma' else 1.0)
 
     def _normalise(self, gradient: Tensor) -> Tensor:
         if self.norm == 'none':

@@ -83,7 +83,7 @@ def test_a_shift_of_zero_changes_nothing(name):
 
 @pytest.mark.parametrize('name', SCHEDULERS)
 @pytest.mark.parametrize('through', ['x0', 'xt'])
-@pytest.mark.parametrize('update', ['x0', 'prev'])
+@pytest.mark.parametrize('update', ['x0', 'prev', 'output'])
 def test_guidance_lowers_its_loss(name, through, update):
     noise, condition = inputs()
     plain = sample(Net(), process_of(name), noise, condition, generators=seeds())

@@ -114,7 +114,7 @@ def test_norms(size):
     torch.testing.assert_close(plain, -2 * gradient)
 
 
-@pytest.mark.parametrize('update', ['x0', 'prev'])
+@pytest.mark.parametrize('update', ['x0', 'prev', 'output'])
 def test_a_gradient_that_is_not_finite_names_request_and_step(parts, update):
     denoiser, _, _, condition = parts
     gradient = torch.ones(2, 2, 3, 3, dtype=torch.float64)
