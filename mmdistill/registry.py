@@ -1,8 +1,8 @@
 """The registries of mmdistill.
 
 Each root registry of MMEngine has a child here under the scope ``mmdistill``, so that a stock config of any OpenMMLab
-package can name ``mmdistill.X`` without custom imports. Six registries are our own: tasks, selectors, generators,
-guidances (the objectives of the guided denoising loop), writers, and encoders of the set metrics.
+package can name ``mmdistill.X`` without custom imports. Seven registries are our own: tasks, selectors, generators,
+guidances (the objectives of the guided denoising loop), cleaners of labels, writers, and encoders of the set metrics.
 """
 from importlib import import_module
 from typing import Any, Callable, Dict, List, Mapping, Optional
@@ -71,8 +71,9 @@ def _child(parent: Registry, **modules: str) -> LazyRegistry:
 
 LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
 HOOKS = _child(
-    roots.HOOKS, engine__hooks__composing='MaskSelectionHook ClassPlanHook PrototypeHook GuidedSynthesisHook',
-    engine__hooks__export='ExportHook PreviewHook SampleGridHook', labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
+    roots.HOOKS, engine__hooks__export='ExportHook PreviewHook SampleGridHook',
+    engine__hooks__composing='MaskSelectionHook ClassPlanHook PrototypeHook GuidedSynthesisHook LabelCleaningHook',
+    labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
     roots.DATASETS, datasets__distilled='DistilledDataset', datasets__imagenet='ImageNet1K ImageNetSubset',
@@ -107,6 +108,7 @@ GUIDANCES = LazyRegistry('guidance', {
     'guidance.features': 'ClassFeatureMatching',
     'guidance.semantic': 'SemanticMatching',
     'guidance.transport': 'TransportMatching'})
+CLEANERS = LazyRegistry('cleaner', {'cleaning.votes': 'MajorityVote', 'cleaning.losses': 'LossThreshold'})
 WRITERS = LazyRegistry('writer', {
     'datasets.writers': 'ClassWriter SegWriter', 'datasets.coco_stuff.writer': 'COCOJsonWriter'})
 ENCODERS = LazyRegistry('encoder', {'evaluation.encoders': 'BackboneEncoder LatentEncoder'})

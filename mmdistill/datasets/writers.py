@@ -95,6 +95,21 @@ class SegWriter:
             raise
 
 
+    def image(self, request_id: str) -> np.ndarray:
+        """The image of a request as its file has it, RGB uint8 (H, W, 3); a DistillError where it cannot be read."""
+        path, _ = self.paths(request_id)
+        try:
+            with Image.open(path) as picture:
+                return np.asarray(picture.convert('RGB'))
+        except (OSError, SyntaxError) as error:
+            raise DistillError(f'{path} is not a readable image ({error}): remove it, and --resume makes it '
+                               'again') from None
+
+    def write_mask(self, request_id: str, mask: np.ndarray) -> None:
+        """Replace the mask of a request; train ids uint8 (H, W), 255 = ignored."""
+        write_atomic(self.paths(request_id)[1], encode_image(self.layout.encode(mask), 'PNG'))
+
+
 @WRITERS.register_module()
 class ClassWriter:
     """Writes images in ImageNet's layout: ``train/<folder of the class>/<number>.JPEG``, and ``meta/train.txt``.

@@ -47,7 +47,8 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     if check_weights := getattr(resolve(generator, GENERATORS, 'model.generator'), 'check_weights', None):
         check_weights(generator, 'model.generator')
     if task is not None:
-        composition.check(task, generator)
+        writer = resolve({'type': task.writer, **(cfg['test_cfg'].get('writer') or {})}, WRITERS, 'test_cfg.writer')
+        composition.check(task, generator, writer)
     if resume:
         load_plan(cfg, composition)
 

@@ -1,5 +1,5 @@
-"""What the hooks of a run decide between them: its plan and its guidance."""
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+"""What the hooks of a run decide between them: its plan, its guidance and the cleaning of its labels."""
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from mmengine.hooks import Hook
 
@@ -7,13 +7,14 @@ from mmdistill.components import check_component, resolve
 from mmdistill.config import type_name
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
-from mmdistill.registry import GENERATORS, GUIDANCES
+from mmdistill.registry import CLEANERS, GENERATORS, GUIDANCES, LazyRegistry
 from mmdistill.settings import check_settings, parameters
 from mmdistill.tasks.base import Task
 from mmdistill.tasks.resources import Resources, declared_needs
 from .planning import Planner
 
 HOOK = 'custom_hooks.GuidedSynthesisHook'
+CLEANING = 'custom_hooks.LabelCleaningHook'
 
 
 class GuidanceSettings:
@@ -35,12 +36,10 @@ class GuidanceSettings:
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
         if not self.objectives and not self.semantic:
             raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
-        names = [type_name(cfg) for cfg in self.objectives]
-        if twice := next((name for name in names if names.count(name) > 1), None):
-            raise DistillError(f'{HOOK}.objectives: {twice} stands there twice: leave one of them')
+        _check_distinct(self.objectives, f'{HOOK}.objectives')
         components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
         components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
-        needs = dict(_check_objective(cfg, task, where) for where, cfg in components)
+        needs = dict(_check_part(cfg, GUIDANCES, task, where) for where, cfg in components)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
@@ -59,25 +58,77 @@ class GuidanceSettings:
         return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
 
 
-def _check_objective(cfg: Mapping[str, Any], task: Task, where: str) -> Tuple[str, List[str]]:
-    """Check an objective of a config; its name, and the resources that it needs."""
-    objective = resolve(cfg, GUIDANCES, where)
-    task.check_annotation(objective, where, GUIDANCES)
-    needed = declared_needs(objective)
+class CleaningSettings:
+    """Configs of label cleaners, and what they are made from.
+
+    Args:
+        cleaners: Configs of registered cleaners.
+        settings: Of the task's resources.
+    """
+
+    def __init__(self, cleaners: Sequence[dict], settings: Mapping[str, Any]) -> None:
+        self.cleaners, self.resources = list(cleaners), dict(settings)
+
+    def check(self, task: Task, planner: Planner, writer: Callable) -> None:
+        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
+
+        Raises:
+            DistillError: A mistake as :meth:`GuidanceSettings.check` finds it, too few images of a mask for a cleaner,
+                or a writer whose masks cannot be written again.
+        """
+        check_settings(task.resources, self.resources, CLEANING, ('run', ))
+        if not self.cleaners:
+            raise DistillError(f'{CLEANING}.cleaners=[]: name at least one cleaner, or leave the hook out')
+        _check_distinct(self.cleaners, f'{CLEANING}.cleaners')
+        where = [f'{CLEANING}.cleaners.{i}' for i in range(len(self.cleaners))]
+        needs = dict(_check_part(cfg, CLEANERS, task, key) for cfg, key in zip(self.cleaners, where))
+        task.resources.check(self.resources, needs, CLEANING)
+        images = getattr(planner, 'images_per_mask', 1)
+        for cfg, key in zip(self.cleaners, where):
+            needed = getattr(resolve(cfg, CLEANERS, key), 'images_needed', 1)
+            if images < needed:
+                raise DistillError(f'{key}: {type_name(cfg)} needs {needed} images of a mask or more, the plan has '
+                                   f'{images}: raise custom_hooks.MaskSelectionHook.images_per_mask')
+        if not (hasattr(writer, 'image') and hasattr(writer, 'write_mask')):
+            raise DistillError(f'test_cfg.writer: {writer.__name__} has no image() and write_mask(), by which labels '
+                               'are cleaned: derive it from SegWriter, or leave LabelCleaningHook out')
+
+    def build(self, resources: Resources) -> Dict[str, Any]:
+        """The cleaners of a run by name, which get what the ``resources`` of its task make."""
+        return {type_name(cfg): CLEANERS.build(resources.give(resolve(cfg, CLEANERS, CLEANING), cfg))
+                for cfg in self.cleaners}
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON values for the manifest and the config's hash."""
+        return dict(self.resources, cleaners=self.cleaners)
+
+
+def _check_distinct(parts: Sequence[dict], where: str) -> None:
+    names = [type_name(cfg) for cfg in parts]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DistillError(f'{where}: {twice} stands there twice: leave one of them')
+
+
+def _check_part(cfg: Mapping[str, Any], registry: LazyRegistry, task: Task, where: str) -> Tuple[str, List[str]]:
+    """Check a part of a config that is given resources; its name, and the resources that it needs."""
+    part = resolve(cfg, registry, where)
+    task.check_annotation(part, where, registry)
+    needed = declared_needs(part)
     taken = {key for keys in needed.values() for key in keys}
-    check_component({key: value for key, value in cfg.items() if key not in taken}, GUIDANCES, where, needed)
+    check_component({key: value for key, value in cfg.items() if key not in taken}, registry, where, needed)
     for name, keys in needed.items():
         resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
         check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
-    return objective.__name__, list(needed)
+    return part.__name__, list(needed)
 
 
 class Composition:
-    """The plan and the guidance of a run, as its hooks hand them over, in any order."""
+    """The plan, the guidance and the label cleaning of a run, as its hooks hand them over, in any order."""
 
     def __init__(self) -> None:
         self.planner: Optional[Planner] = None  # decides which images are made
         self.guidance: Optional[GuidanceSettings] = None  # decides what steers them; None for plain sampling
+        self.cleaning: Optional[CleaningSettings] = None  # decides which pixels lose their label; None for no cleaning
 
     def set_planner(self, planner: Planner) -> None:
         """Take the run's planner; a DistillError where there is one already."""
@@ -92,11 +143,19 @@ class Composition:
             raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
         self.guidance = guidance
 
-    def check(self, task: Task, generator: Mapping[str, Any]) -> Planner:
-        """Check that the parts fit the task, the ``generator``'s settings and each other; the planner.
+    def set_cleaning(self, cleaning: CleaningSettings) -> None:
+        """Take what cleans the run's labels; a DistillError where there is something already."""
+        if self.cleaning is not None:
+            raise DistillError('custom_hooks: two hooks clean the labels: put all cleaners into one LabelCleaningHook')
+        self.cleaning = cleaning
+
+    def check(self, task: Task, generator: Mapping[str, Any], writer: Callable) -> Planner:
+        """Check that the parts fit the task, the ``generator``'s settings, the class of the writer and each other; the
+        planner.
 
         Raises:
-            DistillError: No hook plans, or one for another task, or see :meth:`GuidanceSettings.check`.
+            DistillError: No hook plans, or one for another task, or see :meth:`GuidanceSettings.check` and
+                :meth:`CleaningSettings.check`.
         """
         if self.planner is None:
             raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
@@ -105,11 +164,14 @@ class Composition:
                                f'{task.name}: take {task.plan_hook}, or another dataset')
         if self.guidance is not None:
             self.guidance.check(task, generator, self.planner.starts)
+        if self.cleaning is not None:
+            self.cleaning.check(task, self.planner, writer)
         return self.planner
 
     def describe(self) -> List[Any]:
         """JSON values: all that the hooks decide of the images."""
-        return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe()]
+        cleaning = [self.cleaning.describe()] if self.cleaning else []
+        return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]
 
 
 class ComposingHook(Hook):

@@ -22,6 +22,7 @@ from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, readable, run_hash, writer_config
+from .cleaning import clean_labels
 from .composition import Composition
 from .planning import StartLatents
 from .progress import announce, log_guidance
@@ -86,7 +87,7 @@ class DistillLoop(BaseLoop):
         """Make what the plan asks for and is not there yet."""
         runner = self.runner
         runner.call_hook('before_test')
-        planner = self.composition.check(self.task, runner.cfg.model['generator'])
+        planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
         self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         announce(self)
         if not self.dry_run:
@@ -161,12 +162,15 @@ class DistillLoop(BaseLoop):
                                f'is unfinished: {", ".join(missing)}; --resume tries them again, which helps where the '
                                'cause was outside; else lower the scale of guidance or run in float32, in another '
                                '--work-dir')
+        guidance, cleaning = self.composition.guidance, self.composition.cleaning
+        extra = dict(guidance=guidance.describe()) if guidance else {}
+        if cleaning:
+            cleaners = cleaning.build(self.task.resources(self, **cleaning.resources))
+            extra['cleaning'] = dict(cleaning.describe(), ignored=clean_labels(self, cleaners))
         if is_main_process():
-            guidance = self.composition.guidance
             if finish := getattr(self.writer, 'finish', None):
                 finish(self.plan)
-            write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(),
-                           dict(guidance=guidance.describe()) if guidance else {})
+            write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(), extra)
             self.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')
         self.runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
 

@@ -41,12 +41,13 @@ class Planner:
 
 
 class MaskPlanner(Planner):
-    """One request for each mask that a selector chooses; see :class:`~.hooks.composing.MaskSelectionHook`."""
+    """Requests for the masks that a selector chooses; see :class:`~.hooks.composing.MaskSelectionHook`."""
     annotation = 'masks'
 
     @validated
-    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None) -> None:
-        self.selector, self.workers = selector, workers
+    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None, images_per_mask: PositiveInt = 1
+                 ) -> None:
+        self.selector, self.workers, self.images_per_mask = selector, workers, images_per_mask
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
         """Class histograms (N, K) of a ``DatasetMasks``, and indices in the order picked, on every rank.
@@ -69,15 +70,18 @@ class MaskPlanner(Planner):
         return histograms, selected
 
     def requests(self, run: Any) -> List[Request]:
-        """One for each selected mask, in the order picked."""
-        masks = run.source
+        """``images_per_mask`` for each selected mask, ``<index of the mask>_<number>``, or without the number where it
+        is one image; in the order picked, the first image of every mask first."""
+        masks, several = run.source, self.images_per_mask > 1
         histograms, selected = self.select(masks, run.work_dir, run.logger)
-        return [Request(id=(name := f'{index:06d}'), seed=request_seed(run.seed, name), source_index=index,
-                        source=masks.images[index], mask=masks.masks[index],
-                        classes=tuple(histograms[index].nonzero()[0].tolist())) for index in selected]
+        return [Request(id=(name := f'{index:06d}' + f'_{number}' * several), seed=request_seed(run.seed, name),
+                        source_index=index, source=masks.images[index], mask=masks.masks[index],
+                        classes=tuple(histograms[index].nonzero()[0].tolist()))
+                for number in range(self.images_per_mask) for index in selected]
 
     def describe(self) -> Dict[str, Any]:
-        return dict(selector=dict(self.selector))
+        several = dict(images_per_mask=self.images_per_mask) if self.images_per_mask > 1 else {}
+        return dict(selector=dict(self.selector), **several)
 
 
 class ClassPlanner(Planner):

@@ -2,7 +2,7 @@
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 from mmdistill.generation.trace import GuidanceTrace
 
@@ -26,6 +26,14 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
     runner.visualizer.add_scalars(scalars, step=step)
 
 
+def log_ignored(logger: Any, ignored: Mapping[str, Mapping[str, Any]]) -> None:
+    """Log what label cleaning ignores (:meth:`~mmdistill.cleaning.IgnoredPixels.shares`)."""
+    for name, one in ignored.items():
+        classes = ', '.join(f'{label} {share:.1%}' for label, share in one['classes'].items() if share)
+        logger.info(f'Label cleaning, {name}: {one["share"] or 0:.2%} of the labelled pixels are ignored'
+                    + (f'; {classes}' if classes else ''))
+
+
 def announce(run: Any) -> None:
     """Log what a loop with a plan is going to make, from what, and where it goes."""
     plan, logger = run.plan, run.logger
@@ -35,13 +43,17 @@ def announce(run: Any) -> None:
         listed = f'{found[0]} for each of {len(counts)} classes'
     else:
         listed = 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
-    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}; {listed}')
+    each = plan.provenance.get('images_per_mask', 1)
+    several = f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
+    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{several}; {listed}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }')
     if run.composition.guidance:
         logger.info(f'Guidance: {run.composition.guidance.describe()}')
+    if run.composition.cleaning:
+        logger.info(f'Label cleaning: {run.composition.cleaning.describe()}')
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
         logger.info(f'Distilled set: {Path(run.root).resolve()}')

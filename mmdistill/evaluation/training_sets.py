@@ -120,7 +120,7 @@ class TrainingSet:
         return dict(value) if self.kind == 'dataset' else dict(type='mmdistill.DistilledDataset', data_root=str(value))
 
     def _sources(self, root: str) -> List[int]:
-        """Index in the real dataset of the image that each image of a distilled set was made from."""
+        """Indices in the real dataset of the images that those of a distilled set were made from, each once."""
         paths, indices = paths_of(self.real.dataset), []
         for image in read_manifest(root)['images']:
             index, source = image['source_index'], image.get('source')
@@ -133,7 +133,7 @@ class TrainingSet:
                                    f'{index} of its real dataset, train_dataset has {path or f"{len(paths)} images"} '
                                    'there: give the train_dataset that the set was distilled from')
             indices.append(index)
-        return indices
+        return list(dict.fromkeys(indices))  # several images may be of one mask
 
     def check(self, dataset: Any, test: Any) -> None:
         """The guards: classes by name and order, overlap with the test set, what the task checks."""

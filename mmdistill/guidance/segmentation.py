@@ -39,20 +39,34 @@ class SegmentationConsistency:
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses of images (B, 3, H, W) against ``batch['mask']`` (B, H, W); 0 where nothing is labelled."""
         mask = batch['mask']
-        scores = self.segmentor(x)
+        losses = pixel_losses(self.segmentor, x, mask, self.probabilities).flatten(1)
         labelled = mask != IGNORE
-        classes = scores.shape[1]
-        if (highest := int(mask.masked_fill(~labelled, 0).max())) >= classes:
-            raise DistillError(f'guidance: the segmentor has {classes} classes, a mask shows id {highest}: set a '
-                               'segmentor of the same classes')
-        if scores.shape[-2:] != mask.shape[-2:]:
-            scores = F.interpolate(scores, mask.shape[-2:], mode='bilinear', align_corners=False)
-        logs = scores.clamp(1e-6, 1).log() if self.probabilities else scores.log_softmax(1)
-        losses = F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none').flatten(1)
         weights = labelled.flatten(1).to(losses.dtype)
         if self.class_weight == 'balanced':
             # How many of its sample's pixels are of a pixel's class; ignored pixels have a bin of their own.
-            ids = mask.flatten(1).clamp_max(classes)
-            counts = torch.zeros(len(ids), classes + 1, dtype=torch.long, device=ids.device)
+            ids = mask.flatten(1)
+            counts = torch.zeros(len(ids), IGNORE + 1, dtype=torch.long, device=ids.device)
             weights = weights / counts.scatter_add_(1, ids, torch.ones_like(ids)).gather(1, ids)
         return (weights * losses).sum(1) / weights.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
+
+
+def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor) -> Tensor:
+    """What a segmentor gives of images (B, 3, H, W), resized bilinearly to their masks (B, H, W), of whose classes it
+    has to be: (B, K, H, W)."""
+    scores = segmentor(images)
+    classes = scores.shape[1]
+    if (highest := int(mask.masked_fill(mask == IGNORE, 0).max())) >= classes:
+        raise DistillError(f'the segmentor has {classes} classes, a mask shows id {highest}: set a '
+                           'segmentor of the same classes')
+    if scores.shape[-2:] != mask.shape[-2:]:
+        scores = F.interpolate(scores, mask.shape[-2:], mode='bilinear', align_corners=False)
+    return scores
+
+
+def pixel_losses(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor, probabilities: bool = False
+                 ) -> Tensor:
+    """(B, H, W): cross-entropy of a segmentor on images (B, 3, H, W) against masks (B, H, W) int64, 0 where they are
+    255. With ``probabilities`` it gives scores of [0, 1], see :class:`SegmentationConsistency`."""
+    scores = class_scores(segmentor, images, mask)
+    logs = scores.clamp(1e-6, 1).log() if probabilities else scores.log_softmax(1)
+    return F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none')

@@ -1,7 +1,7 @@
 """What objectives of masks need: a frozen segmentor, and what it sees in the real set."""
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from mmengine.utils import ProgressBar
 from torch import Tensor
 
 from mmdistill.cache import recall, shared_entry
+from mmdistill.cleaning import ClassLosses
 from mmdistill.components import check_component
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, link_atomic
@@ -19,12 +20,14 @@ from mmdistill.registry import MODELS
 from mmdistill.settings import Share
 from .resources import Resources
 
-STATISTICS = 'class_statistics.safetensors'
+STATISTICS, LOSSES = 'class_statistics.safetensors', 'class_losses.json'
 _SAVE_EVERY = 1024  # images
+_OF_SEGMENTOR = ('segmentor', 'extractor', 'statistics', 'class_losses')
+T = TypeVar('T', ClassStatistics, ClassLosses)
 
 
 class MaskResources(Resources):
-    """A frozen segmentor of the real set's classes, its features, and their statistics of each class.
+    """A frozen segmentor of the real set's classes, its features, and what it sees of each class in the real images.
 
     Args:
         segmentor: Config of the network (:class:`~mmdistill.models.segmentor.SegmentorGuide`), which all objectives
@@ -38,7 +41,7 @@ class MaskResources(Resources):
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
         super().check(settings, needs, where)
-        needing = [name for name, needed in needs.items() if {'segmentor', 'extractor', 'statistics'} & {*needed}]
+        needing = [name for name, needed in needs.items() if {*_OF_SEGMENTOR} & {*needed}]
         if settings.get('segmentor'):
             check_component(settings['segmentor'], MODELS, f'{where}.segmentor')
         elif needing:
@@ -53,7 +56,7 @@ class MaskResources(Resources):
     def _network(self) -> Any:
         network, classes = MODELS.build(self._config).to(get_device()), len(self.run.source.classes)
         if network.num_classes != classes:
-            raise DistillError(f'the guiding segmentor has {network.num_classes} classes, the dataset {classes}: give '
+            raise DistillError(f'the segmentor has {network.num_classes} classes, the dataset {classes}: give '
                                'one that was trained on these classes')
         return network
 
@@ -66,29 +69,49 @@ class MaskResources(Resources):
 
         An interrupted measurement goes on after the last thousand images that it finished.
         """
+        network, statistics = self.segmentor(), ClassStatistics(len(self.run.source.classes), min_area)
+        return self._over_real_set(statistics, min_area, STATISTICS, 'statistics', lambda values, images, masks: (
+            values.fit(network.features(images), masks)))
+
+    def class_losses(self, probabilities: bool = False) -> ClassLosses:
+        """The network's mean loss in each class of the real set (:class:`~mmdistill.cleaning.ClassLosses`), measured and
+        kept as :meth:`statistics` are."""
+        network, losses = self.segmentor(), ClassLosses(len(self.run.source.classes), probabilities)
+        return self._over_real_set(losses, probabilities, LOSSES, 'losses', lambda values, images, masks: (
+            values.fit(network, images, masks)))
+
+    def _over_real_set(self, empty: T, setting: Any, name: str, kind: str, fit: Callable[[T, Tensor, Tensor], Any]) -> T:
+        """What ``fit`` makes of ``empty`` by the real set's batches, or has made of it before.
+
+        Args:
+            empty: Gets its fingerprint here.
+            setting: What decides the values besides data and network.
+            name: Of the file in the work dir; the cache has one of this ``kind``.
+            fit: Takes in images and masks (:func:`real_batches`).
+        """
         run, network, size = self.run, self.segmentor(), self.run.generator.image_size
-        path = Path(run.work_dir, STATISTICS)
+        path = Path(run.work_dir, name)
         settings = dict(self._config or {}, checkpoint=None)  # its values count, wherever it lies
-        fingerprint = config_hash([run.source.fingerprint(), settings, min_area, network.fingerprint(), list(size)])
-        entry, total = shared_entry('statistics', f'{fingerprint}.safetensors'), len(run.source)
-        if is_main_process() and recall(path, entry, partial(_measured, fingerprint, total), run.logger.info) is None:
-            statistics = _measured(fingerprint, None, path) or ClassStatistics(
-                len(run.source.classes), min_area, fingerprint)
-            start = statistics.seen_
-            run.logger.info(f'Measuring class statistics of {total - start} of {total} real images: {path}')
+        empty.fingerprint = config_hash(
+            [run.source.fingerprint(), settings, setting, network.fingerprint(), list(size)])
+        entry, total = shared_entry(kind, f'{empty.fingerprint}{path.suffix}'), len(run.source)
+        if is_main_process() and recall(path, entry, partial(_measured, empty, total), run.logger.info) is None:
+            values = _measured(empty, None, path) or empty
+            start = values.seen_
+            run.logger.info(f'Measuring {path.stem.replace("_", " ")} of {total - start} of {total} real images: {path}')
             progress = ProgressBar(total - start)
             for images, masks in real_batches(run.source, size, start=start):
                 with torch.no_grad():
-                    statistics.fit(network.features(images), masks)
+                    fit(values, images, masks)
                 progress.update(len(images))
-                if statistics.seen_ % _SAVE_EVERY == 0:
-                    statistics.save(path)
+                if values.seen_ % _SAVE_EVERY == 0:
+                    values.save(path)
             network.forget()
-            statistics.save(path)
+            values.save(path)
             if entry is not None:
                 link_atomic(path, entry)
         barrier()
-        return ClassStatistics.load(path, fingerprint)
+        return type(empty).load(path, empty.fingerprint)
 
     def describe(self) -> Dict[str, Any]:
         return dict(segmentor=self._config)
@@ -112,10 +135,10 @@ def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start
         yield images.to(device).float() / 127.5 - 1, masks.to(device).long()
 
 
-def _measured(fingerprint: str, images: Optional[int], path: Path) -> Optional[ClassStatistics]:
-    """The statistics at ``path`` if they are of these data and this network, and of so many images (None: any)."""
+def _measured(empty: T, images: Optional[int], path: Path) -> Optional[T]:
+    """The values at ``path`` if they are of these data and this network, and of so many images (None: any)."""
     try:
-        statistics = ClassStatistics.load(path, fingerprint)
+        values = type(empty).load(path, empty.fingerprint)
     except DistillError:
         return None
-    return statistics if images in (None, statistics.seen_) else None
+    return values if images in (None, values.seen_) else None

@@ -214,4 +214,4 @@ def test_settings_that_do_not_go_together(settings, say):
 def test_the_first_part_of_the_steps():
     """CRFM's four of 23."""
     guidance = Guidance([Squares()], window=(0, 4 / 23))
-    assert [i for i in range(23) if guidance.active(i, 23)] == [0, 1, 2, 3]
+    assert list(guidance.steps(23)) == [0, 1, 2, 3]

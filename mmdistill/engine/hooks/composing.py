@@ -5,7 +5,7 @@ from mmengine.runner import Runner
 
 from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
-from mmdistill.engine.composition import ComposingHook, Composition, GuidanceSettings, PlanHook
+from mmdistill.engine.composition import CleaningSettings, ComposingHook, Composition, GuidanceSettings, PlanHook
 from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
 from mmdistill.engine.training import is_training, restrict_training
 from mmdistill.errors import DistillError
@@ -23,6 +23,8 @@ class MaskSelectionHook(PlanHook):
 
     Args:
         selector: Config of a registered selector.
+        images_per_mask: Images that are made for each selected mask, each with its own seed; a distillation of
+            ``budget`` masks has ``budget * images_per_mask`` images.
         workers: Processes that read masks; the number of cores by default, 0 reads in this one.
 
     Example:
@@ -124,3 +126,34 @@ class GuidedSynthesisHook(ComposingHook):
 
     def compose(self, composition: Composition) -> None:
         composition.set_guidance(self.guidance)
+
+
+@HOOKS.register_module()
+class LabelCleaningHook(ComposingHook):
+    """Takes labels from pixels of the finished images of a distillation run: 255, which trainings ignore.
+
+    When all images are there, the cleaners look at them as they were written, and the masks are written again before
+    the manifest. The real mask is cleaned each time, so that a resumed run gives the same bytes. Log and manifest
+    (``extra.cleaning.ignored``) say which share of the labelled pixels each cleaner ignores, over all and by class.
+
+    Args:
+        cleaners: Configs of registered cleaners. Each sees the masks as they were; what one of them ignores is ignored.
+        **settings: What the task's resources are made from: ``segmentor`` of
+            :class:`~mmdistill.tasks.statistics.MaskResources`.
+
+    Example:
+        >>> custom_hooks = [dict(type='MaskSelectionHook', selector=..., images_per_mask=4),
+        >>>                 dict(type='LabelCleaningHook', segmentor=dict(type='SegmentorGuide', ...),
+        >>>                      cleaners=[dict(type='MajorityVote'), dict(type='LossThreshold', factor=1.25)])]
+    """
+
+    def __init__(self, cleaners: Sequence[dict] = (), **settings: Any) -> None:
+        self.cleaning = CleaningSettings(cleaners, settings)
+
+    @classmethod
+    def forwards_to(cls) -> List[type]:
+        """The classes that ``**settings`` are for."""
+        return [task.resources for task in all_tasks()]
+
+    def compose(self, composition: Composition) -> None:
+        composition.set_cleaning(self.cleaning)

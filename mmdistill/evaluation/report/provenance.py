@@ -24,11 +24,16 @@ def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str,
     made_by = dict(manifest.get('weights', {}))
     parts = {'Weights': _flat(made_by.pop('weights', {})), 'Scheduler': _flat(made_by.pop('scheduler', {})),
              'Versions': manifest.get('libraries', {})}
+    extra = dict(manifest.get('extra', {}))
+    cleaning = dict(extra.pop('cleaning', {}))
+    for name, one in cleaning.pop('ignored', {}).items():
+        shares = {'all labelled pixels': one['share'], **one['classes']}
+        parts[f'Ignored by {name}'] = {key: f'{value:.2%}' for key, value in shares.items() if value is not None}
     main = {name.replace('_', ' '): manifest[name] for name in ('method', 'config_hash', 'seed') if name in manifest}
     return {**main, 'images': f'{len(manifest["images"]):,} in place of {manifest["source_size"]:,}',
             'folder': str(distilled.root), 'layout': manifest['layout']['name'],
             **_flat(manifest.get('provenance', {})), **_flat(made_by, 'generator'),
-            **_flat(manifest.get('extra', {}))}, parts
+            **_flat(extra), **_flat(cleaning, 'cleaning')}, parts
 
 
 def making(work: WorkDir) -> List[Tuple[str, str]]:

@@ -114,8 +114,9 @@ def _comparison(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[str
 def _selection(work: WorkDir, names: Sequence[str], colour: str) -> Dict[str, Any]:
     """Bars and a table of the classes in the full, a random and the selected set; nothing without histograms."""
     manifest, counts = work.distilled[names[0]].manifest, work.histograms
-    sources = [source for source in work.distilled[names[0]].sources if source is not None]
-    if counts is None or len(counts) != manifest['source_size'] or len(sources) < len(manifest['images']):
+    every = work.distilled[names[0]].sources
+    sources = list(dict.fromkeys(source for source in every if source is not None))  # several may be of one mask
+    if counts is None or len(counts) != manifest['source_size'] or None in every:
         return {}
     rows = rarest_first(selection_table(counts, sources, work.classes))
     looks, unit = dict(full='real', random='faint', selected=colour), work.task.counted

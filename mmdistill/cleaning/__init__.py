@@ -1,0 +1,6 @@
+"""Label cleaning: pixels of a generated image that do not show what the mask says lose their label."""
+from .base import IgnoredPixels, LabelCleaner, clean_masks
+from .losses import ClassLosses, LossThreshold
+from .votes import MajorityVote
+
+__all__ = ['ClassLosses', 'IgnoredPixels', 'LabelCleaner', 'LossThreshold', 'MajorityVote', 'clean_masks']
