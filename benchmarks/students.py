@@ -1,94 +1,119 @@
-"""Students of the built-in street scenes on sets distilled with other settings; both are kept in a work dir."""
+"""Students of the built-in street scenes on sets distilled with other settings: what the benchmarks of D3S2 share."""
 import argparse
 import multiprocessing
+import os
 import shutil
 import statistics
 import sys
 import time
+import warnings
 from pathlib import Path
 
-from mmengine.config import Config
+import torch
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
-from mmdistill.evaluation import Cells, markdown  # noqa: F401
-from mmdistill.evaluation.workers import _start_worker
+from mmdistill.evaluation import Cells
 from mmdistill.files import config_hash
 
 CONFIG, STUDENT = 'configs/quickstart/d3s2_streets-64x64.py', 'configs/students/unet_streets-64x64.py'
-CACHES = 'class_histograms.npz', 'class_statistics.safetensors'
+CACHES = 'class_histograms.npz', 'class_statistics.safetensors', 'class_losses.json'
+# Scenes that no other table has, and that the weights were neither trained nor chosen on: split, first, last.
+SCENES = dict(choice=('val', 300, 600), table=('val', 600, 900), confirm=('test', 300, 600))
 
 
 class Bench:
-    """Distils and trains what is not there yet, one after the other, each in a process of its own."""
+    """Distils sets and trains a student of each, which is tested on all scenes; both are kept in a work dir.
+
+    A unit is the text of a config that inherits the quickstart's (empty: as it is) and a seed, of the set and of the
+    student: ``('', 0)``.
+    """
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.root, self.seeds, self.stop = Path(args.work_dir), args.seeds, args.minutes * 60 + time.time()
+        self.root, self.seeds, self.workers = Path(args.work_dir).resolve(), args.seeds, args.workers
+        self.stop = time.time() + 60 * args.minutes
         self.cells = Cells(self.root / 'cells')
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser, work_dir: str) -> None:
         parser.add_argument('--work-dir', default=work_dir)
         parser.add_argument('--seeds', type=int, default=3, help='image sets, with one student each')
-        parser.add_argument('--minutes', type=float, default=1e6, help='stop after the first student or set that ends '
-                            'later, with status 3; run again to go on')
+        parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
+        parser.add_argument('--minutes', type=float, default=1e6,
+                            help='begin no set or student after this time, and end with status 3: run again to go on')
 
-    def distilled(self, options, seed: int, config: str = CONFIG) -> Path:
-        """The set of a config with these options; None for no guidance."""
-        folder = self.root / 'sets' / config_hash([config, options, seed])
-        if (folder / 'distilled/meta/distilled.json').is_file():
-            return folder / 'distilled'
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder.with_suffix('.py')
-        cfg = Config.fromfile(config)
-        if options is None:
-            cfg.custom_hooks = [hook for hook in cfg.custom_hooks if hook.type != 'GuidedSynthesisHook']
-        cfg.dump(path)
-        for name in CACHES:
-            if (self.root / name).is_file():
-                shutil.copy(self.root / name, folder)
-        settings = [f'{key}={value}' for key, value in {**(options or {}), 'test_cfg.seed': seed}.items()]
-        self._run(_distil, ['distill', str(path), '--work-dir', str(folder), '--cfg-options', *settings,
-                            *['--resume'] * (folder / 'plan.json').is_file()])
-        for name in CACHES:
-            if (folder / name).is_file():
-                shutil.copy(folder / name, self.root)
-        return folder / 'distilled'
+    def measure(self, units) -> None:
+        """Make what is not there yet, a few units at a time, each in a process of its own."""
+        units = [unit for unit in dict.fromkeys(units) if self.cells.get(self.key(unit)) is None]
+        if not units:
+            return
+        with multiprocessing.get_context('fork').Pool(self.workers, maxtasksperchild=1) as pool:
+            for number, line in enumerate(pool.imap_unordered(self._make, units), 1):
+                if line is None:
+                    sys.exit(3)
+                print(f'[{number}/{len(units)}] {line}', flush=True)
 
-    def miou(self, root: Path, seed: int, scenes, iterations: int) -> float:
-        """Of a student of the quickstart, trained on a set, on the scenes (split, first, last)."""
-        split, first, last = scenes
-        cfg = Config.fromfile(STUDENT)
-        cfg.test_dataloader.dataset.update(split=split, num_scenes=last, indices=list(range(first, last)))
-        cfg.train_cfg.max_iters = cfg.param_scheduler[-1].end = iterations
-        key = dict(set=str(root.parent.name), seed=seed, student=cfg.to_dict())
-        if self.cells.get(key) is None:
-            result = self._run(_train, cfg, str(root), seed, str(self.root / 'students'))
-            self.cells.put(key, result)
-            print(f'{root.parent.name} seed {seed} on {split} {first}..{last}: {result["mIoU"]:.1f}', flush=True)
-        return self.cells.get(key)['mIoU']
+    def miou(self, unit, scenes: str) -> float:
+        """Of a unit that was measured."""
+        return self.cells.get(self.key(unit))[scenes]
 
     @staticmethod
-    def spread(values) -> str:
-        """Mean and standard deviation."""
-        std = f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else ''
-        return f'{statistics.fmean(values):.1f}{std}'
+    def key(unit):
+        return dict(config=unit[0], seed=unit[1], scenes=SCENES)
 
-    def _run(self, function, *args):
-        """Call in a process of its own, whose imports are this one's."""
+    def _make(self, unit):
         if time.time() > self.stop:
-            sys.exit(3)
-        with multiprocessing.get_context('fork').Pool(1, _start_worker) as pool:
-            return pool.apply(function, args)
+            return None
+        torch.set_num_threads(1)
+        warnings.simplefilter('ignore')
+        begin, (text, seed) = time.time(), unit
+        folder = self.root / 'sets' / config_hash(list(unit))
+        if not (folder / 'distilled/meta/distilled.json').is_file():
+            self._distil(folder, text, seed)
+        distilled = time.time()
+        result = train(str(folder / 'distilled'), seed, str(folder / 'student'))
+        self.cells.put(self.key(unit), result)
+        return (f'{" ".join(text.split())[:150]} seed {seed}: {result["choice"]:.1f}, {distilled - begin:.0f} s and '
+                f'{time.time() - distilled:.0f} s')
+
+    def _distil(self, folder: Path, text: str, seed: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder.with_suffix('.py')
+        path.write_text(f'_base_ = {os.path.abspath(CONFIG)!r}\ntest_cfg = dict(seed={seed})\n{text}\n')
+        for name in CACHES:  # what is measured of the real set is the same for all
+            if (self.root / name).is_file():
+                shutil.copy(self.root / name, folder)
+        try:
+            command(['distill', str(path), '--work-dir', str(folder),
+                     *['--resume'] * (folder / 'plan.json').is_file()])
+        except SystemExit as end:  # would end the process without a word to its parent
+            raise RuntimeError(end.code) from None
+        for name in CACHES:
+            if (folder / name).is_file():
+                shutil.copy(folder / name, self.root / f'{name}.{os.getpid()}')
+                os.replace(self.root / f'{name}.{os.getpid()}', self.root / name)
 
 
-def _distil(arguments) -> None:
-    try:
-        command(arguments)
-    except SystemExit as end:  # which would end the process without a word to its parent
-        raise RuntimeError(end.code) from None
+def train(data_root: str, seed: int, work_dir: str):
+    """mIoU of the quickstart's student, trained on a set, on each of the scenes."""
+    from mmengine.runner import Runner, ValLoop
+
+    from mmdistill.evaluation.students import student_runner_config
+    cfg = student_runner_config(STUDENT, dict(type='mmdistill.DistilledDataset', data_root=data_root), seed, work_dir)
+    loaders = {name: dict(cfg.val_dataloader, dataset=dict(
+        cfg.val_dataloader.dataset, split=split, num_scenes=last, indices=list(range(first, last))))
+        for name, (split, first, last) in SCENES.items()}
+    evaluator = cfg.val_evaluator
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    runner = Runner.from_cfg(cfg)
+    runner.train()
+    found = {}
+    for name, loader in loaders.items():
+        runner._val_loop = ValLoop(runner, loader, evaluator)  # where the logging looks for the dataloader
+        found[name] = runner.val_loop.run()['mIoU']
+    return found
 
 
-def _train(cfg, root: str, seed: int, work_dir: str) -> dict:
-    from mmdistill.evaluation.students import train_student
-    return train_student(cfg, dict(type='mmdistill.DistilledDataset', data_root=root), seed, work_dir)
+def spread(values) -> str:
+    """Mean and standard deviation."""
+    return f'{statistics.fmean(values):.1f}' + (f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else '')

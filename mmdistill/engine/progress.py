@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any, Mapping, Sequence
 
 from mmdistill.generation.trace import GuidanceTrace
+from mmdistill.plan import Plan
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
@@ -39,13 +40,7 @@ def announce(run: Any) -> None:
     plan, logger = run.plan, run.logger
     found = Counter(index for request in plan.requests for index in request.classes)
     counts = {name: found[index] for index, name in enumerate(plan.classes)}
-    if len(set(counts.values())) == 1:
-        listed = f'{found[0]} for each of {len(counts)} classes'
-    else:
-        listed = 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
-    each = plan.provenance.get('images_per_mask', 1)
-    several = f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
-    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{several}; {listed}')
+    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{_for_masks(plan)}; {_listed(counts)}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
@@ -57,3 +52,15 @@ def announce(run: Any) -> None:
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
         logger.info(f'Distilled set: {Path(run.root).resolve()}')
+
+
+def _for_masks(plan: Plan) -> str:
+    each = plan.provenance.get('images_per_mask', 1)
+    return f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """How many images show each class."""
+    if len({*counts.values()}) == 1:
+        return f'{next(iter(counts.values()))} for each of {len(counts)} classes'
+    return 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)

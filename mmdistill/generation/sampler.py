@@ -1,5 +1,5 @@
 """The denoising loop: one for all methods."""
-from typing import Callable, Dict, List, Optional
+from typing import Callable, Dict, List, Optional, Tuple
 
 import torch
 from torch import Tensor
@@ -87,13 +87,8 @@ def sample(
             watch.see(shift, i, 'the gradient of the guidance is')
         with torch.no_grad():
             moved = x0
-            if active and guidance.update == 'x0':
-                x0 = x0 + shift
-                out = process.to_output(x, x0, out, i)
-            elif active and guidance.update == 'output':
-                moved = out[:, :x.shape[1]]
-                out = torch.cat([moved + shift, out[:, x.shape[1]:]], dim=1)
-                x0 = process.x0(x, out, i)
+            if active and guidance.update != 'prev':
+                x0, out, moved = _shifted(guidance.update, process, x, x0, out, shift, i)
             x = process.step(out, i, x, generators)
             if active and guidance.update == 'prev':
                 moved, x = x, x + shift
@@ -102,6 +97,16 @@ def sample(
         watch.see(x, i, 'latents are')
     watch.report(condition, failures)
     return x.detach()
+
+
+def _shifted(update: str, process: NoiseProcess, x: Tensor, x0: Tensor, out: Tensor, shift: Tensor, i: int
+             ) -> Tuple[Tensor, Tensor, Tensor]:
+    """Clean prediction and output of step ``i``, one of them shifted, and what was shifted, as it was."""
+    if update == 'x0':
+        return x0 + shift, process.to_output(x, x0 + shift, out, i), x0
+    said, variance = out[:, :x.shape[1]], out[:, x.shape[1]:]
+    out = torch.cat([said + shift, variance], dim=1)
+    return process.x0(x, out, i), out, said
 
 
 class _FiniteWatch:
