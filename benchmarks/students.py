@@ -13,6 +13,7 @@ import torch
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
+from mmdistill.datasets.manifest import read_manifest
 from mmdistill.evaluation import Cells
 from mmdistill.files import config_hash
 
@@ -32,6 +33,7 @@ class Bench:
     def __init__(self, args: argparse.Namespace) -> None:
         self.root, self.seeds, self.workers = Path(args.work_dir).resolve(), args.seeds, args.workers
         self.stop = time.time() + 60 * args.minutes
+        self.same_images = {}  # config → one that makes the same images, of other labels, which are copied
         self.cells = Cells(self.root / 'cells')
 
     @staticmethod
@@ -53,6 +55,13 @@ class Bench:
                     sys.exit(3)
                 print(f'[{number}/{len(units)}] {line}', flush=True)
 
+    def manifest(self, unit):
+        """Of the set of a unit that was measured."""
+        return read_manifest(self.folder(unit) / 'distilled')
+
+    def folder(self, unit) -> Path:
+        return self.root / 'sets' / config_hash(list(unit))
+
     def miou(self, unit, scenes: str) -> float:
         """Of a unit that was measured."""
         return self.cells.get(self.key(unit))[scenes]
@@ -67,7 +76,7 @@ class Bench:
         torch.set_num_threads(1)
         warnings.simplefilter('ignore')
         begin, (text, seed) = time.time(), unit
-        folder = self.root / 'sets' / config_hash(list(unit))
+        folder = self.folder(unit)
         if not (folder / 'distilled/meta/distilled.json').is_file():
             self._distil(folder, text, seed)
         distilled = time.time()
@@ -83,9 +92,13 @@ class Bench:
         for name in CACHES:  # what is measured of the real set is the same for all
             if (self.root / name).is_file():
                 shutil.copy(self.root / name, folder)
+        arguments = ['distill', str(path), '--work-dir', str(folder)]
         try:
-            command(['distill', str(path), '--work-dir', str(folder),
-                     *['--resume'] * (folder / 'plan.json').is_file()])
+            if (other := self.same_images.get(text)) is not None and not (folder / 'distilled').is_dir():
+                command([*arguments, '--dry-run'])
+                shutil.copytree(self.folder((other, seed)) / 'distilled', folder / 'distilled',
+                                ignore=shutil.ignore_patterns('meta'))
+            command([*arguments, *['--resume'] * (folder / 'plan.json').is_file()])
         except SystemExit as end:  # would end the process without a word to its parent
             raise RuntimeError(end.code) from None
         for name in CACHES:
