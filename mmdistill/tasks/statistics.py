@@ -74,13 +74,13 @@ class MaskResources(Resources):
             values.fit(network.features(images), masks)))
 
     def class_losses(self, probabilities: bool = False) -> ClassLosses:
-        """The network's mean loss in each class of the real set (:class:`~mmdistill.cleaning.ClassLosses`), measured and
-        kept as :meth:`statistics` are."""
+        """The network's mean loss in each class of the real set, measured and kept as :meth:`statistics` are."""
         network, losses = self.segmentor(), ClassLosses(len(self.run.source.classes), probabilities)
         return self._over_real_set(losses, probabilities, LOSSES, 'losses', lambda values, images, masks: (
             values.fit(network, images, masks)))
 
-    def _over_real_set(self, empty: T, setting: Any, name: str, kind: str, fit: Callable[[T, Tensor, Tensor], Any]) -> T:
+    def _over_real_set(self, empty: T, setting: Any, name: str, kind: str, fit: Callable[[T, Tensor, Tensor], Any]
+                       ) -> T:
         """What ``fit`` makes of ``empty`` by the real set's batches, or has made of it before.
 
         Args:
@@ -98,7 +98,8 @@ class MaskResources(Resources):
         if is_main_process() and recall(path, entry, partial(_measured, empty, total), run.logger.info) is None:
             values = _measured(empty, None, path) or empty
             start = values.seen_
-            run.logger.info(f'Measuring {path.stem.replace("_", " ")} of {total - start} of {total} real images: {path}')
+            words = path.stem.replace('_', ' ')
+            run.logger.info(f'Measuring {words} of {total - start} of {total} real images: {path}')
             progress = ProgressBar(total - start)
             for images, masks in real_batches(run.source, size, start=start):
                 with torch.no_grad():
