@@ -101,6 +101,7 @@ SELECTORS = LazyRegistry('selector', {
 GENERATORS = LazyRegistry('generator', build_func=build_loaded, modules={
     'generation.layout_conditional': 'LayoutUNetGenerator',
     'generation.controlnet': 'ControlNetGenerator',
+    'generation.freestyle': 'FreestyleNetGenerator',
     'generation.text_to_image': 'Img2ImgGenerator',
     'generation.class_conditional': 'ClassConditionalGenerator'})
 GUIDANCES = LazyRegistry('guidance', {
