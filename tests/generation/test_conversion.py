@@ -1,6 +1,5 @@
-"""Checkpoints in the names of the original code, made from diffusers' networks by a table of their own."""
-import os
-import re
+"""Checkpoints in the names of the original code as diffusers folders."""
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,46 +9,12 @@ from safetensors.torch import save_file
 from mmdistill.cli import main
 from mmdistill.errors import DistillError
 from mmdistill.generation.conversion import STABLE_DIFFUSION_1, convert_unet
-
-RESNET = {'norm1': 'in_layers.0', 'conv1': 'in_layers.2', 'norm2': 'out_layers.0', 'conv2': 'out_layers.3',
-          'time_emb_proj': 'emb_layers.1', 'conv_shortcut': 'skip_connection'}
-TOP = {'time_embedding.linear_1': 'time_embed.0', 'time_embedding.linear_2': 'time_embed.2',
-       'conv_in': 'input_blocks.0.0', 'conv_norm_out': 'out.0', 'conv_out': 'out.2'}
-
-
-def original_name(name, layers, attends):
-    """The name in the original code of a tensor of a diffusers UNet with ``layers`` per block.
-
-    ``attends`` tells which of the up blocks have attention, after which their upsampler comes.
-    """
-    head, _, end = name.rpartition('.')
-    if head in TOP:
-        return f'{TOP[head]}.{end}'
-    part = re.match(r'(down|up)_blocks\.(\d)\.(resnets|attentions|downsamplers|upsamplers)\.(\d)\.(.*)', name)
-    if part is None:
-        _, what, number, rest = name.split('.', 3)
-        place, at = 'middle_block', 2 * int(number) if what == 'resnets' else 1
-        return f'{place}.{at}.{_within(what, rest)}'
-    side, block, what, number, rest = part.groups()
-    block, number = int(block), int(number)
-    if what == 'downsamplers':
-        return f'input_blocks.{(block + 1) * (layers + 1)}.0.op.{end}'
-    if what == 'upsamplers':
-        return f'output_blocks.{block * (layers + 1) + layers}.{2 if attends[block] else 1}.{rest}'
-    at = block * (layers + 1) + number + (side == 'down')
-    return f'{"in" if side == "down" else "out"}put_blocks.{at}.{int(what == "attentions")}.{_within(what, rest)}'
-
-
-def _within(what, rest):
-    if what == 'attentions':
-        return rest
-    first, _, end = rest.partition('.')
-    return f'{RESNET[first]}.{end}'
-
+from tests.weights.original import unet_name
 
 def original(unet):
-    attends = ['CrossAttn' in block for block in unet.config.up_block_types]
-    return {f'model.diffusion_model.{original_name(name, unet.config.layers_per_block, attends)}': value
+    """Its tensors under the names of the original code."""
+    attention = [f'up_blocks.{n}' for n, block in enumerate(unet.config.up_block_types) if 'CrossAttn' in block]
+    return {f'model.diffusion_model.{unet_name(name, unet.config.layers_per_block, attention)}': value
             for name, value in unet.state_dict().items()}
 
 
@@ -58,11 +23,15 @@ def unet(sd_folder):
     return UNet2DConditionModel.from_pretrained(sd_folder / 'unet')
 
 
+def leave_trace():
+    Path('unpickled').touch()
+
+
 class Callback:
-    """Stands for what Lightning stores beside the tensors; it makes a folder where it is unpickled."""
+    """Stands for what Lightning stores beside the tensors."""
 
     def __reduce__(self):
-        return os.mkdir, ('unpickled', )
+        return leave_trace, ()
 
 
 @pytest.fixture
