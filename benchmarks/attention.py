@@ -4,11 +4,13 @@
 
 Prints the seconds of all 16 cross-attention layers of one step with classifier-free guidance (two rows an image) and
 their ratio to plain attention; with --unet also those of the whole U-Net with random weights (3.4 GB in float32). Cases
-take turns, and the best of several rounds counts, so that other work on the machine falls on all alike.
+take turns, the ratio is the median over the rounds, and the seconds are the best, so that other work on the machine
+falls on all alike.
 """
 import argparse
 import time
 
+import numpy as np
 import torch
 from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
@@ -64,8 +66,8 @@ def unets_of(args, dtype):
 
 
 def measure(cases, args):
-    """Best seconds of each case, in turns."""
-    best = {}
+    """Seconds of each round (R,) by case; the cases take turns."""
+    seconds = {name: [] for name in cases}
     for turn in range(args.rounds + 1):  # the first one warms up
         for name, case in cases.items():
             wait(args.device)
@@ -73,10 +75,9 @@ def measure(cases, args):
             with torch.no_grad():
                 case()
             wait(args.device)
-            seconds = time.perf_counter() - begin
             if turn:
-                best[name] = min(best.get(name, seconds), seconds)
-    return best
+                seconds[name].append(time.perf_counter() - begin)
+    return {name: np.array(values) for name, values in seconds.items()}
 
 
 def wait(device):
@@ -98,9 +99,9 @@ def main():
     for title, make in (('16 cross-attention layers', layers_of), ('U-Net', unets_of))[:1 + args.unet]:
         print(f'{title}, {args.images} images, latents of {args.side}x{args.side}, {args.dtype}, {args.device}, '
               f'{torch.get_num_threads()} threads')
-        best = measure(make(args, dtype), args)
-        for name, seconds in best.items():
-            print(f'  {name:16s} {seconds:.4f} s  {seconds / best["plain"]:.2f}', flush=True)
+        seconds = measure(make(args, dtype), args)
+        for name, values in seconds.items():
+            print(f'  {name:16s} {values.min():.4f} s  {np.median(values / seconds["plain"]):.2f}', flush=True)
 
 
 if __name__ == '__main__':
