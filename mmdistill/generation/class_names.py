@@ -16,13 +16,14 @@ _ADE20K = {
     'crt screen': 'screen'}
 
 
-def prompt_names(classes: Sequence[str], names: Names = None) -> List[str]:
+def prompt_names(classes: Sequence[str], names: Names = None, where: str = 'names') -> List[str]:
     """The words for each class in a prompt, without needless blanks.
 
     Args:
         classes: The dataset's names, in the order of the ids.
         names: ``'ade20k'``, ``'coco_stuff'``: as FreestyleNet's weights for them were trained, where ``classes`` are
             mmseg's; or a name for some of the classes; None: the classes' own.
+        where: Key of ``names`` in the config, for the message.
 
     Raises:
         DistillError: A name is given for a class that is not there.
@@ -32,8 +33,8 @@ def prompt_names(classes: Sequence[str], names: Names = None) -> List[str]:
     else:
         known = _ADE20K if names == 'ade20k' else names or {}
     if absent := [name for name in known if name not in classes]:
-        raise DistillError(f'names={names if names == "ade20k" else "..."!r}: the dataset has no class {absent[0]!r}'
-                           f'{nearest(absent[0], classes)}')
+        shown = f'={names!r}' if isinstance(names, str) else ''
+        raise DistillError(f'{where}{shown}: the dataset has no class {absent[0]!r}{nearest(absent[0], classes)}')
     return [' '.join(known.get(name, name).split()) for name in classes]
 
 

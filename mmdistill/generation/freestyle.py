@@ -58,7 +58,7 @@ class FreestyleNetGenerator(LayoutToImage):
         if template.count(_FIELD) != 1:
             raise DistillError(f'{where}: prompt={template!r}: give it {_FIELD} once, where the classes are named')
         if 'classes' in settings:
-            prompt_names(settings['classes'], settings.get('names'))
+            prompt_names(settings['classes'], settings.get('names'), f'{where}.names')
 
     def describe(self) -> dict:
         return dict(super().describe(), names=self._table, rectification=self.denoiser.factor)
