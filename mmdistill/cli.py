@@ -21,7 +21,8 @@ def parser() -> argparse.ArgumentParser:
 
     def add(command: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
         text = command.__doc__ or ''
-        added = subparsers.add_parser(command.__name__, help=text.partition('\n')[0], description=text)
+        name = command.__name__.replace('_', '-')
+        added = subparsers.add_parser(name, help=text.partition('\n')[0], description=text)
         added.set_defaults(run=command)
         return added
 
@@ -55,6 +56,12 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--names', default='', metavar='FILE', help='a file with a stem on each line: convert these only')
     one.add_argument('--crowds', action='store_true', help='draw crowds of things, too (JSON)')
     one.add_argument('--workers', type=_positive, help='processes; the number of cores by default')
+    one = add(commands.convert_unet)
+    one.add_argument('checkpoint', help='.ckpt, .pth or .safetensors file of the original Stable Diffusion code')
+    one.add_argument('folder', help='folder of the converted UNet, new or empty')
+    one.add_argument('--like', metavar='WEIGHTS', help='folder or hub address with a UNet of the same config; Stable '
+                     'Diffusion 1.x by default')
+    one.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], help="the checkpoint's by default")
     one = add(commands.report)
     one.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='finished work dirs, in the order of the page')
     one.add_argument('--out', help='the page; report.html in the first work dir by default')

@@ -101,6 +101,16 @@ def convert(args: argparse.Namespace) -> None:
                                args.workers, lambda items, total: track_iter_progress((items, total))))
 
 
+def convert_unet(args: argparse.Namespace) -> None:
+    """Convert the UNet of a Stable Diffusion checkpoint.
+
+    From a checkpoint of the original code, such as FreestyleNet's, to a diffusers folder for the generators' `unet`.
+    Only tensors are read. It needs the memory of the checkpoint and takes a minute.
+    """
+    from .generation.conversion import convert_unet as convert
+    print(convert(args.checkpoint, args.folder, args.like, args.dtype))
+
+
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 

@@ -77,8 +77,8 @@ HOOKS = _child(
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
     roots.DATASETS, datasets__distilled='DistilledDataset', datasets__imagenet='ImageNet1K ImageNetSubset',
-    datasets__coco_stuff__dataset='COCOStuff', labels__replay='ReplayedViews', toy__streets='StreetScenes',
-    toy__objects='ObjectPictures')
+    datasets__union='UnionDataset', datasets__coco_stuff__dataset='COCOStuff', labels__replay='ReplayedViews',
+    toy__streets='StreetScenes', toy__objects='ObjectPictures')
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
@@ -101,6 +101,7 @@ SELECTORS = LazyRegistry('selector', {
 GENERATORS = LazyRegistry('generator', build_func=build_loaded, modules={
     'generation.layout_conditional': 'LayoutUNetGenerator',
     'generation.controlnet': 'ControlNetGenerator',
+    'generation.freestyle': 'FreestyleNetGenerator',
     'generation.text_to_image': 'Img2ImgGenerator',
     'generation.class_conditional': 'ClassConditionalGenerator'})
 GUIDANCES = LazyRegistry('guidance', {

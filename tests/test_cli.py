@@ -13,7 +13,7 @@ from mmdistill import cli, commands
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 
-COMMANDS = ('distill', 'train', 'evaluate', 'label', 'convert', 'report')
+COMMANDS = ('distill', 'train', 'evaluate', 'label', 'convert', 'convert-unet', 'report')
 
 
 def said(capsys, *argv):
@@ -35,7 +35,7 @@ except SystemExit as end:
 """
     text = python(code)
     assert 'code 0 set()' in text
-    assert re.findall(r'^    (\w+) +[A-Z].*\.$', text, re.M) == list(COMMANDS)
+    assert re.findall(r'^    ([\w-]+)\s+[A-Z].*\.$', text, re.M) == list(COMMANDS)
 
 
 def test_version(capsys):

@@ -11,6 +11,8 @@ from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS, PARAM_SCHEDULERS
 from mmdistill.config import merge_options, read_config
 from mmdistill.engine.check import check_run
 from mmdistill.errors import DistillError
+from mmdistill.evaluation.comparison import check_comparison
+from mmdistill.evaluation.protocols import load_protocol
 
 FOLDER = Path(__file__).resolve().parents[1] / 'configs'
 NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if path.parts[-2] != '_base_'
@@ -95,7 +97,7 @@ def test_a_config_anywhere_can_inherit_it(name, tmp_path):
 
 @pytest.mark.parametrize('name', [name for name in NAMES if name.split('/')[0] in DISTILL])
 def test_runs_pass_their_checks(name, tmp_path, monkeypatch):
-    """All that can miss are weights that the user trains first, in a work dir."""
+    """All that can miss are weights that the user trains or converts first, in a work dir."""
     monkeypatch.chdir(tmp_path)
     child = tmp_path / 'child.py'
     child.write_text(f"_base_ = ['mmdistill::{name}']\n")
@@ -103,7 +105,63 @@ def test_runs_pass_their_checks(name, tmp_path, monkeypatch):
         try:
             check_run(read_config(str(path)))
         except DistillError as error:
-            assert re.search(r'^model\.generator\.weights: no weights at work_dirs/', str(error)), error
+            assert re.search(r'^model\.generator\.(weights|unet): no weights at work_dirs/', str(error)), error
+
+
+@pytest.mark.parametrize('name', [name for name in NAMES if name.split('/')[0] == 'evaluation'])
+def test_comparisons_pass_their_checks(name, monkeypatch):
+    """But for the sets, which are distilled first, and what the user trains first."""
+    cfg = read_config(str(FOLDER / name))
+    task = 'segmentation' if 'mmseg' in cfg.train_dataset.get('_scope_', '') else 'classification'
+    monkeypatch.setattr('mmdistill.evaluation.comparison.read_manifest', lambda root: dict(task=task))
+    try:
+        check_comparison(cfg)
+    except DistillError as error:
+        assert re.search("='?work_dirs/[^ ]*: there is no such file", str(error)), error
+    for spec in cfg.training_sets.values():  # each distilled set has a config that makes it
+        roots = spec.get('data_root', [])
+        for root in [roots] if isinstance(roots, str) else roots:
+            assert Path(root).parts[0] == 'work_dirs'
+
+
+FLAGSHIPS = {
+    'ade20k': ('segformer', 'mask2former_swin-l', dict(
+        controlnet='limingcv/reward_controlnet/checkpoints/ade20k_reward-model-UperNet-R50/checkpoint-5000/controlnet',
+        names='ade20k', palette=None)),
+    'coco-stuff164k': ('pspnet', 'deeplabv3_r101', dict(
+        controlnet='limingcv/reward_controlnet/checkpoints/cocostuff/reward_5k', names='coco_stuff',
+        palette='coco_panoptic')),
+    'coco-stuff10k': ('pspnet', 'deeplabv3_r101', dict(
+        controlnet='limingcv/reward_controlnet/checkpoints/cocostuff/reward_5k', names='coco_stuff',
+        palette='coco_panoptic'))}
+
+
+@pytest.mark.parametrize('data', FLAGSHIPS)
+def test_d3s2_at_the_papers_size(data):
+    """Generators, guides and comparisons of one dataset go together: its weights, its names, its judge."""
+    guide, judge, expected = FLAGSHIPS[data]
+    control, freestyle = (read_config(str(FOLDER / f'd3s2/d3s2_{name}_1p_{data}-512x512.py'))
+                          for name in ('sd15-controlnetpp', 'freestylenet'))
+    for cfg in control, freestyle:
+        select, guidance, _ = cfg.custom_hooks
+        assert select.selector.budget == 0.01 and guidance.segmentor.config.startswith(guide)
+        assert data in guidance.segmentor.config
+        assert cfg.test_cfg.writer == dict(type='SegWriter', layout=data.replace('-', '_'))
+    found = control.model.generator
+    assert (found.controlnet, found.get('palette')) == (expected['controlnet'], expected['palette'])
+    assert (found.scheduler, found.num_steps, found.cfg_scale, found.negative_prompt) == (
+        'UniPCMultistepScheduler', 20, 7.5, 'worst quality, low quality')
+    found = freestyle.model.generator
+    assert (found.names, found.num_steps, found.cfg_scale) == (expected['names'], 50, 2.0)
+    assert found.scheduler == dict(type='DDIMScheduler', steps_offset=1, set_alpha_to_one=False)
+    comparison, = (read_config(str(FOLDER / name)) for name in NAMES
+                   if name.startswith('evaluation/mmseg_m2f') and f'_1p_{data}-' in name)
+    assert comparison.budget == 0.01 and comparison.judge.config.startswith(judge)
+    made = f'work_dirs/d3s2_sd15-controlnetpp_1p_{data}-512x512/distilled'
+    assert comparison.training_sets.distilled.data_root == made
+    protocol = load_protocol(comparison.protocol)
+    assert protocol.train_cfg.max_iters == protocol.protocol.max_iters == 160000
+    assert protocol.train_dataloader.batch_size * 8 == 16 == comparison.overrides['train_dataloader.batch_size']
 
 
 @pytest.mark.parametrize('name', ['students/unet_camvid-256x192.py', 'protocols/idc_hard.py'])

@@ -12,5 +12,6 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'manifest': ['read_manifest', 'write_manifest'],
     'masks': ['DatasetMasks'],
     'transforms': ['ShufflePatches'],
+    'union': ['UnionDataset'],
     'writers': ['ClassWriter', 'SegWriter'],
 })

@@ -1,7 +1,7 @@
 """What an evaluation config says, checked before a dataset or a weight is read."""
 import inspect
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -92,6 +92,8 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
         other = comparison.training_sets.get(value)
         if not isinstance(other, Mapping) or 'data_root' not in other:
             raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
+    elif key == 'union':
+        _check_union(value, where, comparison)
     elif not members:
         raise DistillError(f'{where}=[] has no image set: give at least one')
     for member in members:
@@ -102,6 +104,16 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
             found = task_of_manifest(read_manifest(member), member).name
             if found != task.name:
                 raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
+
+
+def _check_union(value: Any, where: str, comparison: Comparison) -> None:
+    check_value(where, value, Sequence[str])
+    single = [name for name, spec in comparison.training_sets.items() if not isinstance(spec, Mapping)
+              or 'union' not in spec]
+    if absent := [name for name in value if name not in single]:
+        raise DistillError(f'{where}: {absent[0]!r} is no single set of this comparison{nearest(absent[0], single)}')
+    if len(set(value)) < max(2, len(value)):
+        raise DistillError(f'{where}={list(value)}: give it two or more different sets')
 
 
 def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:

@@ -138,6 +138,8 @@ class Matrix:
 
 def _content(cfg: dict, dataset) -> Any:
     """What tells one training set from another: the bytes of a distilled one, the files of any other."""
+    if cfg['type'] == 'mmdistill.UnionDataset':
+        return [_content(part, member) for part, member in zip(cfg['datasets'], dataset.datasets)]
     if cfg['type'] == 'mmdistill.DistilledDataset':
         return content_digest(cfg['data_root'])
     paths = paths_of(dataset)

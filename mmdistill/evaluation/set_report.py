@@ -25,8 +25,9 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     Returns:
         dict: ``encoder`` (text or None) and ``sets``: for each its ``rows`` (:func:`mmdistill.metrics.set_metrics`;
         None without an encoder), ``balance`` (:func:`mmdistill.metrics.class_balance` of what the task counts) and
-        ``judge`` (:meth:`mmdistill.tasks.Task.judge` of the set, or None). With a judge, ``judge_real`` is what it
-        gives of the test set: the bar. None where the config asks for neither encoder nor judge.
+        ``judge`` (:meth:`mmdistill.tasks.Task.judge` of the set, or None, as for a union of sets). With a judge,
+        ``judge_real`` is what it gives of the test set: the bar. None where the config asks for neither encoder nor
+        judge.
     """
     settings, task, real = matrix.settings, matrix.task, matrix.real
     if not settings.encoder and not settings.judge:
@@ -41,8 +42,10 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     for name, training_set in matrix.sets.items():
         print(f'measuring {name}', flush=True)
         dataset = build_dataset(training_set.dataset(0), task.scope, f'training_sets.{name}.dataset')
-        balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
-        sets[name] = dict(rows=None, judge=_judged(judge, dataset), balance=balance)
+        parts = getattr(dataset, 'datasets', [dataset])  # the members of a union may encode their masks differently
+        counts = sum(task.class_counts(part).sum(0) for part in parts)
+        balance = class_balance(real.histograms.sum(0), counts, matrix.classes)
+        sets[name] = dict(rows=None, judge=_judged(judge, dataset) if len(parts) == 1 else None, balance=balance)
         if real.encoder is not None:
             features, labels = encode_dataset(real.encoder, dataset), task.labels(dataset)
             tensors.update({name: features, f'labels/{name}': labels})
@@ -68,11 +71,11 @@ def summary_cells(measured: Dict[str, Any]) -> list:
     """The whole-set metrics as a table, its header first: a line a set."""
     first = next(iter(measured['sets'].values()))
     names = [name for name in ('transport', 'coverage', 'density', 'diversity', 'frechet') if first['rows']]
-    judged = [next(iter(first['judge']))] if first['judge'] else []
+    judged = [next(iter(own['judge'])) for own in measured['sets'].values() if own['judge']][:1]
     lines = [['set', *names, 'class balance (TV)', *(f'judge {metric}' for metric in judged)]]
     for name, own in measured['sets'].items():
         row = own['rows'][0] if own['rows'] else {}
         lines.append([name, *('' if row[key] is None else f'{row[key]:.3g}' for key in names),
                       f'{own["balance"]["total_variation"]:.3f}',
-                      *(f'{own["judge"][metric]:.1f}' for metric in judged)])
+                      *(f'{own["judge"][metric]:.1f}' if own['judge'] else '' for metric in judged)])
     return lines

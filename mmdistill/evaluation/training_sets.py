@@ -15,7 +15,7 @@ from mmdistill.tasks.base import Task
 from .encoders import encode_dataset
 from .guards import check_classes, check_overlap, paths_of
 
-KINDS = ('data_root', 'dataset', 'selector', 'source_of')
+KINDS = ('data_root', 'dataset', 'selector', 'source_of', 'union')
 
 
 class RealData:
@@ -89,7 +89,7 @@ class TrainingSet:
         name: Its name.
         spec: Its config, one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each a value or a
             list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
-            images that another set's were made from).
+            images that another set's were made from); ``union`` (the names of other sets, all of whose images it has).
         real: The real training set.
         budget: Of selectors that name none: images, or their share.
         others: The configs of all sets, by name.
@@ -102,19 +102,37 @@ class TrainingSet:
         if self.kind == 'source_of':
             value = others[value]['data_root']
         self.values = list(value) if isinstance(value, (list, tuple)) else [value]
+        self.members = [TrainingSet(one, others[one], real, budget, others) for one in self.values
+                        ] if self.kind == 'union' else []
         self._selected: Dict[int, List[int]] = {}
 
     def num_image_sets(self, wanted: int) -> int:
-        """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names."""
-        return wanted if self.kind == 'selector' and _draws(self.values[0]) else len(self.values)
+        """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names.
+
+        A union has as many as the member that has most.
+        """
+        if self.members:
+            return max(member.num_image_sets(wanted) for member in self.members)
+        return wanted if self._draws else len(self.values)
+
+    @property
+    def _draws(self) -> bool:
+        return self.kind == 'selector' and _draws(self.values[0])
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
-        """The config of one image set's dataset, without a pipeline; a DistillError where its source is not at hand."""
+        """The config of one image set's dataset, without a pipeline; a DistillError where its source is not at hand.
+
+        One that has fewer image sets gives them in turn.
+        """
+        if self.members:
+            return dict(type='mmdistill.UnionDataset', datasets=[
+                scoped(member.dataset(image_set), self.real.task.scope) for member in self.members])
         if self.kind == 'selector':
-            if image_set not in self._selected:  # herding a large set takes long, and several ask
-                self._selected[image_set] = self.real.select(self.values[0], self.budget, image_set)
-            return self.real.subset(self._selected[image_set])
-        value = self.values[image_set]
+            number = image_set if self._draws else 0
+            if number not in self._selected:  # herding a large set takes long, and several ask
+                self._selected[number] = self.real.select(self.values[0], self.budget, number)
+            return self.real.subset(self._selected[number])
+        value = self.values[image_set % len(self.values)]
         if self.kind == 'source_of':
             return self.real.subset(self._sources(value))
         return dict(value) if self.kind == 'dataset' else dict(type='mmdistill.DistilledDataset', data_root=str(value))

@@ -2,11 +2,9 @@
 import logging
 from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
-import torch
 from torch import Tensor
 
-from ..errors import DistillError, unfit
-from ..masks import IGNORE
+from ..errors import unfit
 from ..plan import Request
 from ..settings import NonNegative, setting, validated
 from ..weights.hub import Weights, check_fit, check_weights, dtype_of
@@ -15,26 +13,24 @@ from .conditions import Condition
 from .denoisers import TextDenoiser
 from .palette import render_one_hot, render_palette, resolve_palette
 from .prompts import PromptEncoder
-from .text_to_image import TextToImage
+from .text_to_image import LayoutToImage
 
 logger = logging.getLogger('mmdistill')
 
 
-class ControlNetGenerator(TextToImage):
+class ControlNetGenerator(LayoutToImage):
     """Label maps to images with Stable Diffusion 1.x/2.x and a segmentation ControlNet (arXiv 2302.05543).
 
     The label map itself stays the truth: it is rendered for the ControlNet, and never read back from colours.
 
     Args:
-        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.TextToImage`, as are the other
+        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`, as are the other
             settings.
         controlnet: ``ControlNetModel``.
-        classes: Names of the classes, in the order of the ids, for prompts.
         palette: One RGB triple per class, as the ControlNet was trained with; by default those of the dataset's
             metainfo, which are right for ADE20K. ``'coco_panoptic'`` for COCO-Stuff, whose own colours are not all
             distinct: the colours of the 133 panoptic classes, in which some classes are alike or missing.
-        prompt: Template; ``{classes}`` becomes the names of the classes in the mask, those with most pixels first. A
-            request's own prompt goes before it.
+        classes, prompt: The classes with most pixels are named first. A request's own prompt replaces the template.
         control_scale: Factor of the ControlNet's residuals.
         rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and perhaps one
             more for unlabelled pixels).
@@ -49,14 +45,13 @@ class ControlNetGenerator(TextToImage):
                  rendering: Literal['palette', 'one_hot'] = 'palette', **settings: Any):
         ControlNetGenerator.check(dict(prompt=prompt, rendering=rendering, classes=classes, palette=palette),
                                   type(self).__name__)
-        self.classes, self.prompt, self.rendering = [name.strip() for name in classes], prompt, rendering
-        where, remarks = type(self).__name__, list[str]()
+        self.rendering, remarks = rendering, list[str]()
         if rendering == 'palette':
-            self.palette, remarks = resolve_palette(palette, self.classes, where)
+            self.palette, remarks = resolve_palette(palette, classes, type(self).__name__)
         self.named_palette = palette if isinstance(palette, str) else None
         for remark in remarks:
             logger.warning(f'palette: {remark}')
-        channels, count = controlnet.config.conditioning_channels, len(self.classes)
+        channels, count = controlnet.config.conditioning_channels, len(classes)
         allowed = dict(palette=(3, ), one_hot=(count, count + 1))[rendering]
         if channels not in allowed:
             raise unfit(f'the ControlNet reads {channels} channels, rendering={rendering!r} of {count} classes has '
@@ -65,8 +60,8 @@ class ControlNetGenerator(TextToImage):
             check_fit(f'{key} of controlnet', controlnet.config[key], 'of unet', unet.config[key])
         check_fit('down-sampling of the control image',
                   2**(len(controlnet.config.conditioning_embedding_out_channels) - 1), 'factor of vae', vae_factor(vae))
-        super().__init__(vae, unet, prompts, TextDenoiser(unet, controlnet, control_scale), scheduler,
-                         len(self.classes), **settings)
+        super().__init__(vae, unet, prompts, TextDenoiser(unet, controlnet, control_scale), scheduler, classes=classes,
+                         prompt=prompt, **settings)
 
     @classmethod
     def from_pretrained(cls, weights: str, controlnet: str,  # type: ignore[override]
@@ -83,11 +78,6 @@ class ControlNetGenerator(TextToImage):
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """See :meth:`LatentGenerator.check`. A palette is checked once it and the classes are among the settings."""
         super().check(settings, where)
-        template = setting(cls, settings, 'prompt')
-        try:
-            template.format(classes='')
-        except (KeyError, IndexError, ValueError):
-            raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
         if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
             resolve_palette(settings['palette'], settings['classes'], where)
 
@@ -99,8 +89,7 @@ class ControlNetGenerator(TextToImage):
 
     def describe(self) -> dict:
         named = {} if self.named_palette is None else dict(palette=self.named_palette)
-        return dict(super().describe(), prompt=self.prompt, control_scale=self.denoiser.scale,
-                    rendering=self.rendering, **named)
+        return dict(super().describe(), control_scale=self.denoiser.scale, rendering=self.rendering, **named)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
         """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""
@@ -112,19 +101,11 @@ class ControlNetGenerator(TextToImage):
         return self.prompted(requests, prompts, mask=masks, control=control)
 
     def prompt_of(self, request: Request, mask: Tensor) -> str:
-        """The prompt of a request: its own, or the template with the classes of its mask.
-
-        Classes that CLIP has no room for are left out from the smallest on, and a warning names them.
-        """
+        """The prompt of a request: its own, or the template with the classes of its mask (H, W)."""
         if request.prompt is not None:
             return self.prompts.checked(request)
-        counts = torch.bincount(mask[mask != IGNORE], minlength=self.num_classes)
-        # Stable, so that of two classes of one size the first id comes first on every machine.
-        order = torch.sort(counts, descending=True, stable=True).indices
-        names, left = [self.classes[c] for c in order.tolist() if counts[c] > 0], list[str]()
-        while not self.prompts.fits(text := self.prompt.format(classes=', '.join(names))) and len(names) > 1:
-            left.insert(0, names.pop())
-        if left:
-            logger.warning(f'request {request.id}: CLIP reads {self.prompts.limit} tokens, so its prompt leaves out '
-                           + ', '.join(left))
-        return text
+
+        def text(ids: Sequence[int]) -> str:
+            return self.prompt.format(classes=', '.join(self.classes[c] for c in ids))
+
+        return text(self.classes_in(request, mask, text))

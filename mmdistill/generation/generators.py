@@ -122,7 +122,7 @@ class LatentGenerator:
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
-        source = Weights(weights, cls.parts, config)
+        source = Weights(weights, cls.parts_of(settings), config)
         steps = load_scheduler(source.configs, scheduler)  # one that cannot be guided is refused before the long loads
         modules = cls.load(source, dtype_of(dtype))
         guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
@@ -132,6 +132,11 @@ class LatentGenerator:
         if guide:
             generator.sources['guidance_vae'] = guide.describe()
         return generator
+
+    @classmethod
+    def parts_of(cls, settings: Mapping[str, Any]) -> Tuple[str, ...]:
+        """The :attr:`parts` that are needed with settings of :meth:`from_pretrained`."""
+        return cls.parts
 
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
@@ -150,7 +155,7 @@ class LatentGenerator:
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
         """See :meth:`check`: weights are there and of a known class. No tensor is read, and nothing is fetched."""
-        folder = check_weights(settings['weights'], cls.parts, f'{where}.weights', settings.get('config'))
+        folder = check_weights(settings['weights'], cls.parts_of(settings), f'{where}.weights', settings.get('config'))
         if folder is not None:
             if cls.networks:
                 check_network(folder, cls.networks, f'{where}.weights')

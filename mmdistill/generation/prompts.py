@@ -38,17 +38,25 @@ class PromptEncoder:
             raise unfit(f'{folder}: {" ".join(str(error).split())[:200]}') from None
         return cls(tokenizer, source.load(CLIPTextModel, 'text_encoder', dtype))
 
+    def length(self, text: str) -> int:
+        """Number of tokens of a text, without its begin and end."""
+        return len(self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
+
     def fits(self, text: str) -> bool:
         """Whether CLIP reads all of the text."""
-        return len(self.tokenizer(text).input_ids) <= self.limit
+        return self.length(text) <= self.limit - 2
 
     def checked(self, request: Request) -> str:
         """The prompt of a request, which must have one; a warning says where CLIP does not read all of it."""
         if request.prompt is None:
             raise DistillError(f'request {request.id} has no prompt: plan requests with one')
-        if not self.fits(request.prompt):
+        return self.readable(request, request.prompt)
+
+    def readable(self, request: Request, text: str) -> str:
+        """The text, of a request; a warning says where CLIP does not read all of it."""
+        if not self.fits(text):
             logger.warning(f'request {request.id}: CLIP reads {self.limit} tokens, the end of its prompt is cut off')
-        return request.prompt
+        return text
 
     def __call__(self, text: str) -> Tensor:
         """(1, limit, D) on the text encoder's device."""

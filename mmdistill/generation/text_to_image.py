@@ -1,17 +1,22 @@
 """Text-to-image models: what generators with Stable Diffusion share, and the one that starts from latents."""
-from typing import Any, Dict, Optional, Sequence
+import logging
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
+from ..errors import DistillError
+from ..masks import IGNORE
 from ..plan import Request
-from ..settings import NonNegative, PositiveInt, validated
-from ..weights.hub import Weights, check_fit
+from ..settings import NonNegative, PositiveInt, setting, validated
+from ..weights.hub import Weights, check_fit, check_weights, dtype_of
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import TextDenoiser, unet_multiple
 from .generators import LatentGenerator, Size, Strength
 from .prompts import PromptEncoder
+
+logger = logging.getLogger('mmdistill')
 
 
 class TextToImage(LatentGenerator):
@@ -37,10 +42,36 @@ class TextToImage(LatentGenerator):
                          image_size=image_size or unet.config.sample_size * vae_factor(vae), **settings)
 
     @classmethod
+    def from_pretrained(cls, weights: str, *, unet: Optional[str] = None, **settings: Any) -> 'TextToImage':
+        """See :meth:`LatentGenerator.from_pretrained`.
+
+        Args:
+            unet: Folder, hub address or single file of a UNet in place of the weights' own, e.g. one trained further.
+        """
+        if unet is None:
+            return super().from_pretrained(weights, **settings)  # type: ignore[return-value]
+        from diffusers import UNet2DConditionModel
+        source = Weights(unet, ('unet', ), settings.get('config') or weights)
+        network = source.load((UNet2DConditionModel, ), 'unet', dtype_of(settings.get('dtype', 'float32')))
+        generator = super().from_pretrained(weights, unet=network, **settings)
+        generator.sources['unet'] = source.describe()
+        return generator  # type: ignore[return-value]
+
+    @classmethod
+    def parts_of(cls, settings: Mapping[str, Any]) -> Tuple[str, ...]:
+        return tuple(part for part in cls.parts if part != 'unet' or settings.get('unet') is None)
+
+    @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import UNet2DConditionModel
-        return dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype),
-                    prompts=PromptEncoder.from_pretrained(weights, dtype))
+        own = dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype)) if 'unet' in weights.parts else {}
+        return dict(own, prompts=PromptEncoder.from_pretrained(weights, dtype))
+
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        super().check_weights(settings, where)
+        if settings.get('unet') is not None:
+            check_weights(settings['unet'], ('unet', ), f'{where}.unet', settings.get('config') or settings['weights'])
 
     def to(self, device) -> 'TextToImage':
         self.prompts.text_encoder.to(device)
@@ -54,6 +85,52 @@ class TextToImage(LatentGenerator):
         prompt = torch.cat([self.prompts(text) for text in prompts])
         null = self.prompts(self.negative_prompt).expand_as(prompt)
         return Condition(dict(prompt=prompt, **tensors), dict(prompt=null), tuple(requests))
+
+
+class LayoutToImage(TextToImage):
+    """A text-to-image model that is led by label maps, and whose prompts name their classes.
+
+    Args:
+        classes: Names of the classes, in the order of the ids.
+        prompt: Template; ``{classes}`` becomes the names of the classes in the mask.
+    """
+    needs: Tuple[str, ...] = ('classes', )
+
+    @validated
+    def __init__(self, vae: Any, unet: Any, prompts: PromptEncoder, denoiser: Any, scheduler: Any, *,
+                 classes: Sequence[str], prompt: str, **settings: Any):
+        self.classes, self.prompt = [name.strip() for name in classes], prompt
+        super().__init__(vae, unet, prompts, denoiser, scheduler, len(self.classes), **settings)
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """See :meth:`LatentGenerator.check`."""
+        super().check(settings, where)
+        template = setting(cls, settings, 'prompt')
+        try:
+            template.format(classes='')
+        except (KeyError, IndexError, ValueError):
+            raise DistillError(f'{where}: prompt={template!r}: the only field is {{classes}}') from None
+
+    def describe(self) -> dict:
+        return dict(super().describe(), prompt=self.prompt)
+
+    def classes_in(self, request: Request, mask: Tensor, text: Callable[[List[int]], str]) -> List[int]:
+        """Ids of the classes in a label map (H, W) int64, those with most pixels first.
+
+        Classes for which CLIP has no room in the ``text`` of some ids are left out from the smallest on, and a warning
+        names them.
+        """
+        counts = torch.bincount(mask[mask != IGNORE], minlength=self.num_classes)
+        # Stable, so that of two classes of one size the first id comes first on every machine.
+        order = torch.sort(counts, descending=True, stable=True).indices
+        ids, left = [c for c in order.tolist() if counts[c] > 0], list[str]()
+        while not self.prompts.fits(text(ids)) and len(ids) > 1:
+            left.insert(0, self.classes[ids.pop()])
+        if left:
+            logger.warning(f'request {request.id}: CLIP reads {self.prompts.limit} tokens, so its prompt leaves out '
+                           + ', '.join(left))
+        return ids
 
 
 class Img2ImgGenerator(TextToImage):

@@ -50,6 +50,10 @@ def _sets(**spec):
     return dict(training_sets=dict(mine=spec))
 
 
+def _union(names):
+    return dict(training_sets=dict(mine=dict(union=names), random=dict(selector=dict(type='RandomSelector'))))
+
+
 def _selector(**selector):
     return _sets(selector=selector)
 
@@ -85,7 +89,7 @@ MISTAKES = [
                                             'num_scenes?'),
     (dict(test_dataset=OBJECTS), "test_dataset.type='mmdistill.ObjectPictures' is a dataset of classification, the "
                                  'protocol trains segmentation'),
-    (_sets(), 'training_sets.mine: give it exactly one of data_root, dataset, selector, source_of'),
+    (_sets(), 'training_sets.mine: give it exactly one of data_root, dataset, selector, source_of, union'),
     (_sets(data_root='a', source_of='b'), 'training_sets.mine: give it exactly one of data_root'),
     (_sets(dataroot='a'), 'training_sets.mine.dataroot: unknown key of a training set; did you mean data_root?'),
     (_sets(data_root='nowhere'), 'no distilled set at nowhere'),
@@ -95,6 +99,12 @@ MISTAKES = [
     (_sets(source_of=['a']), "training_sets.mine.source_of=['a'] has to be"),
     (dict(training_sets=dict(mine=dict(source_of='other'), other=5)),
      "training_sets.mine.source_of='other' is no distilled set of this comparison"),
+    (_union(['randm', 'mine']), "training_sets.mine.union: 'randm' is no single set of this comparison; did you "
+                                'mean random?'),
+    (_union(['mine', 'random']), "training_sets.mine.union: 'mine' is no single set of this comparison"),
+    (_union(['random']), "training_sets.mine.union=['random']: give it two or more different sets"),
+    (_union(['random', 'random']), 'give it two or more different sets'),
+    (_union('random'), "training_sets.mine.union='random' has to be a list"),
     (_sets(dataset=dict(type='mmdistill.StreetScenes', num=1)), 'training_sets.mine.dataset.num: unknown setting'),
     (_selector(type='RandomSelecter'), "training_sets.mine.selector.type='RandomSelecter' is unknown in registry "
                                        "'selector'; did you mean RandomSelector?"),

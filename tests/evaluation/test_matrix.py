@@ -57,6 +57,21 @@ def counted(monkeypatch):
     return trained
 
 
+def test_a_union_is_trained_on_as_one_set(config, counted, tmp_path):
+    cfg = Config.fromfile(config)
+    cfg.image_sets, cfg.training_sets.both = 1, dict(union=['distilled', 'random_real'])
+    results = Matrix(cfg, tmp_path / 'a').run()
+    assert [one[0] for one in counted] == ['random_real', 'distilled', 'both']
+    assert [run['images'] for run in results['runs']] == [3, 3, 6] and results['sets']['both'] is None
+    assert len({run['metrics']['mIoU'] for run in results['runs']}) == 3
+    Matrix(cfg, tmp_path / 'a').run()
+    assert len(counted) == 3
+    image = next((config.parent / 'distilled').glob('images/*.png'))
+    image.write_bytes(next((config.parent / 'distilled').glob('images/*2.png')).read_bytes())  # a member changes
+    Matrix(cfg, tmp_path / 'a').run()
+    assert [one[0] for one in counted[3:]] == ['distilled', 'both']
+
+
 def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path):
     cfg = Config.fromfile(config)
     matrix = Matrix(cfg, tmp_path / 'a')

@@ -52,6 +52,21 @@ def test_sets_are_measured_against_the_real_one(cfg, tmp_path):
     assert [line[0] for line in lines] == ['distilled', 'random_real'] and all(len(li) == len(header) for li in lines)
 
 
+def test_a_union_is_measured_as_one_set(cfg, tmp_path):
+    cfg.training_sets = dict(both=dict(union=['distilled', 'random_real']), **cfg.training_sets)
+    measured = measure_sets(Matrix(cfg, tmp_path / 'work'))
+    sets = measured['sets']
+    assert sets['both']['rows'][0]['distilled_samples'] == 11
+    features = load_file(tmp_path / 'work/features.safetensors')
+    assert np.array_equal(features['both'], np.concatenate([features['distilled'], features['random_real']]))
+    shares = {name: np.array([*one['balance']['distilled'].values()]) for name, one in sets.items()}
+    expected = (3 * shares['distilled'] + 8 * shares['random_real']) / 11  # all masks have as many labelled pixels
+    np.testing.assert_allclose(shares['both'], expected, atol=1e-12)
+    measured['sets']['distilled']['judge'] = dict(mIoU=50.0)
+    header, first, second, third = summary_cells(measured)
+    assert header[-1] == 'judge mIoU' and (first[-1], second[-1], third[-1]) == ('', '50.0', '')
+
+
 def test_a_judge_looks_at_every_set_and_at_the_test_set(cfg, root, tmp_path):
     model = read_config('mmdistill::students/unet_streets-64x64.py').model
     from mmseg.registry import MODELS

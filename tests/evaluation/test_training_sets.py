@@ -44,6 +44,27 @@ def test_distilled_sets_and_the_real_images_they_were_made_from(real, run):
     distilled.check(built, build_dataset(dict(REAL, split='test'), 'mmseg'))
 
 
+def test_a_union_has_the_images_of_its_members(real, run):
+    root = str(run / 'distilled')
+    others = dict(distilled=dict(data_root=[root, root]), random=dict(selector=RANDOM), greedy=dict(selector=GREEDY))
+    union = _set(dict(union=['distilled', 'random', 'greedy']), real, **others)
+    assert union.num_image_sets(3) == 3 and _set(dict(union=['distilled', 'greedy']), real, **others).num_image_sets(
+        3) == 2
+    random = _set(dict(selector=RANDOM), real)
+    for image_set in range(3):
+        cfg = union.dataset(image_set)
+        assert cfg['datasets'][1]['indices'] == random.dataset(image_set)['indices']
+        built = build_dataset(cfg, 'mmseg')
+        assert len(built) == 9
+        paths = [built.get_data_info(n)['img_path'] for n in range(9)]
+        assert all(path.startswith(root) for path in paths[:3])
+        assert paths[3:6] == [f'streets://train/64/images/{n:06d}.png' for n in random.dataset(image_set)['indices']]
+    test = build_dataset(dict(REAL, split='test'), 'mmseg')
+    union.check(built, test)
+    with pytest.raises(DistillError, match='mine: [3-6] of its images are test images too'):
+        union.check(built, real.dataset)
+
+
 def test_training_images_that_are_tested_on_are_refused(real):
     random = _set(dict(selector=RANDOM), real)
     built = build_dataset(random.dataset(0), 'mmseg')

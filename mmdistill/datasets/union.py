@@ -1,0 +1,43 @@
+"""Several datasets of the same classes as one."""
+from typing import Any, Dict, Optional, Sequence
+
+from mmengine.dataset import ConcatDataset
+
+from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS
+
+
+@DATASETS.register_module()
+class UnionDataset(ConcatDataset):
+    """Datasets one after another, such as a distilled set and real images, ``type='mmdistill.UnionDataset'`` in a
+    config of mmseg or mmpretrain.
+
+    MMEngine's ``ConcatDataset`` with one pipeline for all, whose datasets may keep their masks in different encodings:
+    each sample carries its own.
+
+    Args:
+        datasets: Their configs, at least one; the first one's metainfo is that of the union.
+        pipeline: Of each dataset that has none of its own.
+
+    Raises:
+        DistillError: Their classes are not the same in the same order.
+
+    Example:
+        >>> train_dataloader = dict(dataset=dict(
+        ...     type='mmdistill.UnionDataset', pipeline=train_pipeline, datasets=[
+        ...         dict(type='mmdistill.DistilledDataset', data_root='work_dirs/run/distilled'),
+        ...         dict(type='ADE20KDataset', data_root='data/ade/ADEChallengeData2016', indices=203,
+        ...              data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'))]))
+    """
+
+    def __init__(self, datasets: Sequence[Dict[str, Any]], pipeline: Optional[Sequence] = None) -> None:
+        if not datasets:
+            raise DistillError('UnionDataset: datasets=[] has no dataset: give at least one')
+        given = {} if pipeline is None else dict(pipeline=list(pipeline))
+        built = [DATASETS.build({**given, **dict(cfg)}) for cfg in datasets]
+        first = tuple(built[0].metainfo['classes'])
+        for number, dataset in enumerate(built):
+            if tuple(dataset.metainfo['classes']) != first:
+                raise DistillError(f'UnionDataset: the classes of datasets.{number} are not those of datasets.0: give '
+                                   'all the same metainfo.classes')
+        super().__init__(built, ignore_keys=sorted({key for dataset in built for key in dataset.metainfo}))

@@ -1,0 +1,89 @@
+"""Checkpoints of the original Stable Diffusion code as diffusers folders."""
+import shutil
+from pathlib import Path
+from typing import Any, Dict, Optional
+
+import torch
+from diffusers import UNet2DConditionModel
+from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
+from torch import Tensor
+
+from ..errors import DistillError
+from ..weights.checkpoints import load_weights
+from ..weights.hub import config_folder, dtype_of
+
+#: What distinguishes the UNet of Stable Diffusion 1.x from diffusers' defaults.
+STABLE_DIFFUSION_1 = dict(sample_size=64, cross_attention_dim=768)
+_PREFIX = 'model.diffusion_model.'
+
+
+def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype: Optional[str] = None) -> Path:
+    """Write the UNet of a checkpoint with CompVis' names, such as FreestyleNet's, as a diffusers folder.
+
+    Only tensors are read. Autoencoder and text encoder, which the file holds, too, are left out: those of the base
+    model are used. Averaged weights (``model_ema.*``) are left out as well.
+
+    Args:
+        checkpoint: File (``.ckpt``, ``.pth``, ``.safetensors``).
+        folder: Where ``config.json`` and ``diffusion_pytorch_model.safetensors`` go; new or empty.
+        like: Weights with a UNet of the same config, a folder or hub address; Stable Diffusion 1.x's by default.
+        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``; as in the checkpoint by default.
+
+    Returns:
+        The folder.
+
+    Raises:
+        DistillError: The checkpoint cannot be read, or holds no UNet or one of another config; the folder is in use.
+    """
+    target = Path(folder).expanduser()
+    if target.is_file() or target.is_dir() and any(target.iterdir()):
+        raise DistillError(f'{target} is not empty: give the converted weights a folder of their own')
+    network = _network(like, checkpoint)  # without values: they come from the checkpoint
+    found = {name[len(_PREFIX):]: value for name, value in load_weights(checkpoint).items() if name.startswith(_PREFIX)}
+    if not found:
+        raise DistillError(f'{checkpoint} holds no UNet of the original Stable Diffusion code, whose tensors are named '
+                           f'{_PREFIX}*: give a .ckpt file of that code')
+    tensors = _converted(found, network, checkpoint)
+    if dtype is not None:
+        tensors = {name: value.to(dtype_of(dtype)) for name, value in tensors.items()}
+    network.load_state_dict(tensors, assign=True)
+    part = target.with_name(f'{target.name}.part')
+    shutil.rmtree(part, ignore_errors=True)
+    network.save_pretrained(part)
+    if target.is_dir():
+        target.rmdir()
+    return part.rename(target)
+
+
+def _network(like: Optional[str], checkpoint: str) -> Any:
+    """A UNet on the meta device."""
+    config: Dict[str, Any] = dict(STABLE_DIFFUSION_1)
+    if like is not None:
+        folder = config_folder(like, checkpoint, ('unet', ))
+        place = folder / 'unet' if (folder / 'unet').is_dir() else folder
+        try:
+            config = dict(UNet2DConditionModel.load_config(place, local_files_only=True))
+        except OSError:
+            raise DistillError(f'no config.json of a UNet in {place}: give a diffusers folder') from None
+    with torch.device('meta'):
+        return UNet2DConditionModel.from_config(config)
+
+
+def _converted(found: Dict[str, Tensor], network: Any, checkpoint: str) -> Dict[str, Tensor]:
+    """Tensors by diffusers' names; a DistillError unless each is one of the network, and none of it is missing."""
+    wanted = network.state_dict()
+    try:
+        tensors = convert_ldm_unet_checkpoint({_PREFIX + name: value for name, value in found.items()},
+                                              dict(network.config))
+    except KeyError as error:
+        raise DistillError(f'{checkpoint} is no UNet of this config: it has no {_PREFIX}{error.args[0]}') from None
+    used = set(map(id, tensors.values()))
+    problems = [*(f'{name} is missing' for name in wanted if name not in tensors),
+                *(f'{name} is unknown' for name in tensors if name not in wanted),
+                *(f'{_PREFIX}{name} is unknown' for name, value in found.items() if id(value) not in used),
+                *(f'{name} is {tuple(tensors[name].shape)} instead of {tuple(value.shape)}'
+                  for name, value in wanted.items() if name in tensors and tensors[name].shape != value.shape)]
+    if problems:
+        raise DistillError(f'{checkpoint} is no UNet of this config: {len(problems)} tensors do not fit, the first: '
+                           f'{problems[0]}')
+    return tensors
