@@ -54,4 +54,4 @@ def test_the_export_makes_images_of_its_classes(trained):
 
 def test_a_class_that_the_network_lacks(trained, tools):
     done = tools(*trained.command, 'model.unet.num_classes=2')
-    assert done.returncode == 1 and re.search(r'error: class id \d in the data set, .*num_classes is 2', done.stderr)
+    assert done.returncode == 1 and re.search(r'error: class id \d in the dataset, .*num_classes is 2', done.stderr)
