@@ -1,4 +1,6 @@
 """Training sets: distilled ones, their source images, and real images that a selector chooses."""
+import json
+
 import numpy as np
 import pytest
 
@@ -42,6 +44,15 @@ def test_distilled_sets_and_the_real_images_they_were_made_from(real, run):
         swapped = dict(REAL, metainfo=dict(classes=test.metainfo['classes'][::-1]))
         distilled.check(built, build_dataset(swapped, 'mmseg'))
     distilled.check(built, build_dataset(dict(REAL, split='test'), 'mmseg'))
+
+
+def test_the_real_image_of_several_distilled_ones_counts_once(real, run):
+    path = run / 'distilled/meta/distilled.json'
+    manifest = json.loads(path.read_text())
+    manifest['images'] = manifest['images'][::-1] + manifest['images']
+    path.write_text(json.dumps(manifest))
+    source = _set(dict(source_of='other'), real, other=dict(data_root=str(run / 'distilled')))
+    assert source.dataset(0)['indices'] == [2, 1, 0]
 
 
 def test_training_images_that_are_tested_on_are_refused(real):
