@@ -15,10 +15,10 @@ from mmdistill.evaluation import markdown
 WHOLE, EARLY = (0.25, 1.0), (0.0, 0.2)
 # (update, window, step): the scales that are tried. Shifts of the latents and of the output are of other sizes.
 CASES = {
-    ('prev', WHOLE, 'constant'): (1, 2, 4), ('prev', WHOLE, 'noise'): (.06, .12),
-    ('prev', EARLY, 'constant'): (2, 4, 8), ('prev', EARLY, 'noise'): (.12, .25),
-    ('output', WHOLE, 'constant'): (5, 10, 20), ('output', WHOLE, 'noise'): (.3, .6),
-    ('output', EARLY, 'constant'): (10, 20, 40), ('output', EARLY, 'noise'): (.6, 1.2)}
+    ('prev', WHOLE, 'constant'): (1, 2), ('prev', WHOLE, 'noise'): (.06, .12),
+    ('prev', EARLY, 'constant'): (2, 4), ('prev', EARLY, 'noise'): (.06, .12),
+    ('output', WHOLE, 'constant'): (5, 10), ('output', WHOLE, 'noise'): (.2, .4),
+    ('output', EARLY, 'constant'): (10, 20), ('output', EARLY, 'noise'): (.3, .6)}
 DEFAULT = ('prev', WHOLE, 'constant'), 2
 
 

@@ -1,4 +1,6 @@
 """Training sets: distilled ones, their source images, and real images that a selector chooses."""
+import json
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,15 @@ def test_a_union_has_the_images_of_its_members(real, run):
     union.check(built, test)
     with pytest.raises(DistillError, match='mine: [3-6] of its images are test images too'):
         union.check(built, real.dataset)
+
+
+def test_the_real_image_of_several_distilled_ones_counts_once(real, run):
+    path = run / 'distilled/meta/distilled.json'
+    manifest = json.loads(path.read_text())
+    manifest['images'] = manifest['images'][::-1] + manifest['images']
+    path.write_text(json.dumps(manifest))
+    source = _set(dict(source_of='other'), real, other=dict(data_root=str(run / 'distilled')))
+    assert source.dataset(0)['indices'] == [2, 1, 0]
 
 
 def test_training_images_that_are_tested_on_are_refused(real):
