@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import DistillError
 from ..masks import IGNORE, resize_mask
 from ..plan import Request
-from .autoencoders import decode
+from .autoencoders import decode, in_slices, slice_rows
 from .process import first_step
 from .sampler import sample
 from .trace import GuidanceRecord, GuidanceTrace
@@ -82,8 +82,10 @@ class MicroBatches:
             end = min(begin + own.micro_batch, len(requests))
             following = None if spare is None else jobs(end, end + own.micro_batch)
             sampled = self._run(jobs(begin, end), first, guidance, following)
-            with torch.no_grad(), steady_threads(own.device, own.micro_batch):
-                decoded = decode(own.vae, torch.stack(self._filled(list(sampled.latents))))
+            rows = slice_rows(own.micro_batch, own.image_size)
+            with torch.no_grad(), steady_threads(own.device, rows):
+                latents = torch.stack(self._filled(list(sampled.latents)))
+                decoded = in_slices(lambda part: decode(own.vae, part), latents, rows)
             yield decoded[:end - begin], sampled
 
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
