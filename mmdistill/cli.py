@@ -1,5 +1,6 @@
 """The command ``mmdistill``, also ``python -m mmdistill``: its arguments, and one line for a user's mistake."""
 import argparse
+import math
 import re
 import sys
 from typing import Callable, Optional, Sequence
@@ -33,7 +34,10 @@ def parser() -> argparse.ArgumentParser:
         one.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     for one in (distill, train):
         one.add_argument('--resume', action='store_true', help='continue the run in the work dir')
-    distill.add_argument('--dry-run', action='store_true', help='check the config, write the plan, report it, and stop')
+    distill.add_argument('--dry-run', action='store_true',
+                         help='check the config, write the plan, report it and what it will cost, and stop')
+    distill.add_argument('--tflops', type=_rate, metavar='RATE',
+                         help='TFLOP/s of a device: the estimate then says hours; a run measures it, too')
     evaluate.add_argument('--workers', type=_positive,
                           help='students trained at a time; on a CPU the number of cores, up to 4')
     one = add(commands.label)
@@ -67,6 +71,15 @@ def _option(text: str) -> str:
     if not text.partition('=')[0].strip() or '=' not in text:
         raise argparse.ArgumentTypeError(f'{text!r} is not KEY=VALUE')
     return text
+
+
+def _rate(text: str) -> float:
+    try:
+        if 0 < (rate := float(text)) < math.inf:
+            return rate
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f'{text!r} is not a number above 0')
 
 
 def _positive(text: str) -> int:

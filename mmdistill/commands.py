@@ -26,7 +26,7 @@ def distill(args: argparse.Namespace) -> None:
     from .engine.check import check_run
     cfg = load_config(args, lambda cfg: check_run(cfg, args.resume))
     from mmengine.runner import Runner
-    cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run)
+    cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
     Runner.from_cfg(cfg).test()
 
 

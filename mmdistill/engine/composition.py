@@ -1,4 +1,5 @@
 """What the hooks of a run decide between them: its plan, its guidance and the cleaning of its labels."""
+from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
 
 from mmengine.hooks import Hook
@@ -52,6 +53,25 @@ class GuidanceSettings:
 
         return Guidance([built(cfg) for cfg in self.objectives],
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
+
+    def outline(self) -> Guidance:
+        """The guidance with objectives that say their space alone, for counting."""
+        spaces = [getattr(resolve(cfg, GUIDANCES, HOOK), 'space', 'latent') for cfg in self.objectives]
+        stands = {str(i): SimpleNamespace(space=space, weight=1.0) for i, space in enumerate(spaces)}
+        return Guidance(stands, semantic=(lambda condition, t: condition) if self.semantic else None, **self.guidance)
+
+    def asks_segmentor(self) -> bool:
+        """Whether an objective needs the segmentor of the settings."""
+        return bool(self.resources.get('segmentor')) and bool({'segmentor', 'extractor'} & {*self._needs()})
+
+    def real_images(self, task: Task, run: Any) -> Dict[str, int]:
+        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`."""
+        return task.resources.real_images(self.resources, self._needs(), run)
+
+    def _needs(self) -> List[str]:
+        """The resources that the objectives declare."""
+        components = [*self.objectives, *([self.semantic] if self.semantic else [])]
+        return [name for cfg in components for name in declared_needs(resolve(cfg, GUIDANCES, HOOK))]
 
     def describe(self) -> Dict[str, Any]:
         """JSON values for the manifest and the config's hash."""

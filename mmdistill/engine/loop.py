@@ -15,15 +15,17 @@ from mmdistill.datasets.manifest import write_manifest
 from mmdistill.errors import DistillError
 from mmdistill.files import write_json
 from mmdistill.generation import Synthesis
+from mmdistill.generation.cost import Cost
 from mmdistill.guidance import Guidance
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import LOOPS, WRITERS
-from mmdistill.settings import NonNegativeInt, validated
+from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_dataset
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, readable, run_hash, writer_config
 from .cleaning import clean_labels
 from .composition import Composition
+from .cost import PaceHook, announce_cost
 from .planning import StartLatents
 from .progress import announce, log_guidance
 
@@ -47,6 +49,7 @@ class DistillLoop(BaseLoop):
             others are made, and the run ends with the list of those that are missing; ``--resume`` tries them again.
         resume: Continue the run of the work dir. Set by ``--resume``.
         dry_run: Stop when the plan is written. Set by ``--dry-run``.
+        tflops: TFLOP/s of a device, for the estimate of the time. Set by ``--tflops``.
 
     Attributes:
         composition: What the hooks have handed over.
@@ -56,12 +59,14 @@ class DistillLoop(BaseLoop):
         plan: Of this run; :meth:`run` makes or reads it.
     """
     plan: Plan
+    cost: Optional[Cost]  # the estimate, where there is one
     dataloader: Any  # the requests' batches once they are known
 
     @validated
     def __init__(self, runner, dataloader: Union[DataLoader, Dict], evaluator: Any = None, method: str = 'D3S2',
                  writer: Optional[dict] = None, seed: NonNegativeInt = 0,
-                 on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False) -> None:
+                 on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False,
+                 tflops: Optional[Positive] = None) -> None:
         check_run(runner.cfg)
         with readable('test_dataloader.dataset'):
             super().__init__(runner, dataloader)
@@ -70,6 +75,7 @@ class DistillLoop(BaseLoop):
             self.source = self.task.source(self.dataset)
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
+        self.tflops, self.cost = tflops, None
         self.on_nonfinite, self.work_dir, self.logger = on_nonfinite, runner.work_dir, runner.logger
         self.plan_path, self.root = osp.join(self.work_dir, 'plan.json'), osp.join(self.work_dir, 'distilled')
         self.composition = Composition()
@@ -90,6 +96,7 @@ class DistillLoop(BaseLoop):
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
         self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         announce(self)
+        self.cost = announce_cost(self)
         if not self.dry_run:
             self._synthesize(planner.start_latents(self), self._guide())
             self._finish()
@@ -142,6 +149,8 @@ class DistillLoop(BaseLoop):
             return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
         self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, ready)
+        if self.cost is not None:
+            runner.register_hook(PaceHook(self.cost, len(mine)))
         runner.call_hook('before_test_epoch')
         runner.model.eval()
         for index, batch in enumerate(self.dataloader):

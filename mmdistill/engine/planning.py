@@ -31,6 +31,10 @@ class Planner:
         """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise."""
         return None
 
+    def real_images(self, run: Any) -> int:
+        """How many real images :meth:`start_latents` encodes."""
+        return 0
+
     def describe(self) -> Dict[str, Any]:
         """JSON values: all that decides the plan besides the data."""
         raise NotImplementedError
@@ -137,6 +141,9 @@ class PrototypePlanner(ClassPlanner):
             run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with other '
                                f'seeds: {short}')
         return requests
+
+    def real_images(self, run: Any) -> int:
+        return 0 if osp.isfile(osp.join(run.work_dir, PROTOTYPES)) else len(run.source)
 
     def start_latents(self, run: Any) -> StartLatents:
         centers = class_clusters(run, PROTOTYPES, self.ipc, **self.settings).centers

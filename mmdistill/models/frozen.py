@@ -13,14 +13,14 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
                    ) -> Tuple[Any, Optional[dict]]:
     """The network of a config, float32, in evaluation mode, without gradients; and the ``meta`` of its checkpoint.
 
-    Initial weights that the config names are not loaded. A DistillError, which calls the network ``name``, where the
-    checkpoint cannot be read or does not fit.
+    Initial weights that the config names are not loaded. An empty ``checkpoint`` leaves the random ones, for estimates
+    of cost. A DistillError, which calls the network ``name``, where the checkpoint cannot be read or does not fit.
     """
     config = ConfigDict(model, init_cfg=None, pretrained=None)
     if isinstance(config.get('backbone'), dict):
         config['backbone'] = dict(config['backbone'], init_cfg=None)
     network = revert_sync_batchnorm(registry.build(config))
-    loaded = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint) if checkpoint else dict(state_dict=network.state_dict())
     try:
         network.load_state_dict(loaded['state_dict'])
     except RuntimeError as error:

@@ -70,6 +70,11 @@ class SegmentorGuide(nn.Module):
         if '://' not in checkpoint and not Path(checkpoint).is_file():
             raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
 
+    @classmethod
+    def outline(cls, settings: Mapping[str, Any]) -> 'SegmentorGuide':
+        """The guide with these settings on meta tensors, which have shapes alone; no checkpoint is read."""
+        return cls(**dict(settings, checkpoint='')).to('meta')
+
     def _record(self, module, inputs, output) -> None:
         self._outputs += list(output) if isinstance(output, (tuple, list)) else [output]
 

@@ -59,6 +59,15 @@ class ClassResources(Resources):
         """Class id → (n,) shares of the support points, which sum to 1."""
         return self._clusters.masses
 
+    @classmethod
+    def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
+        if not {'supports', 'masses'} & {*needs} or osp.isfile(osp.join(run.work_dir, SUPPORTS)):
+            return {}
+        support, counts = settings.get('support') or {}, run.source.counts
+        wanted = support.get('n_clusters', 10) or -(-len(run.plan.requests) // len(counts))
+        drawn = support.get('strategy', 'kmeans') == 'density'
+        return dict(encoded=sum(min(count, wanted) if drawn else count for count in counts))
+
     def describe(self) -> Dict[str, Any]:
         return dict(support=self._settings)
 

@@ -47,6 +47,18 @@ class Resources:
                 raise DistillError(f'{where}: {objective} needs {absent[0]}, which this task does not have; it has '
                                    f'{", ".join(known)}')
 
+    @classmethod
+    def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
+        """How many real images the resources that are needed read, for estimates of cost: those that the autoencoder
+        encodes, ``'encoded'``, and those that the segmentor sees, ``'measured'``.
+
+        Args:
+            settings: Keyword arguments of the constructor.
+            needs: Names of resources.
+            run: See :class:`Resources`.
+        """
+        return {}
+
     def give(self, objective: Any, settings: Mapping[str, Any]) -> Dict[str, Any]:
         """The ``settings`` of an objective's config together with the resources that its class declares in ``needs``:
         their names, or a dict of them to the settings that go to the resource instead of the objective."""

@@ -114,6 +114,11 @@ class MaskResources(Resources):
         barrier()
         return type(empty).load(path, empty.fingerprint)
 
+    @classmethod
+    def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
+        measured = 'statistics' in needs and not Path(run.work_dir, STATISTICS).is_file()
+        return dict(measured=len(run.source)) if measured else {}
+
     def describe(self) -> Dict[str, Any]:
         return dict(segmentor=self._config)
 

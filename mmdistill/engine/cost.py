@@ -1,0 +1,158 @@
+"""What a run will cost, from its config, and how long it still takes."""
+import datetime
+import time
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+import torch
+from mmengine.hooks import Hook
+from mmengine.runner import Runner
+
+from mmdistill.components import resolve
+from mmdistill.errors import DistillError
+from mmdistill.generation.cost import GIB, Cost, Pace, Workload, estimate
+from mmdistill.generation.outline import outline
+from mmdistill.registry import GENERATORS, MODELS
+from .batches import RequestBatches
+from .composition import Composition
+
+# After MMEngine's IterTimerHook, whose time left it corrects, and before LoggerHook, which prints that.
+_PRIORITY = 55
+
+
+def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mapping[str, Any], work: Workload
+              ) -> Tuple[Cost, List[str]]:
+    """The cost of a run, and what it leaves out, one sentence each. No weights are read and nothing is fetched.
+
+    Args:
+        cfg: A checked distillation config.
+        composition: What its hooks hand over.
+        metainfo: Of the real dataset.
+        work: How much there is to do.
+
+    Raises:
+        DistillError: The networks' configs are not there, or a part of the generator is not known.
+    """
+    settings, missing = cfg['model']['generator'], []
+    component: Any = resolve(settings, GENERATORS, 'model.generator')
+    given = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
+    generator = outline(component, {**given, **settings})
+    guidance, segmentor, look = composition.guidance, None, None
+    if guidance is not None and guidance.asks_segmentor():
+        try:
+            segmentor, look = _segmentor(guidance.resources['segmentor'], generator.image_size)
+        except Exception as error:  # any network of OpenMMLab: some have operations without a meta kernel
+            missing.append(f'the guiding segmentor ({_line(error)})')
+    return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
+
+
+def work_of(run: Any) -> Workload:
+    """What is left to do of a loop with a plan, of all processes."""
+    composition, requests = run.composition, run.plan.requests
+    pending = [request for request in requests if not (run.resume and run.writer.done(request.id))]
+    world, batches = run.runner.world_size, []
+    for rank in range(world):
+        mine = RequestBatches(pending[rank::world], dict, run.batch_size)
+        batches += [end - start for start, end in zip(mine.starts, [*mine.starts[1:], len(mine.requests)])]
+    real = composition.guidance.real_images(run.task, run) if composition.guidance else {}
+    starts, encoded = composition.planner.starts, composition.planner.real_images(run) + real.get('encoded', 0)
+    return Workload(batches, encoded, real.get('measured', 0), from_latents=starts, processes=world)
+
+
+def announce_cost(run: Any) -> Optional[Cost]:
+    """Log the estimate for a loop with a plan; None, with the reason logged, where there is none.
+
+    A run that is no dry run loads its generator first where the configs are to be fetched with the weights.
+    """
+    logger = run.logger
+    try:
+        for attempt in range(2):
+            try:
+                cost, missing = count_run(run.runner.cfg, run.composition, run.dataset.metainfo, work_of(run))
+                break
+            except DistillError:
+                if run.dry_run or attempt:
+                    raise
+                run.generator  # fetches configs and weights
+    except Exception as error:  # an estimate of third parties' networks is no reason to stop a run
+        logger.info(f'Cost: no estimate: {_line(error)}')
+        return None
+    for line in lines(cost, run.tflops):
+        logger.info(line)
+    if missing:
+        logger.warning(f'The cost leaves out {"; ".join(missing)}')
+    return cost
+
+
+def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
+    """The estimate in words: work, memory, and time at ``rate`` TFLOP/s."""
+    shares = sorted(cost.tflop.items(), key=lambda item: -item[1])
+    listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares)
+    stage = max(cost.stages, key=lambda name: cost.stages[name])
+    found = [f'Cost: {_number(cost.total)} TFLOP for {cost.images} images: {listed}',
+             f'Memory: about {cost.peak:.1f} GiB at micro_batch={cost.micro_batch}: {cost.weights:.1f} of weights, '
+             f'{cost.stages[stage]:.1f} of activations in {stage}, without what the device\'s runtime takes']
+    ranks = f' on {cost.processes} devices' if cost.processes > 1 else ''
+    return [*found, f'Time: {_time(3600 * cost.hours(rate))} at {rate:g} TFLOP/s{ranks}'] if rate else found
+
+
+class PaceHook(Hook):
+    """Corrects the time left in MMEngine's log by the rate that is measured, and says that rate.
+
+    Args:
+        cost: The estimate, of all processes.
+        images: How many this process makes.
+    """
+    priority = _PRIORITY  # type: ignore[assignment]
+
+    def __init__(self, cost: Cost, images: int) -> None:
+        self.cost, self._each = cost, cost.synthesis / max(cost.images, 1)
+        self.pace = Pace(self._each * images)
+        self._begin = self._last = 0.0
+
+    def before_test_epoch(self, runner: Runner) -> None:
+        """Start the clock."""
+        self._begin = self._last = time.perf_counter()
+
+    def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
+        """Take in a batch."""
+        now = time.perf_counter()
+        self.pace.update(self._each * len(data_batch['requests']), now - self._last)
+        self._last = now
+        runner.message_hub.update_info('eta', self.pace.seconds_left)
+        if batch_idx == 1:
+            runner.logger.info(f'Measured: {self.pace.rate:.3g} TFLOP/s, {_time(self.pace.seconds_left)} left')
+
+    def after_test_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
+        """Say what the images took."""
+        if not self.pace.rate:
+            return
+        text = f'The images took {_time(self._last - self._begin)} at {self.pace.rate:.3g} TFLOP/s'
+        if torch.cuda.is_available():
+            text += (f', {torch.cuda.max_memory_allocated() / GIB:.1f} GiB of memory (estimate: {self.cost.peak:.1f})')
+        runner.logger.info(text)
+
+
+def _segmentor(settings: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Any, Any]:
+    """The guiding segmentor on meta tensors, and what looks at images by it; tried on one image of ``size``."""
+    component: Any = resolve(settings, MODELS, 'segmentor')
+    guide = component.outline({key: value for key, value in settings.items() if key not in ('type', '_scope_')})
+
+    def look(images: torch.Tensor) -> Tuple[torch.Tensor, Any]:
+        return guide(images), guide.features(images)
+
+    with torch.no_grad():
+        look(torch.empty(1, 3, *size, device='meta'))
+    return guide, look
+
+
+def _line(error: Exception) -> str:
+    text = ' '.join(str(error).split())
+    return text[:200] if isinstance(error, DistillError) else f'{type(error).__name__}: {text[:120]}'
+
+
+def _number(value: float) -> str:
+    return f'{value:,.0f}'.replace(',', ' ') if value >= 100 else f'{value:.3g}'
+
+
+def _time(seconds: float) -> str:
+    return f'{seconds / 3600:.1f} hours' if seconds >= 5400 else str(datetime.timedelta(seconds=round(seconds)))
