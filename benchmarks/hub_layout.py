@@ -42,8 +42,8 @@ def write(root: Path, name: str, weights: bool = False) -> Path:
     elif name == TAESD:
         _network(AutoencoderTiny, {}, folder, weights)
     elif name == DIT:
-        _network(DiTTransformer2DModel, DIT_XL2, folder / 'transformer', weights)
-        _network(AutoencoderKL, dict(VAE, sample_size=256), folder / 'vae', weights)
+        _network(DiTTransformer2DModel, DIT_XL2, folder / 'transformer', weights, 'Transformer2DModel')
+        _network(AutoencoderKL, dict(VAE, sample_size=256), folder / 'vae', weights, 'AutoencoderKL')
         _scheduler(folder, 'DDIMScheduler', beta_schedule='linear', beta_start=0.0001, beta_end=0.02, clip_sample=False)
     else:
         raise ValueError(f'{name}: not known here')
@@ -79,7 +79,8 @@ def write_guide(root: Path, config: str, seed: int = 0) -> Path:
     return path
 
 
-def _network(cls, config, folder: Path, weights: bool) -> None:
+def _network(cls, config, folder: Path, weights: bool, former: str = '') -> None:
+    """``former``: written as by old versions of diffusers: ``.bin``, and the class by its name then."""
     torch.manual_seed(0)
     with torch.device('cpu' if weights else 'meta'):
         network = cls(**config)
@@ -90,10 +91,18 @@ def _network(cls, config, folder: Path, weights: bool) -> None:
         for tensor in layer.parameters(recurse=False) if weights else ():
             if not tensor.any() and tensor.dim() > 1:
                 torch.nn.init.normal_(tensor, std=0.02)
-    if weights:
-        network.save_pretrained(folder)
-    else:
+    if not weights:
         network.save_config(folder)
+    elif former:  # as `save_pretrained(safe_serialization=False)`, whose name for it this is
+        network.save_config(folder)
+        torch.save(network.state_dict(), folder / 'diffusion_pytorch_model.bin')
+    else:
+        network.save_pretrained(folder)
+    if former == 'Transformer2DModel':
+        file = folder / 'config.json'
+        config = dict(json.loads(file.read_text()), _class_name=former, _diffusers_version='0.12.0.dev0',
+                      norm_type='ada_norm_zero')
+        file.write_text(json.dumps(config, indent=2))
 
 
 def _text(folder: Path, weights: bool) -> None:

@@ -64,15 +64,17 @@ def announce_cost(run: Any) -> Optional[Cost]:
     A run that is no dry run loads its generator first where the configs are to be fetched with the weights.
     """
     logger = run.logger
+
+    def counted() -> Tuple[Cost, List[str]]:
+        return count_run(run.runner.cfg, run.composition, run.dataset.metainfo, work_of(run))
+
     try:
-        for attempt in range(2):
-            try:
-                cost, missing = count_run(run.runner.cfg, run.composition, run.dataset.metainfo, work_of(run))
-                break
-            except DistillError:
-                if run.dry_run or attempt:
-                    raise
-                run.generator  # fetches configs and weights
+        try:
+            cost, missing = counted()
+        except DistillError:
+            if run.dry_run or not run.generator:  # which fetches what is not there
+                raise
+            cost, missing = counted()
     except Exception as error:  # an estimate of third parties' networks is no reason to stop a run
         logger.info(f'Cost: no estimate: {_line(error)}')
         return None
@@ -85,8 +87,10 @@ def announce_cost(run: Any) -> Optional[Cost]:
 
 def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
     """The estimate in words: work, memory, and time at ``rate`` TFLOP/s."""
+    if not cost.images:
+        return ['Cost: no image is left to make']
     shares = sorted(cost.tflop.items(), key=lambda item: -item[1])
-    listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares)
+    listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares if value)
     stage = max(cost.stages, key=lambda name: cost.stages[name])
     found = [f'Cost: {_number(cost.total)} TFLOP for {cost.images} images: {listed}',
              f'Memory: about {cost.peak:.1f} GiB at micro_batch={cost.micro_batch}: {cost.weights:.1f} of weights, '

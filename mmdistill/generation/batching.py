@@ -84,8 +84,8 @@ class MicroBatches:
             sampled = self._run(jobs(begin, end), first, guidance, following)
             rows = slice_rows(own.micro_batch, own.image_size)
             with torch.no_grad(), steady_threads(own.device, rows):
-                latents = torch.stack(self._filled(list(sampled.latents)))
-                decoded = in_slices(lambda part: decode(own.vae, part), latents, rows)
+                final = torch.stack(self._filled(list(sampled.latents)))
+                decoded = in_slices(lambda part: decode(own.vae, part), final, rows)
             yield decoded[:end - begin], sampled
 
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:

@@ -1,21 +1,16 @@
 """What a run will cost: work and memory, counted on a generator without weights, and the time that is left."""
 import math
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence
 
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
-from ..plan import Request
-from .autoencoders import decode, encode, slice_rows
-from .conditions import Condition
-from .counting import META, Counted, autocast_like_cuda, count, parameter_bytes
+from .autoencoders import slice_rows
 from .generators import LatentGenerator
+from .passes import Look, Passes
 from .process import first_step
 
 GIB = 2**30
-Segmentor = Callable[[Tensor], Tuple[Tensor, Sequence[Tensor]]]  # images → logits, and features that are compared
 
 
 @dataclass(frozen=True)
@@ -82,7 +77,7 @@ class Cost:
 
 
 def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, segmentor: Optional[nn.Module] = None,
-             look: Optional[Segmentor] = None) -> Cost:
+             look: Optional[Look] = None) -> Cost:
     """Count a run of ``generator``, see :func:`~mmdistill.generation.outline.outline`.
 
     Not counted: the text encoder, once per image; optimal transport and class moments, less than a hundredth of a
@@ -123,95 +118,6 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
     return Cost(work.images, rows, {stage: flops / 1e12 for stage, flops in tflop.items()},
                 passes.weights(segmentor) / GIB, {stage: counted.bytes / GIB for stage, counted in stages.items()},
                 work.processes)
-
-
-class Passes:
-    """Each kind of pass of a generator's networks, counted on ``rows`` rows of meta tensors."""
-
-    def __init__(self, generator: LatentGenerator, guidance: Any = None, look: Optional[Segmentor] = None) -> None:
-        self.generator, self.guidance, self.look = generator, guidance, look
-        self._half = generator.dtype is torch.bfloat16
-        request = Request(id='estimate', seed=0, classes=(0, ), prompt='')
-        masks = torch.zeros(1, *generator.image_size, dtype=torch.long) if generator.annotation == 'masks' else None
-        self._condition: Condition = generator.condition([request], masks).to(META)
-
-    def step(self, rows: int) -> Counted:
-        """A step of sampling without guidance, both passes of classifier-free guidance."""
-        x, condition = self._latents(rows), self._rows(rows)
-        with torch.no_grad():
-            return count(lambda: self._denoise(x, condition))
-
-    def guided_step(self, rows: int) -> Counted:
-        """What guidance adds to a step; with ``through='xt'`` also the step itself."""
-        leaf, condition = self._latents(rows).requires_grad_(), self._rows(rows)
-
-        def run() -> None:
-            x = leaf * 1  # the counter's hooks refuse a leaf
-            if self.guidance.through == 'xt':
-                x = self._denoise(x, condition)
-            spaces = {objective.space for objective in self.guidance.objectives.values()}
-            energy = x.square().mean() if 'image' not in spaces else self._look(x).mean()
-            energy.backward()
-            leaf.grad = None
-
-        with torch.enable_grad():
-            return count(run)
-
-    def decoding(self, rows: int) -> Counted:
-        """The last decoding, float32."""
-        latents = self._latents(rows)
-        with torch.no_grad():
-            return count(lambda: decode(self.generator.vae, latents))
-
-    def encoding(self, rows: int) -> Counted:
-        """Real images to latents."""
-        images = torch.empty(rows, 3, *self.generator.image_size, device=META)
-
-        def run() -> None:
-            with autocast_like_cuda(self._half):
-                encode(self.generator.vae, images)
-
-        with torch.no_grad():
-            return count(run)
-
-    def measuring(self, rows: int) -> Counted:
-        """The segmentor's features of real images, in float64 as the statistics are."""
-        images = torch.empty(rows, 3, *self.generator.image_size, device=META)
-        with torch.no_grad():
-            return count(lambda: [layer.double() for layer in self.look(images)[1]])  # type: ignore[misc]
-
-    def weights(self, segmentor: Optional[nn.Module]) -> int:
-        """Bytes of all networks."""
-        own = self.generator
-        text = [own.prompts.text_encoder] if hasattr(own, 'prompts') else []
-        return parameter_bytes([own.vae, own.guide_vae, own.denoiser, *text, *([] if segmentor is None else [segmentor])])
-
-    def _latents(self, rows: int) -> Tensor:
-        return torch.empty(rows, *self.generator.latent_shape, device=META)
-
-    def _rows(self, rows: int) -> Condition:
-        return self._condition.rows([0] * rows)
-
-    def _denoise(self, x: Tensor, condition: Condition) -> Tensor:
-        own = self.generator
-        out = own.cfg(own.denoiser, x, own.process.timesteps[0].to(META), condition)
-        return own.process.x0(x, out, 0)
-
-    def _look(self, latents: Tensor) -> Tensor:
-        """A loss of the decoded images of the same cost as D3S2's: cross-entropy at the size of the mask, and moments
-        of the features."""
-        with autocast_like_cuda(self._half):
-            images = decode(self.generator.guide_vae, latents)
-        images = images.to(latents.dtype)
-        if self.look is None:
-            return images.square().mean()[None]
-        logits, features = self.look(images)
-        if logits.shape[-2:] != images.shape[-2:]:
-            logits = F.interpolate(logits, images.shape[-2:], mode='bilinear', align_corners=False)
-        mask = torch.zeros(logits.shape[0], *logits.shape[-2:], dtype=torch.long, device=META)
-        losses: List[Tensor] = [F.nll_loss(logits.log_softmax(1), mask, reduction='none').mean()]
-        losses += [layer.var() for layer in features]
-        return torch.stack(losses)
 
 
 class Pace:

@@ -2,20 +2,22 @@
 import inspect
 import json
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Mapping, Optional
 
 import torch
 from torch import nn
 
 from ..errors import DistillError
 from ..settings import setting
-from ..weights.hub import dtype_of, local_folder
+from ..weights.address import Address, local_path
+from ..weights.hub import class_name, dtype_of
 from .counting import META
 from .generators import LatentGenerator
 from .prompts import PromptEncoder
 from .schedulers import load_scheduler
 
-_FOLDERS = dict(unet=('unet', ), network=('transformer', 'unet'), vae=('vae', ), controlnet=('', 'controlnet'))
+# Where a generator's folder has a module of its constructor; or it is the folder itself.
+_FOLDERS = dict(unet=('unet', ), network=('transformer', 'unet'), vae=('vae', ), controlnet=('controlnet', ))
 
 
 def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
@@ -34,42 +36,52 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
     if not (inspect.isclass(cls) and issubclass(cls, LatentGenerator)):
         raise DistillError(f'{getattr(cls, "__name__", cls)} is no LatentGenerator')
     settings = {key: value for key, value in settings.items() if key not in ('type', '_scope_', 'compile')}
-    folder = config_folder(settings.pop('weights'), 'vae' if 'vae' in cls.parts else '')
-    dtype = dtype_of(setting(cls, settings, 'dtype'))
-    modules: Dict[str, Any] = {}
+    config = settings.pop('config', None)
+    folder = config_folder(settings.pop('weights'), 'vae' if 'vae' in cls.parts else '', config)
+    dtype, modules = dtype_of(setting(cls, settings, 'dtype')), dict[str, Any]()
     for name, parameter in inspect.signature(cls).parameters.items():
-        if parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            continue
-        if name == 'scheduler':
-            modules[name] = load_scheduler(folder, settings.pop('scheduler', None))
-        elif name == 'prompts':
-            modules[name] = _BlankPrompts(folder, dtype)
-        elif name in _FOLDERS:
-            source = config_folder(settings.pop(name), '') if name in settings else folder
-            modules[name] = network_of(_part(source, name), torch.float32 if name == 'vae' else dtype)
-        else:
-            raise DistillError(f'{cls.__name__} takes a module {name}, of which no outline is known')
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            given = settings.pop(name, None)  # a scheduler, or weights of their own
+            modules[name] = load_scheduler(folder, given) if name == 'scheduler' else _module(
+                name, config_folder(given, '', config) if given else folder, dtype)
     if guidance_vae := settings.pop('guidance_vae', None):
-        settings['guidance_vae'] = network_of(_part(config_folder(guidance_vae, ''), 'vae'), torch.float32)
+        settings['guidance_vae'] = _module('vae', config_folder(guidance_vae, '', config or str(folder)), dtype)
     return cls(**modules, **settings)
 
 
-def config_folder(weights: str, part: str = '') -> Path:
+def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
+    """What a constructor takes under ``name``."""
+    if name == 'prompts':
+        return _BlankPrompts(folder, dtype)
+    if name not in _FOLDERS:
+        raise DistillError(f'the generator takes a module {name}, of which no outline is known')
+    places = [*(folder / part for part in _FOLDERS[name]), folder]
+    place = next((place for place in places if (place / 'config.json').is_file()), places[0])
+    return network_of(place, torch.float32 if name == 'vae' else dtype)
+
+
+def config_folder(weights: str, part: str = '', config: Optional[str] = None) -> Path:
     """The folder with the configs of ``weights``: local, or the snapshot in the hub's local cache.
 
     Args:
-        weights: See :func:`~mmdistill.weights.hub.local_folder`.
+        weights, config: See :class:`~mmdistill.weights.hub.Weights`.
         part: A sub-folder whose ``config.json`` has to be there.
     """
-    folder = local_folder(weights)
-    if folder is None:
+    path = local_path(weights)
+    if path is not None and path.is_file():
+        if config is None:
+            raise DistillError(f'{weights} is a single file, without configs: give config')
+        return config_folder(config, part)
+    address = Address.parse(str(weights))
+    if path is None and address is not None:
         from huggingface_hub import try_to_load_from_cache
-        name = f'{part}/config.json' if part else 'config.json'
-        if not isinstance(found := try_to_load_from_cache(str(weights), name), str):
+        name = '/'.join(filter(None, (address.inside, part, 'config.json')))
+        if not isinstance(found := try_to_load_from_cache(address.repo, name, revision=address.revision), str):
             raise DistillError(f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
                                'them, or give a folder')
-        folder = Path(found).parents[1 if part else 0]
-    return folder
+        path = Path(found).parents[1 if part else 0]
+    assert path is not None
+    return path
 
 
 def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
@@ -77,10 +89,7 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     import diffusers
 
     from . import unets
-    config = _read(folder)
-    name = str(config.pop('_class_name', None))
-    if name == 'Transformer2DModel':  # what DiT was called before diffusers 0.30
-        name = 'DiTTransformer2DModel'
+    config, name = _read(folder), str(class_name(folder))
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
         raise DistillError(f'{folder} holds a {name}, which is no network of diffusers')
@@ -88,12 +97,6 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     with META:
         network = cls.from_config({key: value for key, value in config.items() if key in known})
     return nn.Module.to(network, META, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of casts
-
-
-def _part(folder: Path, name: str) -> Path:
-    """The folder of a part of the weights; the folder itself where it holds that part alone."""
-    places = [folder / part for part in _FOLDERS[name]] + [folder]
-    return next((place for place in places if (place / 'config.json').is_file()), places[0])
 
 
 def _read(folder: Path) -> Dict[str, Any]:
@@ -112,7 +115,8 @@ class _BlankPrompts(PromptEncoder):
         config = CLIPTextConfig(**_read(folder / 'text_encoder'))
         with META:
             text_encoder = CLIPTextModel(config)
-        self.text_encoder: Any = text_encoder.to(META, dtype).eval().requires_grad_(False)
+        nn.Module.to(text_encoder, META, dtype)
+        self.text_encoder: Any = text_encoder.eval().requires_grad_(False)
         self.limit = config.max_position_embeddings
         try:
             self.tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mmdistill.generation import Img2ImgGenerator, LayoutUNetGenerator
@@ -30,18 +31,20 @@ def stand(space):
 @pytest.mark.parametrize('scale', [1.5, 1.0])
 def test_the_count_is_that_of_a_real_run(layout_folder, work, through, scale):
     settings = dict(SETTINGS, weights=str(layout_folder), cfg_scale=scale)
-    net, requests, masks = segmentor(), *work(4)
+    net, (requests, _) = segmentor(), work(4)
     guided = through and dict(window=(0.25, 1.0), through=through)
     guidance = Guidance([SegmentationConsistency(net)], **guided) if guided else None
     generator = LayoutUNetGenerator.from_pretrained(**settings)
-    with FlopCounterMode(display=False) as counter:
+    # Plain products for attention: those of the CPU's own kernel are not counted.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         x, condition = torch.randn(2, *generator.latent_shape), generator.condition(requests[:2], torch.zeros(
             2, 32, 32, dtype=torch.long))
         for i in range(4):  # by the loop's own parts: the counter's hooks refuse torch.autograd.grad of a leaf
             active = guidance is not None and guidance.active(i, 4)
             with torch.set_grad_enabled(bool(active) and through == 'xt'):
                 leaf = x.detach().requires_grad_(torch.is_grad_enabled())
-                x0 = generator.process.x0(leaf, generator.cfg(generator.denoiser, leaf * 1, torch.tensor(5), condition), 0)
+                out = generator.cfg(generator.denoiser, leaf * 1, torch.tensor(5), condition)
+                x0 = generator.process.x0(leaf, out, 0)
             if active:
                 leaf = leaf if through == 'xt' else x0.detach().requires_grad_()
                 image = generator.guidance_decode((x0 if through == 'xt' else leaf) * 1)
@@ -52,7 +55,8 @@ def test_the_count_is_that_of_a_real_run(layout_folder, work, through, scale):
     net = net.to(META)
     cost = estimate(drawn, Workload([2]), guided and Guidance(dict(a=stand('image')), **guided), net,
                     lambda images: (net(images), []))
-    assert cost.total * 1e12 == counter.get_total_flops()
+    # Back through attention, a fused kernel makes the scores again.
+    assert cost.total * 1e12 == pytest.approx(counter.get_total_flops(), rel=0.01 if through == 'xt' else 1e-9)
     assert set(cost.tflop) == {'sampling', 'decoding', *(['guidance'] if guided else [])}
 
 
@@ -94,13 +98,21 @@ def test_memory_grows_with_the_rows_and_with_the_gradient(layout_folder):
     assert x0.stages['sampling'] == four.stages['sampling'] < xt.stages['guidance'] and x0.peak < xt.peak
     latent = cost(4, Guidance(dict(a=stand('latent'))))
     assert latent.tflop['guidance'] == 0 and latent.peak == pytest.approx(four.peak, rel=0.2)
-    half = cost(4, dtype='bfloat16')
-    assert half.weights < four.weights and half.stages['sampling'] < 0.7 * four.stages['sampling']
+
+
+def test_bfloat16_halves_the_denoiser(sd_folder):
+    full, half = (estimate(outline(Img2ImgGenerator, dict(weights=str(sd_folder), scheduler='DDIMScheduler',
+                                                          dtype=dtype)), Workload([8]))
+                  for dtype in ('float32', 'bfloat16'))
+    assert half.stages['sampling'] == pytest.approx(0.5 * full.stages['sampling'], rel=0.1)
+    assert half.weights < full.weights and half.stages['decoding'] == full.stages['decoding']
+    assert half.tflop == full.tflop
 
 
 def test_the_weights_are_those_of_the_networks(layout_folder):
     loaded, net = LayoutUNetGenerator.from_pretrained(str(layout_folder), **SETTINGS), segmentor()
-    expected = sum(p.numel() * 4 for network in (loaded.vae, loaded.denoiser, net) for p in network.state_dict().values())
+    networks = loaded.vae, loaded.denoiser, net
+    expected = sum(p.numel() * 4 for network in networks for p in network.state_dict().values())
     drawn = outline(LayoutUNetGenerator, dict(SETTINGS, weights=str(layout_folder)))
     assert estimate(drawn, Workload([2]), None, net).weights * GIB == expected
 

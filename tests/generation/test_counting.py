@@ -34,7 +34,8 @@ def test_the_peak_is_of_tensors_that_live_at_once():
 
 def test_a_graph_keeps_what_its_gradient_needs():
     with META:
-        net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.SiLU()))).requires_grad_(False)
+        net = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(64, 64), nn.SiLU())))
+    net.requires_grad_(False)
 
     def run(grad):
         x = empty(16, 64, grad=grad) * 1

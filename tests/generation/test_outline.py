@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmdistill.errors import DistillError
-from mmdistill.generation import (ClassConditionalGenerator, ControlNetGenerator, Img2ImgGenerator, LayoutUNetGenerator)
+from mmdistill.generation import ControlNetGenerator, Img2ImgGenerator, LayoutUNetGenerator
 from mmdistill.generation.counting import parameter_bytes
 from mmdistill.generation.outline import config_folder, network_of, outline
 
