@@ -80,7 +80,10 @@ class Passes:
         return torch.empty(rows, *self.generator.latent_shape, device=META)
 
     def _rows(self, rows: int) -> Condition:
-        return self._condition.rows([0] * rows)
+        one = self._condition
+        tensors, nulls = ({key: value.expand(rows, *value.shape[1:]) for key, value in part.items()}
+                          for part in (one.tensors, one.nulls))
+        return Condition(tensors, nulls, one.requests * rows)
 
     def _denoise(self, x: Tensor, condition: Condition) -> Tensor:
         own = self.generator
