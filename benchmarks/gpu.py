@@ -256,7 +256,7 @@ def method(args, note, case):
     if guidance is not None:
         plain = _seconds(case, generator, requests, None, case.batch, args)
         steps = len(generator.process)
-        guided = sum(guidance.active(i, steps) for i in range(steps))
+        guided = len(guidance.steps(steps))
         ratio = 1 + (many - plain) / guided / (plain / steps)
         note(Row.of(case.name, 'guided step over the plain step', ratio, 'times', most=case.goals['guidance']))
     _work(case, plain, args, note)
@@ -269,7 +269,7 @@ def _one_step(case, generator, requests, guidance, args):
     reference = case.build('float32', 'cpu')
     ends = []
     steps = len(generator.process)
-    begin = guidance.first(steps) if guidance is not None else first_step(steps, generator.strength)
+    begin = guidance.steps(steps).start if guidance is not None else first_step(steps, generator.strength)
     cases = (reference, 'cpu', case.guidance(reference, requests, 'cpu')), (generator, args.device, guidance)
     for one, device, steer in cases:
         masks = case.inputs(1).get('masks')
