@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import hub_layout
 
+from mmdistill.components import resolve
 from mmdistill.config import read_config
 from mmdistill.engine.composition import Composition
 from mmdistill.engine.cost import count_run
@@ -54,8 +55,8 @@ def count_config(path, root, micro_batch=None):
     rows = micro_batch or generator.micro_batch
     generator.micro_batch = rows
     source = SimpleNamespace(counts=[real // classes] * classes, classes=['a class'] * classes)
-    task = task_of_dataset(DATASETS.get(f'{cfg.test_dataloader.dataset.get("_scope_", "mmdistill")}.'
-                                        f'{cfg.test_dataloader.dataset.type}'.split('mmdistill.')[-1]))
+    dataset = resolve(cfg.test_dataloader.dataset, DATASETS, 'test_dataloader.dataset')
+    task = task_of_dataset(dataset)
     run = SimpleNamespace(work_dir='/nonexistent', source=_Sized(real, source.counts), plan=SimpleNamespace(
         requests=range(images)))
     needed = composition.guidance.real_images(task, run) if composition.guidance else {}
@@ -65,6 +66,7 @@ def count_config(path, root, micro_batch=None):
                     from_latents=planner.starts)
     metainfo = dict(classes=[f'class {i}' for i in range(classes)],
                     palette=[(i % 256, i // 256, 0) for i in range(classes)])
+    metainfo.update({key: value for key, value in getattr(dataset, 'METAINFO', {}).items() if per_class is False})
     return (*count_run(copy.deepcopy(cfg), composition, metainfo, work), useful)
 
 

@@ -235,7 +235,7 @@ def main():
     try:
         if not args.only_compare:
             print(f'{args.steps} steps, one row, {torch.get_num_threads()} threads\n\n| config | GiB held, of which '
-                  'before the networks | GiB of the networks by the estimate | seconds |\n|---|---|---|---|')
+                  'before the networks | GiB of networks, estimate | seconds |\n|---|---|---|---|', flush=True)
         for config in configs if not args.only_compare else ():
             idle, _, _ = run(config, folder, args.steps, dry=True)
             held, seconds, log = run(config, folder, args.steps)

@@ -1,6 +1,7 @@
 """A generator without weights: its networks from their config files alone, as shapes and dtypes."""
 import inspect
 import json
+import logging
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional
 
@@ -46,7 +47,13 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
                 name, config_folder(given, '', config) if given else folder, dtype)
     if guidance_vae := settings.pop('guidance_vae', None):
         settings['guidance_vae'] = _module('vae', config_folder(guidance_vae, '', config or str(folder)), dtype)
-    return cls(**modules, **settings)
+    logger = logging.getLogger('mmdistill')
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # the loaded generator says the rest
+    try:
+        return cls(**modules, **settings)
+    finally:
+        logger.setLevel(level)
 
 
 def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
