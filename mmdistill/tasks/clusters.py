@@ -61,7 +61,7 @@ class ClassResources(Resources):
 
     @classmethod
     def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
-        if not {'supports', 'masses'} & {*needs} or osp.isfile(osp.join(run.work_dir, SUPPORTS)):
+        if not {'supports', 'masses'} & {*needs} or Path(run.work_dir, SUPPORTS).is_file():
             return {}
         support, counts = settings.get('support') or {}, run.source.counts
         wanted = support.get('n_clusters', 10) or -(-len(run.plan.requests) // len(counts))
