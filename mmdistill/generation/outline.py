@@ -133,5 +133,8 @@ class _BlankPrompts(PromptEncoder):
     def fits(self, text: str) -> bool:
         return True
 
+    def length(self, text: str) -> int:
+        return 1
+
     def __call__(self, text: str) -> torch.Tensor:
         return torch.empty(1, self.limit, self.text_encoder.config.hidden_size, device=META)
