@@ -51,7 +51,8 @@ def count_config(path, root, micro_batch=None):
     composition = composition_of(cfg)
     planner = composition.planner
     per_class = planner.annotation == 'classes'
-    images = planner.ipc * classes if per_class else math.ceil(planner.selector['budget'] * real)
+    images = planner.ipc * classes if per_class else (
+        math.ceil(planner.selector['budget'] * real) * planner.images_per_mask)
     rows = micro_batch or generator.micro_batch
     generator.micro_batch = rows
     source = SimpleNamespace(counts=[real // classes] * classes, classes=['a class'] * classes)
@@ -59,11 +60,10 @@ def count_config(path, root, micro_batch=None):
     task = task_of_dataset(dataset)
     run = SimpleNamespace(work_dir='/nonexistent', source=_Sized(real, source.counts), plan=SimpleNamespace(
         requests=range(images)))
-    needed = composition.guidance.real_images(task, run) if composition.guidance else {}
     useful = classes if composition.guidance and per_class else images  # no guided batch has a class twice
     batches = [rows] * (images // rows) + ([images % rows] if images % rows else [])
-    work = Workload(batches, planner.real_images(run) + needed.get('encoded', 0), needed.get('measured', 0),
-                    from_latents=planner.starts)
+    work = Workload(batches, **composition.real_images(task, run), from_latents=planner.starts,
+                    cleaned=images if composition.cleaning else 0)
     metainfo = dict(classes=[f'class {i}' for i in range(classes)],
                     palette=[(i % 256, i // 256, 0) for i in range(classes)])
     metainfo.update({key: value for key, value in getattr(dataset, 'METAINFO', {}).items() if per_class is False})

@@ -62,13 +62,10 @@ class GuidanceSettings:
 
     def asks_segmentor(self) -> bool:
         """Whether an objective needs the segmentor of the settings."""
-        return bool(self.resources.get('segmentor')) and bool({'segmentor', 'extractor'} & {*self._needs()})
+        return bool(self.resources.get('segmentor')) and bool({'segmentor', 'extractor'} & {*self.needs})
 
-    def real_images(self, task: Task, run: Any) -> Dict[str, int]:
-        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`."""
-        return task.resources.real_images(self.resources, self._needs(), run)
-
-    def _needs(self) -> List[str]:
+    @property
+    def needs(self) -> List[str]:
         """The resources that the objectives declare."""
         components = [*self.objectives, *([self.semantic] if self.semantic else [])]
         return [name for cfg in components for name in declared_needs(resolve(cfg, GUIDANCES, HOOK))]
@@ -117,6 +114,11 @@ class CleaningSettings:
         """The cleaners of a run by name, which get what the ``resources`` of its task make."""
         return {type_name(cfg): CLEANERS.build(resources.give(resolve(cfg, CLEANERS, CLEANING), cfg))
                 for cfg in self.cleaners}
+
+    @property
+    def needs(self) -> List[str]:
+        """The resources that the cleaners declare."""
+        return [name for cfg in self.cleaners for name in declared_needs(resolve(cfg, CLEANERS, CLEANING))]
 
     def describe(self) -> Dict[str, Any]:
         """JSON values for the manifest and the config's hash."""
@@ -187,6 +189,14 @@ class Composition:
         if self.cleaning is not None:
             self.cleaning.check(task, self.planner, writer)
         return self.planner
+
+    def real_images(self, task: Task, run: Any) -> Dict[str, int]:
+        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`: of planner, guidance and cleaning together."""
+        totals = dict(encoded=self.planner.real_images(run) if self.planner else 0, measured=0)
+        for part in (self.guidance, self.cleaning):
+            found = {} if part is None else task.resources.real_images(part.resources, part.needs, run)
+            totals = {key: value + found.get(key, 0) for key, value in totals.items()}
+        return totals
 
     def describe(self) -> List[Any]:
         """JSON values: all that the hooks decide of the images."""

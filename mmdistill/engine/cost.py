@@ -36,12 +36,16 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
     component: Any = resolve(settings, GENERATORS, 'model.generator')
     given = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
     generator = outline(component, {**given, **settings})
-    guidance, segmentor, look = composition.guidance, None, None
-    if guidance is not None and guidance.asks_segmentor():
+    guidance, cleaning, segmentor, look = composition.guidance, composition.cleaning, None, None
+    network = guidance.resources['segmentor'] if guidance is not None and guidance.asks_segmentor() else None
+    cleaner = None if cleaning is None else cleaning.resources.get('segmentor')
+    if asked := network or cleaner:
         try:
-            segmentor, look = _segmentor(guidance.resources['segmentor'], generator.image_size)
+            segmentor, look = _segmentor(asked, generator.image_size)
         except Exception as error:  # any network of OpenMMLab: some have operations without a meta kernel
-            missing.append(f'the guiding segmentor ({_line(error)})')
+            missing.append(f'the segmentor ({_line(error)})')
+    if cleaner and network and cleaner['config'] != network['config']:
+        missing.append('that labels are cleaned by another segmentor, which is counted as the guiding one')
     return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
 
 
@@ -49,13 +53,12 @@ def work_of(run: Any) -> Workload:
     """What is left to do of a loop with a plan, of all processes."""
     composition, requests = run.composition, run.plan.requests
     pending = [request for request in requests if not (run.resume and run.writer.done(request.id))]
-    world, batches = run.runner.world_size, []
+    world, batches = run.runner.world_size, list[int]()
     for rank in range(world):
         mine = RequestBatches(pending[rank::world], dict, run.batch_size)
         batches += [end - start for start, end in zip(mine.starts, [*mine.starts[1:], len(mine.requests)])]
-    real = composition.guidance.real_images(run.task, run) if composition.guidance else {}
-    starts, encoded = composition.planner.starts, composition.planner.real_images(run) + real.get('encoded', 0)
-    return Workload(batches, encoded, real.get('measured', 0), from_latents=starts, processes=world)
+    return Workload(batches, **composition.real_images(run.task, run), from_latents=composition.planner.starts,
+                    cleaned=len(requests) if composition.cleaning else 0, processes=world)
 
 
 def announce_cost(run: Any) -> Optional[Cost]:

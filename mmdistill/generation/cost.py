@@ -21,6 +21,7 @@ class Workload:
         batches: How many images each batch makes, of all processes.
         encoded, measured: Real images that the autoencoder encodes for prototypes or support points, and that the
             segmentor sees for class statistics.
+        cleaned: Made images that the segmentor looks at again.
         encode_rows, measure_rows: How many of them at once.
         from_latents: Whether the images begin from latents, so that the generator's ``strength`` counts.
         processes: How many share the work.
@@ -28,6 +29,7 @@ class Workload:
     batches: Sequence[int]
     encoded: int = 0
     measured: int = 0
+    cleaned: int = 0
     encode_rows: int = 32
     measure_rows: int = 16
     from_latents: bool = False
@@ -63,8 +65,8 @@ class Cost:
 
     @property
     def synthesis(self) -> float:
-        """TFLOP of the images alone, without what is done once for the real ones."""
-        return sum(value for stage, value in self.tflop.items() if stage not in ('encoding', 'statistics'))
+        """TFLOP of making the images alone, without what is done for real ones before and for the labels after."""
+        return sum(value for stage, value in self.tflop.items() if stage in ('sampling', 'guidance', 'decoding'))
 
     @property
     def peak(self) -> float:
@@ -112,9 +114,10 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
     if work.encoded:
         stages['encoding'] = passes.encoding(encode_of)
         tflop['encoding'] = stages['encoding'].flops / encode_of * work.encoded
-    if work.measured and look is not None:
+    if (work.measured or work.cleaned) and look is not None:
         stages['statistics'] = passes.measuring(work.measure_rows)
-        tflop['statistics'] = stages['statistics'].flops / work.measure_rows * work.measured
+        each = stages['statistics'].flops / work.measure_rows
+        tflop.update(statistics=each * work.measured, cleaning=each * work.cleaned)
     return Cost(work.images, rows, {stage: flops / 1e12 for stage, flops in tflop.items()},
                 passes.weights(segmentor) / GIB, {stage: counted.bytes / GIB for stage, counted in stages.items()},
                 work.processes)

@@ -116,8 +116,9 @@ class MaskResources(Resources):
 
     @classmethod
     def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
-        measured = 'statistics' in needs and not Path(run.work_dir, STATISTICS).is_file()
-        return dict(measured=len(run.source)) if measured else {}
+        passes = [name for name, file in (('statistics', STATISTICS), ('class_losses', LOSSES))
+                  if name in needs and not Path(run.work_dir, file).is_file()]
+        return dict(measured=len(passes) * len(run.source))
 
     def describe(self) -> Dict[str, Any]:
         return dict(segmentor=self._config)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmdistill.engine.composition import GuidanceSettings
+from mmdistill.engine.composition import CleaningSettings, Composition, GuidanceSettings
 from mmdistill.engine.cost import PaceHook, lines, work_of
 from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
 from mmdistill.generation.cost import Cost
@@ -56,7 +56,7 @@ def test_a_segmentor_that_cannot_be_counted_is_left_out_and_named(tools, streets
              'SegmentorGuide.outline = classmethod(outline)'
     done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', before=broken)
     assert done.returncode == 0 and 'Cost: ' in done.stdout
-    assert 'leaves out the guiding segmentor (NotImplementedError: no meta kernel)' in done.stdout
+    assert 'leaves out the segmentor (NotImplementedError: no meta kernel)' in done.stdout
 
 
 class Run(SimpleNamespace):
@@ -65,8 +65,10 @@ class Run(SimpleNamespace):
     def __init__(self, tmp_path, planner, guidance=None, task=None, **changes):
         requests = [Request(str(n), n, classes=(n % 5, )) for n in range(7)]
         source = type('Source', (SimpleNamespace, ), dict(__len__=lambda self: 50))(counts=[10] * 5)
+        composition = Composition()
+        composition.planner, composition.guidance = planner, guidance
         super().__init__(**dict(dict(
-            plan=SimpleNamespace(requests=requests), composition=SimpleNamespace(planner=planner, guidance=guidance),
+            plan=SimpleNamespace(requests=requests), composition=composition,
             resume=False, writer=None, batch_size=3, runner=SimpleNamespace(world_size=1), source=source,
             work_dir=str(tmp_path), task=task), **changes))
 
@@ -112,6 +114,15 @@ def test_statistics_are_measured_where_an_objective_needs_them(tmp_path):
         assert settings.asks_segmentor()
         assert work_of(Run(tmp_path, planner, settings, Segmentation())).measured == expected
     assert not guidance('TransportMatching').asks_segmentor()
+
+
+def test_cleaned_labels_are_counted(tmp_path):
+    run = Run(tmp_path, MaskPlanner(dict(type='RandomSelector')), None, Segmentation())
+    run.composition.cleaning = CleaningSettings([dict(type='LossThreshold')], dict(segmentor=dict(config='a')))
+    work = work_of(run)
+    assert (work.cleaned, work.measured) == (7, 50)
+    (tmp_path / 'class_losses.json').touch()
+    assert work_of(run).measured == 0
 
 
 def test_the_lines():

@@ -123,7 +123,7 @@ def test_no_object(tmp_path, text):
 
 def test_files_of_two_splits(tmp_path, monkeypatch):
     lines = []
-    monkeypatch.setattr('mmdistill.datasets.coco_stuff.index.print_log', lambda text, *args, **kwargs: lines.append(text))
+    monkeypatch.setattr('mmdistill.datasets.coco_stuff.index.print_log', lambda text, *_, **__: lines.append(text))
     other = content(images=[dict(id=8, file_name='b.jpg', height=4, width=6)])
     with pytest.raises(DistillError, match='have no image in common: give the two files of one split'):
         JsonIndex([write(tmp_path / 'a.json', content()), write(tmp_path / 'b.json', other)])
