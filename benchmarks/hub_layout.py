@@ -1,6 +1,6 @@
 """The public weights of the shipped configs in the hub's layout: their configs, and random tensors where asked for.
 
-    python benchmarks/hub_layout.py FOLDER [--weights]
+    python benchmarks/hub_layout.py FOLDER [NAME ...] [--weights]
 
 Nothing is fetched. The networks have the public ones' sizes; with ``--weights`` their folders hold random float32
 tensors, 4 GB for Stable Diffusion 1.5.
@@ -9,6 +9,8 @@ import argparse
 import json
 import shutil
 import string
+import subprocess
+import sys
 from pathlib import Path
 
 import torch
@@ -58,8 +60,10 @@ def stand_in(root: Path, address: str, key: str = 'weights', weights: bool = Fal
     name = next(name for mark, name in (('taesd', TAESD), ('control', CONTROLNET), ('DiT', DIT), ('', SD15))
                 if mark in f'{key} {address}')
     folder = root / name
-    if not folder.is_dir():
-        write(root, name, weights)
+    if not folder.is_dir() and weights:  # in a process of its own, so that this one stays small
+        subprocess.run([sys.executable, __file__, str(root), name, '--weights'], check=True, stdout=subprocess.DEVNULL)
+    elif not folder.is_dir():
+        write(root, name)
     return folder / 'unet' if key == 'unet' else folder
 
 
@@ -134,9 +138,10 @@ def _scheduler(folder: Path, name: str, **settings) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=Path)
+    parser.add_argument('names', nargs='*', default=[SD15, CONTROLNET, TAESD, DIT])
     parser.add_argument('--weights', action='store_true')
     args = parser.parse_args()
-    for name in (SD15, CONTROLNET, TAESD, DIT):
+    for name in args.names:
         print(write(args.folder, name, args.weights))
 
 
