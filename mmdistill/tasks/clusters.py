@@ -113,8 +113,8 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
     barrier()
     images = {label: _images(run, label, n_clusters if strategy == 'density' else None, random_state)
               for label in pending[get_rank()::get_world_size()]}
-    run.logger.info(f'{path.name}: {len(pending)} of {len(parts)} classes to do, the others are in '
-                    f'{parts[0][0].parent}')
+    others = f', the others are in {parts[0][0].parent}' if len(pending) < len(parts) else ''
+    run.logger.info(f'{path.name}: {len(pending)} of {len(parts)} classes to do{others}')
     # One cluster more than drawn images: each image is then a centre, as it is.
     _cluster(latents.of(images, strategy == 'kmeans'), parts, n_clusters + (strategy == 'density'), random_state,
              sum(map(len, images.values())))
@@ -137,12 +137,13 @@ def _parts(run: Any, folder: Path, settings: str) -> Dict[int, Tuple[Path, str]]
 def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, Tuple[Path, str]], n_clusters: int,
              random_state: int, total: int) -> None:
     """Cluster one class after the other, each into a file of its own."""
-    bar = ProgressBar(total) if is_main_process() and total else None
+    bar: Optional[ProgressBar] = None  # begins after the lines of the log
     for label, latents_of_class in groupby(batches, key=itemgetter(0)):
         model = LatentClusters(n_clusters, label, random_state)
         for _, latents in latents_of_class:
             model.partial_fit(latents)
-            if bar:
+            if is_main_process():
+                bar = bar or ProgressBar(total)
                 bar.update(len(latents))
         model.finish()
         path, fingerprint = parts[label]
