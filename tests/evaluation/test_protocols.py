@@ -74,7 +74,8 @@ def runner_of(cfg, work_dir):
 
 def test_every_protocol_is_tested_here_and_names_itself(root):
     names = {path.stem for path in (root / 'configs/protocols').glob('*.py')}
-    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_in100', 'idc_hard_in1k', 'mmseg_m2f', 'mmseg_m2f-tiny'}
+    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_in100', 'idc_hard_in1k', 'mmseg_m2f', 'mmseg_m2f_coco-stuff',
+                     'mmseg_m2f-tiny'}
     for name in names:
         path = root / f'configs/protocols/{name}.py'
         assert Config.fromfile(path).protocol.id == name
@@ -233,6 +234,16 @@ def test_soft_labels_reach_the_loss(load, imagenette, tmp_path):
     np.testing.assert_allclose(shares.T @ labels, targets, atol=1e-6)
     np.testing.assert_allclose(shares.sum(axis=0), 1, atol=1e-5)
     assert shares.min() > -1e-6
+
+
+def test_mmseg_m2f_coco_stuff_differs_by_its_classes_alone(root):
+    cfg, own = (Config.fromfile(root / f'configs/protocols/{name}.py') for name in ('mmseg_m2f_coco-stuff', 'mmseg_m2f'))
+    assert cfg.train_cfg.max_iters == own.train_cfg.max_iters == 160000
+    for key in ('lr', 'weight_decay', 'betas'):
+        assert cfg.optim_wrapper.optimizer[key] == own.optim_wrapper.optimizer[key]
+    one, other = cfg.param_scheduler[0], own.param_scheduler[0]
+    assert (one.type, one.end, one.power, one.begin) == (other.type, other.end, other.power, other.begin)
+    assert cfg.model.decode_head.num_classes == 171 and own.model.decode_head.num_classes == 150
 
 
 def test_mmseg_m2f_tiny_trains(root, tmp_path):
