@@ -237,7 +237,8 @@ def test_soft_labels_reach_the_loss(load, imagenette, tmp_path):
 
 
 def test_mmseg_m2f_coco_stuff_differs_by_its_classes_alone(root):
-    cfg, own = (Config.fromfile(root / f'configs/protocols/{name}.py') for name in ('mmseg_m2f_coco-stuff', 'mmseg_m2f'))
+    cfg = Config.fromfile(root / 'configs/protocols/mmseg_m2f_coco-stuff.py')
+    own = Config.fromfile(root / 'configs/protocols/mmseg_m2f.py')
     assert cfg.train_cfg.max_iters == own.train_cfg.max_iters == 160000
     for key in ('lr', 'weight_decay', 'betas'):
         assert cfg.optim_wrapper.optimizer[key] == own.optim_wrapper.optimizer[key]
