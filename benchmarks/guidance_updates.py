@@ -41,10 +41,11 @@ def main():
     def table(rows, scenes, seeds):
         bench.measure((config(*row), seed) for seed in seeds for row in rows)
         values = {row: [bench.miou((config(*row), seed), scenes) for seed in seeds] for row in rows}
-        lines = [[*map(str, case or ('no guidance', '', '')), '' if scale is None else f'{scale:g}', spread(found)]
+        lines = [[*map(str, case or ('no guidance', '', '')), '' if scale is None else f'{scale:g}', spread(found),
+                  spread([one - other for one, other in zip(found, values[DEFAULT])])]
                  for (case, scale), found in values.items()]
-        print(f'\nmIoU of {len(seeds)} image sets, scenes {scenes}')
-        print(markdown([['update', 'window', 'step', 'scale', 'mIoU'], *lines]))
+        print(f'\nmIoU of {len(seeds)} image sets, scenes {scenes}; difference to the default at the same seeds')
+        print(markdown([['update', 'window', 'step', 'scale', 'mIoU', 'difference'], *lines]))
         return max(rows, key=lambda row: sum(values[row]))
 
     rows = list(dict.fromkeys([(None, None), DEFAULT, *chosen.items()]))

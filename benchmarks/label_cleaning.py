@@ -34,15 +34,18 @@ def main():
     bench.measure((text_of(images, []), seed) for seed in seeds for images in (1, 4))
     bench.same_images = {text_of(images, cleaners): text_of(images, []) for images, cleaners in ROWS if cleaners}
     bench.measure((text_of(*row), seed) for seed in seeds for row in ROWS)
-    lines = []
+    lines, first = [], None
     for images, cleaners in ROWS:
         units = [(text_of(images, cleaners), seed) for seed in seeds]
         ignored = [list(bench.manifest(unit)['extra']['cleaning']['ignored'].values())[-1]['share']
                    for unit in units] if cleaners else [0]
+        found = [bench.miou(unit, 'table') for unit in units]
+        first = first or found
         lines.append([str(images), ', '.join(one['type'] for one in cleaners) or 'none',
-                      f'{sum(ignored) / len(ignored):.1%}', spread([bench.miou(unit, 'table') for unit in units])])
-    print(f'\nmIoU of {len(seeds)} image sets, scenes table')
-    print(markdown([['images per mask', 'cleaning', 'ignored', 'mIoU'], *lines]))
+                      f'{sum(ignored) / len(ignored):.1%}', spread(found),
+                      spread([one - other for one, other in zip(found, first)])])
+    print(f'\nmIoU of {len(seeds)} image sets, scenes table; difference to the first line at the same seeds')
+    print(markdown([['images per mask', 'cleaning', 'ignored', 'mIoU', 'difference'], *lines]))
 
 
 if __name__ == '__main__':
