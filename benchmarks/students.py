@@ -13,6 +13,7 @@ import torch
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
+from mmdistill.config import read_config
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.evaluation import Cells
 from mmdistill.files import config_hash
@@ -112,7 +113,8 @@ def train(data_root: str, seed: int, work_dir: str):
     from mmengine.runner import Runner, ValLoop
 
     from mmdistill.evaluation.students import student_runner_config
-    cfg = student_runner_config(STUDENT, dict(type='mmdistill.DistilledDataset', data_root=data_root), seed, work_dir)
+    dataset = dict(type='mmdistill.DistilledDataset', data_root=data_root)
+    cfg = student_runner_config(read_config(STUDENT), dataset, seed, work_dir)
     loaders = {name: dict(cfg.val_dataloader, dataset=dict(
         cfg.val_dataloader.dataset, split=split, num_scenes=last, indices=list(range(first, last))))
         for name, (split, first, last) in SCENES.items()}
