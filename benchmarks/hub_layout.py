@@ -68,15 +68,16 @@ def stand_in(root: Path, address: str, key: str = 'weights', weights: bool = Fal
 
 
 def write_guide(root: Path, config: str, seed: int = 0) -> Path:
-    """Random weights of the segmentor of an mmseg config, as a checkpoint of OpenMMLab; the file."""
+    """Random weights of the segmentor of an mmseg config or published model, as a checkpoint of OpenMMLab; the file."""
     from mmengine.config import ConfigDict
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
 
     from mmdistill.config import read_config
+    from mmdistill.models.published import published_model
     register_all_modules(init_default_scope=False)
     torch.manual_seed(seed)
-    model = ConfigDict(read_config(config).model, init_cfg=None, pretrained=None, _scope_='mmseg')
+    model = ConfigDict(read_config(published_model(config, '', 'mmseg')[0]).model, init_cfg=None, pretrained=None, _scope_='mmseg')
     model.backbone.init_cfg = None
     path = root / 'guide.pth'
     torch.save(dict(state_dict=MODELS.build(model).state_dict(), meta={}), path)
