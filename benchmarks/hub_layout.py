@@ -77,7 +77,8 @@ def write_guide(root: Path, config: str, seed: int = 0) -> Path:
     from mmdistill.models.published import published_model
     register_all_modules(init_default_scope=False)
     torch.manual_seed(seed)
-    model = ConfigDict(read_config(published_model(config, '', 'mmseg')[0]).model, init_cfg=None, pretrained=None, _scope_='mmseg')
+    path, _ = published_model(config, '', 'mmseg')
+    model = ConfigDict(read_config(path).model, init_cfg=None, pretrained=None, _scope_='mmseg')
     model.backbone.init_cfg = None
     path = root / 'guide.pth'
     torch.save(dict(state_dict=MODELS.build(model).state_dict(), meta={}), path)
