@@ -55,7 +55,7 @@ def table(bench, rows, scenes, seeds):
     lines = [[*map(str, case or ('no guidance', '', '')), '' if scale is None else f'{scale:g}', spread(found),
               spread([one - other for one, other in zip(found, values[DEFAULT])])]
              for (case, scale), found in values.items()]
-    print(f'\nmIoU on the scenes {scenes}: {len(seeds)} image sets, and the difference to the default at the same seeds')
+    print(f'\nmIoU on the scenes {scenes}, {len(seeds)} image sets; difference to the default at the same seeds')
     print(markdown([['update', 'window', 'step', 'scale', 'mIoU', 'difference'], *lines]), flush=True)
     return {row: sum(found) / len(found) for row, found in values.items()}
 
