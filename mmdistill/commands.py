@@ -24,7 +24,8 @@ def distill(args: argparse.Namespace) -> None:
     distilled/, a data root for mmseg's and mmpretrain's configs.
     """
     from .engine.check import check_run
-    cfg = load_config(args, lambda cfg: check_run(cfg, args.resume))
+    from .engine.inherited import distillation_config
+    cfg = distillation_config(load_config(args, lambda cfg: check_run(cfg, args.resume)))
     from mmengine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
     Runner.from_cfg(cfg).test()

@@ -4,8 +4,9 @@ Each root registry of MMEngine has a child here under the scope ``mmdistill``, s
 package can name ``mmdistill.X`` without custom imports. Seven registries are our own: tasks, selectors, generators,
 guidances (the objectives of the guided denoising loop), cleaners of labels, writers, and encoders of the set metrics.
 """
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional
 
 from .errors import MissingPackage
 from .settings import NO_SETTINGS, loader
@@ -13,7 +14,7 @@ from .settings import NO_SETTINGS, loader
 try:
     from mmengine import registry as roots
     from mmengine.config import utils as config_utils
-    from mmengine.registry import Registry
+    from mmengine.registry import DefaultScope, Registry
 except ModuleNotFoundError as error:
     if (error.name or '').partition('.')[0] != 'mmengine':
         raise
@@ -53,6 +54,18 @@ class LazyRegistry(Registry):
             if name not in self._module_dict:
                 self.register_module(module=getattr(module, name))
         return super().get(key)
+
+    @contextmanager
+    def switch_scope_and_registry(self, scope: Optional[str]) -> Iterator[Registry]:
+        """As MMEngine's. A registry of our own builds under any default scope, such as a stock training's, for which
+        MMEngine would look for a child of that scope and warn that there is none."""
+        with DefaultScope.overwrite_default_scope(scope):
+            current = DefaultScope.get_current_instance()
+            if self.parent is None and current is not None and self._search_child(current.scope_name) is None:
+                yield self
+                return
+        with super().switch_scope_and_registry(scope) as registry:
+            yield registry
 
     def names(self) -> List[str]:
         """Names of the components registered here, whether their modules have been imported or not."""

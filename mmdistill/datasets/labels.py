@@ -4,7 +4,7 @@ import os.path as osp
 import re
 from collections import Counter
 from functools import cached_property
-from typing import Any, List, Tuple
+from typing import Any, Dict, List, Tuple
 
 import numpy as np
 from mmengine.fileio import get as read_file
@@ -18,7 +18,8 @@ from mmdistill.tasks.base import Source
 
 
 class DatasetLabels(Source):
-    """The images of an mmpretrain dataset by class, with the names, texts and folders of its classes.
+    """The images of an mmpretrain dataset, or of several behind wrappers, by class, with the names, texts and folders
+    of the classes.
 
     Attributes:
         labels: int64 (N,) class id of each image.
@@ -31,12 +32,15 @@ class DatasetLabels(Source):
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
-        name = type(dataset).__name__
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        if not infos:
-            raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
-        if 'img_path' not in infos[0] or np.ndim(infos[0].get('gt_label', ())):
-            raise DistillError(f'{name} has no image files with one class each: give a classification dataset of files')
+        for part in self.parts:
+            name = type(part).__name__
+            if not len(part):
+                raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
+            first = part.get_data_info(0)
+            if 'img_path' not in first or np.ndim(first.get('gt_label', ())):
+                raise DistillError(f'{name} has no image files with one class each: give a classification dataset of '
+                                   'files')
+        infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self.images: List[str] = [str(info['img_path']) for info in infos]
         self.labels = np.array([info['gt_label'] for info in infos], np.int64)
         self.counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
@@ -100,11 +104,12 @@ class DatasetLabels(Source):
     @cached_property
     def class_fingerprints(self) -> Tuple[str, ...]:
         """One of each class, by its images in their order; it changes when one of their files does."""
-        images: List[List[str]] = [[] for _ in self.classes]
-        for path, label in zip(self.images, self.labels.tolist()):
-            images[label].append(path)
-        root = str(self.dataset.data_root or '')
-        return tuple(uris_fingerprint(paths, root=root) for paths in images)
+        images: List[Dict[int, List[str]]] = [{} for _ in self.classes]  # of each class, by their dataset
+        for path, label, (part, _) in zip(self.images, self.labels.tolist(), self.rows):
+            images[label].setdefault(part, []).append(path)
+        found = [[uris_fingerprint(paths, root=str(self.parts[part].data_root or ''))
+                  for part, paths in (by_part or {0: []}).items()] for by_part in images]
+        return tuple(prints[0] if len(prints) == 1 else config_hash(prints) for prints in found)
 
     def fingerprint(self) -> str:
         """Changes when a file or a label does."""

@@ -1,14 +1,16 @@
 """Where a dataset of OpenMMLab keeps its files, and how its masks name the classes."""
 import os.path as osp
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, Optional, Tuple
+from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
+from .wrappers import RealSamples
 
+_ENCODING = ('reduce_zero_label', 'label_map')  # what decides which ids stand in the files
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
 
 
@@ -98,10 +100,26 @@ class SegLayout:
     def of_dataset(cls, dataset: Any) -> 'SegLayout':
         """The tree of a built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough), so that its own config reads the
         distilled set. One without files, such as the built-in scenes, gets the folders ``images`` and ``masks``; one
-        whose masks are no files of its own ids has a ``source_layout()``."""
+        whose masks are no files of its own ids has a ``source_layout()``. The samples of several datasets get the tree
+        of the first, if all have its ids in their files."""
+        if isinstance(dataset, RealSamples):
+            return cls.of_parts(dataset.parts)
         if hasattr(dataset, 'source_layout'):
             return dataset.source_layout()
         return cls.of_files(dataset)
+
+    @classmethod
+    def of_parts(cls, parts: Sequence[Any]) -> 'SegLayout':
+        """:meth:`of_dataset` of several, by whose first the whole set can be read."""
+        layouts = [cls.of_dataset(part) for part in parts]
+        for number, layout in enumerate(layouts):
+            differing = [key for key in _ENCODING if getattr(layout, key) != getattr(layouts[0], key)]
+            if differing:
+                first, other = (getattr(one, differing[0]) for one in (layouts[0], layout))
+                raise DistillError(f"layout 'source': the source's datasets.0 has {differing[0]}={first} and its "
+                                   f'datasets.{number} {other}, so that no tree suits both: choose another layout '
+                                   f'({", ".join(LAYOUTS)}), which mmdistill.DistilledDataset reads')
+        return layouts[0]
 
     @classmethod
     def of_files(cls, dataset: Any) -> 'SegLayout':

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
-from mmdistill.files import link_atomic, uris_fingerprint
+from mmdistill.files import config_hash, link_atomic, uris_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
@@ -18,21 +18,24 @@ from mmdistill.tasks.base import Source
 
 
 class DatasetMasks(Source):
-    """The masks of an mmseg ``BaseSegDataset`` as training would see them, each checked when it is read."""
+    """The masks of an mmseg ``BaseSegDataset``, or of several behind wrappers, as training would see them, each checked
+    when it is read."""
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
-        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in dataset.metainfo['palette'])
-        self.encoding = dict(reduce_zero_label=dataset.reduce_zero_label, ignore_index=dataset.ignore_index,
-                             label_map=dataset.label_map)
-        infos = [dataset.get_data_info(i) for i in range(len(dataset))]
-        if not infos:
-            raise DistillError(f'{type(dataset).__name__} finds no image under {dataset.data_prefix.get("img_path")} '
-                               f'ending in {dataset.img_suffix}: check data_root, data_prefix and img_suffix')
+        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in self.dataset.metainfo['palette'])
+        for part in self.parts:
+            if not len(part):
+                raise DistillError(f'{type(part).__name__} finds no image under {part.data_prefix.get("img_path")} '
+                                   f'ending in {part.img_suffix}: check data_root, data_prefix and img_suffix')
+            if 'seg_map_path' not in part.get_data_info(0):
+                raise DistillError(f'{type(part).__name__} has no masks: give data_prefix a seg_map_path')
+        infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self.images: List[str] = [info['img_path'] for info in infos]
-        if 'seg_map_path' not in infos[0]:
-            raise DistillError(f'{type(dataset).__name__} has no masks: give data_prefix a seg_map_path')
         self.masks: List[str] = [info['seg_map_path'] for info in infos]
+        self.encodings = [dict(reduce_zero_label=part.reduce_zero_label, ignore_index=part.ignore_index,
+                               label_map=part.label_map) for part in self.parts]
+        self._part = dict(zip(self.masks, (number for number, _ in self.rows)))
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
         """The masks of the requests at the generator's size, by nearest neighbour."""
@@ -50,7 +53,8 @@ class DatasetMasks(Source):
 
     def mask(self, path: str) -> np.ndarray:
         """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""
-        return read_mask(self._bytes(path, 'mask'), path, num_classes=len(self.classes), **self.encoding)
+        encoding = self.encodings[self._part.get(path, 0)]
+        return read_mask(self._bytes(path, 'mask'), path, num_classes=len(self.classes), **encoding)
 
     def checked_mask(self, index: int) -> np.ndarray:
         """The mask of sample ``index``, after its image was found to be there and of the same size."""
@@ -73,13 +77,19 @@ class DatasetMasks(Source):
 
     def fingerprint(self) -> str:
         """Changes when a file or the reading of the ids does."""
-        files = [file for path in self.masks for file in _sources(path)]
+        found = [self._part_fingerprint(number) for number in range(len(self.parts))]
+        return found[0] if len(found) == 1 else config_hash(found)
+
+    def _part_fingerprint(self, number: int) -> str:
+        rows = [row for row, (part, _) in enumerate(self.rows) if part == number]
+        images, masks = [self.images[row] for row in rows], [self.masks[row] for row in rows]
+        files = [file for path in masks for file in _sources(path)]
         for path in files:
             if '://' not in path and not osp.isfile(path):
                 raise _missing(path, 'mask')
-        uris = [] if files == self.masks else self.masks
-        return uris_fingerprint([*self.images, *dict.fromkeys(files)], self.classes, *self.encoding.values(), *uris,
-                                root=str(self.dataset.data_root or ''))
+        uris = [] if files == masks else masks
+        return uris_fingerprint([*images, *dict.fromkeys(files)], self.classes, *self.encodings[number].values(), *uris,
+                                root=str(self.parts[number].data_root or ''))
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`. The file

@@ -5,6 +5,7 @@ from mmdistill.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(__name__, {
     'hooks.export': ['ExportHook', 'PreviewHook', 'SampleGridHook'],
     'hooks.composing': ['ClassPlanHook', 'GuidedSynthesisHook', 'MaskSelectionHook', 'PrototypeHook'],
+    'inherited': ['distillation_config'],
     'loop': ['DistillLoop'],
     'training': ['BFloat16OptimWrapper'],
 })

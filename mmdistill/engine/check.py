@@ -2,21 +2,25 @@
 import inspect
 import os.path as osp
 from contextlib import contextmanager
-from typing import Any, Collection, Dict, Iterator, Literal, Mapping, Optional
+from typing import Any, Callable, Collection, Dict, Iterator, Literal, Mapping, Optional, Tuple
 
+from mmengine.dataset import ConcatDataset
 from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
 from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS
+from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
+from mmdistill.datasets.wrappers import KNOWN, is_wrapper
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import Plan
 from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest, setting
-from mmdistill.tasks.base import Task, task_of_dataset
+from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
 from .composition import ComposingHook, Composition
+from .inherited import KEY, check_unused, distillation_config
 
 SCOPE = 'mmdistill'
 _TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
@@ -32,10 +36,13 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     Raises:
         DistillError: A mistake: which key, and what to do.
     """
+    written, cfg = cfg, distillation_config(cfg)
     _check_keys(cfg)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
-    task = _check_dataloader(cfg['test_dataloader'])
+    task = _check_dataloader(cfg['test_dataloader'], cfg['test_cfg'].get('dataset_key', KEY))
+    check_unused(written)
+    _check_loops(cfg)
     composition = _check_hooks(cfg)
     if cfg.get('visualizer'):
         check_component(cfg['visualizer'], VISUALIZERS, 'visualizer')
@@ -106,13 +113,21 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
     check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
     for key in ('model', 'test_dataloader', 'test_cfg'):
         if not isinstance(cfg.get(key), Mapping):
-            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...); see '
+            inherit = ', or a train_dataloader' if key == 'test_dataloader' else ''
+            raise DistillError(f'{key}={cfg.get(key)!r}: a distillation config needs {key}=dict(...){inherit}; see '
                                'configs/quickstart')
     for key, hint in _TOP.items():
         check_value(key, cfg.get(key, {} if hint is dict else None), hint)
     for key in ('load_from', 'resume'):
         if cfg.get(key):
             raise DistillError(f'{key}={cfg[key]!r} is of a training: leave it out (--resume continues a distillation)')
+    if cfg.get('default_scope') != SCOPE:
+        raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
+                           'mmdistill::_base_/default_runtime.py')
+
+
+def _check_loops(cfg: Mapping[str, Any]) -> None:
+    """Check that MMEngine's runner will take the keys of loops."""
     for loop in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator')):
         missing = [key for key in loop if cfg.get(key) is None]
         if 0 < len(missing) < 3:
@@ -120,9 +135,6 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
             raise DistillError(f'{given}: MMEngine asks for {", ".join(missing)} with it: leave it out')
     if cfg.get('test_evaluator') is None:
         raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
-    if cfg.get('default_scope') != SCOPE:
-        raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
-                           'mmdistill::_base_/default_runtime.py')
 
 
 def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> None:
@@ -132,7 +144,32 @@ def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, giv
         raise DistillError(f'{where}.type={cfg["type"]!r}: a distillation run needs {expected}')
 
 
-def _check_dataloader(cfg: Mapping[str, Any]) -> Optional[Task]:
+def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str, Any]]]:
+    """Check the config of a dataset, and of those that it wraps; component and config of what reads the files, by key.
+
+    Raises:
+        DistillError: See :func:`~mmdistill.components.check_component`; or a wrapper that wraps nothing, or is none of
+            OpenMMLab's.
+    """
+    component = check_component(cfg, DATASETS, where)
+    inner = inner_configs(cfg)
+    if not (inspect.isclass(component) and is_wrapper(component)):
+        if inner and inspect.isclass(component) and not any(task.owns(component) for task in all_tasks()):
+            raise DistillError(f'{where}: {component.__name__} wraps datasets in a way that is unknown here: give the '
+                               f'dataset that it wraps, or derive it from one of {KNOWN}')
+        return {where: (component, cfg)}
+    key = 'datasets' if issubclass(component, ConcatDataset) else 'dataset'
+    inner = {name: member for name, member in inner.items() if name.partition('.')[0] == key}
+    if not inner or key == 'datasets' and len(inner) < len(cfg[key]):
+        wrapped = 'at least one dataset' if key == 'datasets' else 'a dataset'
+        raise DistillError(f'{where}.{key}: {component.__name__} wraps {wrapped}: give it dict(type=..., ...)')
+    found: Dict[str, Tuple[Callable, Mapping[str, Any]]] = {}
+    for name, member in inner.items():
+        found.update(check_dataset(in_scope(member, cfg.get('_scope_')), f'{where}.{name}'))
+    return found
+
+
+def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
     """Check ``test_dataloader``; the task of its dataset, None where only its files tell."""
     for key in cfg:
         if key not in _LOADER_KEYS:
@@ -142,8 +179,14 @@ def _check_dataloader(cfg: Mapping[str, Any]) -> Optional[Task]:
     if 'dataset' not in cfg:
         raise DistillError('test_dataloader.dataset: the real dataset is missing: give it dict(type=..., '
                            'data_root=...)')
-    component = check_component(cfg['dataset'], DATASETS, 'test_dataloader.dataset')
-    return task_of_dataset(component) if inspect.isclass(component) else None
+    found = check_dataset(cfg['dataset'], where)
+    classes = {key: component for key, (component, _) in found.items() if inspect.isclass(component)}
+    if not classes:
+        return None
+    task = task_of_datasets(classes)
+    for key, component in classes.items():
+        task.check_dataset(component, found[key][1], key)
+    return task
 
 
 def _check_hooks(cfg: Mapping[str, Any]) -> Composition:

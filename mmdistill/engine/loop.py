@@ -12,6 +12,8 @@ from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
 from mmdistill.datasets.manifest import write_manifest
+from mmdistill.datasets.origin import provenance
+from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
 from mmdistill.files import write_json
 from mmdistill.generation import Synthesis
@@ -20,14 +22,15 @@ from mmdistill.guidance import Guidance
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, Positive, validated
-from mmdistill.tasks.base import task_of_dataset
+from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, readable, run_hash, writer_config
 from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
+from .inherited import KEY
 from .planning import StartLatents
-from .progress import announce, log_guidance
+from .progress import announce, announce_source, log_guidance
 
 
 @LOOPS.register_module()
@@ -50,6 +53,8 @@ class DistillLoop(BaseLoop):
         resume: Continue the run of the work dir. Set by ``--resume``.
         dry_run: Stop when the plan is written. Set by ``--dry-run``.
         tflops: TFLOP/s of a device, for the estimate of the time. Set by ``--tflops``.
+        dataset_key: Where the config as it was written has the dataset, for messages. Set by
+            :func:`~mmdistill.engine.inherited.distillation_config`.
 
     Attributes:
         composition: What the hooks have handed over.
@@ -66,13 +71,15 @@ class DistillLoop(BaseLoop):
     def __init__(self, runner, dataloader: Union[DataLoader, Dict], evaluator: Any = None, method: str = 'D3S2',
                  writer: Optional[dict] = None, seed: NonNegativeInt = 0,
                  on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False,
-                 tflops: Optional[Positive] = None) -> None:
+                 tflops: Optional[Positive] = None, dataset_key: str = KEY) -> None:
         check_run(runner.cfg)
-        with readable('test_dataloader.dataset'):
+        with readable(dataset_key):
             super().__init__(runner, dataloader)
-            self.dataset = self.dataloader.dataset
-            self.task = task_of_dataset(type(self.dataset))
-            self.source = self.task.source(self.dataset)
+            parts = parts_of(self.dataloader.dataset)
+            self.task = task_of_datasets({part.key or dataset_key: type(part.dataset) for part in parts})
+            self.source = self.task.source(self.dataloader.dataset)
+            self.dataset = self.source.dataset
+        announce_source(runner, self.dataloader.dataset, dataset_key)
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
         self.tflops, self.cost = tflops, None
@@ -111,8 +118,8 @@ class DistillLoop(BaseLoop):
         plan = Plan(
             method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
             classes=source.classes, palette=source.palette, source_size=len(source),
-            requests=tuple(planner.requests(self)), provenance=dict(
-                planner.provenance(self), dataset=type(self.dataset).__name__, data_root=self.dataset.data_root))
+            requests=tuple(planner.requests(self)),
+            provenance=dict(planner.provenance(self), **provenance(self.dataset)))
         if is_main_process():
             plan.save(self.plan_path)
         return plan

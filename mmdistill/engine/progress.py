@@ -4,8 +4,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Mapping, Sequence
 
+from mmdistill.datasets.origin import other_split
+from mmdistill.datasets.wrappers import describe, real_dataset, real_parts
 from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.plan import Plan
+from .inherited import TRAINING_KEY, is_validation
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
@@ -33,6 +36,27 @@ def log_ignored(logger: Any, ignored: Mapping[str, Mapping[str, Any]]) -> None:
         classes = ', '.join(f'{label} {share:.1%}' for label, share in one['classes'].items() if share)
         logger.info(f'Label cleaning, {name}: {one["share"] or 0:.2%} of the labelled pixels are ignored'
                     + (f'; {classes}' if classes else ''))
+
+
+def announce_source(runner: Any, dataset: Any, key: str) -> None:
+    """Log where the real images come from if that needs a word, and warn if they are of no training split.
+
+    Args:
+        runner: Its config may have a ``val_dataloader``.
+        dataset: As it was built.
+        key: Where the config has it.
+    """
+    notes = [counted] if (counted := describe(dataset)) else []
+    if key == TRAINING_KEY:
+        notes += ['the keys of training and validation that were inherited are left out']
+    if notes:
+        runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
+    other = next(filter(None, (other_split(part) for part in real_parts(real_dataset(dataset)))), '')
+    if not other and is_validation(runner.cfg):
+        other = "it is val_dataloader's dataset"
+    if other:
+        runner.logger.warning(f'{key} is no training split, by {other}: whoever tests on it will test on what the '
+                              'images were made from; give the training split')
 
 
 def announce(run: Any) -> None:

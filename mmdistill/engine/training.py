@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill.components import check_component, resolve
+from mmdistill.datasets.wrappers import keep_samples
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 
@@ -62,6 +63,7 @@ def is_training(runner: Runner) -> bool:
 def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
     """Train on a part of the dataset, exactly as if its config had these ascending ``indices``.
 
+    They count the real samples; behind wrappers see :func:`~mmdistill.datasets.wrappers.keep_samples`.
     For a hook's ``before_run`` (:func:`is_training`). ``Runner.train`` has built the loop, the optimiser and
     its schedulers from the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
 
@@ -69,7 +71,7 @@ def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
         DistillError: The batch is larger than the part and ``drop_last`` leaves nothing to train on.
     """
     cfg, dataset = runner.cfg, runner.train_loop.dataloader.dataset
-    dataset.get_subset_(list(indices))
+    keep_samples(dataset, indices)
     runner._train_dataloader = dict(cfg.train_dataloader, dataset=dataset)
     runner._train_loop = runner.build_train_loop(cfg.train_cfg)
     loader = runner.train_loop.dataloader

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 import numpy as np
 
+from mmdistill.datasets.wrappers import real_dataset, real_parts, real_rows
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request
 from mmdistill.registry import TASKS, LazyRegistry
@@ -15,17 +16,20 @@ from .resources import Resources
 
 class Source:
     """The real dataset of a run, as selection and synthesis read it; a DistillError where it names no classes."""
-    dataset: Any  # the OpenMMLab dataset
+    dataset: Any  # the OpenMMLab dataset, or the samples of several (:func:`~mmdistill.datasets.wrappers.real_dataset`)
+    parts: List[Any]  # the datasets that read its files
+    rows: List[Tuple[int, int]]  # (part, index in it) of each image
     classes: Tuple[str, ...]  # their names, in the order of the ids
     palette: Tuple[Tuple[int, int, int], ...] = ()  # one RGB triple per class, 0..255, where masks are drawn
     images: List[str]  # path or URI of each image
 
     def __init__(self, dataset: Any) -> None:
-        dataset.full_init()
-        self.dataset = dataset
-        if not dataset.metainfo.get('classes'):
-            raise DistillError(f'{type(dataset).__name__} names no classes: give it metainfo=dict(classes=(...))')
-        self.classes = tuple(dataset.metainfo['classes'])
+        self.dataset = real_dataset(dataset)
+        self.parts, self.rows = real_parts(self.dataset), real_rows(self.dataset)
+        if not self.dataset.metainfo.get('classes'):
+            raise DistillError(f'{type(self.parts[0]).__name__} names no classes: give it '
+                               'metainfo=dict(classes=(...))')
+        self.classes = tuple(self.dataset.metainfo['classes'])
 
     def __len__(self) -> int:
         return len(self.images)
@@ -67,6 +71,10 @@ class Task:
         """Whether a dataset class is one of this task."""
         module = sys.modules.get(self.dataset_base[0])  # a dataset's package has been imported
         return module is not None and issubclass(dataset, getattr(module, self.dataset_base[1]))
+
+    def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError where a dataset class of the task, by the settings at key ``where`` of a config, has no
+        files or no annotation that can be distilled."""
 
     def check_annotation(self, component: Any, where: str, registry: LazyRegistry) -> None:
         """Raise a DistillError where a component of the registry, at key ``where``, is for another annotation."""
@@ -120,11 +128,22 @@ def all_tasks() -> Iterator[Task]:
     return (TASKS.build(dict(type=name)) for name in TASKS.names())
 
 
-def task_of_dataset(dataset: type) -> Task:
-    """The task of a dataset class."""
+def task_of_dataset(dataset: type, where: str = '') -> Task:
+    """The task of a dataset class, which is at the key ``where`` of a config."""
     bases = ', '.join('.'.join(task.dataset_base) for task in all_tasks())
     return _first(lambda task: task.owns(dataset),
-                  f'{dataset.__name__} is a dataset of no known task: give one derived from {bases}')
+                  f'{where}{": " if where else ""}{dataset.__name__} is a dataset of no known task: give one derived '
+                  f'from {bases}')
+
+
+def task_of_datasets(datasets: Mapping[str, type]) -> Task:
+    """The task of several dataset classes by where they stand; a DistillError where they are not of one."""
+    (first, task), *others = [(where, task_of_dataset(dataset, where)) for where, dataset in datasets.items()]
+    for where, other in others:
+        if other.name != task.name:
+            raise DistillError(f'{where} is a dataset of {other.name}, but {first} one of {task.name}: distil them in '
+                               'runs of their own')
+    return task
 
 
 def task_of_scope(scope: Optional[str], where: str) -> Task:

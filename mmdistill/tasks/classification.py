@@ -1,11 +1,21 @@
 """Image classification by mmpretrain."""
-from typing import Any, List
+from typing import Any, List, Mapping
 
 import numpy as np
 
+from mmdistill.errors import DistillError
 from mmdistill.registry import TASKS
 from .base import Source, Task
 from .clusters import ClassResources
+
+
+# What mmpretrain's datasets without an image file of one class give in place of it.
+_UNFIT = dict(
+    CIFAR10='keeps its images in a few archives', MNIST='keeps its images in a few archives',
+    MultiLabelDataset='gives an image several classes', OneDLDatasetAdapterMultiLabel='gives an image several classes',
+    OneDLDatasetAdapterRegressionValues='gives an image a number', NLVR2='pairs images with sentences',
+    COCORetrieval='pairs images with sentences', Flickr30kRetrieval='pairs images with sentences')
+_ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder per class and give a CustomDataset')
 
 
 @TASKS.register_module()
@@ -21,6 +31,14 @@ class Classification(Task):
     metric = 'top1'
     evaluator = dict(type='mmdistill.ClassAccuracy')
     class_metric = 'top1'
+
+    def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
+        if unfit := [name for base in dataset.__mro__ if (name := base.__name__) in _UNFIT]:
+            raise DistillError(f'{where}: {dataset.__name__} {_UNFIT[unfit[0]]}, and only image files of one class '
+                               f'each can be distilled{_ADVICE.get(unfit[0], ": give another dataset")}')
+        named = settings.get('classes') or (settings.get('metainfo') or {}).get('classes')
+        if any(base.__name__ == 'InShop' for base in dataset.__mro__) and not named:
+            raise DistillError(f'{where}: {dataset.__name__} names no classes: give it metainfo=dict(classes=(...))')
 
     def source(self, dataset: Any) -> Source:
         from mmdistill.datasets.labels import DatasetLabels

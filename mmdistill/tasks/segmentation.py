@@ -6,6 +6,7 @@ import torch
 
 from mmdistill.components import check_component
 from mmdistill.datasets.layouts import SegLayout
+from mmdistill.errors import DistillError
 from mmdistill.masks import paint_mask
 from mmdistill.registry import MODELS, TASKS
 from .base import Source, Task
@@ -28,6 +29,11 @@ class Segmentation(Task):
     rare_metric = 'rare_IoU'
     counted = 'pixels'
     drawn = 'mask'
+
+    def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
+        if 'depth_map_path' in (settings.get('data_prefix') or {}):
+            raise DistillError(f'{where}: {dataset.__name__} reads depth maps (data_prefix.depth_map_path), not masks '
+                               'of classes: give a segmentation dataset')
 
     def source(self, dataset: Any) -> Source:
         from mmdistill.datasets.masks import DatasetMasks

@@ -5,6 +5,7 @@ from mmengine.runner import Runner
 
 from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
+from mmdistill.datasets.wrappers import describe
 from mmdistill.engine.composition import CleaningSettings, ComposingHook, Composition, GuidanceSettings, PlanHook
 from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
 from mmdistill.engine.training import is_training, restrict_training
@@ -19,7 +20,8 @@ class MaskSelectionHook(PlanHook):
     """Selects masks of the real dataset.
 
     In a distillation run (``DistillLoop``) the selected masks become the plan. A stock mmseg training config is
-    restricted to the selected real samples: the coreset baseline.
+    restricted to the selected real samples: the coreset baseline. Behind OpenMMLab's wrappers (``RepeatDataset``, ...)
+    each real sample is a candidate once, and the wrappers then repeat, balance or mix the selected ones.
 
     Args:
         selector: Config of a registered selector.
@@ -45,7 +47,10 @@ class MaskSelectionHook(PlanHook):
     def before_run(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
         if is_training(runner):
-            masks = DatasetMasks(runner.train_loop.dataloader.dataset)
+            dataset = runner.train_loop.dataloader.dataset
+            masks = DatasetMasks(dataset)
+            if counted := describe(dataset):
+                runner.logger.info(f'train_dataloader.dataset: {counted}')
             _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
             restrict_training(runner, sorted(selected))
 
