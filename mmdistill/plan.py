@@ -3,26 +3,29 @@
 The plan is written before the first image is made; sharding, resuming and counting read it alone.
 """
 import hashlib
-import json
+import re
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Collection, Dict, Optional, Tuple
+from typing import Annotated, Any, Collection, Dict, Mapping, Optional, Sequence, Tuple
 
+from .documents import check_paths, check_record, read_document
 from .errors import DistillError
 from .files import write_json
+from .settings import NonNegativeInt, Range
 
 PLAN_VERSION = 2
+Seed = Annotated[int, Range(0, 2**63, below=True)]
+Colour = Tuple[Annotated[int, Range(0, 255)], Annotated[int, Range(0, 255)], Annotated[int, Range(0, 255)]]
 
 
 @dataclass(frozen=True)
 class Request:
     """One image to make."""
     id: str  # unique in the plan; the stem of the file that is written; 'folder of the class/number' for classes
-    seed: int  # every random number of this image comes from it, 0 <= seed < 2**63
-    source_index: Optional[int] = None  # of the source sample in the source dataset; None where there is no single one
+    seed: Seed  # every random number of this image comes from it
+    source_index: Optional[NonNegativeInt] = None  # of the sample in the source dataset; None: no single one
     source: Optional[str] = None  # path or URI of the source image; None likewise
     mask: Optional[str] = None  # path or URI of the source mask; None for classification
-    classes: Tuple[int, ...] = ()  # class ids that the image has to show, ascending
+    classes: Tuple[NonNegativeInt, ...] = ()  # class ids that the image has to show, ascending
     prompt: Optional[str] = None  # text for generators that read one
     # Address of the latents to start from, 'file#class id/number', the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
@@ -40,10 +43,10 @@ class Plan:
     """The ordered requests of a run."""
     method: str  # its name, e.g. 'D3S2'
     config_hash: str  # hash of everything in the config that decides what the images look like
-    seed: int  # of the run; each request's seed is derived from it
+    seed: NonNegativeInt  # of the run; each request's seed is derived from it
     classes: Tuple[str, ...]  # their names, in the order of the ids
-    palette: Tuple[Tuple[int, int, int], ...]  # one RGB triple per class, 0..255; empty for classification
-    source_size: int  # number of samples that the selector chose from
+    palette: Tuple[Colour, ...]  # one RGB triple per class, 0..255; empty for classification
+    source_size: NonNegativeInt  # number of samples that the selector chose from
     requests: Tuple[Request, ...]  # in the order in which they were picked
     provenance: Dict[str, Any] = field(default_factory=dict)  # JSON values for the manifest: weights, selector, ...
 
@@ -53,18 +56,57 @@ class Plan:
 
     @classmethod
     def load(cls, path) -> 'Plan':
-        """Read a plan back; a DistillError where the file is missing, truncated, or of another version."""
+        """Read a plan back.
+
+        Raises:
+            DistillError: The file is missing, damaged or of another version, or it is no plan: no request, two of one
+                id, an id that is no file name, values of the wrong type or range.
+        """
         try:
-            data = json.loads(Path(path).read_text())
-            if data.pop('version') != PLAN_VERSION:
+            data = read_document(path)
+            if data.pop('version', None) != PLAN_VERSION:
                 raise ValueError('written by another version of mmdistill')
-            data.update(requests=tuple(Request(**{**r, 'classes': tuple(r['classes'])}) for r in data['requests']),
-                        classes=tuple(data['classes']), palette=tuple(map(tuple, data['palette'])))
-            return cls(**data)
+            check_record(data, cls)
+            check_classes(data['classes'], data['palette'])
+            check_entries(data['requests'], len(data['classes']))
         except FileNotFoundError:
             raise DistillError(f'no plan at {path}: there is no run to resume, start a new one') from None
-        except (ValueError, KeyError, TypeError) as error:
+        except ValueError as error:
             raise DistillError(f'{path} is not a readable plan ({error}): delete it and start the run again') from None
+        data.update(requests=tuple(Request(**{**r, 'classes': tuple(r.get('classes', ()))}) for r in data['requests']),
+                    classes=tuple(data['classes']), palette=tuple(map(tuple, data['palette'])))
+        return cls(**data)
+
+
+def check_classes(classes: Sequence[str], palette: Sequence) -> None:
+    """Raise a ValueError unless there are classes, each with a name and, where there is a palette, a colour."""
+    if not classes or not all(classes):
+        raise ValueError('classes are missing or without a name')
+    if palette and len(palette) != len(classes):
+        raise ValueError(f'{len(palette)} colours for {len(classes)} classes')
+
+
+def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> None:
+    """Check what the requests of a plan, or the images of a manifest, have in common; ids are plain paths.
+
+    Raises:
+        ValueError: There is none, two have one id, an id is no file name, classes are not ascending or not among the
+            classes, or start latents have no address.
+    """
+    if not entries:
+        raise ValueError('it asks for no image')
+    seen = set()
+    for entry in entries:
+        name, classes = entry['id'], list(entry.get('classes', ()))
+        check_paths(name)
+        if name in seen:
+            raise ValueError(f'the id {name} is there twice')
+        seen.add(name)
+        if sorted(set(classes)) != classes or classes and classes[-1] >= num_classes:
+            raise ValueError(f'{name} shows classes {classes[:8]}: ascending ids below {num_classes} are needed')
+        latent = entry.get('latent')
+        if latent is not None and not re.fullmatch(r'[^/\\#]+#\d{1,9}/\d{1,9}', latent):
+            raise ValueError(f'{name} starts from {latent[:40]!r}, which is no address of latents')
 
 
 def request_seed(run_seed: int, request_id: str) -> int:

@@ -4,6 +4,7 @@ from typing import Any, Dict, List
 from mmpretrain.datasets import BaseDataset
 
 from .distilled import by_manifest, listed_file
+from .layouts import ClassLayout
 
 
 class DistilledClassDataset(BaseDataset):
@@ -17,12 +18,12 @@ class DistilledClassDataset(BaseDataset):
         if kwargs.get('classes') is not None:  # mmpretrain's other way to say it
             kwargs['metainfo'] = dict(kwargs.get('metainfo') or {}, classes=kwargs['classes'])
         kwargs.pop('classes', None)
-        layout = manifest['layout']
+        layout = ClassLayout.from_dict(manifest['layout'])
         metainfo = dict(classes=tuple(manifest['classes']))
         if 'label_texts' in manifest.get('provenance', {}):
             metainfo['label_texts'] = tuple(manifest['provenance']['label_texts'])
-        given = by_manifest(data_root, kwargs, dict(split='train', data_prefix=layout['image_dir'],
-                                                    ann_file=layout['ann_file']), metainfo)
+        given = by_manifest(data_root, kwargs, dict(split='train', data_prefix=layout.image_dir,
+                                                    ann_file=layout.ann_file), metainfo)
         # The files are listed by the manifest, so mmpretrain looks for no ann_file.
         super().__init__('', given['metainfo'], data_root, given['data_prefix'], **kwargs)
 

@@ -2,6 +2,7 @@
 import os.path as osp
 from typing import Any, Dict
 
+from mmdistill.documents import inside
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 from mmdistill.tasks.base import task_of_manifest
@@ -49,8 +50,8 @@ def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any],
 
 
 def listed_file(data_root: str, name: str) -> str:
-    """The path of a file that the manifest lists; a DistillError where it is missing."""
-    path = osp.join(data_root, name)
+    """The path of a file that the manifest lists; a DistillError where it is missing, or a link that leaves the set."""
+    path = str(inside(data_root, name))
     if not osp.isfile(path):
         raise DistillError(f'{path} is in {MANIFEST} but not on disk: restore it, or delete the manifest '
                            'and run mmdistill distill … --resume')

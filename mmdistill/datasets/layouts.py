@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
+from mmdistill.documents import check_record
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
@@ -92,7 +93,8 @@ class SegLayout:
 
     @classmethod
     def from_dict(cls, values: Dict[str, Any]) -> 'SegLayout':
-        """The layout of a manifest."""
+        """The layout of a manifest; a DistillError where it is none."""
+        _check(values, cls)
         pairs = values.get('label_map')
         return cls(**{**values, 'label_map': None if pairs is None else tuple(map(tuple, pairs))})
 
@@ -159,6 +161,20 @@ class ClassLayout:
     def ann_text(self, plan: Plan) -> str:
         """What :attr:`ann_file` says."""
         return ''.join(f'{request.id}{self.image_suffix} {request.classes[0]}\n' for request in plan.requests)
+
+
+    @classmethod
+    def from_dict(cls, values: Dict[str, Any]) -> 'ClassLayout':
+        """The layout of a manifest; a DistillError where it is none."""
+        _check(values, cls)
+        return cls(**values)
+
+
+def _check(values: Dict[str, Any], layout: type) -> None:
+    try:
+        check_record(values, layout)
+    except ValueError as error:
+        raise DistillError(f'the layout in the manifest of a distilled set cannot be read: {error}') from None
 
 
 LAYOUTS = {layout.name: layout for layout in (

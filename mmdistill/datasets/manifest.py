@@ -3,17 +3,18 @@
 It is written last, so a set without one is unfinished.
 """
 import hashlib
-import json
 import platform
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, TypedDict, Union
 
+from mmdistill.documents import check_paths, check_record, read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic, write_json
-from mmdistill.plan import Plan
+from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
+from mmdistill.settings import NonNegativeInt
 from mmdistill.version import __version__
 from .layouts import ClassLayout, SegLayout
 
@@ -23,6 +24,45 @@ MANIFEST = 'meta/distilled.json'
 _OPENMMLAB = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
               *(f'onedl-{name}' for name in _OPENMMLAB), *_OPENMMLAB)
+
+
+class _Origin(TypedDict, total=False):
+    mask: str
+    seed: Seed
+    source_index: Optional[NonNegativeInt]
+    source: Optional[str]
+    source_mask: Optional[str]
+    prompt: Optional[str]
+    latent: Optional[str]
+
+
+class _Image(_Origin):
+    id: str
+    image: str
+    classes: List[NonNegativeInt]
+
+
+class _Layout(TypedDict):
+    name: str
+
+
+class _Making(TypedDict, total=False):
+    config_hash: str
+    seed: NonNegativeInt
+    weights: Dict[str, Any]
+    provenance: Dict[str, Any]
+    extra: Dict[str, Any]
+    libraries: Dict[str, str]
+
+
+class _Manifest(_Making):
+    task: str
+    method: str
+    classes: List[str]
+    palette: List[Colour]
+    layout: _Layout
+    source_size: NonNegativeInt
+    images: List[_Image]
 
 
 def library_versions() -> Dict[str, str]:
@@ -87,19 +127,27 @@ def content_digest(root: Union[str, Path]) -> str:
 
 
 def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
-    """The manifest of a finished distilled set, as :func:`write_manifest` made it."""
+    """The manifest of a finished distilled set, as :func:`write_manifest` made it.
+
+    Raises:
+        DistillError: There is no set, it is unfinished, or the file is no manifest: damaged, of another version, values
+            of the wrong type or range, two images of one id, paths that lead out of the folder.
+    """
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():
         raise DistillError(f'no distilled set at {root}: give the folder that mmdistill distill wrote')
     try:
-        manifest = json.loads(path.read_text())
-        if manifest['version'] != MANIFEST_VERSION:
+        manifest = read_document(path)
+        if manifest.get('version') != MANIFEST_VERSION:
             raise ValueError('written by another version of mmdistill')
-        if absent := {'task', 'classes', 'palette', 'layout', 'images'} - manifest.keys():
-            raise ValueError(f'without {", ".join(sorted(absent))}')
+        check_record(manifest, _Manifest)
+        check_classes(manifest['classes'], manifest['palette'])
+        check_entries(manifest['images'], len(manifest['classes']))
+        for image in manifest['images']:
+            check_paths(*(image[key] for key in ('image', 'mask') if key in image))
     except FileNotFoundError:
         raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume') from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run '
                            'mmdistill distill … --resume') from None
     return manifest
