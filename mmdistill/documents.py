@@ -2,7 +2,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Dict, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Dict, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from .errors import DistillError
 from .settings import check_value
@@ -93,7 +93,11 @@ def _check(value: Any, hint: Any, where: str) -> None:
         check_value(where, value, hint)
     except DistillError as error:
         raise ValueError(str(error)) from None
-    if origin in (list, tuple) and records:
+    if origin is Union:
+        kinds = [arg for arg in args if arg is not type(None)]
+        if value is not None and len(kinds) == 1:
+            _check(value, kinds[0], where)
+    elif origin in (list, tuple) and records:
         for number, item in enumerate(value):
             check_record(item, records[0], f'{where}.{number}')
     elif origin is dict and args:

@@ -46,12 +46,25 @@ class _Layout(TypedDict):
     name: str
 
 
+class _Ignored(TypedDict):
+    share: float
+    classes: Dict[str, Optional[float]]
+
+
+class _Cleaning(TypedDict, total=False):
+    ignored: Dict[str, _Ignored]
+
+
+class _Extra(TypedDict, total=False):
+    cleaning: _Cleaning
+
+
 class _Making(TypedDict, total=False):
     config_hash: str
     seed: NonNegativeInt
     weights: Dict[str, Any]
     provenance: Dict[str, Any]
-    extra: Dict[str, Any]
+    extra: _Extra
     libraries: Dict[str, str]
 
 

@@ -42,9 +42,9 @@ def test_histograms_of_other_classes_count_as_none(measured):
 def test_sets_from_the_same_samples_are_one_selection(comparison, run):
     file = comparison / 'results.json'
     results = json.loads(file.read_text())
-    results['sets'] = dict(a=str(run / 'distilled'), b=str(run / 'distilled'))
+    results['sets'].update(a=str(run / 'distilled'), b=str(run / 'distilled'))
     file.write_text(json.dumps(results))
-    assert read_work_dir(comparison).selections() == [('a', 'b')]
+    assert read_work_dir(comparison).selections() == [('distilled', 'a', 'b')]
 
 
 def test_no_work_dir(tmp_path):
@@ -62,18 +62,18 @@ def test_an_unfinished_set(run):
 
 @pytest.mark.parametrize('text, what', [
     ('{"runs": []', 'not a readable result'), ('[]', 'not a readable result'),
-    ('{"hash": "a", "runs": []}', 'another version .*no classes'),
+    ('{"hash": "a", "runs": []}', 'another version .*classes is missing'),
     ('{"hash": 1, "runs": 5, "task": 1, "protocol": 1, "metric": 1, "classes": 1, "notes": 1, "sets": 1, "rows": 1}',
-     'another version .*no list of runs')])
+     'another version .*has to be')])
 def test_unreadable_results(tmp_path, text, what):
     (tmp_path / 'results.json').write_text(text)
     with pytest.raises(DistillError, match=what):
         read_work_dir(tmp_path)
 
 
-@pytest.mark.parametrize('change, what', [(lambda r: r['runs'].clear(), 'no run'),
-                                          (lambda r: r.pop('task'), 'no task'),
-                                          (lambda r: r['runs'][1].pop('curve'), 'no curve')])
+@pytest.mark.parametrize('change, what', [(lambda r: r['runs'].clear(), 'it has no run'),
+                                          (lambda r: r.pop('task'), 'task is missing'),
+                                          (lambda r: r['runs'][1].pop('curve'), 'runs.1.curve is missing')])
 def test_results_of_another_version(comparison, change, what):
     file = comparison / 'results.json'
     results = json.loads(file.read_text())

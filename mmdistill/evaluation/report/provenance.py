@@ -57,9 +57,9 @@ def using(work: WorkDir) -> List[Tuple[str, str]]:
 
 
 def _flat(values: Any, prefix: str = '') -> Dict[str, str]:
-    """Nested mappings as one, the keys joined."""
+    """Nested mappings as one, the keys joined; another value under the prefix."""
     flat: Dict[str, str] = {}
-    for key, value in values.items():
+    for key, value in values.items() if isinstance(values, Mapping) else [('is', values)]:
         name = f'{prefix} · {key}' if prefix else str(key)
         if isinstance(value, Mapping) and value:
             flat.update(_flat(value, name))

@@ -4,19 +4,81 @@ import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Container, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Container, Dict, List, Optional, Sequence, Tuple, TypedDict, Union
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.documents import check_record, read_document
 from mmdistill.errors import DistillError
+from mmdistill.plan import check_classes
+from mmdistill.settings import NonNegative, NonNegativeInt
 from mmdistill.tasks.base import Task, task_of_manifest
 from ..results import read_results
 
-_RESULTS = {'task', 'protocol', 'hash', 'metric', 'classes', 'notes', 'sets', 'rows', 'runs'}
-_RUN = {'set', 'student', 'image_set', 'seed', 'metrics', 'curve', 'classes', 'images', 'seconds', 'config_hash'}
+Values = Dict[str, Optional[float]]
+
+
+_WORDS = {'class', 'transport_method', 'real', 'distilled', 'missing'}  # values of the metrics that are no numbers
+
+
+class _Row(TypedDict):
+    set: str
+    student: str
+    metric: str
+    mean: float
+    std: float
+    seeds: NonNegativeInt
+    image_sets: NonNegativeInt
+    images: NonNegativeInt
+    seconds: NonNegative
+
+
+class _Run(TypedDict):
+    set: str
+    student: str
+    image_set: NonNegativeInt
+    seed: NonNegativeInt
+    metrics: Values
+    curve: List[Tuple[NonNegativeInt, Optional[float]]]
+    classes: Values
+    images: NonNegativeInt
+    seconds: NonNegative
+    config_hash: str
+
+
+class _Command(TypedDict, total=False):
+    command: str
+
+
+class _Results(_Command):
+    task: str
+    protocol: str
+    hash: str
+    metric: str
+    classes: List[str]
+    notes: List[str]
+    sets: Dict[str, Optional[str]]
+    rows: List[_Row]
+    runs: List[_Run]
+
+
+class _Balance(TypedDict):
+    real: Dict[str, NonNegative]
+    distilled: Dict[str, NonNegative]
+
+
+class _Measured(TypedDict):
+    rows: Optional[List[dict]]
+    balance: _Balance
+    judge: Optional[Values]
+
+
+class _Metrics(TypedDict):
+    encoder: Optional[str]
+    sets: Dict[str, _Measured]
 
 
 @dataclass(frozen=True)
@@ -97,21 +159,26 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
     described = results or distilled['distilled'].manifest
     folders = [path, *(one.root.parent for one in distilled.values())]
     return WorkDir(task_of_manifest(described, str(path)), list(described['classes']), distilled, results,
-                   _measured(path / 'set_metrics.json', partial(_metrics, names=roots)),
+                   _measured(path / 'set_metrics.json', partial(_metrics, names=roots, classes=described['classes'])),
                    _measured(path / 'features.safetensors', _features), _histograms(folders, described['classes']),
                    notes)
 
 
 def _check(results: Dict[str, Any], file: Path) -> None:
     try:
-        absent = sorted(_RESULTS - results.keys()) or sorted(
-            key for run in results['runs'] for key in _RUN - run.keys())
-        absent += [] if results['runs'] else ['run']
-    except (TypeError, AttributeError):
-        absent = ['list of runs']
-    if absent:
-        raise DistillError(f'{file} is of another version of mmdistill or unfinished (it has no {absent[0]}): run '
-                           'mmdistill evaluate again')
+        check_record(results, _Results)
+        check_classes(results['classes'], ())
+        if not results['runs']:
+            raise ValueError('it has no run')
+        for one in (*results['runs'], *results['rows']):
+            if one['set'] not in results['sets']:
+                raise ValueError(f'the set {one["set"]!r} of a run is none of its sets')
+        for run in results['runs']:
+            if results['metric'] not in run['metrics'] or set(run['classes']) != set(results['classes']):
+                raise ValueError(f'a run of {run["set"]} has other metrics or classes')
+    except ValueError as error:
+        raise DistillError(f'{file} is of another version of mmdistill or unfinished ({error}): run mmdistill evaluate '
+                           'again') from None
 
 
 def _measured(file: Path, read: Callable[[Path], Dict[str, Any]]) -> Dict[str, Any]:
@@ -123,11 +190,20 @@ def _measured(file: Path, read: Callable[[Path], Dict[str, Any]]) -> Dict[str, A
                            'that again') from None
 
 
-def _metrics(file: Path, names: Container[str]) -> Dict[str, Any]:
+def _metrics(file: Path, names: Container[str], classes: Sequence[str]) -> Dict[str, Any]:
     """The metrics of the sets that are among these names."""
-    metrics = json.loads(file.read_text())
-    return dict(metrics, sets={name: dict(one, rows=one.get('rows'), balance=one['balance'])
-                               for name, one in metrics['sets'].items() if name in names})
+    metrics = read_document(file)
+    check_record(metrics, _Metrics)
+    if metrics['encoder'] is not None and not isinstance(json.loads(metrics['encoder']), dict):
+        raise ValueError('encoder is no config')
+    for one in metrics['sets'].values():
+        if any(set(one['balance'][side]) != set(classes) for side in ('real', 'distilled')):
+            raise ValueError('balance is of other classes')
+        for values in (*(one['rows'] or ()), dict(one['balance'], **{'class': None})):
+            words = {key for key, value in values.items() if not isinstance(value, (int, float, type(None)))}
+            if words - _WORDS or not isinstance(values.get('class', 0), (str, type(None))):
+                raise ValueError('its rows need a class, and numbers')
+    return dict(metrics, sets={name: one for name, one in metrics['sets'].items() if name in names})
 
 
 def _features(file: Path) -> Dict[str, np.ndarray]:
