@@ -148,6 +148,8 @@ def configured(args: argparse.Namespace) -> 'Config':
     from mmengine.config import DictAction
 
     from .config import merge_options, read_config
+    from .engine.loading import distrust
+    distrust()
     options = argparse.Namespace(cfg_options=None)
     try:
         DictAction([], 'cfg_options')(argparse.ArgumentParser(), options, args.cfg_options)

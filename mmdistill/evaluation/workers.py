@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 import torch
 
 from mmdistill.cores import available_cores
+from mmdistill.engine.loading import distrust
 from .results import Cells
 from .students import train_student
 
@@ -26,6 +27,7 @@ class Job:
 
 
 def _start_worker() -> None:
+    distrust()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')  # the host's, of every student again
 

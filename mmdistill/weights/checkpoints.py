@@ -4,7 +4,8 @@ import re
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, Dict, List
+from types import MappingProxyType
+from typing import Any, Dict, List, Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -38,18 +39,26 @@ class _Entries:
 
 
 def load_checkpoint(path: str) -> dict:
-    """``state_dict`` and, where there is one, ``meta`` of a checkpoint or of a safetensors file.
+    """``state_dict`` and, where there is one, ``meta`` of a checkpoint or of a safetensors file; see
+    :func:`read_checkpoint`."""
+    checkpoint = read_checkpoint(path)
+    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+
+
+def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({})) -> dict:
+    """All that a checkpoint or a safetensors file holds, on the CPU.
 
     Only tensors and plain values are read (``torch.load(weights_only=True)``): no class or function that a checkpoint
     names is looked up or called, and an object of a foreign class (``ConfigDict``, ``datetime``, ``Path``, numpy's,
     callbacks) becomes an empty stand-in. ``path`` is a file; a URL, which is fetched once into torch hub's folder and
-    checked by the digest in its name; or ``mmdistill://name`` for built-in weights.
+    checked by the digest in its name; or ``mmdistill://name`` for built-in weights. What the names
+    ``known``, such as ``'package.Class'``, stand for is trusted, and its objects are read as they are.
     """
     path = builtin(path)
     try:
         if path.endswith('.safetensors'):
             return dict(state_dict=load_file(path))
-        checkpoint = _load(fetch_file(path) if '://' in path else path)
+        checkpoint = _load(fetch_file(path) if '://' in path else path, known)
     except (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
@@ -57,7 +66,7 @@ def load_checkpoint(path: str) -> dict:
     if not isinstance(checkpoint, dict):
         raise DistillError(f'{path} holds a {type(checkpoint).__name__}, not a dict of tensors: give a checkpoint or '
                            'a state dict')
-    return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
+    return checkpoint
 
 
 def load_weights(path: str) -> Dict[str, Any]:
@@ -75,14 +84,15 @@ def fetch_file(url: str) -> str:
     return str(path)
 
 
-def _load(path: str) -> Any:
-    """``torch.load`` of tensors and plain values, with stand-ins for all else that the file names."""
+def _load(path: str, known: Mapping[str, Any]) -> Any:
+    """``torch.load`` of tensors, plain values and what is known, with stand-ins for all else that the file names."""
     names: List[str] = []
     if zipfile.is_zipfile(path):
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
     while True:
         try:
-            with torch.serialization.safe_globals([(_stand_in(name), name) for name in names]):
+            allowed = {**{name: _stand_in(name) for name in names}, **known}
+            with torch.serialization.safe_globals([(thing, name) for name, thing in allowed.items()]):
                 return torch.load(path, map_location='cpu', weights_only=True)
         except pickle.UnpicklingError as error:  # the format before torch 1.6 has no list of names
             missing = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
