@@ -22,6 +22,8 @@ from .schedulers import SchedulerConfig, check_scheduler, load_scheduler
 Size = Union[PositiveInt, Tuple[PositiveInt, PositiveInt]]
 Strength = Annotated[float, Range(0, 1, above=True)]
 
+_NOT_DECODED = 'the image that the autoencoder made of finite latents is not finite: are its weights whole?'
+
 logger = logging.getLogger('mmdistill')
 
 
@@ -213,9 +215,10 @@ class LatentGenerator:
         """
         done = 0
         for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
+            whole = decoded.isfinite().flatten(1).all(1).tolist()
             pixels = ((decoded / 2 + 0.5).nan_to_num(0).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
             for row, (image, final) in enumerate(zip(pixels.numpy(), sampled.latents.cpu())):
-                error = sampled.failures.get(row)
+                error = sampled.failures.get(row) or (None if whole[row] else _NOT_DECODED)
                 yield Synthesis(requests[done + row], final, None if error else image, error,
                                 None if error else sampled.traces[row])
             done += len(sampled.latents)

@@ -226,3 +226,16 @@ def test_what_guidance_did_comes_with_each_image(layout_folder, work):
 def test_guidance_of_no_step_is_refused(layout_folder, work):
     with pytest.raises(DistillError, match=r'guidance: window=\(0.4, 0.45\) .* guides none of the steps'):
         build(layout_folder).generate(*work(1), Guidance(guide().objectives, window=(0.4, 0.45)))
+
+
+def test_an_image_that_is_not_finite_although_its_latents_are(layout_folder, work):
+    generator = build(layout_folder, num_steps=2, micro_batch=2)
+    requests, masks = work(2)
+    plain = generator.generate(requests, masks)
+    generator.vae.decoder.register_forward_hook(
+        lambda module, given, out: out.index_put((torch.tensor(1), torch.tensor(0)), torch.tensor(float('nan'))))
+    first, second = generator.synthesize(requests, masks)
+    assert first.error is None and np.array_equal(first.image, plain[0])
+    assert second.image is None and 'autoencoder' in second.error and second.latents.isfinite().all()
+    with pytest.raises(DistillError, match='request r1: the image that the autoencoder made'):
+        generator.generate(requests, masks)
