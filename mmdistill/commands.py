@@ -2,8 +2,9 @@
 import argparse
 import os
 import os.path as osp
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Optional
+from typing import TYPE_CHECKING, Callable, ContextManager, Optional
 
 from .errors import DistillError
 
@@ -28,7 +29,8 @@ def distill(args: argparse.Namespace) -> None:
     cfg = distillation_config(load_config(args, lambda cfg: check_run(cfg, args.resume)))
     from mmengine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
-    Runner.from_cfg(cfg).test()
+    with held(args, cfg):
+        Runner.from_cfg(cfg).test()
 
 
 def train(args: argparse.Namespace) -> None:
@@ -36,11 +38,12 @@ def train(args: argparse.Namespace) -> None:
 
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
-    from .engine.training import check_training
+    from .engine.training import check_training, continue_training
     cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
     from mmengine.runner import Runner
-    cfg.resume = args.resume
-    Runner.from_cfg(cfg).train()
+    with held(args, cfg):
+        continue_training(cfg, args.resume)
+        Runner.from_cfg(cfg).train()
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -66,8 +69,9 @@ def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
-    matrix = Matrix(cfg, cfg.work_dir)
-    results = matrix.run(args.workers, rank, world)
+    with held(args, cfg) if not rank else nullcontext():
+        matrix = Matrix(cfg, cfg.work_dir)
+        results = matrix.run(args.workers, rank, world)
     if rank:
         return
     parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
@@ -141,6 +145,13 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
                            'choose another --work-dir') from None
     return cfg
+
+
+def held(args: argparse.Namespace, cfg: 'Config') -> ContextManager[None]:
+    """Hold the work dir, in the first process of a run, until the block is left."""
+    from .lock import locked
+    rank = os.environ.get(LAUNCHERS[args.launcher][0], '0') if args.launcher != 'none' else '0'
+    return locked(cfg.work_dir, f'mmdistill {args.command} {args.config}') if rank == '0' else nullcontext()
 
 
 def configured(args: argparse.Namespace) -> 'Config':

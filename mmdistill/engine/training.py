@@ -1,11 +1,17 @@
 """What trainings need that MMEngine lacks: checks, a part of the config's dataset, mixed precision on a CPU."""
 import copy
+import logging
+import re
+import zipfile
+import zlib
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -52,6 +58,37 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
         settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
         if resolve(settings, HOOKS, f'custom_hooks.{i}').__module__.startswith('mmdistill.'):
             check_component(settings, HOOKS, f'custom_hooks.{i}')
+
+
+def continue_training(cfg: Any, resume: bool) -> None:
+    """Set a training config to begin, or to go on from the newest whole checkpoint of its work dir.
+
+    Raises:
+        DistillError: It is to begin and the work dir holds a training, or to go on and no checkpoint there is whole.
+    """
+    cfg.resume, folder = resume, Path(cfg.work_dir)
+    found = sorted((path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
+                   key=lambda path: int(path.stem.partition('_')[2]))
+    if not resume and found:
+        raise DistillError(f'{folder} holds a training ({found[-1].name}): continue it with --resume, remove it, or '
+                           'choose another --work-dir')
+    for path in reversed(found):
+        if is_whole(path):
+            cfg.load_from = str(path)
+            return
+        print_log(f'{path} was cut short or damaged: the one before it is taken', 'current', logging.WARNING)
+    if found:
+        raise DistillError(f'none of the checkpoints in {folder} is whole, {found[-1].name} is the last: remove them '
+                           'to begin again, or choose another --work-dir')
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a checkpoint's archive is complete and its checksums are right."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
+        return False
 
 
 def is_training(runner: Runner) -> bool:

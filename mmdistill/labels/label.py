@@ -3,7 +3,7 @@ import inspect
 import pickle
 from collections import deque
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
+from mmdistill.lock import locked
 from mmdistill.registry import DATASETS
 from mmdistill.settings import Positive, PositiveInt, check_settings
 from .replay import ReplayedViews
@@ -62,11 +63,14 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     teacher = Teacher(**{'device': device, **options.teacher})
     teacher.check_classes(source.metainfo['classes'])
     settings = dict(batch_size=batch_size, workers=workers)
+    command = f'mmdistill label {cfg.filename}'
     if by_views:
-        return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
+        with locked(source.store, command):
+            return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
     # Where mmpretrain will look for it.
     path = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).ann_file
-    return _label_images(source, teacher, options.temperature or 1.0, path, settings)
+    with locked(Path(path).parent, command):
+        return _label_images(source, teacher, options.temperature or 1.0, path, settings)
 
 
 def check_labels(cfg: Config) -> Tuple[Labels, bool]:

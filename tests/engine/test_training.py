@@ -1,5 +1,6 @@
 """mmdistill train from nothing to weights that mmdistill distill loads."""
 import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -48,6 +49,29 @@ def test_the_export_makes_images(trained):
         str(trained.folder / 'unet/export'), image_size=64, num_steps=2, micro_batch=1, scheduler='DDIMScheduler')
     image, = generator.generate([Request('a', 1, 0, '')], [np.zeros((64, 64), np.uint8)])
     assert image.shape == (64, 64, 3) and image.std() > 0
+
+
+def test_a_training_is_not_begun_over_another(trained, tools):
+    files = {path: path.stat().st_mtime_ns for path in (trained.folder / 'unet').rglob('*.pth')}
+    done = tools(*trained.command)
+    assert done.returncode == 1 and re.fullmatch(r'error: \S+unet holds a training \(iter_30.pth\): continue it with '
+                                                 '--resume, remove it, or .*', done.stderr.strip().splitlines()[-1])
+    assert files == {path: path.stat().st_mtime_ns for path in (trained.folder / 'unet').rglob('*.pth')}
+
+
+def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_path):
+    shutil.copytree(trained.folder / 'unet', tmp_path / 'unet')
+    last = tmp_path / 'unet/iter_30.pth'
+    last.write_bytes(last.read_bytes()[:-1000])
+    command = [tmp_path / 'unet' if part == trained.folder / 'unet' else part for part in trained.command]
+    done = tools(*command, 'train_cfg.max_iters=23', '--resume')
+    assert done.returncode == 0, done.stderr[-2000:]
+    iterations = [int(number) for number in re.findall(r'Iter\(train\) *\[ *(\d+)/23\]', done.stdout)]
+    assert iterations == [21, 22, 23] and 'iter_30.pth was cut short' in done.stdout + done.stderr
+    for path in (tmp_path / 'unet').glob('*.pth'):
+        path.write_bytes(b'')
+    done = tools(*command, '--resume')
+    assert done.returncode == 1 and 'none of the checkpoints in' in done.stderr.splitlines()[-1], done.stderr
 
 
 def test_resume_goes_on(trained, tools):

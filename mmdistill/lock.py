@@ -1,0 +1,75 @@
+"""One run at a time in a folder."""
+import contextlib
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Iterator
+
+from .errors import DistillError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = '.lock'
+
+
+@contextlib.contextmanager
+def locked(folder: Any, command: str) -> Iterator[None]:
+    """Hold ``folder`` for a ``command`` until the block is left or the process ends, however it ends.
+
+    The operating system keeps the lock, so that of a process that was killed is no obstacle. Where a file system has no
+    locks, nothing is held. The file names the holder.
+
+    Raises:
+        DistillError: Another process holds the folder: which one, on which machine.
+    """
+    path = Path(folder, LOCK)
+    descriptor = _acquire(path) if fcntl else None
+    if descriptor is None:
+        yield
+        return
+    try:
+        os.ftruncate(descriptor, 0)
+        holder = dict(command=command, pid=os.getpid(), host=socket.gethostname(), since=time.strftime('%F %T'))
+        os.write(descriptor, json.dumps(holder).encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> Any:
+    """The descriptor of the file, which is locked; None where the file system cannot."""
+    while True:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise DistillError(f'cannot write {path}: {error.strerror}; choose another folder') from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The last holder may have removed the file between our two calls.
+            if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+            os.close(descriptor)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise DistillError(f'{path.parent} is in use by {_holder(path)}: wait until it has ended, end it, or '
+                               'choose another folder') from None
+        except OSError:  # a file system without locks
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            return None
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text()[:4096])
+        return f'{found["command"]} (process {found["pid"]} on {found["host"]} since {found["since"]})'
+    except (OSError, ValueError, KeyError, TypeError):
+        return 'another process'
