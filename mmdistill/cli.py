@@ -62,6 +62,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--like', metavar='WEIGHTS', help='folder or hub address with a UNet of the same config; Stable '
                      'Diffusion 1.x by default')
     one.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], help="the checkpoint's by default")
+    one = add(commands.verify)
+    one.add_argument('sets', nargs='+', metavar='DIR', help='distilled sets, or the work dirs that hold them')
     one = add(commands.report)
     one.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='finished work dirs, in the order of the page')
     one.add_argument('--out', help='the page; report.html in the first work dir by default')

@@ -116,6 +116,24 @@ def convert_unet(args: argparse.Namespace) -> None:
     print(convert(args.checkpoint, args.folder, args.like, args.dtype))
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Check that distilled sets are whole.
+
+    Every file of the manifest has its checksum and can be read, masks have the classes' ids and their image's size, and
+    the folders hold nothing else. What is wrong is listed, a line a file, and the exit status is 1. `mmdistill distill
+    --resume` makes damaged images again.
+    """
+    from .datasets.verify import summary, verify_set
+    wrong = 0
+    for root in args.sets:
+        root = Path(root, 'distilled') if Path(root, 'distilled').is_dir() else Path(root)
+        problems = verify_set(root)
+        print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root))
+        wrong += len(problems)
+    if wrong:
+        raise DistillError(f'{wrong} problems')
+
+
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 

@@ -75,6 +75,11 @@ def _replace(path: Path, make: Callable[[Path], Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         make(temporary)
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)  # or a crash of the machine could leave the name without the bytes
+        finally:
+            os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
         raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '

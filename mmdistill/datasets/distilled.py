@@ -7,10 +7,11 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 from mmdistill.tasks.base import task_of_manifest
 from .manifest import MANIFEST, read_manifest
+from .verify import check_set
 
 
 @DATASETS.register_module(name='DistilledDataset')
-def distilled_dataset(data_root: str, **kwargs: Any):
+def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
     """Any distilled set, ``type='mmdistill.DistilledDataset'`` in a config of mmseg or mmpretrain.
 
     Classes, names and encoding are those of the manifest; it also says whether the set is one of mmsegmentation or
@@ -19,16 +20,20 @@ def distilled_dataset(data_root: str, **kwargs: Any):
 
     Args:
         data_root: The folder that ``mmdistill distill`` wrote.
+        verify: Check first that all files are whole (:mod:`~mmdistill.datasets.verify`), by their checksums.
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
             Those that the manifest decides may be left in a config as long as they agree with it.
 
     Raises:
-        DistillError: The set is unfinished, a listed file is missing, or an argument contradicts the manifest.
+        DistillError: The set is unfinished, a listed file is missing, or damaged where ``verify`` asks, or an argument
+            contradicts the manifest.
 
     Examples:
         >>> train_dataloader = dict(dataset=dict(
         ...     type='mmdistill.DistilledDataset', data_root='work_dirs/run/distilled', pipeline=train_pipeline))
     """
+    if verify:
+        check_set(data_root)
     manifest = read_manifest(data_root)
     cls = task_of_manifest(manifest, data_root).distilled_dataset()
     return cls(data_root=data_root, manifest=manifest, **kwargs)

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, TypedDict, Union
+from typing import Any, Callable, Dict, List, Mapping, Optional, TypedDict, Union
 
 from mmdistill.documents import check_paths, check_record, read_document
 from mmdistill.errors import DistillError
-from mmdistill.files import write_atomic, write_json
+from mmdistill.files import file_digest, write_atomic, write_json
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
 from mmdistill.settings import NonNegativeInt
 from mmdistill.version import __version__
@@ -28,6 +28,8 @@ _LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transform
 
 class _Origin(TypedDict, total=False):
     mask: str
+    latents: str
+    sha256: Dict[str, str]
     seed: Seed
     source_index: Optional[NonNegativeInt]
     source: Optional[str]
@@ -88,7 +90,8 @@ def library_versions() -> Dict[str, str]:
 
 
 def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, ClassLayout],
-                   weights: Mapping[str, Any], extra: Optional[Mapping[str, Any]] = None) -> Path:
+                   weights: Mapping[str, Any], extra: Optional[Mapping[str, Any]] = None,
+                   files: Optional[Callable[[str], Dict[str, str]]] = None) -> Path:
     """Finish a distilled set: list the images where the layout asks for it, then write the manifest, atomically.
 
     The bytes depend on the arguments and the installed libraries alone: no times, no paths but the plan's own.
@@ -98,6 +101,8 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
         plan, layout: What was made, and how it was written.
         weights: What the generator and the guides were loaded from (JSON values).
         extra: More JSON values for the manifest.
+        files: Request id to the files that were written, paths below the root by kind; the layout's by default. The
+            manifest has the SHA-256 of each.
 
     Raises:
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
@@ -106,11 +111,14 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
     images: List[Dict[str, Any]] = []
     missing: List[str] = []
     for request in plan.requests:
-        files = layout.files(request.id)
-        missing.extend(name for name in files.values() if not is_written(root / name))
+        names = (files or layout.files)(request.id)
+        absent = [name for name in names.values() if not is_written(root / name)]
+        missing += absent
+        digests = {} if absent else {kind: file_digest(root / name) for kind, name in names.items()}
         images.append(dict(
-            id=request.id, **files, seed=request.seed, source_index=request.source_index, source=request.source,
-            source_mask=request.mask, classes=request.classes, prompt=request.prompt, latent=request.latent))
+            id=request.id, **names, sha256=digests, seed=request.seed, source_index=request.source_index,
+            source=request.source, source_mask=request.mask, classes=request.classes, prompt=request.prompt,
+            latent=request.latent))
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')
@@ -157,7 +165,7 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
         check_classes(manifest['classes'], manifest['palette'])
         check_entries(manifest['images'], len(manifest['classes']))
         for image in manifest['images']:
-            check_paths(*(image[key] for key in ('image', 'mask') if key in image))
+            check_paths(*(image[key] for key in ('image', 'mask', 'latents') if key in image))
     except FileNotFoundError:
         raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume') from None
     except ValueError as error:

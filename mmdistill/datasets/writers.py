@@ -1,7 +1,7 @@
 """Writers: lay images and labels down as a dataset of OpenMMLab."""
 import io
 from pathlib import Path
-from typing import Any, Mapping, Optional, Tuple, Union
+from typing import Any, Dict, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -140,6 +140,12 @@ class ClassWriter:
         if len(parts) != 2 or any(not part or part.startswith('.') or {'\\', '\0'} & set(part) for part in parts):
             raise DistillError(f'request id {request_id!r} is not folder/name')
         return self.root / self.layout.files(request_id)['image']
+
+    def files(self, request_id: str) -> Dict[str, str]:
+        """The files of a request, paths below the root: its ``image`` and, where they were written, its ``latents``."""
+        latents = self._latents_path(request_id)
+        own = dict(latents=str(latents.relative_to(self.root))) if latents.is_file() else {}
+        return {**self.layout.files(request_id), **own}
 
     def done(self, request_id: str) -> bool:
         """Whether the image of a request is there and not empty."""

@@ -39,6 +39,7 @@ def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, An
                               torch.from_numpy(mask).to(device).long(), counts)
         for request, one in zip(requests, cleaned.byte().cpu().numpy()):
             run.writer.write_mask(request.id, one)
+            run.journal.add(request.id)
         if progress:
             progress.update()
     for tensor in (counts.labelled, counts.ignored):

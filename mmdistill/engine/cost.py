@@ -52,7 +52,7 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
 def work_of(run: Any) -> Workload:
     """What is left to do of a loop with a plan, of all processes."""
     composition, requests = run.composition, run.plan.requests
-    pending = [request for request in requests if not (run.resume and run.writer.done(request.id))]
+    pending = [request for request in requests if not (run.resume and run.is_done(request))]
     world, batches = run.runner.world_size, list[int]()
     for rank in range(world):
         mine = RequestBatches(pending[rank::world], dict, run.batch_size)

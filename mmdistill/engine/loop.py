@@ -11,6 +11,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from mmdistill.datasets.checksums import Journal
 from mmdistill.datasets.manifest import write_manifest
 from mmdistill.datasets.origin import provenance
 from mmdistill.datasets.wrappers import parts_of
@@ -88,6 +89,8 @@ class DistillLoop(BaseLoop):
         self.composition = Composition()
         check_fit(self.task, runner.cfg.model['generator'], writer)
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
+        self.files = getattr(self.writer, 'files', self.writer.layout.files)
+        self.journal = Journal(self.work_dir, self.root, self.files, runner.rank)
         runner.visualizer.dataset_meta = self.dataset.metainfo
         runner.model.take_metainfo(self.dataset.metainfo)
 
@@ -96,12 +99,17 @@ class DistillLoop(BaseLoop):
         """The generator, loaded when it is first asked for."""
         return self.runner.model.generator
 
+    def is_done(self, request: Request) -> bool:
+        """Whether the files of a request are there as they were written."""
+        return self.writer.done(request.id) and self.journal.holds(request.id)
+
     def run(self) -> dict:
         """Make what the plan asks for and is not there yet."""
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
         self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
+        self.journal.read()
         announce(self)
         self.cost = announce_cost(self)
         if not self.dry_run:
@@ -134,7 +142,7 @@ class DistillLoop(BaseLoop):
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
         """Make this rank's share of the images."""
         runner, requests = self.runner, self.plan.requests
-        pending = [request for request in requests if not self.writer.done(request.id)]
+        pending = [request for request in requests if not self.is_done(request)]
         barrier()  # all ranks list before any rank writes
         done = len(requests) - len(pending)
         self._check_weights(bool(done))
@@ -172,7 +180,8 @@ class DistillLoop(BaseLoop):
 
     def _finish(self) -> None:
         """Write the manifest, or refuse to where images are missing."""
-        missing = [request.id for request in self.plan.requests if not self.writer.done(request.id)]
+        self.journal.read()
+        missing = [request.id for request in self.plan.requests if not self.is_done(request)]
         if missing and self.on_nonfinite == 'skip':
             raise DistillError(f'{len(missing)} images are not finite, or wait for such, and were left out, so the set '
                                f'is unfinished: {", ".join(missing)}; --resume tries them again, which helps where the '
@@ -186,7 +195,7 @@ class DistillLoop(BaseLoop):
         if is_main_process():
             if finish := getattr(self.writer, 'finish', None):
                 finish(self.plan)
-            write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(), extra)
+            write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(), extra, self.files)
             self.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')
         self.runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
 
@@ -207,7 +216,7 @@ class DistillLoop(BaseLoop):
     def _recall(self, memories: Sequence) -> None:
         """Give the objectives what was finished before."""
         for request in self.plan.requests:
-            if self._is_mine(request) and self.writer.done(request.id):
+            if self._is_mine(request) and self.is_done(request):
                 latents = torch.from_numpy(self.writer.latents(request.id))
                 for memory in memories:
                     memory.remember(request, latents)
@@ -222,6 +231,7 @@ class DistillLoop(BaseLoop):
             return None
         extra = dict(latents=made.latents.numpy()) if memories else {}
         self.writer.write(made.request.id, made.image, **self.source.annotation(batch, row), **extra)
+        self.journal.add(made.request.id)
         for memory in memories:
             memory.remember(made.request, made.latents)
         return made.image

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -41,6 +42,8 @@ def test_says_where_each_image_came_from(tmp_path, plan):
     assert SegLayout.from_dict(manifest['layout']) == LAYOUTS['ade20k']
     assert manifest['images'][2] == dict(
         id='002', image='images/training/002.jpg', mask='annotations/training/002.png', seed=2**62 + 2,
+        sha256={kind: hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for kind, name in (
+            ('image', 'images/training/002.jpg'), ('mask', 'annotations/training/002.png'))},
         source_index=20, source='data/i2.jpg', source_mask='data/m2.png', classes=[0, 3], prompt=None,
         latent=None)
 

@@ -1,0 +1,101 @@
+"""Which files of a set are whole: SHA-256 of each, noted when it is written."""
+import json
+import os
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, Union
+
+from mmdistill.documents import inside
+from mmdistill.errors import DistillError
+from mmdistill.files import file_digest
+
+Digests = Dict[str, str]  # kind of file ('image', 'mask', 'latents') to its SHA-256
+
+
+class Journal:
+    """A line in ``{work_dir}/checksums.<rank>.jsonl`` for each image that is finished, once its files are on disk.
+
+    An image without a line, or whose files have other digests than any of its lines, is not done: a run makes it again.
+
+    Args:
+        work_dir: Of the run.
+        root: Of its set.
+        files: Request id → kind → path below the root, of the files that are there.
+        rank: Of this process.
+    """
+
+    def __init__(self, work_dir: Union[str, Path], root: Union[str, Path], files: Any, rank: int = 0) -> None:
+        self.work_dir, self.root, self.files = Path(work_dir), Path(root), files
+        self.path = self.work_dir / f'checksums.{rank}.jsonl'
+        self._known: Dict[str, List[Digests]] = {}
+
+    def read(self) -> None:
+        """Take in the lines of all ranks; one that was cut short counts as none."""
+        self._known = {}
+        for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
+            for line in path.read_bytes().splitlines():
+                try:
+                    name, digests = json.loads(line)
+                    self._known.setdefault(name, []).append(dict(digests))
+                except (ValueError, TypeError):
+                    continue
+
+    def add(self, name: str) -> None:
+        """Note the files of a request as they are."""
+        digests = self.digests(name)
+        line = json.dumps([name, digests]).encode() + b'\n'
+        try:
+            with open(self.path, 'ab') as stream:
+                if stream.tell() and not _ends_with_newline(self.path):  # of a run that was killed in a line
+                    stream.write(b'\n')
+                stream.write(line)
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise DistillError(f'cannot write {self.path}: {error.strerror}; free the disk, and resume the '
+                               'run') from None
+        self._known.setdefault(name, []).append(digests)
+
+    def holds(self, name: str) -> bool:
+        """Whether the files of a request are those that were noted."""
+        known = self._known.get(name, [])
+        return bool(known) and self.digests(name) in known
+
+    def digests(self, name: str) -> Digests:
+        """Of the files of a request, which are there."""
+        return {kind: file_digest(self.root / path) for kind, path in self.files(name).items()}
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with open(path, 'rb') as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) == b'\n'
+
+
+def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -> Iterator[Tuple[str, str]]:
+    """(Path below the root, what is wrong) of the files that the ``images`` of a manifest list and that are not whole.
+
+    Files of a manifest without digests are there and not empty.
+    """
+    for image in images:
+        digests = image.get('sha256', {})
+        for kind in ('image', 'mask', 'latents'):
+            if kind not in image:
+                continue
+            try:
+                path = inside(root, image[kind])
+                if not path.is_file():
+                    yield image[kind], 'is missing'
+                elif not path.stat().st_size:
+                    yield image[kind], 'is empty'
+                elif kind in digests and file_digest(path) != digests[kind]:
+                    yield image[kind], 'was changed: its checksum is another'
+            except (OSError, DistillError) as error:
+                yield image[kind], str(error)
+
+
+def foreign_files(root: Union[str, Path], folders: Iterable[str], listed: Set[str]) -> Iterator[str]:
+    """Files in the folders of a set that its manifest does not list, as paths below the root."""
+    for folder in sorted(set(folders)):
+        for path in sorted(Path(root, folder).rglob('*')):
+            if path.is_file() and (name := path.relative_to(root).as_posix()) not in listed:
+                yield name

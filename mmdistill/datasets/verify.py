@@ -1,0 +1,97 @@
+"""Whether a distilled set is what its manifest says."""
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Iterator, List, Mapping, Union
+
+import numpy as np
+from PIL import Image
+
+from mmdistill.errors import DistillError
+from mmdistill.masks import IGNORE
+from .checksums import damaged_files, foreign_files
+from .layouts import ClassLayout, SegLayout
+from .manifest import MANIFEST, read_manifest
+
+_LAYOUTS = {layout.task: layout for layout in (SegLayout, ClassLayout)}
+_UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+
+
+def verify_set(root: Union[str, Path]) -> List[str]:
+    """What is wrong with a distilled set, a line for each file; empty where nothing is.
+
+    Every file that the manifest lists is there and has its checksum, an image that can be read, and a mask of its size
+    whose ids are the classes'; names and list are those of the layout; and the folders hold no other file, which a
+    dataset that lists them would read.
+
+    Raises:
+        DistillError: There is no finished set, or its manifest cannot be read.
+    """
+    manifest = read_manifest(root)
+    damaged = dict(damaged_files(root, manifest['images']))
+    problems = [f'{name} {reason}' for name, reason in damaged.items()]
+    listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
+    if kind := _LAYOUTS.get(manifest['task']):
+        layout: Any = kind.from_dict(manifest['layout'])
+        problems += _of_layout(Path(root), layout, manifest)
+        folders = [layout.image_dir, getattr(layout, 'mask_dir', layout.image_dir)]
+        problems += [f'{name} is no file of the set, and datasets that list its folder read it'
+                     for name in foreign_files(root, folders, listed | {layout.ann_file, MANIFEST})]
+    for image in manifest['images']:
+        if not {image['image'], image.get('mask')} & damaged.keys():
+            problems += (f'{image["id"]}: {problem}' for problem in _of_image(Path(root), manifest, image))
+    return problems
+
+
+def check_set(root: Union[str, Path]) -> None:
+    """Raise a DistillError with the first of the problems of a set, and how many there are."""
+    if problems := verify_set(root):
+        others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
+        raise DistillError(f'{root} is not whole: {problems[0]}{others}; resume its run, which makes what is damaged '
+                           'again, or get the set anew')
+
+
+def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:
+    for image in manifest['images']:
+        names = layout.files(image['id'])
+        if other := [kind for kind, name in names.items() if image.get(kind) != name]:
+            yield f'{image["id"]}: its {other[0]} is {image.get(other[0])}, the layout says {names[other[0]]}'
+    if layout.ann_file:
+        requests = [SimpleNamespace(id=image['id'], classes=image['classes']) for image in manifest['images']]
+        try:
+            found = (root / layout.ann_file).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            yield f'{layout.ann_file} cannot be read ({error})'
+        else:
+            if found != layout.ann_text(SimpleNamespace(requests=requests)):
+                yield f'{layout.ann_file} lists other images or classes than the manifest'
+
+
+def _of_image(root: Path, manifest: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        size = _pixels(root / image['image'], 'RGB').shape[:2]
+        if 'mask' not in image:
+            return
+        mask = _pixels(root / image['mask'])
+    except _UNREADABLE as error:
+        yield f'an image or mask cannot be read ({error})'
+        return
+    if mask.ndim != 2 or mask.dtype != np.uint8 or mask.shape != size:
+        yield f'its mask is {mask.dtype} {mask.shape}, its image {size}'
+        return
+    ids = np.unique(SegLayout.from_dict(dict(manifest['layout'])).decoding()[mask])
+    if wrong := [int(one) for one in ids if one >= len(manifest['classes']) and one != IGNORE]:
+        yield f'its mask has class id {wrong[0]} of {len(manifest["classes"])} classes'
+    elif strangers := set(ids.tolist()) - {IGNORE, *image['classes']}:
+        yield f'its mask shows class {min(strangers)}, the manifest says {image["classes"]}'
+
+
+def _pixels(path: Path, mode: str = '') -> np.ndarray:
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert(mode) if mode else picture)
+
+
+def summary(root: Union[str, Path]) -> str:
+    """One line on a set that is whole."""
+    images = read_manifest(root)['images']
+    bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else ''
+    return f'{root}: {len(images)} images, whole{bare}'
