@@ -22,8 +22,10 @@ import numpy as np
 import torch
 from cost import FLAGSHIPS, ROOT
 from PIL import Image
+from scipy.io import savemat
 
 from mmdistill.config import read_config
+from mmdistill.datasets.coco_stuff.ids import OFFICIAL
 
 GIB = 2**30
 
@@ -49,11 +51,18 @@ def write_data(folder, cfg):
     if 'COCO' in dataset.type:
         prefix = dataset.get('data_prefix') or {}
         images, masks = prefix.get('img_path', 'train2017'), prefix.get('seg_map_path', 'stuffthingmaps/train2017')
-        photos(folder, [f'{images}/{n:012d}.jpg' for n in range(2)], rng)
+        names = [f'{n:012d}' for n in range(2)]
+        photos(folder, [f'{images}/{name}.jpg' for name in names], rng)
         (folder / masks).mkdir(parents=True)
-        for n in range(2):
-            blocks = rng.integers(0, 60, (3, 4), np.uint8).repeat(128, 0).repeat(128, 1)
-            Image.fromarray(blocks).save(folder / masks / f'{n:012d}.png')
+        for name in names:
+            blocks = rng.choice(OFFICIAL[:60], (3, 4)).astype(np.uint8).repeat(128, 0).repeat(128, 1)
+            if dataset.get('form') == 'mat':
+                savemat(folder / masks / f'{name}.mat', dict(S=blocks))
+            else:
+                Image.fromarray(blocks - 1).save(folder / masks / f'{name}.png')
+        if dataset.get('ann_file'):
+            (folder / dataset.ann_file).parent.mkdir(parents=True, exist_ok=True)
+            (folder / dataset.ann_file).write_text('\n'.join(names))
         return []
     wnids = list(cfg.get('classes') or ('n01440764', 'n01443537'))[:2]
     ids = list(cfg.get('imagenet_ids') or (0, 1))[:2]
