@@ -151,7 +151,7 @@ def test_requirements_are_lower_bounds_that_the_tested_versions_meet(name):
 def test_core_is_importable_without_a_host_stack(python):
     code = blocker(*STACK) + """
 import importlib, pkgutil
-for name in ('cli', 'commands', 'cores', 'errors', 'files', 'lazy', 'masks', 'plan', 'settings', 'version'):
+for name in ('cli', 'commands', 'errors', 'files', 'lazy', 'masks', 'parallel', 'plan', 'settings', 'version'):
     importlib.import_module('mmdistill.' + name)
 for package in ('selection', 'generation', 'guidance', 'metrics', 'weights'):
     module = importlib.import_module('mmdistill.' + package)

@@ -9,8 +9,8 @@ from typing import Any, Callable, Dict, Optional, Sequence
 
 import torch
 
-from mmdistill.cores import available_cores
 from mmdistill.engine.loading import distrust
+from mmdistill.parallel import available_cores
 from .results import Cells
 from .students import train_student
 

@@ -1,23 +1,17 @@
 """Class histograms of many masks: read in parallel, cached."""
 import io
-import multiprocessing
-import sys
 import zipfile
 import zlib
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Tuple
+from functools import partial
+from typing import Any, Callable, Iterable, Optional, Sequence
 
 import numpy as np
 
-from ..cores import available_cores
-from ..errors import DistillError
 from ..files import write_atomic
+from ..parallel import parallel_map
 from .masks import mask_histogram
 
-_CHUNK = 32
 Load = Callable[[Any], np.ndarray]
-_worker_job: Tuple[Load, int]  # of a worker process
 
 
 def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: Optional[int] = None, cache=None,
@@ -45,9 +39,8 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
             raise ValueError('a cache needs a fingerprint of the masks')
         if (cached := _read_cache(cache, fingerprint, shape)) is not None:
             return cached
-    workers = min(available_cores() if workers is None else workers, -(-len(items) // _CHUNK))
-    rows: Iterable[np.ndarray] = _parallel(items, load, num_classes, workers) if workers > 1 else (
-        mask_histogram(load(item), num_classes, f'mask {item}') for item in items)
+    rows: Iterable[np.ndarray] = parallel_map(partial(_count, load=load, num_classes=num_classes), items, 'reads masks',
+                                              workers)
     if progress is not None:
         rows = progress(rows, len(items))
     counts = np.fromiter(rows, np.dtype((np.int64, num_classes)), len(items))
@@ -68,24 +61,5 @@ def _read_cache(path, fingerprint: str, shape) -> Optional[np.ndarray]:
     return counts if found == fingerprint and counts.shape == shape and counts.dtype == np.int64 else None
 
 
-def _parallel(items: Sequence, load: Load, num_classes: int, workers: int) -> Iterator[np.ndarray]:
-    # As in torch's DataLoader: fork where it is safe, so that nothing is imported anew; spawn elsewhere.
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (load, num_classes))
-    try:
-        yield from pool.map(_count, items, chunksize=_CHUNK)
-    except BrokenProcessPool:
-        raise DistillError(f'a process that reads masks died, out of memory perhaps: use fewer than {workers} '
-                           'workers') from None
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker(load: Load, num_classes: int) -> None:
-    global _worker_job
-    _worker_job = load, num_classes
-
-
-def _count(item) -> np.ndarray:
-    load, num_classes = _worker_job
+def _count(item: Any, load: Load, num_classes: int) -> np.ndarray:
     return mask_histogram(load(item), num_classes, f'mask {item}')

@@ -1,20 +1,16 @@
 """Files of train ids made of any official form of COCO-Stuff."""
 import io
-import multiprocessing
 import os.path as osp
-import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Optional, Tuple
 
 from PIL import Image
 
-from mmdistill.cores import available_cores
 from mmdistill.datasets.layouts import LAYOUTS, SegLayout
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
+from mmdistill.parallel import parallel_map
 from .forms import json_index, mask_uri, read
 
 SUFFIX = '_labelTrainIds.png'
@@ -56,8 +52,8 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
     wanted = _wanted(found, names, images)
     missing = {stem: uri for stem, uri in wanted.items() if not _is_there(Path(out, stem + SUFFIX))}
     layout = LAYOUTS['coco_stuff10k' if form == 'mat' else 'coco_stuff164k']
-    done: Iterable = _parallel(partial(_write, out=out, layout=layout), list(missing.items()),
-                               available_cores() if workers is None else workers)
+    done: Iterable = parallel_map(partial(_write, out=out, layout=layout), list(missing.items()), 'converts masks',
+                                  workers, _CHUNK)
     for _ in progress(done, len(missing)) if progress and missing else done:
         pass
     return (f'{len(missing)} masks written to {out}, {len(wanted) - len(missing)} were there'
@@ -106,19 +102,3 @@ def _write(item: Tuple[str, str], out: str, layout: SegLayout) -> None:
     buffer = io.BytesIO()
     Image.fromarray(layout.encode(read(uri))).save(buffer, 'PNG')
     write_atomic(Path(out, stem + SUFFIX), buffer.getvalue())
-
-
-def _parallel(function: Callable, items: list, workers: int) -> Iterable:
-    workers = min(workers, -(-len(items) // _CHUNK))
-    if workers <= 1:
-        yield from map(function, items)
-        return
-    # Fork where it is safe, so that the index of the JSON is shared; else every process makes its own.
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn'))
-    try:
-        yield from pool.map(function, items, chunksize=_CHUNK)
-    except BrokenProcessPool:
-        raise DistillError(f'a process that converts masks died, out of memory perhaps: use fewer than {workers} '
-                           'workers') from None
-    finally:
-        pool.shutdown(cancel_futures=True)
