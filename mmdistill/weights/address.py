@@ -82,7 +82,8 @@ def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True) -> Pa
             info = HfApi().repo_info(address.repo, revision=address.revision)
             wanted = [glob.escape(name) for name in needed([file.rfilename for file in info.siblings or ()],
                                                            address.inside, parts, tensors)]
-            root = Path(snapshot_download(address.repo, revision=info.sha, allow_patterns=wanted)) if wanted else None
+            root = Path(snapshot_download(address.repo, revision=address.revision,
+                                          allow_patterns=wanted)) if wanted else None
         except (OSError, OfflineModeIsEnabled) as error:
             if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or it may not be read
                 raise

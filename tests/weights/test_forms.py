@@ -50,7 +50,7 @@ def to_bin(folder):
 def hub(tmp_path, monkeypatch):
     """A hub of repositories in a folder; ``hub.asked`` has the files that were fetched."""
     root, cache = tmp_path / 'hub', tmp_path / 'cache'
-    self = SimpleNamespace(root=root, asked=[], revisions=[])
+    self = SimpleNamespace(root=root, asked=[], revisions=[], known=set())
 
     def repo_info(api, repo, revision=None, **options):
         self.revisions.append(revision)
@@ -61,10 +61,11 @@ def hub(tmp_path, monkeypatch):
 
     def snapshot_download(repo, revision=None, allow_patterns=None, local_files_only=False):
         target = cache / f'models--{repo.replace("/", "--")}' / 'snapshots' / SHA
-        if local_files_only:
-            if not target.is_dir():
+        if local_files_only:  # the cache knows a branch by the name that it was fetched under
+            if (repo, revision) not in self.known:
                 raise OSError('no connection, and nothing in the cache')
             return str(target)
+        self.known.add((repo, revision))
         for file in (root / repo).rglob('*'):
             name = file.relative_to(root / repo).as_posix()
             if file.is_file() and any(fnmatch.fnmatch(name, pattern) for pattern in allow_patterns):
