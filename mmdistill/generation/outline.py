@@ -1,17 +1,15 @@
 """A generator without weights: its networks from their config files alone, as shapes and dtypes."""
 import inspect
-import json
 import logging
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Mapping
 
 import torch
 from torch import nn
 
 from ..errors import DistillError
 from ..settings import setting
-from ..weights.address import Address, local_path
-from ..weights.hub import class_name, dtype_of
+from ..weights.hub import class_name, dtype_of, known_configs, network_config
 from .counting import META
 from .generators import LatentGenerator
 from .prompts import PromptEncoder
@@ -38,15 +36,15 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
         raise DistillError(f'{getattr(cls, "__name__", cls)} is no LatentGenerator')
     settings = {key: value for key, value in settings.items() if key not in ('type', '_scope_', 'compile')}
     config = settings.pop('config', None)
-    folder = config_folder(settings.pop('weights'), 'vae' if 'vae' in cls.parts else '', config)
+    folder = known_configs(settings.pop('weights'), config)
     dtype, modules = dtype_of(setting(cls, settings, 'dtype')), dict[str, Any]()
     for name, parameter in inspect.signature(cls).parameters.items():
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
             given = settings.pop(name, None)  # a scheduler, or weights of their own
             modules[name] = load_scheduler(folder, given) if name == 'scheduler' else _module(
-                name, config_folder(given, '', config) if given else folder, dtype)
+                name, known_configs(given, config or str(folder)) if given else folder, dtype)
     if guidance_vae := settings.pop('guidance_vae', None):
-        settings['guidance_vae'] = _module('vae', config_folder(guidance_vae, '', config or str(folder)), dtype)
+        settings['guidance_vae'] = _module('vae', known_configs(guidance_vae, config or str(folder)), dtype)
     logger = logging.getLogger('mmdistill')
     level = logger.level
     logger.setLevel(logging.ERROR)  # the loaded generator says the rest
@@ -67,36 +65,12 @@ def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
     return network_of(place, torch.float32 if name == 'vae' else dtype)
 
 
-def config_folder(weights: str, part: str = '', config: Optional[str] = None) -> Path:
-    """The folder with the configs of ``weights``: local, or the snapshot in the hub's local cache.
-
-    Args:
-        weights, config: See :class:`~mmdistill.weights.hub.Weights`.
-        part: A sub-folder whose ``config.json`` has to be there.
-    """
-    path = local_path(weights)
-    if path is not None and path.is_file():
-        if config is None:
-            raise DistillError(f'{weights} is a single file, without configs: give config')
-        return config_folder(config, part)
-    address = Address.parse(str(weights))
-    if path is None and address is not None:
-        from huggingface_hub import try_to_load_from_cache
-        name = '/'.join(filter(None, (address.inside, part, 'config.json')))
-        if not isinstance(found := try_to_load_from_cache(address.repo, name, revision=address.revision), str):
-            raise DistillError(f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
-                               'them, or give a folder')
-        path = Path(found).parents[1 if part else 0]
-    assert path is not None
-    return path
-
-
 def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     """The frozen network that a ``config.json`` describes, on meta tensors, by the name of its class."""
     import diffusers
 
     from . import unets
-    config, name = _read(folder), str(class_name(folder))
+    config, name = network_config(folder), str(class_name(folder))
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
         raise DistillError(f'{folder} holds a {name}, which is no network of diffusers')
@@ -106,20 +80,13 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     return nn.Module.to(network, META, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of casts
 
 
-def _read(folder: Path) -> Dict[str, Any]:
-    try:
-        return json.loads((folder / 'config.json').read_text())
-    except (OSError, ValueError):
-        raise DistillError(f'no readable config.json in {folder}') from None
-
-
 class _BlankPrompts(PromptEncoder):
     """A text encoder of ``folder``, whose embeddings are shapes alone: it is asked once for each image, which is
     little of the cost, but its weights take memory. The tokenizer is the real one where it is there."""
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-        config = CLIPTextConfig(**_read(folder / 'text_encoder'))
+        config = CLIPTextConfig(**network_config(folder / 'text_encoder'))
         with META:
             text_encoder = CLIPTextModel(config)
         nn.Module.to(text_encoder, META, dtype)

@@ -63,38 +63,51 @@ def local_path(weights: str) -> Optional[Path]:
     return None
 
 
-def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True) -> Path:
+def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch: bool = True) -> Path:
     """The folder or file of ``weights`` on this machine; what the hub has is fetched once, and no more than is needed.
 
     Args:
         weights: See :func:`local_path`.
         parts: Sub-folders that are needed; where the folder has none of them, or none is given, its own network is.
         tensors: False fetches what describes the networks alone.
+        fetch: False looks into the hub's local cache alone.
     """
     if (path := local_path(weights)) is not None:
         return path
     address = Address.parse(str(weights))
     assert address is not None
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
     try:
-        try:
-            info = HfApi().repo_info(address.repo, revision=address.revision)
-            wanted = [glob.escape(name) for name in needed([file.rfilename for file in info.siblings or ()],
-                                                           address.inside, parts, tensors)]
-            root = Path(snapshot_download(address.repo, revision=address.revision,
-                                          allow_patterns=wanted)) if wanted else None
-        except (OSError, OfflineModeIsEnabled) as error:
-            if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or it may not be read
-                raise
-            root = Path(snapshot_download(address.repo, revision=address.revision, local_files_only=True))
-    except (OSError, ValueError, HFValidationError) as error:
+        root = _fetch(address, parts, tensors) if fetch else _cached(address)
+    except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}') from None
+        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}' if fetch else
+                           f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
+                           'them, or give a folder') from None
     if root is None or not (root / address.inside).exists():
         raise DistillError(f'no weights at {weights}: {address.repo} on the hub has no {address.inside or "weights"} '
                            'that can be read')
     return root / address.inside
+
+
+def _fetch(address: Address, parts: Sequence[str], tensors: bool) -> Optional[Path]:
+    """The repository's folder with the files that are needed; None where it has none of them."""
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+    try:
+        info = HfApi().repo_info(address.repo, revision=address.revision)
+        names = needed([file.rfilename for file in info.siblings or ()], address.inside, parts, tensors)
+        # By its name, not by info.sha: the cache then knows the name without a connection, too.
+        return Path(snapshot_download(address.repo, revision=address.revision,
+                                      allow_patterns=list(map(glob.escape, names)))) if names else None
+    except OSError as error:
+        if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or it may not be read
+            raise
+        return _cached(address)
+
+
+def _cached(address: Address) -> Path:
+    from huggingface_hub import snapshot_download
+    return Path(snapshot_download(address.repo, revision=address.revision, local_files_only=True))
 
 
 def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: bool = True) -> Sequence[str]:

@@ -78,12 +78,18 @@ class Weights:
                     sha256={str(file.relative_to(base)): file_digest(file) for file in files})
 
 
-def config_folder(config: Optional[str], address: str, parts: Sequence[str]) -> Path:
+def config_folder(config: Optional[str], address: str, parts: Sequence[str], fetch: bool = True) -> Path:
     """The folder of ``config``, which weights that are a single file have to have."""
-    if config is None or (folder := resolve(config, parts, tensors=False)).is_file():
+    if config is None or (folder := resolve(config, parts, tensors=False, fetch=fetch)).is_file():
         raise DistillError(f'{address} is a single file, without configs and tokenizer: give config, a folder or '
                            "hub address that has them, such as 'stable-diffusion-v1-5/stable-diffusion-v1-5'")
     return folder
+
+
+def known_configs(weights: str, config: Optional[str] = None) -> Path:
+    """The folder with the configs of weights, see :class:`Weights`, on this machine; nothing is fetched."""
+    path = resolve(weights, fetch=False)
+    return config_folder(config, weights, (), fetch=False) if path.is_file() else path
 
 
 def weights_of(folder: Path, parts: Sequence[str] = ()) -> List[Path]:
@@ -148,12 +154,17 @@ def check_network(folder: Path, names: Sequence[str], where: str) -> None:
         raise DistillError(f'{where}: {part} holds a {name}, not a {" or ".join(names)}')
 
 
-def class_name(folder: Path) -> Optional[str]:
-    """The class that a diffusers folder says it holds, by its name of today."""
+def network_config(folder: Path) -> Dict[str, Any]:
+    """The ``config.json`` of a network."""
     try:
-        config = json.loads((folder / 'config.json').read_text())
+        return json.loads((folder / 'config.json').read_text())
     except (OSError, ValueError):
         raise unfit(f'no readable config.json in {folder}') from None
+
+
+def class_name(folder: Path) -> Optional[str]:
+    """The class that a diffusers folder says it holds, by its name of today."""
+    config = network_config(folder)
     name = config.get('_class_name')
     return _FORMER_NAMES.get((name, config.get('norm_type')), name)
 

@@ -8,7 +8,8 @@ import torch
 from mmdistill.errors import DistillError
 from mmdistill.generation import ControlNetGenerator, Img2ImgGenerator, LayoutUNetGenerator
 from mmdistill.generation.counting import parameter_bytes
-from mmdistill.generation.outline import config_folder, network_of, outline
+from mmdistill.generation.outline import network_of, outline
+from mmdistill.weights.hub import known_configs
 
 SOLVER = 'DPMSolverMultistepScheduler'
 COLOURS = [(i, 0, 0) for i in range(5)]
@@ -67,7 +68,7 @@ def test_what_has_no_outline(sd_folder, tmp_path):
     with pytest.raises(DistillError, match='no LatentGenerator'):
         outline(dict, {})
     with pytest.raises(DistillError, match='somebody/something are not in the local cache of the hub'):
-        config_folder('somebody/something', 'unet')
+        known_configs('somebody/something')
     (tmp_path / 'config.json').write_text('{"_class_name": "Nothing"}')
     with pytest.raises(DistillError, match='holds a Nothing'):
         network_of(tmp_path, torch.float32)
@@ -80,5 +81,5 @@ def test_the_hubs_cache_is_read_and_nothing_is_fetched(sd_folder, tmp_path, monk
     (tmp_path / 'models--owner--name/refs').mkdir()
     (tmp_path / 'models--owner--name/refs/main').write_text('a' * 40)
     monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path))
-    assert config_folder('owner/name', 'unet') == snapshot
+    assert known_configs('owner/name') == snapshot
     assert outline(Img2ImgGenerator, dict(weights='owner/name', scheduler='DDIMScheduler')).num_steps == 50
