@@ -178,11 +178,9 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
             raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
         cls = known[names.index(name)]
     where = f'{cls.__name__} in {folder}'
-    if not (folder / 'config.json').is_file():
-        raise unfit(f'{where}: no config.json; give a diffusers folder')
-    names = [file.name for file in folder.iterdir()]
-    if (chosen := weight_files(names)) is None:
-        raise unfit(f'{where}: no .safetensors or .bin{foreign_weights(names)}')
+    if lack := _lack(folder, None, True):
+        raise unfit(f'{where}: no {lack}')
+    chosen: Any = weight_files(file.name for file in folder.iterdir())
     try:
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
                                             variant=chosen.variant, output_loading_info=True, local_files_only=True)
