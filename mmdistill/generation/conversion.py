@@ -1,16 +1,15 @@
 """Checkpoints of the original Stable Diffusion code as diffusers folders."""
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
-import torch
 from diffusers import UNet2DConditionModel
-from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 from torch import Tensor
 
 from ..errors import DistillError
 from ..weights.checkpoints import load_weights
 from ..weights.hub import config_folder, dtype_of
+from ..weights.single_file import converted
 
 #: What distinguishes the UNet of Stable Diffusion 1.x from diffusers' defaults.
 STABLE_DIFFUSION_1 = dict(sample_size=64, cross_attention_dim=768)
@@ -38,12 +37,12 @@ def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype
     target = Path(folder).expanduser()
     if target.is_file() or target.is_dir() and any(target.iterdir()):
         raise DistillError(f'{target} is not empty: give the converted weights a folder of their own')
-    network = _network(like, checkpoint)  # without values: they come from the checkpoint
+    config = _config(like, checkpoint)
     found = {name[len(_PREFIX):]: value for name, value in load_weights(checkpoint).items() if name.startswith(_PREFIX)}
     if not found:
         raise DistillError(f'{checkpoint} holds no UNet of the original Stable Diffusion code, whose tensors are named '
                            f'{_PREFIX}*: give a .ckpt file of that code')
-    tensors = _converted(found, network, checkpoint)
+    network, tensors = _converted(found, config, checkpoint)
     if dtype is not None:
         tensors = {name: value.to(dtype_of(dtype)) for name, value in tensors.items()}
     network.load_state_dict(tensors, assign=True)
@@ -55,28 +54,25 @@ def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype
     return part.rename(target)
 
 
-def _network(like: Optional[str], checkpoint: str) -> Any:
-    """A UNet on the meta device."""
-    config: Dict[str, Any] = dict(STABLE_DIFFUSION_1)
-    if like is not None:
-        folder = config_folder(like, checkpoint, ('unet', ))
-        place = folder / 'unet' if (folder / 'unet').is_dir() else folder
-        try:
-            config = dict(UNet2DConditionModel.load_config(place, local_files_only=True))
-        except OSError:
-            raise DistillError(f'no config.json of a UNet in {place}: give a diffusers folder') from None
-    with torch.device('meta'):
-        return UNet2DConditionModel.from_config(config)
-
-
-def _converted(found: Dict[str, Tensor], network: Any, checkpoint: str) -> Dict[str, Tensor]:
-    """Tensors by diffusers' names; a DistillError unless each is one of the network, and none of it is missing."""
-    wanted = network.state_dict()
+def _config(like: Optional[str], checkpoint: str) -> Dict[str, Any]:
+    if like is None:
+        return STABLE_DIFFUSION_1
+    folder = config_folder(like, checkpoint, ('unet', ))
+    place = folder / 'unet' if (folder / 'unet').is_dir() else folder
     try:
-        tensors = convert_ldm_unet_checkpoint({_PREFIX + name: value for name, value in found.items()},
-                                              dict(network.config))
+        return dict(UNet2DConditionModel.load_config(place, local_files_only=True))
+    except OSError:
+        raise DistillError(f'no config.json of a UNet in {place}: give a diffusers folder') from None
+
+
+def _converted(found: Dict[str, Tensor], config: Dict[str, Any], checkpoint: str) -> Tuple[Any, Dict[str, Tensor]]:
+    """A UNet without values, and all its tensors; a DistillError where one is missing, unknown or of another shape."""
+    try:
+        network, tensors = converted(UNet2DConditionModel, config,
+                                     {_PREFIX + name: value for name, value in found.items()})
     except KeyError as error:
         raise DistillError(f'{checkpoint} is no UNet of this config: it has no {_PREFIX}{error.args[0]}') from None
+    wanted = network.state_dict()
     used = set(map(id, tensors.values()))
     problems = [*(f'{name} is missing' for name in wanted if name not in tensors),
                 *(f'{name} is unknown' for name in tensors if name not in wanted),
@@ -86,4 +82,4 @@ def _converted(found: Dict[str, Tensor], network: Any, checkpoint: str) -> Dict[
     if problems:
         raise DistillError(f'{checkpoint} is no UNet of this config: {len(problems)} tensors do not fit, the first: '
                            f'{problems[0]}')
-    return tensors
+    return network, tensors

@@ -2,7 +2,7 @@
 import json
 import struct
 from pathlib import Path
-from typing import Any, Dict, Iterable
+from typing import Any, Dict, Iterable, Tuple
 
 import torch
 from torch import Tensor
@@ -74,7 +74,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
         DistillError: The file lacks tensors of the network, or they are of other shapes.
     """
     where = f'{known.__name__} in {path}'
-    from diffusers.loaders import single_file_model, single_file_utils
+    from diffusers.loaders.single_file_utils import SingleFileComponentError
     try:
         if known.__name__ == 'CLIPTextModel':
             prefix = 'cond_stage_model.transformer.'
@@ -86,16 +86,27 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
             config = dict(known.load_config(folder, local_files_only=True))
             if known.__name__ == 'ControlNetModel':
                 config = _control_config(config, state)
-            network = known.from_config(config)
-            conversions: Any = single_file_model.SINGLE_FILE_LOADABLE_CLASSES[known.__name__]
-            tensors = conversions['checkpoint_mapping_fn'](checkpoint=dict(state), config=config)
+            network, tensors = converted(known, config, state)
         missing = sorted(set(network.state_dict()) - set(tensors))
         if missing:
             raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
-        network.load_state_dict(tensors, strict=False)
-    except (KeyError, OSError, RuntimeError, single_file_utils.SingleFileComponentError) as error:
+        network.load_state_dict(tensors, strict=False, assign=network.device.type == 'meta')
+    except (KeyError, OSError, RuntimeError, SingleFileComponentError) as error:
         raise unfit(f'{where}: {" ".join(str(error).split())[:200]}') from None
     return network.to(dtype).eval().requires_grad_(False)
+
+
+def converted(known: Any, config: Dict[str, Any], state: Dict[str, Tensor]) -> Tuple[Any, Dict[str, Tensor]]:
+    """A network of diffusers on the meta device, and the tensors of a single file under its names.
+
+    Raises:
+        KeyError: The file lacks the tensor of this name.
+    """
+    from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
+    with torch.device('meta'):
+        network = known.from_config(config)
+    convert: Any = SINGLE_FILE_LOADABLE_CLASSES[known.__name__]['checkpoint_mapping_fn']
+    return network, convert(checkpoint=dict(state), config=dict(network.config))
 
 
 def _control_config(unet: Dict[str, Any], state: Dict[str, Tensor]) -> Dict[str, Any]:
