@@ -88,6 +88,20 @@ def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
     return arrays, header
 
 
+def load_measured(path: Any, read: Callable[[Any], T], what: str, fingerprint: Optional[str]) -> T:
+    """What ``read`` makes of a file; a DistillError, which calls it ``what``, unless the file is there, readable and
+    of this ``fingerprint`` (None: of any)."""
+    try:
+        value: Any = read(path)
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        problem = f'no readable {what} at {path} ({error})'
+    else:
+        if fingerprint in (None, value.fingerprint):
+            return value
+        problem = f'{path} holds {what} of other data or another network'
+    raise DistillError(f'{problem}: delete the file, and they are measured again')
+
+
 def is_complete(path: Any) -> bool:
     """Whether a file is there and not cut short; its arrays are not read."""
     try:

@@ -6,7 +6,7 @@ from typing import Callable, Optional
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..cache import load_measured
 from ..files import write_json
 from ..guidance.segmentation import pixel_losses
 from ..masks import IGNORE
@@ -55,18 +55,15 @@ class ClassLosses:
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassLosses':
         """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
-        try:
-            values = json.loads(Path(path).read_text())
-            losses = cls(len(values['sums']), values['probabilities'], values['fingerprint'])
-            losses.seen_ = values['seen']
-            losses.sums = torch.tensor(values['sums'], dtype=torch.float64)
-            losses.counts = torch.tensor(values['counts'], dtype=torch.long)
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'no readable class losses at {path} ({error}): delete the file, and they are measured '
-                               'again') from None
-        if fingerprint not in (None, losses.fingerprint):
-            raise DistillError(f'{path} holds class losses of other data or another network: delete the file, and they '
-                               'are measured again')
+        return load_measured(path, cls._read, 'class losses', fingerprint)
+
+    @classmethod
+    def _read(cls, path) -> 'ClassLosses':
+        values = json.loads(Path(path).read_text())
+        losses = cls(len(values['sums']), values['probabilities'], values['fingerprint'])
+        losses.seen_ = values['seen']
+        losses.sums = torch.tensor(values['sums'], dtype=torch.float64)
+        losses.counts = torch.tensor(values['counts'], dtype=torch.long)
         return losses
 
 

@@ -5,7 +5,7 @@ from typing import Callable, List, Optional, Sequence, Tuple
 import torch
 from torch import Tensor
 
-from ..cache import read_arrays, write_arrays
+from ..cache import load_measured, read_arrays, write_arrays
 from ..errors import DistillError
 from ..settings import Share, validated
 
@@ -120,20 +120,17 @@ class ClassStatistics:
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassStatistics':
         """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
-        try:
-            arrays, header = read_arrays(path)
-            seen = header.pop('seen')
-            statistics = cls(**header)
-            statistics.seen_, statistics.images_ = seen, torch.tensor(arrays['images'])
-            mass, mean, squares = ([torch.tensor(arrays[f'{name}.{n}']) for n in range((len(arrays) - 1) // 3)]
-                                   for name in ('mass', 'mean', 'squares'))
-            statistics._layers = list(zip(mass, mean, squares))
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'no readable feature statistics at {path} ({error}): delete the file, and they are '
-                               'measured again') from None
-        if fingerprint not in (None, statistics.fingerprint):
-            raise DistillError(f'{path} holds feature statistics of other data or another network: delete the '
-                               'file, and they are measured again')
+        return load_measured(path, cls._read, 'feature statistics', fingerprint)
+
+    @classmethod
+    def _read(cls, path) -> 'ClassStatistics':
+        arrays, header = read_arrays(path)
+        seen = header.pop('seen')
+        statistics = cls(**header)
+        statistics.seen_, statistics.images_ = seen, torch.tensor(arrays['images'])
+        mass, mean, squares = ([torch.tensor(arrays[f'{name}.{n}']) for n in range((len(arrays) - 1) // 3)]
+                               for name in ('mass', 'mean', 'squares'))
+        statistics._layers = list(zip(mass, mean, squares))
         return statistics
 
 
