@@ -10,5 +10,5 @@ model = dict(
         type='LinearClsHead',
         num_classes=1000,
         in_channels=512,
-        init_cfg=None,  # PyTorch's own; mmpretrain's is a normal one
+        init_cfg=None,  # PyTorch's own, as in the literature; mmpretrain's is a normal one
         loss=dict(type='CrossEntropyLoss')))

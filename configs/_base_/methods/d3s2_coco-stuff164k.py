@@ -1,12 +1,8 @@
 # D3S2 on COCO-Stuff 164k at 1 %, 1 183 images, guided by PSPNet R-50; a config gives the model.
-_base_ = ['./d3s2.py', '../datasets/coco-stuff164k.py']
+_base_ = ['./d3s2_512px.py', '../datasets/coco-stuff164k.py']
 
-test_dataloader = dict(batch_size=8, dataset=_base_.train_dataset)
+test_dataloader = dict(dataset=_base_.train_dataset)
 test_cfg = dict(writer=dict(layout='coco_stuff164k'))
 guidance = dict(
-    _base_.guidance,
-    segmentor=dict(
-        type='SegmentorGuide', config='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512', layers=['backbone']),
-    norm='rms',
-    scale=0.05)
+    _base_.guidance, segmentor=dict(_base_.guidance.segmentor, config='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512'))
 custom_hooks = [_base_.selection, guidance, dict(type='PreviewHook')]
