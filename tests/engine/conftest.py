@@ -6,8 +6,10 @@ user's is, without the seconds that the imports take.
 import json
 import os
 import pprint
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -81,6 +83,23 @@ class Tools:
 
     def __call__(self, name, *arguments, before='', **env):
         return self.end(self.start(name, *arguments, before=before, **env))
+
+    def in_two_processes(self, name, *arguments):
+        """Run a tool to its end as a distributed job."""
+        env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(28000 + os.getpid() % 4000))
+        jobs = [self.start(name, *arguments, '--launcher', 'pytorch', RANK=rank, LOCAL_RANK=rank, **env)
+                for rank in '01']
+        for done in map(self.end, jobs):
+            assert done.returncode == 0, done.stderr
+
+    def killed(self, *arguments, when):
+        """Run a tool until ``when()``, then kill it."""
+        job = self.start(*arguments)
+        while not when():
+            time.sleep(0.002)
+            os.kill(job.pid, 0)
+        os.kill(job.pid, signal.SIGKILL)
+        assert self.end(job).returncode == -signal.SIGKILL
 
 
 @pytest.fixture(scope='session')

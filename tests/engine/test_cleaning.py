@@ -1,6 +1,5 @@
 """Several images of a mask, and labels that are cleaned after synthesis, by config and command."""
 import json
-import os
 import re
 import shutil
 
@@ -134,12 +133,7 @@ def test_resumed_in_the_middle_of_the_cleaning(tools, config, finished, uncleane
 
 
 def test_two_processes_clean_alike(tools, config, finished, tree, tmp_path):
-    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(28000 + os.getpid() % 1000))
-    jobs = [tools.start('distill', config, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
-                        LOCAL_RANK=rank, **env) for rank in '01']
-    for job in jobs:
-        done = tools.end(job)
-        assert done.returncode == 0, done.stderr
+    tools.in_two_processes('distill', config, '--work-dir', tmp_path)
     assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
 
 

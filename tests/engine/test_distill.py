@@ -3,10 +3,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import cv2
 import numpy as np
@@ -66,23 +64,13 @@ def test_another_batch_size_gives_the_same_bytes(tools, streets, finished, tree,
 
 
 def test_two_processes_give_the_same_bytes(tools, streets, finished, tree, tmp_path):
-    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(29000 + os.getpid() % 1000))
-    jobs = [tools.start('distill', streets, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
-                        LOCAL_RANK=rank, **env) for rank in '01']
-    for job in jobs:
-        done = tools.end(job)
-        assert done.returncode == 0, done.stderr
+    tools.in_two_processes('distill', streets, '--work-dir', tmp_path)
     assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
 
 
 def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree, tmp_path):
     arguments = ('distill', streets, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
-    job = tools.start(*arguments)
-    while len(list(tmp_path.rglob('images/*.png'))) < 2:
-        time.sleep(0.002)
-        os.kill(job.pid, 0)
-    os.kill(job.pid, signal.SIGKILL)
-    assert tools.end(job).returncode == -signal.SIGKILL
+    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('images/*.png'))) >= 2)
     before = tree(tmp_path / 'distilled')
     assert 4 <= len(before) < 13 and 'meta/distilled.json' not in before
 

@@ -1,10 +1,7 @@
 """mmdistill distill on a classification set: prototypes, plan, synthesis, distilled set."""
 import json
-import os
 import pprint
 import re
-import signal
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -151,12 +148,7 @@ def test_another_batch_size_gives_the_same_bytes(tools, config, finished, tree, 
 
 
 def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_path):
-    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(30000 + os.getpid() % 1000))
-    jobs = [tools.start('distill', config, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
-                        LOCAL_RANK=rank, **env) for rank in '01']
-    for job in jobs:
-        done = tools.end(job)
-        assert done.returncode == 0, done.stderr
+    tools.in_two_processes('distill', config, '--work-dir', tmp_path)
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
     assert ((tmp_path / 'prototypes.safetensors').read_bytes()
             == (finished.work / 'prototypes.safetensors').read_bytes())
@@ -164,12 +156,7 @@ def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_pa
 
 def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, tmp_path):
     arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
-    job = tools.start(*arguments)
-    while len(list(tmp_path.rglob('*.JPEG'))) < 2:
-        time.sleep(0.002)
-        os.kill(job.pid, 0)
-    os.kill(job.pid, signal.SIGKILL)
-    assert tools.end(job).returncode == -signal.SIGKILL
+    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('*.JPEG'))) >= 2)
     before = tree(tmp_path / 'distilled')
     assert 2 <= len(before) < 11 and 'meta/distilled.json' not in before
     done = tools(*arguments)  # a new run does not mix with the old one

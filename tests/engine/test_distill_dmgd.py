@@ -1,9 +1,6 @@
 """mmdistill distill with DMGD: support points, greedy progressive matching, resume, images that are not finite."""
 import json
-import os
 import re
-import signal
-import time
 from types import SimpleNamespace
 
 import pytest
@@ -79,24 +76,14 @@ def test_with_prototypes_and_another_batch_size(tools, config, finished, tree, t
 
 
 def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_path):
-    env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(31000 + os.getpid() % 1000))
-    jobs = [tools.start('distill', config, '--work-dir', tmp_path, '--launcher', 'pytorch', RANK=rank,
-                        LOCAL_RANK=rank, **env) for rank in '01']
-    for job in jobs:
-        done = tools.end(job)
-        assert done.returncode == 0, done.stderr
+    tools.in_two_processes('distill', config, '--work-dir', tmp_path)
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
 @pytest.mark.parametrize('count', [1, 4, 7])
 def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, tmp_path, count):
     arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
-    job = tools.start(*arguments)
-    while len(list(tmp_path.rglob('*.JPEG'))) < count:
-        time.sleep(0.002)
-        os.kill(job.pid, 0)
-    os.kill(job.pid, signal.SIGKILL)
-    assert tools.end(job).returncode == -signal.SIGKILL
+    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('*.JPEG'))) >= count)
     (tmp_path / 'distilled/latents' / WNIDS[0] / '.00001.safetensors.7.tmp').write_bytes(b'half')
     assert 'meta/distilled.json' not in tree(tmp_path / 'distilled')
     # Another batch size: classes are then at different numbers in one batch.
