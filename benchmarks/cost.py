@@ -71,7 +71,7 @@ def count_config(path, root, micro_batch=None):
 
 
 class _Sized(SimpleNamespace):
-    """A real dataset of so many images."""
+    """Stands for a real dataset of this size."""
 
     def __init__(self, size, counts):
         super().__init__(size=size, counts=counts)

@@ -243,8 +243,9 @@ def main():
     folder = Path(tempfile.mkdtemp(dir=args.folder))
     try:
         if not args.only_compare:
-            print(f'{args.steps} steps, one row, {torch.get_num_threads()} threads\n\n| config | GiB held, of which '
-                  'before the networks | GiB of networks, estimate | seconds |\n|---|---|---|---|', flush=True)
+            print(f'{args.steps} steps, one row, {torch.get_num_threads()} threads\n\n| config | peak memory, memory '
+                  'before the networks (GiB) | estimate of the networks (GiB) | seconds |\n|---|---|---|---|',
+                  flush=True)
         for config in configs if not args.only_compare else ():
             idle, _, _ = run(config, folder, args.steps, dry=True)
             held, seconds, log = run(config, folder, args.steps)

@@ -304,7 +304,7 @@ def _seconds(case, generator, requests, guidance, rows, args, skip=0):
 
 
 def _work(case, seconds, args, note):
-    """TFLOP/s of a plain batch that took so many seconds, counted on shapes alone."""
+    """TFLOP/s of a plain batch that took ``seconds``, counted on shapes alone."""
     drawn = case.build('bfloat16', 'meta')
     drawn.micro_batch = case.batch
     passes = Passes(drawn)
@@ -365,7 +365,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--out', type=Path, default=Path('gpu.json'))
-    parser.add_argument('--budget', type=float, default=420.0, help='no section is begun after so many seconds')
+    parser.add_argument('--budget', type=float, default=420.0, help='seconds after which no section begins')
     parser.add_argument('--only', nargs='+', choices=list(SECTIONS), help='these sections alone')
     parser.add_argument('--tiny', action='store_true', help='small networks')
     args = parser.parse_args(argv)

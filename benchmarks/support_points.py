@@ -32,7 +32,7 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def latents(encoder, spec: dict):
-    """Rows and labels of a data set."""
+    """Rows and labels of a dataset."""
     dataset = build_dataset(spec, 'mmpretrain')
     return unit(encode_dataset(encoder, dataset)), Classification().labels(dataset)
 

@@ -135,9 +135,8 @@ def rows_of(parts: Sequence[Part], prepare: Callable[[List[Any]], Iterator[Calla
             ) -> Iterator[Tuple[Part, np.ndarray]]:
     """Parts in order, each with float32 rows (n, ...) of it, piece by piece.
 
-    A part is read from its file, or computed and then written; the last part of an interrupted run is the only one
-    that it loses. Several
-    processes may do the same at once: what another one has written meanwhile is read.
+    A part is read from its file, or computed and then written, so that an interrupted run loses its last part alone.
+    Several processes may do the same at once: each reads what another one has written meanwhile.
 
     Args:
         parts: Their rows are float32 (n, ...); files have them in half the bytes where they are bfloat16 numbers.

@@ -56,7 +56,7 @@ class DatasetLabels(Source):
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
             raise DistillError(f'class {label} ({self.classes[label]}) has no image: add some, or take it out of the '
-                               "data set's classes")
+                               "dataset's classes")
         return indices
 
     @cached_property
@@ -66,7 +66,7 @@ class DatasetLabels(Source):
         texts = self.dataset.metainfo.get('label_texts')
         if texts is None:
             if coded := [name for name in self.classes if re.fullmatch(r'n\d{8}', name)]:
-                raise DistillError(f'class {coded[0]} has no label text: give the data set metainfo=dict('
+                raise DistillError(f'class {coded[0]} has no label text: give the dataset metainfo=dict('
                                    "label_texts=('tench', ...)), one a class")
             texts = self.classes
         bad = [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]

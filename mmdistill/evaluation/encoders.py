@@ -96,7 +96,7 @@ class BackboneEncoder(Encoder):
 
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
-            that mmpretrain publishes, and its weights, of which the head's are not read.
+            that mmpretrain publishes, and its weights; those of the head are not used.
         pipeline: mmpretrain's transforms between loading and packing; they have to give one size. By default those of
             the config's ``test_dataloader``. Channel order, mean and deviation are the model's own.
         device: By default a GPU if there is one.
@@ -136,7 +136,7 @@ class BackboneEncoder(Encoder):
         super().__init__(network, [pipeline, preprocessor], device)
 
     def read(self, path: str) -> Tensor:
-        """uint8 (3, H, W), BGR as the host loads it."""
+        """uint8 (3, H, W), BGR as mmpretrain loads it."""
         image = read_image(path)
         return self._transforms(dict(img=image, img_path=path, img_shape=image.shape[:2],
                                      ori_shape=image.shape[:2]))['inputs']
@@ -170,9 +170,8 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
         encoder: What encodes them.
         dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
         batch_size: Images that the network sees at once.
-        cache: A folder, in place of which the shared cache is taken where there is one (:mod:`mmdistill.cache`). The
-            features are read there if they are of the same files, weights and settings,
-            else written, one part after another.
+        cache: A folder for the features; the shared cache (:mod:`mmdistill.cache`), where there is one, takes its
+            place. Features of the same files, weights and settings are read, others are written, part by part.
         workers: Processes that read images; 0 reads in this one.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Protocols by name, and the host's config that a protocol, a student and two data sets make together."""
+"""Protocols by name, and the mmseg or mmpretrain config of a protocol, a student and two datasets."""
 import copy
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union

@@ -63,7 +63,7 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
     cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)  # nobody needs the weights
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     cfg.work_dir = str(work_dir)
-    cfg.log_level = 'ERROR'  # the host warns of metrics without a prefix
+    cfg.log_level = 'ERROR'  # MMEngine warns of metrics without a prefix
     cfg.launcher = 'none'
     return cfg
 

@@ -29,7 +29,7 @@ class Job:
 def _start_worker() -> None:
     distrust()
     torch.set_num_threads(1)
-    warnings.simplefilter('ignore')  # the host's, of every student again
+    warnings.simplefilter('ignore')  # OpenMMLab's and PyTorch's, again for every student
 
 
 def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], workers: Optional[int] = None) -> None:

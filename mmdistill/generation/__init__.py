@@ -1,4 +1,4 @@
-"""The denoising loop and the generators. No host package is needed."""
+"""The denoising loop and the generators. No OpenMMLab package is needed."""
 from .batching import Synthesis
 from .class_conditional import ClassConditionalGenerator
 from .conditions import Condition

@@ -1,4 +1,4 @@
-"""Objectives that steer the denoising loop, and the guidance that applies them. No host package is needed."""
+"""Objectives that steer the denoising loop, and the guidance that applies them. No OpenMMLab package is needed."""
 from .base import Guidance, Objective
 from .features import ClassFeatureMatching, ClassStatistics
 from .segmentation import SegmentationConsistency

@@ -78,7 +78,7 @@ class ReplayedLabelsHook(Hook):
         dataset.open(runner.max_epochs)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tell the epoch to the data set, in all its worker processes."""
+        """Tell the epoch to the dataset, in all its worker processes."""
         runner.train_dataloader.dataset.set_epoch(runner.epoch)
 
 

@@ -164,13 +164,13 @@ def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[i
             ) -> Iterator[Tensor]:
     """Batches of the logits (B, K), on the CPU, of what ``load`` gives for each index."""
     bar = ProgressBar(len(indices))
-    # Workers are forked: the data set need not be picklable.
+    # Workers are forked: the dataset need not be picklable.
     loader: DataLoader = DataLoader(
         indices, batch_size, num_workers=workers,  # type: ignore[arg-type]
         collate_fn=lambda batch: _stack([load(index) for index in batch]),
         multiprocessing_context='fork' if workers else None)
     for pixels in loader:
-        yield teacher(pixels.flip(1)).cpu()  # the host loads BGR
+        yield teacher(pixels.flip(1)).cpu()  # mmpretrain loads BGR
         bar.update(len(pixels))
     bar.file.write('\n')
 

@@ -1,4 +1,4 @@
-"""A data set of replayed views with stored soft labels."""
+"""A dataset of replayed views with stored soft labels."""
 import copy
 import hashlib
 import os
@@ -29,7 +29,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         store: Folder of the labels.
         temperature: T > 0 of the labels, the loss's.
         seed: Of the views, 0 or more.
-        cutmix: α of CutMix, in every view; None mixes nothing. The host's, of batches, has to be off.
+        cutmix: α of CutMix, in every view; None mixes nothing. mmpretrain's own CutMix, of batches, has to be off.
 
     Examples:
         >>> train_dataloader = dict(dataset=dict(

@@ -23,7 +23,7 @@ class Teacher(nn.Module):
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
             that mmpretrain publishes, and its weights.
-        data_preprocessor: The host's; None is the config's.
+        data_preprocessor: mmpretrain's config of one; None takes the model's own.
         outputs: For each class of the set, in its order, the teacher's output. None: its classes are the set's. Give
             it for a teacher of more classes, or whose classes have other names; probabilities are over these alone.
             ``'imagenet'``: the teacher's classes are ImageNet's 1000, and the set's are these or some of them, named
@@ -120,7 +120,7 @@ def _outputs(outputs: Union[None, str, Sequence[int]], size: int, name: str) -> 
 
 
 def _classes(meta: Optional[dict], config: Config) -> Optional[Tuple[str, ...]]:
-    """Names by the checkpoint's data set, or by the training set of the config."""
+    """Names by the checkpoint's dataset, or by the training set of the config."""
     names = ((meta or {}).get('dataset_meta') or {}).get('classes')
     if names is None and config.get('train_dataloader'):
         dataset = config.train_dataloader.dataset

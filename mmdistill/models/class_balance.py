@@ -8,7 +8,7 @@ from mmdistill.settings import PositiveInt, Share, validated
 
 
 class ClassBalance(nn.Module):
-    r"""Weight :math:`w_p \propto \mathrm{freq}(class_p)^{-\gamma}` of each pixel, 1 on average over the data set.
+    r"""Weight :math:`w_p \propto \mathrm{freq}(class_p)^{-\gamma}` of each pixel, 1 on average over the dataset.
 
     Our choice: with γ = 0 the small classes, for whose sake a set is distilled, would hardly be learnt. The
     frequencies are a running mean over the training batches of all ranks.

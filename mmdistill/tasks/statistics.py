@@ -143,7 +143,7 @@ def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start
 
 
 def _measured(empty: T, images: Optional[int], path: Path) -> Optional[T]:
-    """The values at ``path`` if they are of these data and this network, and of so many images (None: any)."""
+    """The values at ``path`` if they are of these data, this network and this number of images (None: any)."""
     try:
         values = type(empty).load(path, empty.fingerprint)
     except DistillError:

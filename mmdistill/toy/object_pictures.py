@@ -1,4 +1,4 @@
-"""Procedural object pictures: a small classification data set of many modes that needs no download.
+"""Procedural object pictures: a small classification dataset of many modes that needs no download.
 
 A picture is a pure function of its split, index and size. Each class has five modes, of falling frequency, so that
 a few pictures of a class, drawn at random, do not cover it.

@@ -32,7 +32,7 @@ class ObjectPictures(BaseDataset):
         super().__init__(ann_file='', **kwargs)
 
     def load_data_list(self) -> List[dict]:
-        """One entry a picture, in the host's format."""
+        """One entry per picture, in mmpretrain's format."""
         root, number = f'objects://{self.split}/{self.size}', len(CLASSES)
         return [dict(img_path=f'{root}/{CLASSES[i % number]}/{i:06d}.png', gt_label=i % number)
                 for i in range(self.num_images)]

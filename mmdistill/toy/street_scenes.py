@@ -1,4 +1,4 @@
-"""Procedural street scenes: a small, long-tailed segmentation data set that needs no download.
+"""Procedural street scenes: a small, long-tailed segmentation dataset that needs no download.
 
 Plain numpy and OpenCV drawing; a scene is a pure function of its split, index and size.
 """

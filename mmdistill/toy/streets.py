@@ -31,7 +31,7 @@ class StreetScenes(BaseSegDataset):
         super().__init__(img_suffix='.png', **kwargs)
 
     def load_data_list(self) -> List[dict]:
-        """One entry a scene, in the host's format."""
+        """One entry per scene, in mmseg's format."""
         root = f'streets://{self.split}/{self.size}'
         return [
             dict(

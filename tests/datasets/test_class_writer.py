@@ -1,4 +1,4 @@
-"""ClassWriter, its manifest, and what reads the set: DistilledDataset and the stock data sets of mmpretrain."""
+"""ClassWriter, its manifest, and what reads the set: DistilledDataset and the stock datasets of mmpretrain."""
 import io
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Layouts against what the host's own data set classes and LoadAnnotations make of the files."""
+"""Layouts against what the host's own dataset classes and LoadAnnotations make of the files."""
 from dataclasses import asdict
 
 import numpy as np

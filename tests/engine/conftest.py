@@ -197,7 +197,7 @@ def streets(root, weights, guide, tmp_path_factory):
 
 @pytest.fixture
 def town(root, weights, guide, tmp_path):
-    """A data set of 4 images on disk, ``town.data``, and the config that distils 2 of them, ``town.config``."""
+    """A dataset of 4 images on disk, ``town.data``, and the config that distils 2 of them, ``town.config``."""
     from mmdistill.toy.street_scenes import street_scene
     data = tmp_path / 'data'
     for folder in ('images', 'masks'):

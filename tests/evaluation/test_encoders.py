@@ -27,7 +27,7 @@ RESIZE = (dict(type='Resize', scale=32), )
 
 @pytest.fixture
 def photos(tmp_path):
-    """An mmpretrain data set of two classes, five PNGs of different sizes."""
+    """An mmpretrain dataset of two classes, five PNGs of different sizes."""
     for i in range(5):
         folder = tmp_path / 'photos' / 'ab'[i % 2]
         folder.mkdir(parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def test_cache_is_of_files_weights_and_settings(backbone, photos, tmp_path, monk
 
 
 def test_features_are_kept_in_parts_that_work_dirs_share(backbone, photos, tmp_path, monkeypatch):
-    """An interrupted encoding goes on after its last part; a photo that moved with its data set is the same."""
+    """An interrupted encoding goes on after its last part; a photo that moved with its dataset is the same."""
     monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'shared'))
     monkeypatch.setattr('mmdistill.evaluation.encoders._PART', 2)
     plain, made = encode_dataset(backbone(), photos, 2), []
@@ -168,7 +168,7 @@ def test_features_are_kept_in_parts_that_work_dirs_share(backbone, photos, tmp_p
 
 
 def in_memory(samples):
-    """A data set of the host whose entries are those given."""
+    """A dataset of the host whose entries are those given."""
     dataset = BaseDataset(lazy_init=True, serialize_data=False)
     dataset.data_list, dataset._fully_initialized = samples, True
     return dataset

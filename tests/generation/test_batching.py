@@ -54,7 +54,7 @@ def guidance():
 
 
 def synthesize(generator, batch, spare):
-    """Latents by request id, the plan taken in batches of so many, none of which has a class twice."""
+    """Latents by request id, the plan taken in batches of this size, none of which has a class twice."""
     guide, latents = guidance(), {}
     for start in range(0, len(PLAN), batch):
         following = PLAN[start + batch:start + batch + spare] if spare else None

@@ -54,7 +54,7 @@ def distil(root, name, num_ids=None):
 
 
 def ids_of_stock_dataset(config, root):
-    """Masks by stem, as the config's own data set and its LoadAnnotations hand them to the augmentations."""
+    """Masks by stem, as the config's own dataset and its LoadAnnotations hand them to the augmentations."""
     init_default_scope('mmseg')
     cfg = config.train_dataloader.dataset
     assert [step['type'] for step in cfg.pipeline[:2]] == ['LoadImageFromFile', 'LoadAnnotations']

@@ -27,7 +27,7 @@ def replayed(world, **changes):
 
 
 def stock(world):
-    """mmpretrain's own data set, hooks and preprocessing alone."""
+    """mmpretrain's own dataset, hooks and preprocessing alone."""
     return world.config(**{
         'train_dataloader.dataset': dict(_delete_=True, type='BaseDataset', data_root=str(world.root),
                                          ann_file='meta/train.pkl', data_prefix='train', pipeline=world.pipeline),

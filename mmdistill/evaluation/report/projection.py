@@ -37,7 +37,7 @@ def project(features: Mapping[str, np.ndarray]) -> Tuple[Dict[str, np.ndarray], 
 
 
 def shown_rows(count: int) -> np.ndarray:
-    """Which of so many rows are shown, ascending: all, or 1 000 drawn with a fixed seed."""
+    """Which of ``count`` rows are shown, ascending: all, or 1 000 drawn with a fixed seed."""
     # Every n-th would leave out classes where the rows go through them in turn.
     return np.sort(np.random.default_rng(0).choice(count, min(count, _SHOWN), replace=False))
 
