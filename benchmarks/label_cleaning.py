@@ -26,6 +26,13 @@ def text_of(images, cleaners):
     return f'custom_hooks = [{hooks}]'
 
 
+def ignored(bench, units, cleaners):
+    """Share of the labelled pixels that lose their label, by all cleaners together."""
+    manifests = [bench.manifest(unit) for unit in units] if cleaners else []
+    shares = [list(manifest['extra']['cleaning']['ignored'].values())[-1]['share'] for manifest in manifests] or [0]
+    return sum(shares) / len(shares)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     Bench.add_arguments(parser, 'work_dirs/guidance_updates')
@@ -37,12 +44,10 @@ def main():
     lines, first = [], None
     for images, cleaners in ROWS:
         units = [(text_of(images, cleaners), seed) for seed in seeds]
-        ignored = [list(bench.manifest(unit)['extra']['cleaning']['ignored'].values())[-1]['share']
-                   for unit in units] if cleaners else [0]
         found = [bench.miou(unit, 'table') for unit in units]
         first = first or found
         lines.append([str(images), ', '.join(one['type'] for one in cleaners) or 'none',
-                      f'{sum(ignored) / len(ignored):.1%}', spread(found),
+                      f'{ignored(bench, units, cleaners):.1%}', spread(found),
                       spread([one - other for one, other in zip(found, first)])])
     print(f'\nmIoU of {len(seeds)} image sets, scenes table; difference to the first line at the same seeds')
     print(markdown([['images per mask', 'cleaning', 'ignored', 'mIoU', 'difference'], *lines]))
