@@ -164,7 +164,7 @@ def network_config(folder: Path) -> Dict[str, Any]:
 
 def class_name(folder: Path) -> Optional[str]:
     """The class that a diffusers folder says it holds, by its name of today."""
-    config = network_config(folder)
+    config: Any = network_config(folder)
     name = config.get('_class_name')
     return _FORMER_NAMES.get((name, config.get('norm_type')), name)
 

@@ -105,8 +105,8 @@ def converted(known: Any, config: Dict[str, Any], state: Dict[str, Tensor]) -> T
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
     with torch.device('meta'):
         network = known.from_config(config)
-    convert: Any = SINGLE_FILE_LOADABLE_CLASSES[known.__name__]['checkpoint_mapping_fn']
-    return network, convert(checkpoint=dict(state), config=dict(network.config))
+    conversions: Any = SINGLE_FILE_LOADABLE_CLASSES[known.__name__]
+    return network, conversions['checkpoint_mapping_fn'](checkpoint=dict(state), config=dict(network.config))
 
 
 def _control_config(unet: Dict[str, Any], state: Dict[str, Tensor]) -> Dict[str, Any]:
