@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .errors import DistillError
-from .files import link_atomic, write_atomic
+from .files import link_atomic, make_folder, write_atomic
 
 VARIABLE = 'MMDISTILL_CACHE'
 _KEY = 'mmdistill'
@@ -33,13 +33,7 @@ def shared_entry(kind: str, *names: str) -> Optional[Path]:
     if not (setting := os.environ.get(VARIABLE)):
         return None
     root = Path(setting).expanduser().absolute()
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        if not os.access(root, os.W_OK):
-            raise PermissionError(13, 'permission denied')
-    except OSError as error:
-        raise DistillError(f'{VARIABLE}={setting}: cannot write there ({error.strerror}): name another folder, or '
-                           'unset it') from None
+    make_folder(root, f'{VARIABLE}={setting}: cannot write there', 'name another folder, or unset it')
     return root.joinpath(kind, *names)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ContextManager, Optional
 
 from .errors import DistillError
+from .files import make_folder
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -155,13 +156,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     import torch
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
-    try:
-        os.makedirs(cfg.work_dir, exist_ok=True)
-        if not os.access(cfg.work_dir, os.W_OK):
-            raise PermissionError(13, 'permission denied')
-    except OSError as error:
-        raise DistillError(f'cannot write into the work dir {cfg.work_dir} ({error.strerror}): '
-                           'choose another --work-dir') from None
+    make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
     return cfg
 
 

@@ -54,6 +54,16 @@ def write_atomic(path, data: bytes) -> None:
     _replace(Path(path), lambda temporary: temporary.write_bytes(data))
 
 
+def make_folder(path, problem: str, advice: str) -> None:
+    """Make a folder; a DistillError of ``problem`` and ``advice`` where it cannot be made or written."""
+    try:
+        os.makedirs(path, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(13, 'permission denied')
+    except OSError as error:
+        raise DistillError(f'{problem} ({error.strerror}): {advice}') from None
+
+
 def link_atomic(source, path) -> None:
     """Make ``path`` a hard link to the file ``source``, or a copy where the disk allows no link; atomically.
 
