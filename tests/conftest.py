@@ -44,6 +44,21 @@ def python(tmp_path_factory):
     return run
 
 
+def save_layout_unet(folder: Path, classes: int) -> Path:
+    """Write a random LayoutUNet of these classes with an AutoencoderTiny of factor 4; the folder."""
+    import torch
+    from diffusers import AutoencoderTiny, DDPMScheduler
+
+    from mmdistill.generation.unets import LayoutUNet
+    torch.manual_seed(0)
+    AutoencoderTiny(encoder_block_out_channels=(16, ) * 3, decoder_block_out_channels=(16, ) * 3,
+                    num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).save_pretrained(folder / 'vae')
+    LayoutUNet(classes, 4, 4, layout_channels=16, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
+    DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
+                  clip_sample=False).save_pretrained(folder / 'scheduler')
+    return folder
+
+
 @pytest.fixture(scope='session')
 def sd_folder(tmp_path_factory):
     """A tiny Stable Diffusion, PNDM as in version 1.5, with ControlNets for colours and for one-hot of 5 classes."""

@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 import torch
 
+from tests.conftest import save_layout_unet
+
 SERVER = '''
 import json, os, runpy, sys, traceback
 reply = os.fdopen(os.dup(1), 'w')  # the libraries print when they are imported
@@ -140,17 +142,7 @@ def save_guide(folder: Path, num_classes: int) -> dict:
 @pytest.fixture(scope='session')
 def weights(tmp_path_factory):
     """Folder with random ``unet``, ``vae``, ``scheduler`` of 11 classes."""
-    from diffusers import AutoencoderTiny, DDPMScheduler
-
-    from mmdistill.generation.unets import LayoutUNet
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp('weights')
-    AutoencoderTiny(encoder_block_out_channels=(16, ) * 3, decoder_block_out_channels=(16, ) * 3,
-                    num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).save_pretrained(folder / 'vae')
-    LayoutUNet(11, 4, 4, layout_channels=16, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
-    DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
-                  clip_sample=False).save_pretrained(folder / 'scheduler')
-    return folder
+    return save_layout_unet(tmp_path_factory.mktemp('weights'), 11)
 
 
 @pytest.fixture(scope='session')

@@ -1,9 +1,9 @@
 """Tiny networks, built from configs and saved as diffusers folders."""
 import numpy as np
 import pytest
-import torch
 
 from mmdistill.plan import Request
+from tests.conftest import save_layout_unet
 
 CLASSES = ('road', 'sky', 'car', 'tree', 'sign')
 
@@ -16,17 +16,7 @@ def classes():
 @pytest.fixture(scope='session')
 def layout_folder(tmp_path_factory):
     """A LayoutUNet of 5 classes with an AutoencoderTiny of factor 4."""
-    from diffusers import AutoencoderTiny, DDPMScheduler
-
-    from mmdistill.generation.unets import LayoutUNet
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp('layout')
-    AutoencoderTiny(encoder_block_out_channels=(16, ) * 3, decoder_block_out_channels=(16, ) * 3,
-                    num_encoder_blocks=(1, 1, 1), num_decoder_blocks=(1, 1, 1)).save_pretrained(folder / 'vae')
-    LayoutUNet(5, 4, 4, layout_channels=16, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
-    DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
-                  clip_sample=False).save_pretrained(folder / 'scheduler')
-    return folder
+    return save_layout_unet(tmp_path_factory.mktemp('layout'), 5)
 
 
 @pytest.fixture
