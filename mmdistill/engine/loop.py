@@ -1,8 +1,6 @@
 """The loop of a distillation run."""
-import json
 import os
 import os.path as osp
-from pathlib import Path
 from typing import Any, Dict, Literal, Optional, Sequence, Union
 
 import numpy as np
@@ -16,7 +14,6 @@ from mmdistill.datasets.manifest import write_manifest
 from mmdistill.datasets.origin import provenance
 from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
-from mmdistill.files import write_json
 from mmdistill.generation import Synthesis
 from mmdistill.generation.cost import Cost
 from mmdistill.guidance import Guidance
@@ -29,6 +26,7 @@ from .check import check_fit, check_run, load_plan, readable, run_hash, writer_c
 from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
+from .inputs import Inputs
 from .inherited import KEY
 from .planning import StartLatents
 from .progress import announce, announce_source, log_guidance
@@ -108,12 +106,19 @@ class DistillLoop(BaseLoop):
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
-        self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         self.journal.read()
+        self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
+        self.inputs = Inputs(self.work_dir, self.resume, self.resume and any(map(self.is_done, self.plan.requests)))
+        self.inputs.add('data', self.source.fingerprint())
+        self.inputs.save()
         announce(self)
         self.cost = announce_cost(self)
         if not self.dry_run:
-            self._synthesize(planner.start_latents(self), self._guide())
+            self._note_inputs()
+            starts, guidance = planner.start_latents(self), self._guide()
+            self.inputs.add_measured()
+            self.inputs.save()
+            self._synthesize(starts, guidance)
             self._finish()
         runner.call_hook('after_test')
         return {}
@@ -135,9 +140,18 @@ class DistillLoop(BaseLoop):
     def _guide(self) -> Optional[Guidance]:
         """Build the guidance and give it to the model."""
         settings = self.composition.guidance
-        guidance = settings.build(self.task.resources(self, **settings.resources)) if settings else None
+        guidance = settings.build(self.resources['guidance']) if settings else None
         self.runner.model.guidance = guidance
         return guidance
+
+    def _note_inputs(self) -> None:
+        """Make the resources of guidance and cleaning; a DistillError where a resumed run began with other networks."""
+        parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
+        self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
+        self.inputs.add('generator', self.generator.sources)
+        for name, resources in self.resources.items():
+            if found := resources.fingerprint():
+                self.inputs.add(name, found)
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
         """Make this rank's share of the images."""
@@ -145,7 +159,6 @@ class DistillLoop(BaseLoop):
         pending = [request for request in requests if not self.is_done(request)]
         barrier()  # all ranks list before any rank writes
         done = len(requests) - len(pending)
-        self._check_weights(bool(done))
         if done:
             self.logger.info(f'{done} images are there, {len(pending)} to make')
         memories = guidance.memories if guidance else []
@@ -190,24 +203,17 @@ class DistillLoop(BaseLoop):
         guidance, cleaning = self.composition.guidance, self.composition.cleaning
         extra = dict(guidance=guidance.describe()) if guidance else {}
         if cleaning:
-            cleaners = cleaning.build(self.task.resources(self, **cleaning.resources))
+            cleaners = cleaning.build(self.resources['cleaning'])
+            self.inputs.add_measured()
+            self.inputs.save()
             extra['cleaning'] = dict(cleaning.describe(), ignored=clean_labels(self, cleaners))
+        extra['inputs'] = self.inputs.describe()
         if is_main_process():
             if finish := getattr(self.writer, 'finish', None):
                 finish(self.plan)
             write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(), extra, self.files)
             self.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')
         self.runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
-
-    def _check_weights(self, some: bool) -> None:
-        """Note the generator's weights in ``{work_dir}/weights.json``; if there are some images, they are of these."""
-        path, sources = Path(self.work_dir, 'weights.json'), self.generator.sources
-        if some and path.exists() and json.loads(path.read_text()) != sources:
-            raise DistillError(f'the images in {self.root} were made by other weights ({path} names them): give the '
-                               'generator those, remove the images, or choose another --work-dir')
-        barrier()  # all ranks look before one writes
-        if is_main_process():
-            write_json(path, sources)
 
     def _is_mine(self, request: Request) -> bool:
         """Whether this rank makes the request's class."""

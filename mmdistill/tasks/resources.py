@@ -1,8 +1,11 @@
 """What objectives are given by a run."""
-from typing import Any, Dict, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request
+
+
+_NO_RESOURCES = ('check', 'describe', 'fingerprint', 'give', 'real_images')
 
 
 class Resources:
@@ -29,6 +32,10 @@ class Resources:
         """The generator of the run."""
         return self.run.generator
 
+    def fingerprint(self) -> Optional[str]:
+        """Of the networks that they are made from; None where there is none."""
+        return None
+
     def describe(self) -> Dict[str, Any]:
         """Settings of the resources, as JSON values for the manifest."""
         return {}
@@ -41,7 +48,7 @@ class Resources:
             settings: Keyword arguments of the constructor, at key ``where`` of the config.
             needs: Name of each objective → the resources that it declares.
         """
-        known = [name for name in dir(cls) if not name.startswith('_') and name not in ('check', 'describe', 'give')]
+        known = [name for name in dir(cls) if not name.startswith('_') and name not in _NO_RESOURCES]
         for objective, names in needs.items():
             if absent := [name for name in names if name not in known]:
                 raise DistillError(f'{where}: {objective} needs {absent[0]}, which this task does not have; it has '

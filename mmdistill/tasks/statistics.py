@@ -52,6 +52,9 @@ class MaskResources(Resources):
         """The network, on the device of the run; it has to have as many classes as the dataset."""
         return self._network
 
+    def fingerprint(self) -> Optional[str]:
+        return self.segmentor().fingerprint() if self._config else None
+
     @cached_property
     def _network(self) -> Any:
         network, classes = MODELS.build(self._config).to(get_device()), len(self.run.source.classes)

@@ -9,6 +9,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 
 
 @pytest.fixture(scope='module')
@@ -84,7 +86,59 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree,
 def test_images_of_other_weights_are_not_mixed(tools, streets, finished, tree, tmp_path):
     work = tmp_path / 'work'
     shutil.copytree(finished[0], work)
-    (work / 'weights.json').write_text('{"generator": {"sha256": "another"}}')
-    done = tools('distill', streets, '--work-dir', work, '--resume')
-    assert done.returncode == 1 and 'made by other weights' in done.stderr and 'Traceback' not in done.stderr
+    inputs = json.loads((work / 'inputs.json').read_text())
+    assert set(inputs) == {'data', 'generator', 'guidance', 'class_statistics.safetensors'}
+    for name, words in (('data', 'real images or masks'), ('generator', "generator's weights"),
+                        ('guidance', "guide's weights"), ('class_statistics.safetensors', 'class statistics')):
+        (work / 'inputs.json').write_text(json.dumps(dict(inputs, **{name: 'another'})))
+        done = tools('distill', streets, '--work-dir', work, '--resume')
+        said = done.stderr.strip().splitlines()[-1]
+        assert done.returncode == 1 and re.fullmatch(
+            rf'error: the {words}.* are others than when the run in \S+ began: restore .*', said), done.stderr
     assert tree(work / 'distilled') == tree(finished[0] / 'distilled')
+
+
+def swap(path):
+    """Replace a PNG by another of its size."""
+    cv2.imwrite(str(path), np.ascontiguousarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED)[::-1]))
+
+
+def test_inputs_that_are_replaced_between_two_runs(tools, town, weights, guide, tmp_path):
+    """A killed run is not continued with other photos, masks or networks under the same paths."""
+    networks = tmp_path / 'networks'
+    shutil.copytree(weights, networks / 'generator')
+    shutil.copy(guide['checkpoint'], networks / 'guide.pth')
+    command = ['distill', town.config, '--work-dir', town.work, '--cfg-options',
+               f'model.generator.weights={networks / "generator"}',
+               f'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint={networks / "guide.pth"}']
+    done = tools(*command)
+    assert done.returncode == 0, done.stderr[-2000:]
+    image = next((town.work / 'distilled/images').glob('*.png'))
+    image.unlink()
+    (town.work / 'distilled/meta/distilled.json').unlink()
+
+    def damaged_generator(path):
+        shutil.copy(path, path.with_suffix('.old'))
+        state = load_file(path)
+        save_file({name: value + 1e-3 for name, value in state.items()}, path)
+
+    def other_guide(path):
+        loaded = torch.load(path, weights_only=True)
+        torch.save(dict(state_dict={name: value * 2 for name, value in loaded['state_dict'].items()}), path)
+
+    network = networks / 'generator/unet/diffusion_pytorch_model.safetensors'
+    for path, change, words in ((town.data / 'images/0.png', swap, 'real images or masks'),
+                                (town.data / 'masks/1.png', swap, 'real images or masks'),
+                                (network, damaged_generator, "generator's weights"),
+                                (networks / 'guide.pth', other_guide, "guide's weights")):
+        status = path.stat()
+        data = path.read_bytes()
+        change(path)
+        done = tools(*command, '--resume')
+        assert done.returncode == 1 and f'error: the {words}' in done.stderr.splitlines()[-1], done.stderr[-2000:]
+        assert not image.exists()
+        path.write_bytes(data)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    network.with_suffix('.old').unlink()
+    done = tools(*command, '--resume')
+    assert done.returncode == 0 and image.is_file(), done.stderr[-2000:]

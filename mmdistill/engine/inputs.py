@@ -1,0 +1,71 @@
+"""What a run's images are made of, so that a resumed run does not mix them with those of other inputs."""
+import json
+from pathlib import Path
+from typing import Any, Dict
+
+from mmengine.dist import barrier, is_main_process
+
+from mmdistill.errors import DistillError
+from mmdistill.files import file_digest, write_json
+from mmdistill.tasks.clusters import SUPPORTS
+from mmdistill.tasks.statistics import LOSSES, STATISTICS
+from .planning import PROTOTYPES
+
+FILE = 'inputs.json'
+_MEASURED = {STATISTICS: 'class statistics', LOSSES: 'class losses', SUPPORTS: 'support points',
+             PROTOTYPES: 'prototypes'}
+_NAMES = dict(data='real images or masks (a path, a size or a time of change)', generator="generator's weights",
+              guidance="guide's weights", cleaning="segmentor's weights for label cleaning",
+              **{name: f'{what} ({name})' for name, what in _MEASURED.items()})
+
+
+class Inputs:
+    """Fingerprints in ``{work_dir}/inputs.json``, by name: of the data, the generator, the networks of guidance and
+    cleaning, and the files that were measured on the data.
+
+    Args:
+        work_dir: Of the run.
+        resume: Whether the run goes on: its data have to be those that it was planned from.
+        begun: Whether it has images: then its other inputs have to be the same, too.
+    """
+
+    def __init__(self, work_dir: Any, resume: bool, begun: bool) -> None:
+        self.path = Path(work_dir, FILE)
+        self.found: Dict[str, Any] = {}
+        known = self._read() if resume else {}
+        self._known = {name: value for name, value in known.items() if begun or name == 'data'}
+
+    def add(self, name: str, value: Any) -> None:
+        """Take in an input; a DistillError where the run began with another one."""
+        value = json.loads(json.dumps(value))
+        if self._known.get(name, value) != value:
+            raise DistillError(f'the {_NAMES[name]} are others than when the run in {self.path.parent} began: restore '
+                               'them, or begin another run in another --work-dir')
+        self.found[name] = value
+
+    def add_measured(self) -> None:
+        """Take in the files in the work dir that were measured on the data."""
+        for name in _MEASURED:
+            if (file := self.path.with_name(name)).is_file():
+                self.add(name, file_digest(file))
+
+    def save(self) -> None:
+        """Write the file, on the main process, when every process has read it."""
+        barrier()
+        if is_main_process():
+            write_json(self.path, {**self._known, **self.found})
+        barrier()
+
+    def describe(self) -> Dict[str, Any]:
+        """For the manifest: what does not depend on where and when the files of the data were stored."""
+        return {name: value for name, value in self.found.items() if name not in ('data', 'generator')}
+
+    def _read(self) -> Dict[str, Any]:
+        try:
+            found = json.loads(self.path.read_text())
+            return dict(found)
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, TypeError) as error:
+            raise DistillError(f'{self.path} is not readable ({error}): restore it, or begin another run in another '
+                               '--work-dir') from None
