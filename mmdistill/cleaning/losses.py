@@ -47,6 +47,13 @@ class ClassLosses:
         self.seen_ += len(images)
         return self
 
+    def merge(self, other: 'ClassLosses') -> 'ClassLosses':
+        """Take in those of other images."""
+        self.sums += other.sums
+        self.counts += other.counts
+        self.seen_ += other.seen_
+        return self
+
     def save(self, path) -> None:
         """Write as JSON, atomically."""
         write_json(path, dict(probabilities=self.probabilities, fingerprint=self.fingerprint, seen=self.seen_,

@@ -110,6 +110,13 @@ class ClassStatistics:
         self.seen_ += len(mask)
         return self
 
+    def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
+        """Take in those of other images."""
+        self._layers = list(map(_merge, self._layers, other._layers)) if self._layers else other._layers
+        self.images_ += other.images_
+        self.seen_ += other.seen_
+        return self
+
     def save(self, path) -> None:
         """Write as safetensors, atomically."""
         arrays = {f'{name}.{n}': value.numpy() for n, layer in enumerate(self._layers)

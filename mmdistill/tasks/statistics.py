@@ -1,7 +1,8 @@
 """What objectives of masks need: a frozen segmentor, and what it sees in the real set."""
+import copy
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +19,11 @@ from mmdistill.files import config_hash, link_atomic
 from mmdistill.guidance import ClassStatistics
 from mmdistill.registry import MODELS
 from mmdistill.settings import Share
+from .blocks import share_blocks
 from .resources import Resources
 
 STATISTICS, LOSSES = 'class_statistics.safetensors', 'class_losses.json'
-_SAVE_EVERY = 1024  # images
+_BLOCK = 256  # images: what an interrupted measurement loses at most
 _OF_SEGMENTOR = ('segmentor', 'extractor', 'statistics', 'class_losses')
 T = TypeVar('T', ClassStatistics, ClassLosses)
 
@@ -70,7 +72,7 @@ class MaskResources(Resources):
     def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
         """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept (:mod:`mmdistill.cache`).
 
-        An interrupted measurement goes on after the last thousand images that it finished.
+        The ranks share the images, and an interrupted measurement keeps the blocks that it finished.
         """
         network, statistics = self.segmentor(), ClassStatistics(len(self.run.source.classes), min_area)
         return self._over_real_set(statistics, min_area, STATISTICS, 'statistics', lambda values, images, masks: (
@@ -98,23 +100,33 @@ class MaskResources(Resources):
         empty.fingerprint = config_hash(
             [run.source.fingerprint(), settings, setting, network.fingerprint(), list(size)])
         entry, total = shared_entry(kind, f'{empty.fingerprint}{path.suffix}'), len(run.source)
-        if is_main_process() and recall(path, entry, partial(_measured, empty, total), run.logger.info) is None:
-            values = _measured(empty, None, path) or empty
-            start = values.seen_
-            words = path.stem.replace('_', ' ')
-            run.logger.info(f'Measuring {words} of {total - start} of {total} real images: {path}')
-            progress = ProgressBar(total - start)
-            for images, masks in real_batches(run.source, size, start=start):
-                with torch.no_grad():
-                    fit(values, images, masks)
-                progress.update(len(images))
-                if values.seen_ % _SAVE_EVERY == 0:
-                    values.save(path)
-            network.forget()
-            values.save(path)
-            if entry is not None:
-                link_atomic(path, entry)
+        if is_main_process():
+            recall(path, entry, partial(_measured, empty, total), run.logger.info)
         barrier()
+        if _measured(empty, total, path) is None:
+            def make(blocks: List[Tuple[int, int, Path]]) -> None:
+                count, words = sum(end - start for start, end, _ in blocks), path.stem.replace('_', ' ')
+                run.logger.info(f'Measuring {words} of {count} of {total} real images: {path}')
+                progress = ProgressBar(count) if is_main_process() and count else None
+                for start, end, file in blocks:
+                    values = copy.deepcopy(empty)
+                    for images, masks in real_batches(run.source, size, start=start, end=end):
+                        with torch.no_grad():
+                            fit(values, images, masks)
+                        if progress:
+                            progress.update(len(images))
+                    values.save(file)
+                network.forget()
+
+            def merge(files: Iterable[Path]) -> None:
+                for file in files:
+                    empty.merge(type(empty).load(file, empty.fingerprint))
+                empty.save(path)
+                if entry is not None:
+                    link_atomic(path, entry)
+
+            share_blocks(path.with_suffix('.parts'), path.suffix, total, _BLOCK,
+                         lambda file, count: _measured(empty, count, file) is not None, make, merge)
         return type(empty).load(path, empty.fingerprint)
 
     @classmethod
@@ -127,28 +139,28 @@ class MaskResources(Resources):
         return dict(segmentor=self._config)
 
 
-def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start: int = 0
-                 ) -> Iterator[Tuple[Tensor, Tensor]]:
+def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start: int = 0,
+                 end: Optional[int] = None) -> Iterator[Tuple[Tensor, Tensor]]:
     """Images (B, 3, H, W) RGB in [-1, 1] and masks (B, H, W) int64 of the real set, on the device of the run.
 
     Args:
         source: A :class:`~mmdistill.datasets.masks.DatasetMasks`.
         size: (H, W) in pixels.
         batch_size: B; the last batch may be smaller.
-        start: The first image.
+        start, end: The first image, and the one after the last; by default all.
     """
-    device = get_device()
-    for first in range(start, len(source), batch_size):
-        pairs = [source.pair(i, size) for i in range(first, min(first + batch_size, len(source)))]
+    device, end = get_device(), len(source) if end is None else end
+    for first in range(start, end, batch_size):
+        pairs = [source.pair(i, size) for i in range(first, min(first + batch_size, end))]
         images = torch.from_numpy(np.stack([image for image, _ in pairs])).permute(0, 3, 1, 2)
         masks = torch.from_numpy(np.stack([mask for _, mask in pairs]))
         yield images.to(device).float() / 127.5 - 1, masks.to(device).long()
 
 
-def _measured(empty: T, images: Optional[int], path: Path) -> Optional[T]:
-    """The values at ``path`` if they are of these data, this network and this number of images (None: any)."""
+def _measured(empty: T, images: int, path: Path) -> Optional[T]:
+    """The values at ``path`` if they are of these data, this network and this number of images."""
     try:
         values = type(empty).load(path, empty.fingerprint)
     except DistillError:
         return None
-    return values if images in (None, values.seen_) else None
+    return values if values.seen_ == images else None

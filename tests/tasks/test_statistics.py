@@ -76,7 +76,7 @@ def test_statistics_are_measured_once(source, guide, tmp_path, monkeypatch, cach
     expected = (tmp_path / 'plain' / STATISTICS).read_bytes()
     if cached:
         monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'cache'))
-    monkeypatch.setattr('mmdistill.tasks.statistics._SAVE_EVERY', 4)
+    monkeypatch.setattr('mmdistill.tasks.statistics._BLOCK', 4)
     monkeypatch.setattr('mmdistill.tasks.statistics.real_batches', partial(real_batches, batch_size=4))
     seen = []
 
