@@ -3,6 +3,7 @@ import argparse
 import os
 import os.path as osp
 from contextlib import nullcontext
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, ContextManager, Optional
 
@@ -155,7 +156,9 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     cfg.launcher = args.launcher
     import torch
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')  # MMEngine's own start sets a CUDA device; it skips this one
+        # MMEngine's own start sets a CUDA device; it skips this one.
+        seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
+        torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
     return cfg
 

@@ -1,6 +1,7 @@
 """Reading the masks of any mmseg dataset for selection and synthesis."""
 import io
 import os.path as osp
+from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -8,13 +9,13 @@ from mmengine.fileio import get as read_file
 from mmengine.fileio import get_file_backend
 from PIL import Image
 
-from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, link_atomic, uris_fingerprint
+from mmdistill.files import config_hash, uris_fingerprint
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms, read_mask
 from mmdistill.tasks.base import Source
+from .histograms import shared_histograms
 
 
 class DatasetMasks(Source):
@@ -92,17 +93,12 @@ class DatasetMasks(Source):
                                 root=str(self.parts[number].data_root or ''))
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
-        """Class histograms int64 (N, K) of all masks; see :func:`mmdistill.selection.class_histograms`. The file
-        ``cache`` is shared with other work dirs (:mod:`mmdistill.cache`)."""
-        fingerprint = self.fingerprint() if cache else None
-        entry = shared_entry('histograms', f'{fingerprint}.npz') if cache else None
-        if entry is not None and entry.is_file():
-            link_atomic(entry, cache)
-        histograms = class_histograms(range(len(self)), self.checked_mask, len(self.classes), workers=workers,
-                                      cache=cache, fingerprint=fingerprint, progress=progress)
-        if entry is not None:
-            link_atomic(cache, entry)
-        return histograms
+        """Class histograms int64 (N, K) of all masks; see :func:`~mmdistill.selection.class_histograms` and, with a
+        file ``cache``, :func:`~mmdistill.datasets.histograms.shared_histograms`."""
+        shape = len(self), len(self.classes)
+        if cache:
+            return shared_histograms(self.checked_mask, shape, Path(cache), self.fingerprint(), workers, progress)
+        return class_histograms(range(shape[0]), self.checked_mask, shape[1], workers=workers, progress=progress)
 
     def _bytes(self, path: str, what: str) -> bytes:
         try:

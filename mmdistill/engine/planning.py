@@ -4,7 +4,7 @@ import os.path as osp
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import is_main_process
 from mmengine.utils import track_iter_progress
 
 from mmdistill.errors import DistillError
@@ -60,11 +60,14 @@ class MaskPlanner(Planner):
         """
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
+        bar = None
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-            masks.histograms(cache, self.workers, progress=lambda items, total: track_iter_progress((items, total)))
-        barrier()
-        histograms = masks.histograms(cache, self.workers)  # every rank reads what the main process cached
+
+            def bar(items, total):
+                return track_iter_progress((items, total))
+
+        histograms = masks.histograms(cache, self.workers, progress=bar)  # the ranks share the masks
         selected = [int(i) for i in selector.fit(histograms).selected_]
         if is_main_process():
             rows = selection_table(histograms, selected, masks.classes)

@@ -3,7 +3,7 @@ import io
 import zipfile
 import zlib
 from functools import partial
-from typing import Any, Callable, Iterable, Optional, Sequence
+from typing import Any, Callable, Iterable, Iterator, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -37,22 +37,36 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
     if cache is not None:
         if fingerprint is None:
             raise ValueError('a cache needs a fingerprint of the masks')
-        if (cached := _read_cache(cache, fingerprint, shape)) is not None:
+        if (cached := load_histograms(cache, fingerprint, shape)) is not None:
             return cached
-    rows: Iterable[np.ndarray] = parallel_map(partial(_count, load=load, num_classes=num_classes), items, 'reads masks',
-                                              workers)
+    rows: Iterable[np.ndarray] = count_masks(items, load, num_classes, workers)
     if progress is not None:
         rows = progress(rows, len(items))
-    counts = np.fromiter(rows, np.dtype((np.int64, num_classes)), len(items))
+    counts = stack_rows(rows, *shape)
     if cache is not None:
-        buffer = io.BytesIO()
-        np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))
-        write_atomic(cache, buffer.getvalue())
+        save_histograms(cache, counts, str(fingerprint))
     return counts
 
 
-def _read_cache(path, fingerprint: str, shape) -> Optional[np.ndarray]:
-    """The cached histograms, or None if they are missing, of other masks, or unreadable."""
+def count_masks(items: Sequence, load: Load, num_classes: int, workers: Optional[int] = None) -> Iterator[np.ndarray]:
+    """Pixels of each class, int64 (K,), in one mask after the other; see :func:`class_histograms`."""
+    return parallel_map(partial(_count, load=load, num_classes=num_classes), items, 'reads masks', workers)
+
+
+def stack_rows(rows: Iterable[np.ndarray], count: int, num_classes: int) -> np.ndarray:
+    """The first ``count`` rows as one array, int64 (count, K)."""
+    return np.fromiter(rows, np.dtype((np.int64, num_classes)), count)
+
+
+def save_histograms(path: Any, counts: np.ndarray, fingerprint: str) -> None:
+    """Write histograms of the masks with this fingerprint, atomically."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))
+    write_atomic(path, buffer.getvalue())
+
+
+def load_histograms(path: Any, fingerprint: str, shape: Tuple[int, int]) -> Optional[np.ndarray]:
+    """What :func:`save_histograms` wrote; None if it is missing, unreadable, or of other masks or another shape."""
     try:
         with np.load(path, allow_pickle=False) as data:
             counts, found = data['counts'], str(data['fingerprint'])

@@ -5,9 +5,11 @@ from typing import Any, Callable, Iterable, List, Tuple
 
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
 
+Block = Tuple[int, int, Path]  # first sample, the one after the last, file
+
 
 def share_blocks(folder: Path, suffix: str, total: int, size: int, done: Callable[[Path, int], bool],
-                 make: Callable[[List[Tuple[int, int, Path]]], Any], merge: Callable[[Iterable[Path]], Any]) -> None:
+                 make: Callable[[List[Block]], Any], merge: Callable[[Iterable[Path]], Any]) -> None:
     """Make what is kept of each block of ``size`` samples, and merge it.
 
     Every rank makes its share of the blocks that are missing, each into a file of its own, so that an interrupted run
@@ -19,7 +21,7 @@ def share_blocks(folder: Path, suffix: str, total: int, size: int, done: Callabl
         suffix: Of the files' names.
         total: Number of samples.
         done: Whether a file is there and holds so many samples.
-        make: Makes blocks, (first sample, end, file) each.
+        make: Makes blocks.
         merge: Merges the files, in order, on the main process.
     """
     blocks = [(start, min(start + size, total), folder / f'{start}{suffix}') for start in range(0, total, size)]

@@ -86,17 +86,19 @@ class Tools:
     def __call__(self, name, *arguments, before='', **env):
         return self.end(self.start(name, *arguments, before=before, **env))
 
-    def in_two_processes(self, name, *arguments):
-        """Run a tool to its end as a distributed job."""
+    def in_two_processes(self, name, *arguments, before=''):
+        """Run a tool to its end as a distributed job; what each process gives."""
         env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(28000 + os.getpid() % 4000))
-        jobs = [self.start(name, *arguments, '--launcher', 'pytorch', RANK=rank, LOCAL_RANK=rank, **env)
+        jobs = [self.start(name, *arguments, '--launcher', 'pytorch', before=before, RANK=rank, LOCAL_RANK=rank, **env)
                 for rank in '01']
-        for done in map(self.end, jobs):
+        ended = [self.end(job) for job in jobs]
+        for done in ended:
             assert done.returncode == 0, done.stderr
+        return ended
 
-    def killed(self, *arguments, when):
+    def killed(self, *arguments, when, before=''):
         """Run a tool until ``when()``, then kill it."""
-        job = self.start(*arguments)
+        job = self.start(*arguments, before=before)
         while not when():
             time.sleep(0.002)
             os.kill(job.pid, 0)

@@ -70,6 +70,45 @@ def test_two_processes_give_the_same_bytes(tools, streets, finished, tree, tmp_p
     assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
 
 
+SLOW = '''
+import sys, time
+from mmdistill.datasets import histograms, masks
+from mmdistill.tasks import statistics
+histograms._BLOCK = statistics._BLOCK = 2
+def slow(name):
+    whole = getattr(masks.DatasetMasks, name)
+    def read(self, index, *size):
+        print("\\nread", name, index, file=sys.stderr, flush=True)
+        time.sleep(1)
+        return whole(self, index, *size)
+    setattr(masks.DatasetMasks, name, read)
+slow("checked_mask")
+slow("pair")
+'''
+
+
+def test_no_process_waits_while_another_one_reads_everything(tools, streets, finished, tree, tmp_path):
+    """Each of 12 masks and images takes a second, and a process waits for no more than 9."""
+    ended = tools.in_two_processes('distill', streets, '--work-dir', tmp_path, '--cfg-options',
+                                   'env_cfg.dist_cfg.timeout=9', before=SLOW)
+    assert tree(tmp_path / 'distilled').keys() == tree(finished[0] / 'distilled').keys()
+    for name in ('checked_mask', 'pair'):
+        first, second = (re.findall(rf'^read {name} (\d+)$', done.stderr, re.M) for done in ended)
+        assert len(first) == len(second) == 6 and sorted(map(int, first + second)) == list(range(12))
+    assert not list(tmp_path.glob('*.parts'))
+    for name in ('class_histograms.npz', 'plan.json'):
+        assert (tmp_path / name).read_bytes() == (finished[0] / name).read_bytes()
+
+
+def test_blocks_that_a_killed_run_finished_are_kept(tools, streets, finished, tmp_path):
+    tools.killed('distill', streets, '--work-dir', tmp_path, before=SLOW, when=lambda: list(
+        tmp_path.glob('class_histograms.parts/2.npz')))
+    done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', before=SLOW.replace('sleep(1)', 'sleep(0)'))
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r'^read checked_mask', done.stderr, re.M)) in (6, 8)
+    assert (tmp_path / 'class_histograms.npz').read_bytes() == (finished[0] / 'class_histograms.npz').read_bytes()
+
+
 def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree, tmp_path):
     arguments = ('distill', streets, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
     tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('images/*.png'))) >= 2)

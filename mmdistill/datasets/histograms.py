@@ -1,0 +1,57 @@
+"""Class histograms of a dataset's masks, which the processes of a run share."""
+from itertools import islice
+from pathlib import Path
+from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
+
+import numpy as np
+from mmengine.dist import barrier, is_main_process
+
+from mmdistill.cache import shared_entry
+from mmdistill.files import link_atomic
+from mmdistill.selection.histograms import count_masks, load_histograms, save_histograms, stack_rows
+from mmdistill.tasks.blocks import Block, share_blocks
+
+_BLOCK = 1024  # masks: what an interrupted run loses at most
+
+
+def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int], path: Path, fingerprint: str,
+                      workers: Optional[int] = None,
+                      progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
+    """Pixels of each class in each mask, int64 (N, K), from the file ``path`` or by reading the masks.
+
+    Every rank has to call this; each counts its share, and finished blocks are kept. Work dirs share the file by
+    :mod:`mmdistill.cache`.
+
+    Args:
+        load: Mask uint8 (H, W) of an index 0..N-1, ids 0..K-1 and 255; picklable.
+        shape: (N, K).
+        fingerprint: Changes when the masks do.
+        workers, progress: See :func:`~mmdistill.selection.histograms.class_histograms`.
+    """
+    count, classes = shape
+    entry = shared_entry('histograms', f'{fingerprint}.npz')
+    if entry is not None and entry.is_file() and is_main_process():
+        link_atomic(entry, path)
+    barrier()
+    if (found := load_histograms(path, fingerprint, shape)) is not None:
+        return found
+
+    def make(blocks: Sequence[Block]) -> None:
+        indices = [index for start, end, _ in blocks for index in range(start, end)]
+        rows: Iterable[np.ndarray] = count_masks(indices, load, classes, workers)
+        rows = iter(progress(rows, len(indices)) if progress and indices else rows)
+        for start, end, file in blocks:
+            save_histograms(file, stack_rows(islice(rows, end - start), end - start, classes), fingerprint)
+        for _ in rows:  # lets a progress bar end its line
+            pass
+
+    def merge(files: Iterable[Path]) -> None:
+        sizes = (min(_BLOCK, count - start) for start in range(0, count, _BLOCK))
+        parts = [load_histograms(file, fingerprint, (size, classes)) for file, size in zip(files, sizes)]
+        save_histograms(path, np.concatenate(parts), fingerprint)  # type: ignore[arg-type]
+        if entry is not None:
+            link_atomic(path, entry)
+
+    share_blocks(path.with_suffix('.parts'), '.npz', count, _BLOCK, lambda file, size: load_histograms(
+        file, fingerprint, (size, classes)) is not None, make, merge)
+    return load_histograms(path, fingerprint, shape)  # type: ignore[return-value]
