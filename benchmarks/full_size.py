@@ -38,6 +38,25 @@ def photos(folder, names, rng):
         Image.fromarray(rng.integers(0, 256, (12, 16, 3), np.uint8)).resize((512, 384), 3).save(path)
 
 
+def write_coco_stuff(folder, dataset, rng):
+    """Two images with masks of COCO-Stuff's own ids, as PNG or .mat files."""
+    prefix = dataset.get('data_prefix') or {}
+    images, masks = prefix.get('img_path', 'train2017'), prefix.get('seg_map_path', 'stuffthingmaps/train2017')
+    names = [f'{n:012d}' for n in range(2)]
+    photos(folder, [f'{images}/{name}.jpg' for name in names], rng)
+    (folder / masks).mkdir(parents=True)
+    for name in names:
+        blocks = rng.choice(OFFICIAL[:60], (3, 4)).astype(np.uint8).repeat(128, 0).repeat(128, 1)
+        if dataset.get('form') == 'mat':
+            savemat(folder / masks / f'{name}.mat', dict(S=blocks))
+        else:
+            Image.fromarray(blocks - 1).save(folder / masks / f'{name}.png')
+    if dataset.get('ann_file'):
+        (folder / dataset.ann_file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / dataset.ann_file).write_text('\n'.join(names))
+    return []
+
+
 def write_data(folder, cfg):
     """A small stand-in for the config's real data; the options that name it."""
     rng, dataset = np.random.default_rng(0), cfg.test_dataloader.dataset
@@ -49,21 +68,7 @@ def write_data(folder, cfg):
             Image.fromarray(blocks).save(folder / f'annotations/training/{n}.png')
         return []
     if 'COCO' in dataset.type:
-        prefix = dataset.get('data_prefix') or {}
-        images, masks = prefix.get('img_path', 'train2017'), prefix.get('seg_map_path', 'stuffthingmaps/train2017')
-        names = [f'{n:012d}' for n in range(2)]
-        photos(folder, [f'{images}/{name}.jpg' for name in names], rng)
-        (folder / masks).mkdir(parents=True)
-        for name in names:
-            blocks = rng.choice(OFFICIAL[:60], (3, 4)).astype(np.uint8).repeat(128, 0).repeat(128, 1)
-            if dataset.get('form') == 'mat':
-                savemat(folder / masks / f'{name}.mat', dict(S=blocks))
-            else:
-                Image.fromarray(blocks - 1).save(folder / masks / f'{name}.png')
-        if dataset.get('ann_file'):
-            (folder / dataset.ann_file).parent.mkdir(parents=True, exist_ok=True)
-            (folder / dataset.ann_file).write_text('\n'.join(names))
-        return []
+        return write_coco_stuff(folder, dataset, rng)
     wnids = list(cfg.get('classes') or ('n01440764', 'n01443537'))[:2]
     ids = list(cfg.get('imagenet_ids') or (0, 1))[:2]
     photos(folder, [f'train/{wnid}/{wnid}_{n}.JPEG' for wnid in wnids for n in range(2)], rng)

@@ -2,7 +2,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any, Dict, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Dict, Iterator, Tuple, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from .errors import DistillError
 from .settings import check_value
@@ -87,27 +87,32 @@ def inside(root: Any, name: str) -> Path:
 
 
 def _check(value: Any, hint: Any, where: str) -> None:
-    origin, args = get_origin(hint), get_args(hint)
-    records = [arg for arg in args if dataclasses.is_dataclass(arg) or is_typeddict(arg)]
+    if _is_record(hint):
+        check_record(value, hint, where)
+        return
     try:
         check_value(where, value, hint)
     except DistillError as error:
         raise ValueError(str(error)) from None
+    for name, part, kind in _parts(value, hint):
+        _check(part, kind, where if name is None else _place(where, name))
+
+
+def _parts(value: Any, hint: Any) -> Iterator[Tuple[Any, Any, Any]]:
+    """Name, value and annotation of what is inside a value and is not checked with the whole."""
+    origin, args = get_origin(hint), get_args(hint)
     if origin is Union:
         kinds = [arg for arg in args if arg is not type(None)]
         if value is not None and len(kinds) == 1:
-            _check(value, kinds[0], where)
-    elif origin in (list, tuple) and records:
-        for number, item in enumerate(value):
-            check_record(item, records[0], f'{where}.{number}')
-    elif origin is dict and args:
-        for key, item in value.items():
-            if records:
-                check_record(item, records[0], _place(where, key))
-            else:
-                _check(item, args[1], _place(where, key))
-    elif is_typeddict(hint):
-        check_record(value, hint, where)
+            yield None, value, kinds[0]
+    elif origin in (list, tuple) and _is_record(args[0]):
+        yield from ((str(number), item, args[0]) for number, item in enumerate(value))
+    elif origin is dict:
+        yield from ((name, item, args[1]) for name, item in value.items())
+
+
+def _is_record(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) or is_typeddict(hint)
 
 
 def _place(where: str, name: Any) -> str:

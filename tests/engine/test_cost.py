@@ -92,8 +92,8 @@ def test_processes_share_batches(tmp_path):
 
 
 def test_finished_images_are_not_counted_again(tmp_path):
-    writer = SimpleNamespace(done=lambda name: name in '0123')
-    assert work_of(Run(tmp_path, ClassPlanner(2), resume=True, writer=writer)).batches == [3]
+    run = Run(tmp_path, ClassPlanner(2), resume=True, is_done=lambda request: request.id in '0123')
+    assert work_of(run).batches == [3]
 
 
 @pytest.mark.parametrize('support, expected', [
