@@ -6,7 +6,7 @@ import os
 import secrets
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Iterable, Sequence
+from typing import Any, Callable, Iterable
 
 from .errors import DistillError
 
@@ -28,13 +28,6 @@ def files_fingerprint(paths: Iterable, extra: str = '', root: str = '') -> str:
         inside = os.fspath(path).removeprefix(prefix)
         digest.update(repr((inside, status.st_size, status.st_mtime_ns)).encode())
     return digest.hexdigest()
-
-
-def uris_fingerprint(uris: Sequence[str], *how: Any, root: str = '') -> str:
-    """:func:`files_fingerprint` of the local ones, and of how all are read (JSON values); remote ones are assumed
-    unchanged as long as their URIs are."""
-    remote = [uri for uri in uris if '://' in uri]
-    return files_fingerprint([uri for uri in uris if '://' not in uri], config_hash([*how, remote]), root)
 
 
 def file_digest(path) -> str:

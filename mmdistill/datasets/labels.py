@@ -1,5 +1,4 @@
 """Reading the images and labels of any mmpretrain dataset for prototypes and synthesis."""
-import io
 import os.path as osp
 import re
 from collections import Counter
@@ -7,14 +6,14 @@ from functools import cached_property
 from typing import Any, Dict, List, Tuple
 
 import numpy as np
-from mmengine.fileio import get as read_file
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
 from PIL import Image, ImageOps
 
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, uris_fingerprint
+from mmdistill.files import config_hash
 from mmdistill.imagenet import check_order
 from mmdistill.tasks.base import Source
+from .reading import ImageReader
 
 
 class DatasetLabels(Source):
@@ -42,6 +41,7 @@ class DatasetLabels(Source):
                                    'files')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self.images: List[str] = [str(info['img_path']) for info in infos]
+        self._readers = [ImageReader.of_dataset(part) for part in self.parts]
         self.labels = np.array([info['gt_label'] for info in infos], np.int64)
         self.counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
         wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
@@ -92,14 +92,13 @@ class DatasetLabels(Source):
     def image(self, index: int, size: Tuple[int, int], crop: bool) -> np.ndarray:
         """RGB uint8 (H, W, 3) of this ``size`` (H, W); with ``crop`` scaled to cover it and cropped at the centre, else
         squashed to it."""
-        path = self.images[index]
-        try:
-            image = Image.open(io.BytesIO(read_file(path))).convert('RGB')
-        except (OSError, SyntaxError, ValueError) as error:
-            reason = getattr(error, 'strerror', None) or error
-            raise DistillError(f'{path} is not a readable image ({reason}): replace or remove it') from None
+        read = self._readers[self.rows[index][0]]
+        image = Image.fromarray(read(self.images[index], self.dataset.get_data_info(index)))
         fit = ImageOps.fit if crop else Image.Image.resize
         return np.asarray(fit(image, size[::-1], Image.Resampling.BICUBIC))
+
+    def reading(self) -> Dict[str, Any]:
+        return self._readers[0].public()
 
     @cached_property
     def class_fingerprints(self) -> Tuple[str, ...]:
@@ -107,7 +106,7 @@ class DatasetLabels(Source):
         images: List[Dict[int, List[str]]] = [{} for _ in self.classes]  # of each class, by their dataset
         for path, label, (part, _) in zip(self.images, self.labels.tolist(), self.rows):
             images[label].setdefault(part, []).append(path)
-        found = [[uris_fingerprint(paths, root=str(self.parts[part].data_root or ''))
+        found = [[self._readers[part].fingerprint(paths, root=str(self.parts[part].data_root or ''))
                   for part, paths in (by_part or {0: []}).items()] for by_part in images]
         return tuple(prints[0] if len(prints) == 1 else config_hash(prints) for prints in found)
 

@@ -11,8 +11,9 @@ from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
 from .wrappers import RealSamples
 
-_ENCODING = ('reduce_zero_label', 'label_map')  # what decides which ids stand in the files
+_ENCODING = ('reduce_zero_label', 'label_map', 'ignore_index')  # what decides which ids stand in the files
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
+MASK_FORMATS = {'.png': 'PNG', '.tif': 'TIFF', '.tiff': 'TIFF'}
 
 
 @dataclass(frozen=True)
@@ -31,11 +32,12 @@ class SegLayout:
     image_dir: str
     mask_dir: str
     image_suffix: str = '.jpg'  # what follows the stem of an image; its extension chooses JPEG or PNG
-    mask_suffix: str = '.png'  # what follows the stem of a mask; it ends in .png
+    mask_suffix: str = '.png'  # what follows the stem of a mask; its extension chooses PNG or TIFF
     reduce_zero_label: bool = False  # whether 0 in a file means 'ignored', and 1 train id 0
     num_classes: Optional[int] = None  # of the dataset; None where any number fits
     label_map: Optional[Tuple[Tuple[int, int], ...]] = None  # (id, train id), applied after reduce_zero_label
     ann_file: str = ''  # list of the stems; empty where mmseg lists the folder
+    ignore_index: int = IGNORE  # the train id that the dataset's trainings ignore, as its mask files have it
 
     def __post_init__(self) -> None:
         for path in (self.image_dir, self.mask_dir, self.ann_file):
@@ -45,13 +47,13 @@ class SegLayout:
         if osp.splitext(f'x{self.image_suffix}')[1].lower() not in IMAGE_FORMATS:
             raise DistillError(f'layout {self.name!r} cannot write images as *{self.image_suffix}: choose a layout '
                                f'with one of {", ".join(IMAGE_FORMATS)}')
-        if not self.mask_suffix.endswith('.png'):
+        if osp.splitext(f'x{self.mask_suffix}')[1].lower() not in MASK_FORMATS:
             raise DistillError(f'layout {self.name!r} cannot write masks as *{self.mask_suffix}: choose a layout with '
-                               '.png masks')
+                               f'one of {", ".join(MASK_FORMATS)}')
         if (self.image_dir, self.image_suffix) == (self.mask_dir, self.mask_suffix):
             raise DistillError(f'layout {self.name!r} gives an image and its mask one name: set data_prefix or '
                                'the suffixes')
-        kept = [new for _, new in self.label_map or () if new != IGNORE]
+        kept = [new for _, new in self.label_map or () if new % 256 not in (IGNORE, self.ignore_index)]
         if len(kept) != len(set(kept)):
             raise DistillError(f'layout {self.name!r}: the label map sends two ids to one class, so the masks cannot '
                                "be written with the source's ids; choose another layout")
@@ -61,9 +63,15 @@ class SegLayout:
         """``'JPEG'`` or ``'PNG'``."""
         return IMAGE_FORMATS[osp.splitext(f'x{self.image_suffix}')[1].lower()]
 
+    @property
+    def mask_format(self) -> str:
+        """``'PNG'`` or ``'TIFF'``."""
+        return MASK_FORMATS[osp.splitext(f'x{self.mask_suffix}')[1].lower()]
+
     def decoding(self) -> np.ndarray:
-        """Table uint8 (256,): the train id that mmseg reads for each id in a file, 255 = ignored."""
-        return train_ids(self.reduce_zero_label, self.label_map).astype(np.uint8)  # older mmseg maps to -1 = 255
+        """Table uint8 (256,): the train id of each id in a file, 255 = ignored."""
+        table = self._mmseg_ids()
+        return np.where(table == self.ignore_index, np.uint8(IGNORE), table)
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
         """Train ids uint8 (H, W), 255 = ignored, to the ids uint8 (H, W) of a mask file, which has to have them all."""
@@ -73,7 +81,7 @@ class SegLayout:
             known = mapped is None or int(train) in mapped
             if train != IGNORE and known and train < (self.num_classes or IGNORE):
                 table[train] = host
-        table[IGNORE] = 0 if self.reduce_zero_label else IGNORE
+        table[IGNORE] = self._ignored_id()
         encoded = table[mask]
         if encoded.min(initial=0) < 0:
             wrong = int(mask[encoded < 0].min())
@@ -81,6 +89,16 @@ class SegLayout:
             raise DistillError(f'class id {wrong} cannot be written in layout {self.name!r}{limit}: choose a layout '
                                'that has this class')
         return encoded.astype(np.uint8)
+
+    def _mmseg_ids(self) -> np.ndarray:
+        """Table uint8 (256,): what mmseg reads for each id in a file."""
+        return train_ids(self.reduce_zero_label, self.label_map).astype(np.uint8)  # older mmseg maps to -1 = 255
+
+    def _ignored_id(self) -> int:
+        """The id in a file that mmseg reads as :attr:`ignore_index`, or where there is none, as 255."""
+        table, usual = self._mmseg_ids(), 0 if self.reduce_zero_label else IGNORE
+        found = [usual, *np.flatnonzero(table == self.ignore_index), *np.flatnonzero(table == IGNORE)]
+        return next((int(host) for host in found if table[host] == self.ignore_index), int(found[-1]))
 
     def files(self, stem: str) -> Dict[str, str]:
         """Paths of an ``image`` and of its ``mask``, relative to the data root."""
@@ -139,7 +157,7 @@ class SegLayout:
             'source', images, masks, dataset.img_suffix, dataset.seg_map_suffix, dataset.reduce_zero_label,
             num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
             label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,
-            ann_file=relative(dataset.ann_file))
+            ann_file=relative(dataset.ann_file), ignore_index=dataset.ignore_index)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,19 @@
 """Reading the masks of any mmseg dataset for selection and synthesis."""
-import io
-import os.path as osp
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
-from mmengine.fileio import get as read_file
-from mmengine.fileio import get_file_backend
 from PIL import Image
 
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, uris_fingerprint
+from mmdistill.files import config_hash
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
-from mmdistill.selection import class_histograms, read_mask
+from mmdistill.selection import class_histograms
 from mmdistill.tasks.base import Source
 from .histograms import shared_histograms
+from .mask_reading import MaskReader, missing
+from .reading import ImageReader
 
 
 class DatasetMasks(Source):
@@ -34,9 +32,9 @@ class DatasetMasks(Source):
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self.images: List[str] = [info['img_path'] for info in infos]
         self.masks: List[str] = [info['seg_map_path'] for info in infos]
-        self.encodings = [dict(reduce_zero_label=part.reduce_zero_label, ignore_index=part.ignore_index,
-                               label_map=part.label_map) for part in self.parts]
-        self._part = dict(zip(self.masks, (number for number, _ in self.rows)))
+        self._row = {path: row for row, path in reversed(list(enumerate(self.masks)))}
+        self._image_readers = [ImageReader.of_dataset(part) for part in self.parts]
+        self._mask_readers = [MaskReader(part, images) for part, images in zip(self.parts, self._image_readers)]
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
         """The masks of the requests at the generator's size, by nearest neighbour."""
@@ -54,17 +52,14 @@ class DatasetMasks(Source):
 
     def mask(self, path: str) -> np.ndarray:
         """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""
-        encoding = self.encodings[self._part.get(path, 0)]
-        return read_mask(self._bytes(path, 'mask'), path, num_classes=len(self.classes), **encoding)
+        if path not in self._row:
+            raise missing(path, 'mask')
+        return self._mask(self._row[path])
 
     def checked_mask(self, index: int) -> np.ndarray:
         """The mask of sample ``index``, after its image was found to be there and of the same size."""
-        image, path = self.images[index], self.masks[index]
-        mask = self.mask(path)
-        try:
-            width, height = Image.open(io.BytesIO(self._bytes(image, 'image'))).size
-        except (OSError, SyntaxError) as error:
-            raise DistillError(f'{image} is not a readable image ({error}): replace or remove it') from None
+        image, path, mask = self.images[index], self.masks[index], self._mask(index)
+        height, width = self._image_readers[self.rows[index][0]].size(image, self.dataset.get_data_info(index))
         if (height, width) != mask.shape:
             raise DistillError(f'{path} is {mask.shape[1]}x{mask.shape[0]} but its image {image} is {width}x{height}: '
                                'give both the same size or remove them')
@@ -72,25 +67,27 @@ class DatasetMasks(Source):
 
     def pair(self, index: int, size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
         """Sample ``index`` squashed to ``size`` (H, W): image uint8 RGB by area, mask uint8 by nearest neighbour."""
-        image = Image.open(io.BytesIO(self._bytes(self.images[index], 'image'))).convert('RGB')
-        image = image.resize(size[::-1], Image.Resampling.BOX)
-        return np.asarray(image), resize_mask(self.mask(self.masks[index]), size)
+        read = self._image_readers[self.rows[index][0]]
+        image = Image.fromarray(read(self.images[index], self.dataset.get_data_info(index)))
+        return np.asarray(image.resize(size[::-1], Image.Resampling.BOX)), resize_mask(self._mask(index), size)
+
+    def _mask(self, index: int) -> np.ndarray:
+        return self._mask_readers[self.rows[index][0]](self.dataset.get_data_info(index))
+
+    def reading(self) -> Dict[str, Any]:
+        return self._image_readers[0].public()
 
     def fingerprint(self) -> str:
         """Changes when a file or the reading of the ids does."""
-        found = [self._part_fingerprint(number) for number in range(len(self.parts))]
-        return found[0] if len(found) == 1 else config_hash(found)
+        return config_hash([self._part_fingerprint(number) for number in range(len(self.parts))])
 
-    def _part_fingerprint(self, number: int) -> str:
-        rows = [row for row, (part, _) in enumerate(self.rows) if part == number]
-        images, masks = [self.images[row] for row in rows], [self.masks[row] for row in rows]
-        files = [file for path in masks for file in _sources(path)]
-        for path in files:
-            if '://' not in path and not osp.isfile(path):
-                raise _missing(path, 'mask')
-        uris = [] if files == masks else masks
-        return uris_fingerprint([*images, *dict.fromkeys(files)], self.classes, *self.encodings[number].values(), *uris,
-                                root=str(self.parts[number].data_root or ''))
+    def _part_fingerprint(self, number: int) -> List[str]:
+        part, rows = self.parts[number], [row for row, (part, _) in enumerate(self.rows) if part == number]
+        root = str(part.data_root or '')
+        return [self._image_readers[number].fingerprint([self.images[row] for row in rows], root=root),
+                self._mask_readers[number].fingerprint([self.masks[row] for row in rows], self.classes,
+                                                       part.reduce_zero_label, part.ignore_index, part.label_map,
+                                                       root=root)]
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
         """Class histograms int64 (N, K) of all masks; see :func:`~mmdistill.selection.class_histograms` and, with a
@@ -99,20 +96,3 @@ class DatasetMasks(Source):
         if cache:
             return shared_histograms(self.checked_mask, shape, Path(cache), self.fingerprint(), workers, progress)
         return class_histograms(range(shape[0]), self.checked_mask, shape[1], workers=workers, progress=progress)
-
-    def _bytes(self, path: str, what: str) -> bytes:
-        try:
-            return read_file(path)
-        except (FileNotFoundError, NotADirectoryError):
-            raise _missing(path, what) from None
-
-
-def _sources(path: str) -> List[str]:
-    """The files behind a path or URI: those that its storage backend names, or itself."""
-    backend: Any = get_file_backend(path, enable_singleton=True) if '://' in path else None
-    return backend.sources(path) if hasattr(backend, 'sources') else [path]
-
-
-def _missing(path: str, what: str) -> DistillError:
-    return DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
-                        'data_prefix and the suffixes')

@@ -17,7 +17,8 @@ class DistilledSegDataset(BaseSegDataset):
             data_root, kwargs, dict(
                 data_prefix=dict(img_path=layout.image_dir, seg_map_path=layout.mask_dir),
                 img_suffix=layout.image_suffix, seg_map_suffix=layout.mask_suffix,
-                reduce_zero_label=layout.reduce_zero_label, ann_file=layout.ann_file),
+                reduce_zero_label=layout.reduce_zero_label, ann_file=layout.ann_file,
+                ignore_index=layout.ignore_index),
             dict(classes=tuple(manifest['classes']), palette=manifest['palette']))
         # The files are listed by the manifest, so mmseg looks for no ann_file.
         super().__init__(data_root=data_root, **{**given, 'ann_file': ''}, **kwargs)

@@ -17,7 +17,7 @@ from .manifest import is_written
 
 
 def encode_image(image: np.ndarray, image_format: str) -> bytes:
-    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, or JPEG of quality 95, chroma not subsampled."""
+    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, TIFF, or JPEG of quality 95 with full chroma."""
     options = dict(quality=95, subsampling=0) if image_format == 'JPEG' else {}
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, image_format, **options)
@@ -83,7 +83,7 @@ class SegWriter:
             raise DistillError(f'{request_id}: the mask has to be uint8 {image.shape[:2]} as its image is, not '
                                f'{mask.dtype} {mask.shape}')
         image_path, mask_path = self.paths(request_id)
-        mask_bytes = encode_image(self.layout.encode(mask), 'PNG')
+        mask_bytes = encode_image(self.layout.encode(mask), self.layout.mask_format)
         image_bytes = encode_image(image, self.layout.image_format)
         write_atomic(mask_path, mask_bytes)
         try:
@@ -107,7 +107,7 @@ class SegWriter:
 
     def write_mask(self, request_id: str, mask: np.ndarray) -> None:
         """Replace the mask of a request; train ids uint8 (H, W), 255 = ignored."""
-        write_atomic(self.paths(request_id)[1], encode_image(self.layout.encode(mask), 'PNG'))
+        write_atomic(self.paths(request_id)[1], encode_image(self.layout.encode(mask), self.layout.mask_format))
 
 
 @WRITERS.register_module()

@@ -202,6 +202,8 @@ class DistillLoop(BaseLoop):
                                '--work-dir')
         guidance, cleaning = self.composition.guidance, self.composition.cleaning
         extra = dict(guidance=guidance.describe()) if guidance else {}
+        if reading := self.source.reading():
+            extra['reading'] = reading
         if cleaning:
             cleaners = cleaning.build(self.resources['cleaning'])
             self.inputs.add_measured()

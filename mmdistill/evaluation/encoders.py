@@ -1,14 +1,13 @@
 """Encoders: from the images of a dataset to the features that set metrics and selectors work on."""
+import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
-import mmcv
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
-from mmengine.fileio import get as read_file
 from mmengine.logging import print_log
 from mmengine.utils import ProgressBar
 from PIL import Image, ImageOps
@@ -18,8 +17,10 @@ from torch.utils.data import DataLoader
 
 from mmdistill.cache import in_parts, rows_of, shared_entry
 from mmdistill.config import read_config
+from mmdistill.datasets.reading import ImageReader, UnionReader
+from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
-from mmdistill.files import config_hash, uris_fingerprint
+from mmdistill.files import config_hash
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
@@ -38,9 +39,16 @@ class Encoder:
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.network: Any = network.float().eval().requires_grad_(False).to(self.device)
         self.settings = settings
+        self.read_image: Union[ImageReader, UnionReader] = ImageReader()  #: Path → RGB uint8 (H, W, 3)
+
+    def of_dataset(self, dataset: Any) -> 'Encoder':
+        """This encoder, for the images of a dataset: :attr:`read_image` reads them as its training does."""
+        encoder = copy.copy(self)
+        encoder.read_image = UnionReader([part.dataset for part in parts_of(dataset)])
+        return encoder
 
     def read(self, path: str) -> Tensor:
-        """(3, H, W): the image as the network takes it, of one size for all images."""
+        """(3, H, W): the image, by :attr:`read_image`, as the network takes it, of one size for all images."""
         raise NotImplementedError
 
     def encode(self, images: Tensor) -> Tensor:
@@ -81,7 +89,7 @@ class LatentEncoder(Encoder):
 
     def read(self, path: str) -> Tensor:
         """float32 (3, H, W) in [-1, 1], RGB."""
-        image = self._fit(Image.fromarray(read_image(path)[..., ::-1]), self.size[::-1], Image.Resampling.BICUBIC)
+        image = self._fit(Image.fromarray(self.read_image(path)), self.size[::-1], Image.Resampling.BICUBIC)
         return torch.from_numpy(np.array(image)).permute(2, 0, 1) / 127.5 - 1
 
     def encode(self, images: Tensor) -> Tensor:
@@ -137,7 +145,7 @@ class BackboneEncoder(Encoder):
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR as mmpretrain loads it."""
-        image = read_image(path)
+        image = np.ascontiguousarray(self.read_image(path)[..., ::-1])
         return self._transforms(dict(img=image, img_path=path, img_shape=image.shape[:2],
                                      ori_shape=image.shape[:2]))['inputs']
 
@@ -148,18 +156,6 @@ class BackboneEncoder(Encoder):
         if features.ndim == 3:  # a transformer's tokens (B, L, C)
             return features.mean(1)
         return features.flatten(2).mean(2) if features.ndim == 4 else features
-
-
-def read_image(path: str) -> np.ndarray:
-    """uint8 (H, W, 3) BGR, decoded as OpenMMLab does, from wherever its storage backends reach."""
-    try:
-        data = read_file(path)
-    except OSError as error:
-        raise DistillError(f'cannot read {path}: {error.strerror or error}') from None
-    image = mmcv.imfrombytes(data) if data else None
-    if image is None:
-        raise DistillError(f'{path} is not a readable image: replace or remove it')
-    return image
 
 
 def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cache: Union[None, str, Path] = None,
@@ -181,6 +177,7 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
     if not paths or not all(paths):
         raise DistillError(f'{type(dataset).__name__} names no image files: give one with images on disk')
+    encoder = encoder.of_dataset(dataset)
     folder = None if cache is None else _folder(encoder, paths, getattr(dataset, 'data_root', None), cache)
     parts = in_parts(paths, batch_size, _PART, lambda start: folder and folder / f'{batch_size}-{start}.safetensors')
     count = sum(len(batch) for part in parts if part.missing for batch in part.batches)
@@ -198,7 +195,7 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
 
 
 def _folder(encoder: Encoder, paths: Sequence[str], root: Optional[str], cache: Union[str, Path]) -> Path:
-    fingerprint = uris_fingerprint(paths, encoder.fingerprint(), root=str(root or ''))
+    fingerprint = encoder.read_image.fingerprint(paths, encoder.fingerprint(), root=str(root or ''))
     return shared_entry('features', fingerprint) or Path(cache, fingerprint)
 
 

@@ -2,42 +2,92 @@
 import io
 import struct
 import zlib
-from typing import Mapping, Optional
+from typing import Any, Mapping, Optional
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ..errors import DistillError
 from ..masks import IGNORE, train_ids
 
-_MODES = ('L', 'P', '1')
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+_ALL_BITS = (-1, 2**16 - 1, 2**32 - 1)  # 255 in 8 bits
 
 
-def read_mask(data: bytes, name: str, *, num_classes: int, reduce_zero_label: bool = False,
-              label_map: Optional[Mapping[int, int]] = None, ignore_index: int = IGNORE) -> np.ndarray:
-    """Decode a PNG mask into train ids uint8 (H, W), 0..K-1 and 255 for ignored pixels.
+def read_mask(data: bytes, name: str, **encoding: Any) -> np.ndarray:
+    """Decode a mask file into train ids uint8 (H, W), 0..K-1 and 255 for ignored pixels.
 
     Args:
-        data: The bytes of the file: PNG, grey (up to 8 bits) or palette. A palette mask's indices are its ids.
+        data: The bytes of the file: see :func:`decode_mask`.
         name: What an error calls the mask, e.g. its path.
-        num_classes: Number of classes K, 1..255.
-        reduce_zero_label, label_map: See :func:`~mmdistill.masks.train_ids`.
-        ignore_index: The train id, 0..255, that the training ignores; it becomes 255.
+        **encoding: See :class:`MaskIds`.
 
     Raises:
-        DistillError: Not a PNG, a 16-bit or colour mask, a broken file, or an id out of range.
+        DistillError: A colour mask, a broken file, or an id out of range.
     """
-    table = _id_table(num_classes, reduce_zero_label, label_map, ignore_index)
-    raw = _decode(data, name)
-    counts = np.bincount(raw.ravel(), minlength=256)
-    valid = (table < num_classes) | (table == IGNORE)
-    wrong = np.flatnonzero(~valid & (counts > 0))
-    if len(wrong):
-        raise DistillError(f'{name}: id {wrong[0]} in {counts[wrong[0]]} pixels is out of range: '
-                           f'{_ranges(valid)} are valid for {num_classes} classes '
-                           f'(reduce_zero_label={bool(reduce_zero_label)}): mend the mask or the list of classes')
-    return table[raw]
+    return MaskIds(**encoding)(decode_mask(data, name), name)
+
+
+class MaskIds:
+    """The train ids of the ids in mask files.
+
+    Args:
+        num_classes: Number of classes K, 1..255.
+        reduce_zero_label, label_map: See :func:`~mmdistill.masks.train_ids`; -1 in the map is 255.
+        ignore_index: The train id, 0..255, that the training ignores; it becomes 255.
+    """
+
+    def __init__(self, num_classes: int, reduce_zero_label: bool = False,
+                 label_map: Optional[Mapping[int, int]] = None, ignore_index: int = IGNORE) -> None:
+        if not 1 <= num_classes <= IGNORE:
+            raise DistillError(f'{num_classes} classes: 8-bit masks hold 1 to {IGNORE} classes')
+        if not 0 <= ignore_index <= IGNORE:
+            raise DistillError(f'ignore_index {ignore_index} is out of range: use 0..{IGNORE}')
+        for old_id, new_id in (label_map or {}).items():
+            if not -1 <= new_id <= IGNORE:
+                raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, or {IGNORE} to '
+                                   'ignore it')
+        self.num_classes, self.reduce_zero_label = num_classes, bool(reduce_zero_label)
+        self._table = train_ids(reduce_zero_label, label_map).astype(np.uint8)
+        self._table[self._table == ignore_index] = IGNORE
+        self._valid = (self._table < num_classes) | (self._table == IGNORE)
+
+    def __call__(self, raw: np.ndarray, name: str) -> np.ndarray:
+        """Train ids uint8 (H, W), 0..K-1 and 255, of the ids (H, W) of a file of any integer type; 65535 counts as 255.
+
+        Raises:
+            DistillError: It is no label map, or an id is out of range; the message calls the mask ``name``.
+        """
+        ids = _eight_bits(raw, name)
+        counts = np.bincount(ids.ravel(), minlength=256)
+        wrong = np.flatnonzero(~self._valid & (counts > 0))
+        if len(wrong):
+            raise DistillError(f'{name}: id {wrong[0]} in {counts[wrong[0]]} pixels is out of range: '
+                               f'{_ranges(self._valid)} are valid for {self.num_classes} classes '
+                               f'(reduce_zero_label={self.reduce_zero_label}): mend the mask or the list of classes')
+        return self._table[ids]
+
+
+def decode_mask(data: bytes, name: str) -> np.ndarray:
+    """The values (H, W) of a mask file that Pillow reads: PNG, TIFF, BMP, GIF and others of one channel, 1 to 32 bits.
+    A palette mask's indices are its ids.
+
+    Raises:
+        DistillError: A colour mask, a JPEG, or a broken file.
+    """
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            if image.format in ('JPEG', 'MPO'):
+                raise DistillError(f'{name}: a mask has to be stored without loss, this is JPEG: make it again as PNG')
+            if len(image.getbands()) > 1:
+                raise DistillError(f'{name}: a {image.mode} mask has colours, no class ids: save it as a grey or '
+                                   'palette PNG whose values are the class ids')
+            return np.array(image)
+    except DistillError:
+        raise
+    except _BROKEN as error:
+        reason = 'no known format' if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
+        raise DistillError(f'{name} is not a readable mask ({reason}): copy or make it again') from None
 
 
 def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np.ndarray:
@@ -57,36 +107,22 @@ def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np
     return counts[:num_classes]
 
 
-def _decode(data: bytes, name: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if image.format != 'PNG':
-                raise DistillError(f'{name}: a mask has to be a PNG, this is {image.format}')
-            if image.mode not in _MODES:
-                kind = '16-bit' if image.mode.startswith('I') else image.mode
-                raise DistillError(f'{name}: a {kind} mask cannot be read: save it as an 8-bit grey or palette PNG '
-                                   'whose values are the class ids')
-            return np.asarray(image).astype(np.uint8)
-    except DistillError:
-        raise
-    except _BROKEN as error:
-        reason = ' '.join(str(error).split())
-        raise DistillError(f'{name}: not a readable PNG ({reason}): copy or make the mask again') from None
-
-
-def _id_table(num_classes, reduce_zero_label, label_map, ignore_index) -> np.ndarray:
-    """uint8 (256,): the train id of every id that a file can hold."""
-    if not 1 <= num_classes <= IGNORE:
-        raise DistillError(f'{num_classes} classes: 8-bit masks hold 1 to {IGNORE} classes')
-    if not 0 <= ignore_index <= IGNORE:
-        raise DistillError(f'ignore_index {ignore_index} is out of range: use 0..{IGNORE}')
-    for old_id, new_id in (label_map or {}).items():
-        if not 0 <= new_id <= IGNORE:
-            raise DistillError(f'label_map sends id {old_id} to {new_id}: use 0..{num_classes - 1}, or {IGNORE} to '
-                               'ignore it')
-    table = train_ids(reduce_zero_label, label_map)
-    table[table == ignore_index] = IGNORE
-    return table.astype(np.uint8)
+def _eight_bits(raw: np.ndarray, name: str) -> np.ndarray:
+    """Ids uint8 (H, W) of the values of a mask file; a DistillError where they do not fit."""
+    raw = raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw
+    if raw.ndim != 2:
+        raise DistillError(f'{name}: a mask of shape {raw.shape} is no label map: save it as a grey or palette PNG '
+                           'whose values are the class ids')
+    if raw.dtype in (np.uint8, np.bool_):
+        return raw.astype(np.uint8)
+    with np.errstate(invalid='ignore'):
+        values = raw.astype(np.int64)
+    ids = values.astype(np.uint8)
+    wrong = (values != raw) | ((values != ids) & ~np.isin(values, _ALL_BITS))
+    if wrong.any():
+        raise DistillError(f'{name}: id {raw[wrong].min()} in {wrong.sum()} pixels does not fit into 8 bits: trainings '
+                           f'read ids of 0..{IGNORE}; change the ids of the mask')
+    return ids
 
 
 def _ranges(valid: np.ndarray) -> str:

@@ -38,6 +38,10 @@ class Source:
         """Changes when a file or the way in which it is read does."""
         raise NotImplementedError
 
+    def reading(self) -> Dict[str, Any]:
+        """How its images are read where that is not the default, for the report: JSON values without secrets."""
+        return {}
+
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
         """What the generator of images of ``size`` (H, W) reads besides a batch of requests, by argument."""
         return {}

@@ -198,6 +198,6 @@ def test_refused_in_one_line(backbone, photos, tmp_path):
             refused(f'{broken} is not a readable image', encode_dataset, encoder, photos)
     Path(broken).unlink()
     for workers in (0, 1):  # a worker's error comes without its traceback
-        refused(f'^cannot read {broken}', encode_dataset, backbone(), photos, workers=workers)
+        refused(f'^{broken} is not a readable image .No such file', encode_dataset, backbone(), photos, workers=workers)
     for samples in ([], [dict(img=np.zeros((4, 4, 3), np.uint8), gt_label=0)]):  # nothing; an array, as in CIFAR
         refused('BaseDataset names no image files', encode_dataset, backbone(), in_memory(samples))

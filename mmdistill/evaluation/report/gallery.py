@@ -4,10 +4,11 @@ import io
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 import numpy as np
-from mmengine.fileio import get as read_file
+from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
 import mmdistill.toy.storage  # noqa: F401  the storage that the built-in pictures are read from
+from mmdistill.datasets.reading import ImageReader
 from mmdistill.errors import DistillError
 from .tables import Cell
 from .work_dirs import DistilledSet, WorkDir
@@ -48,7 +49,7 @@ def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index:
     if work.task.drawn:
         drawing = work.task.draw(first.manifest, image, lambda name: np.asarray(_read(first, name)))
         pictures.insert(0, (work.task.drawn, Image.fromarray(drawing), True))
-    real = _real(image['source'], size) if image.get('source') else None
+    real = _real(image['source'], size, first.manifest.get('extra', {}).get('reading')) if image.get('source') else None
     if real:
         pictures.insert(0, ('real', real, False))
     others = sorted({*image['classes']} - {index}, key=rank.__getitem__)
@@ -83,11 +84,13 @@ def _read(own: DistilledSet, name: str) -> Image.Image:
                            'and resume the distillation') from None
 
 
-def _real(source: str, size: Tuple[int, int]) -> Optional[Image.Image]:
-    """The source image at the size of the distilled one; None where the real data is not at hand."""
+def _real(source: str, size: Tuple[int, int], reading: Any) -> Optional[Image.Image]:
+    """The source image at the size of the distilled one, read as the manifest says; None where the real data is not at
+    hand."""
     try:
-        return Image.open(io.BytesIO(read_file(source))).convert('RGB').resize(size, Image.Resampling.BOX)
-    except (OSError, SyntaxError):
+        reader = ImageReader(LoadImageFromFile(**(reading or {})))
+        return Image.fromarray(reader(source)).resize(size, Image.Resampling.BOX)
+    except (DistillError, TypeError):  # a manifest is not trusted
         return None
 
 

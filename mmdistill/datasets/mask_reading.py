@@ -1,0 +1,128 @@
+"""Reading real masks as mmseg does for training: by the ``LoadAnnotations`` of the dataset's own pipeline."""
+import copy
+import io
+import os.path as osp
+from typing import Any, Dict, Mapping, Sequence
+
+import mmcv
+import numpy as np
+from mmcv.transforms import LoadAnnotations
+from mmengine.fileio import get as read_file
+from PIL import Image
+
+from mmdistill.errors import DistillError
+from mmdistill.selection.masks import MaskIds, decode_mask
+from .reading import ImageReader, fingerprint, loading_transforms, local_files, unreadable, with_backend
+
+
+class MaskReader:
+    """Reads the masks of an mmseg dataset as its training does, and checks their ids.
+
+    The first ``LoadAnnotations`` of the dataset's pipeline says how the files are decoded and where they are; stock
+    ``LoadAnnotations`` does where there is none. One of the user's own that decodes differently, colours for instance,
+    is run as it is.
+
+    Args:
+        dataset: A built mmseg ``BaseSegDataset``.
+        images: Reads its images, for transforms that want the image of a mask.
+
+    Raises:
+        DistillError: The transform and the dataset disagree on ``reduce_zero_label``, or the classes or the dataset's
+            ``ignore_index`` do not fit into 8 bits.
+    """
+
+    def __init__(self, dataset: Any, images: ImageReader) -> None:
+        from mmseg.datasets.transforms import LoadAnnotations as Stock
+        found = loading_transforms(dataset)
+        masks = [one for one in found if isinstance(one, LoadAnnotations)] or [
+            one for one in found if type(one) is not type(images.transform)]
+        self.images, self.transform = images, with_backend(masks[0] if masks else Stock(), dataset)
+        self.stock = isinstance(self.transform, Stock) and all(
+            getattr(type(self.transform), name) is getattr(Stock, name) for name in ('transform', '_load_seg_map'))
+        reduce = getattr(self.transform, 'reduce_zero_label', None)
+        if reduce not in (None, dataset.reduce_zero_label) and isinstance(self.transform, Stock):
+            raise DistillError(f'LoadAnnotations(reduce_zero_label={reduce}) of the pipeline and reduce_zero_label='
+                               f'{dataset.reduce_zero_label} of the dataset exclude each other in mmseg: set it on the '
+                               'dataset alone')
+        self._classes, self._ignore = len(dataset.metainfo['classes']), dataset.ignore_index
+        self._ids: Dict[Any, MaskIds] = {}
+        self._encoding(dict(reduce_zero_label=dataset.reduce_zero_label, label_map=dataset.label_map))
+
+    def __call__(self, info: Mapping[str, Any]) -> np.ndarray:
+        """Mask uint8 (H, W), ids 0..K-1 and 255 for ignored pixels, of an entry of the dataset.
+
+        Raises:
+            DistillError: The file is missing or broken, it is no label map, or an id is out of range.
+        """
+        path = info['seg_map_path']
+        if self.stock:
+            return self._encoding(info)(self._decoded(path), path)
+        try:
+            return self._encoding({})(np.asarray(self._loaded(copy.deepcopy(dict(info)))), path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing(path, 'mask') from None
+        except Exception as error:  # of the user's transform
+            raise unreadable(path, 'mask', error) from None
+
+    def fingerprint(self, paths: Sequence[str], *how: Any, root: str = '') -> str:
+        """See :func:`~.reading.fingerprint`; a DistillError where a local file is missing."""
+        for path in paths:
+            for file in local_files(path, getattr(self.transform, 'backend_args', None)):
+                if not osp.isfile(file):
+                    raise missing(file, 'mask')
+        return fingerprint(paths, self.transform, *how, root=root)
+
+    def _encoding(self, info: Mapping[str, Any]) -> MaskIds:
+        """How an entry's ids become train ids; made once for all of the same encoding."""
+        reduce, label_map = info.get('reduce_zero_label', False), info.get('label_map')
+        key = reduce, None if label_map is None else tuple(label_map.items())
+        if key not in self._ids:
+            self._ids[key] = MaskIds(self._classes, reduce, label_map, self._ignore)
+        return self._ids[key]
+
+    def _decoded(self, path: str) -> np.ndarray:
+        """What a file holds, as stock ``LoadAnnotations`` decodes it."""
+        transform = self.transform
+        try:
+            data = read_file(path, transform.backend_args)
+        except (FileNotFoundError, NotADirectoryError):
+            raise missing(path, 'mask') from None
+        except Exception as error:  # of any storage backend
+            raise unreadable(path, 'mask', error) from None
+        if not data:
+            raise unreadable(path, 'mask', ValueError('it is empty'))
+        if transform.imdecode_backend == 'pillow':
+            return decode_mask(data, path)
+        try:
+            raw = mmcv.imfrombytes(data, 'unchanged', backend=transform.imdecode_backend)
+            if raw is None:
+                raise ValueError('it is cut short, damaged, or of no known format')
+        except Exception as error:
+            raise unreadable(path, 'mask', error) from None
+        if raw.ndim == 3 and raw.shape[2] > 1 and _has_palette(data):
+            raise DistillError(f'{path}: imdecode_backend={transform.imdecode_backend!r} reads a palette as colours: '
+                               "leave it out of the pipeline's LoadAnnotations")
+        return raw
+
+    def _loaded(self, info: Dict[str, Any]) -> Any:
+        """What the user's own transform makes of an entry, which it may ask for the image."""
+        try:
+            return self.transform(dict(info))['gt_seg_map']
+        except KeyError as error:
+            if error.args[0] not in ('img', 'img_shape', 'ori_shape', 'height', 'width'):
+                raise
+            return self.transform(self.images.transform(info))['gt_seg_map']
+
+
+def missing(path: str, what: str) -> DistillError:
+    """The error of an image or mask that is not there."""
+    return DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
+                        'data_prefix and the suffixes')
+
+
+def _has_palette(data: bytes) -> bool:
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.mode == 'P'
+    except Exception:  # Pillow need not know what OpenCV has read
+        return False

@@ -1,0 +1,221 @@
+"""Reading real images as OpenMMLab does for training: by the loading transform of the dataset's own pipeline."""
+import copy
+import io
+import json
+import os
+import os.path as osp
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import cv2
+import numpy as np
+from mmcv.transforms import LoadAnnotations, LoadImageFromFile
+from mmengine.fileio import LocalBackend, get_file_backend
+from mmengine.fileio import get as read_file
+from mmengine.fileio.backends import backends
+from mmengine.fileio.io import backend_instances
+from PIL import Image, UnidentifiedImageError
+
+from mmdistill.errors import DistillError
+from mmdistill.files import config_hash, files_fingerprint
+
+_ORIENTATION = 0x0112  # EXIF's tag
+_PNG_EXIF = {'exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp'}
+
+if hasattr(os, 'register_at_fork'):
+    # An open zip file or database must not be shared with a forked worker: each process makes its own backends.
+    os.register_at_fork(after_in_child=backend_instances.clear)
+
+
+class ImageReader:
+    """Reads images as the training of a dataset does, and names the file in every error.
+
+    Args:
+        transform: What loads an image: mmcv's ``LoadImageFromFile`` (default), or another that makes ``img``, in BGR,
+            of ``img_path``.
+    """
+
+    def __init__(self, transform: Any = None) -> None:
+        self.transform = transform or LoadImageFromFile()
+
+    @classmethod
+    def of_dataset(cls, dataset: Any) -> 'ImageReader':
+        """By the first transform of the dataset's pipeline that loads images, or by stock ``LoadImageFromFile``. One
+        without ``backend_args`` gets those of the dataset."""
+        found = (transform for transform in loading_transforms(dataset) if not isinstance(transform, LoadAnnotations))
+        return cls(with_backend(next(found, LoadImageFromFile()), dataset))
+
+    def __call__(self, path: str, info: Optional[Mapping[str, Any]] = None) -> np.ndarray:
+        """An image, RGB uint8 (H, W, 3).
+
+        Args:
+            path: Path or URI.
+            info: The dataset's entry of the image, which a transform of the user's may read.
+
+        Raises:
+            DistillError: The file cannot be read, or it is not loaded as an 8-bit grey or colour image.
+        """
+        try:
+            results = self.transform(dict(info or {}, img_path=path))
+            if results is None:  # ignore_empty
+                raise ValueError('failed to load image')
+            image = np.asarray(results['img'])
+        except Exception as error:  # of any backend, decoder or transform
+            raise unreadable(path, 'image', error) from None
+        return _rgb(image, path, type(self.transform).__name__)
+
+    def size(self, path: str, info: Optional[Mapping[str, Any]] = None) -> Tuple[int, int]:
+        """(H, W) of what :meth:`__call__` gives; of the file's header alone where that is sure to say it."""
+        transform = self.transform
+        if type(transform).transform is LoadImageFromFile.transform and transform.file_client_args is None and (
+                transform.imdecode_backend in ('cv2', 'pillow') and transform.color_type != 'unchanged'):
+            try:
+                size = _header_size(read_file(path, transform.backend_args))
+            except Exception:  # the transform has the last word: OpenCV reads files that Pillow does not
+                size = None
+            if size:
+                return size
+        height, width, _ = self(path, info).shape
+        return height, width
+
+    def fingerprint(self, paths: Sequence[str], *how: Any, root: str = '') -> str:
+        """See :func:`fingerprint`."""
+        return fingerprint(paths, self.transform, *how, root=root)
+
+    def public(self) -> Dict[str, Any]:
+        """The arguments of ``LoadImageFromFile`` besides its defaults, without what may be secret: of ``backend_args``
+        the name, numbers and local paths. Empty for another transform."""
+        if type(self.transform) is not LoadImageFromFile:
+            return {}
+        stock = LoadImageFromFile()
+        found = {key: value for key in ('color_type', 'imdecode_backend')
+                 if (value := getattr(self.transform, key)) != getattr(stock, key)}
+        args = {key: value for key, value in (self.transform.backend_args or {}).items()
+                if key == 'backend' or isinstance(value, (int, float)) or isinstance(value, str) and osp.exists(value)}
+        return dict(found, backend_args=args) if args else found
+
+
+class UnionReader:
+    """Reads the images of several datasets by their paths, each as its own training does."""
+
+    def __init__(self, datasets: Sequence[Any]) -> None:
+        self._readers = [ImageReader.of_dataset(dataset) for dataset in datasets]
+        self._numbers = {str(dataset.get_data_info(index).get('img_path')): number
+                         for number, dataset in enumerate(datasets[1:], 1) for index in range(len(dataset))}
+
+    def __call__(self, path: str) -> np.ndarray:
+        """See :meth:`ImageReader.__call__`."""
+        return self._readers[self._numbers.get(path, 0)](path)
+
+    def fingerprint(self, paths: Sequence[str], *how: Any, root: str = '') -> str:
+        """See :func:`fingerprint`."""
+        numbers = [self._numbers.get(path, 0) for path in paths]
+        return config_hash([how, numbers, *(
+            reader.fingerprint([path for path, one in zip(paths, numbers) if one == number], root=root)
+            for number, reader in enumerate(self._readers))])
+
+
+def loading_transforms(dataset: Any) -> List[Any]:
+    """The transforms of a dataset's pipeline that load something from files."""
+    transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
+    return [transform for transform in transforms if isinstance(transform, (LoadImageFromFile, LoadAnnotations))
+            or type(transform).__name__.startswith('Load')]
+
+
+def with_backend(transform: Any, dataset: Any) -> Any:
+    """A copy of a loading transform; one without ``backend_args`` gets those of the dataset. A DistillError where the
+    storage backend that they name cannot be used."""
+    transform = copy.copy(transform)
+    if getattr(transform, 'backend_args', 0) is None and not getattr(transform, 'file_client_args', None):
+        transform.backend_args = getattr(dataset, 'backend_args', None)
+    name = (getattr(transform, 'backend_args', None) or {}).get('backend')
+    if name is not None and name not in backends:
+        raise DistillError(f'backend_args: no storage backend {name!r} is registered: take one of '
+                           f'{", ".join(sorted(backends))}, or import yours through custom_imports')
+    if name is not None:
+        try:
+            get_file_backend(backend_args=transform.backend_args, enable_singleton=True)
+        except Exception as error:  # a missing package or archive, wrong settings
+            raise DistillError(f'backend_args: the storage backend {name!r} cannot be used ({_reason(error)}): correct '
+                               'its settings, or install what it needs') from None
+    return transform
+
+
+def fingerprint(paths: Sequence[str], transform: Any, *how: Any, root: str = '') -> str:
+    """Changes when a file behind these paths does, the transform that reads them, or ``how`` else they are read (JSON
+    values). What is in no local file is assumed unchanged as long as its URI is."""
+    backend_args = getattr(transform, 'backend_args', None)
+    archives = [value for value in (backend_args or {}).values() if isinstance(value, str) and osp.isfile(value)]
+    files, uris = dict.fromkeys(archives), []
+    for path in paths:
+        found = local_files(path, backend_args)
+        files.update(dict.fromkeys(found))
+        uris += [path] if found != [path] else []
+    plain = {key: value for key, value in vars(transform).items() if _is_plain(value)}
+    reader = [f'{type(transform).__module__}.{type(transform).__qualname__}', plain]
+    return files_fingerprint(files, config_hash([*how, reader, uris]), root)
+
+
+def local_files(path: str, backend_args: Optional[dict] = None) -> List[str]:
+    """The local files that a path or URI is read from, as far as its storage backend names them in ``sources()``."""
+    if not backend_args and '://' not in path:
+        return [path]
+    backend: Any = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
+    if hasattr(backend, 'sources'):
+        return backend.sources(path)
+    return [path] if type(backend) is LocalBackend else []
+
+
+def unreadable(path: str, what: str, error: BaseException) -> DistillError:
+    """The error of an image or mask that could not be read, by what its backend or decoder raised."""
+    if isinstance(error, DistillError):
+        return error
+    reason, advice = _reason(error), 'replace or remove it'
+    if 'CV_IO_MAX_IMAGE' in reason or isinstance(error, Image.DecompressionBombError):
+        reason, advice = 'it has too many pixels', 'scale it down or cut it into tiles'
+    elif 'buf.empty' in reason:
+        reason = 'it is empty'
+    elif isinstance(error, UnidentifiedImageError) or reason.startswith('failed to load image'):
+        reason = 'it is cut short, damaged, or of no known format'
+    elif isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        advice = 'add it, or check data_root, data_prefix and the suffixes'
+    return DistillError(f'{path} is not a readable {what} ({reason}): {advice}')
+
+
+def _reason(error: BaseException) -> str:
+    """What an error says, on one line."""
+    reason = ' '.join(str(getattr(error, 'strerror', None) or getattr(error, 'err', None) or error).split())
+    plain = isinstance(error, (OSError, ValueError, SyntaxError, AssertionError, ImportError, cv2.error))
+    return reason if plain and reason else f'{type(error).__name__}: {reason}'
+
+
+def _is_plain(value: Any) -> bool:
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _header_size(data: bytes) -> Optional[Tuple[int, int]]:
+    """(H, W) of a JPEG or PNG file that no EXIF orientation turns, by its header; None of all others."""
+    with Image.open(io.BytesIO(data)) as image:
+        if image.format == 'JPEG':
+            upright = image.getexif().get(_ORIENTATION, 1) == 1
+        else:
+            upright = image.format == 'PNG' and _PNG_EXIF.isdisjoint(image.info) and b'eXIf' not in data
+        return (image.height, image.width) if upright else None
+
+
+def _rgb(image: np.ndarray, path: str, loader: str) -> np.ndarray:
+    """RGB uint8 (H, W, 3) of a loaded image: BGR or grey, 8-bit values of any type."""
+    if image.dtype.kind == 'f':  # to_float32
+        with np.errstate(invalid='ignore'):
+            whole = image.astype(np.uint8)
+        image = whole if np.array_equal(whole, image) else image
+    channels = image.shape[2] if image.ndim == 3 else int(image.ndim == 2)
+    if image.dtype != np.uint8 or channels not in (1, 3):
+        raise DistillError(f'{path} is {image.dtype} {image.shape} as {loader} loads it, but generators take 8-bit '
+                           'grey or RGB images: convert them, or load them by LoadImageFromFile() without color_type')
+    if channels == 1:
+        return np.repeat(image.reshape(*image.shape[:2], 1), 3, 2)
+    return np.ascontiguousarray(image[..., ::-1])
