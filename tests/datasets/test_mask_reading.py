@@ -71,7 +71,7 @@ class Renamed(BaseSegDataset):
         return [[0, 0, 0]] * len(self._metainfo['classes'])
 
 
-LOAD = dict(type='LoadAnnotations')
+LOAD = dict(type='mmseg.LoadAnnotations')
 
 
 @pytest.mark.parametrize('changes', [dict(), dict(reduce_zero_label=True), dict(cls=Renamed, metainfo=dict(
@@ -114,7 +114,7 @@ WRONG = {
     'RGB': (file(GREY.convert('RGB')), 'a RGB mask has colours, no class ids: save it as a grey or palette PNG'),
     'RGBA': (file(GREY.convert('RGBA')), 'RGBA'), 'LA': (file(GREY.convert('LA')), 'LA'),
     'RGB TIFF': (file(GREY.convert('RGB'), 'TIFF'), 'RGB'), 'WebP': (file(GREY, 'WEBP'), 'RGB'),
-    'JPEG': (file(GREY, 'JPEG'), 'stored without loss, this is JPEG'), 'empty': (b'', 'is not a readable mask .it is em'),
+    'JPEG': (file(GREY, 'JPEG'), 'stored without loss, this is JPEG'), 'empty': (b'', 'readable mask .it is empty'),
     'text': (b'no mask', 'is not a readable mask .no known format'), 'cut': (CUT, 'is not a readable mask .*runcated'),
 }
 
@@ -172,15 +172,15 @@ def test_a_transform_of_ones_own(data, name):
     shown = Image.fromarray(ids) if name == 'LoadShifted' else Image.fromarray(
         np.repeat(np.where(ids == 255, 255, ids * 40 + 5)[..., None], 3, 2).astype(np.uint8))
     shown.save(data / 'masks/0.png')
-    one = dataset(data, dict(type='LoadImageFromFile'), dict(type=name))
+    one = dataset(data, dict(type='mmseg.LoadImageFromFile'), dict(type=f'mmseg.{name}'))
     np.testing.assert_array_equal(DatasetMasks(one).checked_mask(0), one[0]['gt_seg_map'])
     (data / 'masks/0.png').write_bytes(b'')
-    refused(data, '0.png is not a readable mask', dict(type='LoadImageFromFile'), dict(type=name))
+    refused(data, '0.png is not a readable mask', dict(type='mmseg.LoadImageFromFile'), dict(type=f'mmseg.{name}'))
 
 
 def test_its_ids_are_checked(data):
     Image.new('RGB', (11, 9), (130, 0, 0)).save(data / 'masks/0.png')
-    refused(data, '0.png: id 3 in 99 pixels is out of range', dict(type='LoadColours'))
+    refused(data, '0.png: id 3 in 99 pixels is out of range', dict(type='mmseg.LoadColours'))
 
 
 @register_backend('test_masks', force=True)
@@ -219,5 +219,6 @@ def test_storage_backends(data, tmp_path):
 
 def test_the_fingerprint_knows_how_masks_are_read(data):
     kinds = [dataset(data), dataset(data, dict(LOAD, imdecode_backend='cv2')), dataset(data, ignore_index=0),
-             dataset(data, reduce_zero_label=True), dataset(data, dict(type='LoadImageFromFile', color_type='grayscale'))]
+             dataset(data, reduce_zero_label=True), dataset(data, dict(
+                 type='mmseg.LoadImageFromFile', color_type='grayscale'))]
     assert len({DatasetMasks(one).fingerprint() for one in kinds}) == 5
