@@ -56,6 +56,11 @@ def test_ignore_index_is_a_train_id():
         [255, 255, 1, 255]]
 
 
+def test_older_mmseg_maps_removed_classes_to_minus_1():
+    array = np.array([[0, 1, 2]], np.uint8)
+    assert read_mask(png(array), 'm', num_classes=2, label_map={0: 1, 1: -1, 2: 0}).tolist() == [[1, 255, 0]]
+
+
 def test_an_ignored_id_may_be_out_of_range():
     array = np.array([[0, 200]], np.uint8)
     assert read_mask(png(array), 'm', num_classes=1, ignore_index=200).tolist() == [[0, 255]]
