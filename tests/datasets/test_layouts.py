@@ -79,6 +79,35 @@ def test_source_layout_is_read_by_the_source_config(tmp_path, reduce_zero_label,
     assert SegLayout.from_dict(asdict(layout)) == layout
 
 
+@pytest.mark.parametrize('ignore_index', [0, 2, 200])
+@pytest.mark.parametrize('changes', [dict(), dict(reduce_zero_label=True), dict(metainfo=dict(classes=(
+    'tree', 'car', 'sky')))], ids=['plain', 'reduce', 'label_map'])
+def test_the_datasets_own_ignore_index_is_written_back(tmp_path, changes, ignore_index):
+    """A training by the source's config knows this id, and where it can be written no 255."""
+    config = dict(data_root=str(tmp_path), data_prefix=dict(img_path='i', seg_map_path='m'), ignore_index=ignore_index)
+    layout = SegLayout.of_dataset(Shapes(lazy_init=True, **config, **changes))
+    known = [i for i in range(3) if i != ignore_index]
+    mask = np.array([*known, 255], np.uint8)[:, None].repeat(3, 1)
+    put(tmp_path, layout, mask)
+    read = read_by_host(Shapes(**config, **changes))
+    assert read[:, 0].tolist() == [*known, ignore_index]
+    np.testing.assert_array_equal(layout.decoding()[layout.encode(mask)], mask)
+    assert SegLayout.from_dict(asdict(layout)) == layout
+    old = asdict(layout)
+    del old['ignore_index']
+    assert SegLayout.from_dict(old).ignore_index == 255
+
+
+def test_many_removed_classes():
+    """Of older mmseg, which maps them to -1; and two classes that are both ignored."""
+    pairs = ((0, -1), (1, 0), (2, -1), (3, 1))
+    layout = SegLayout('source', 'i', 'm', label_map=pairs, num_classes=2)
+    assert layout.encode(np.array([[0, 1, 255]], np.uint8)).tolist() == [[1, 3, 255]]
+    assert layout.decoding()[:5].tolist() == [255, 0, 255, 1, 4]
+    two = SegLayout('source', 'i', 'm', label_map=((0, 0), (1, 0), (2, 1)), num_classes=2, ignore_index=0)
+    assert two.encode(np.array([[1, 255]], np.uint8)).tolist() == [[2, 0]]
+
+
 def test_source_with_a_list_of_files(tmp_path):
     (tmp_path / 'splits').mkdir()
     (tmp_path / 'splits/train.txt').write_text('x\n')
