@@ -59,6 +59,7 @@ class _Cleaning(TypedDict, total=False):
 
 class _Extra(TypedDict, total=False):
     cleaning: _Cleaning
+    reading: Dict[str, Any]
 
 
 class _Making(TypedDict, total=False):

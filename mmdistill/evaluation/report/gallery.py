@@ -90,7 +90,7 @@ def _real(source: str, size: Tuple[int, int], reading: Any) -> Optional[Image.Im
     try:
         reader = ImageReader(LoadImageFromFile(**(reading or {})))
         return Image.fromarray(reader(source)).resize(size, Image.Resampling.BOX)
-    except (DistillError, TypeError):  # a manifest is not trusted
+    except (DistillError, TypeError, AttributeError):  # a manifest is not trusted
         return None
 
 
