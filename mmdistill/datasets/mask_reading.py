@@ -106,12 +106,13 @@ class MaskReader:
 
     def _loaded(self, info: Dict[str, Any]) -> Any:
         """What the user's own transform makes of an entry, which it may ask for the image."""
+        transform = copy.copy(self.transform)  # LoadAnnotations keeps what it reads of the first entry
         try:
-            return self.transform(dict(info))['gt_seg_map']
+            return transform(dict(info))['gt_seg_map']
         except KeyError as error:
             if error.args[0] not in ('img', 'img_shape', 'ori_shape', 'height', 'width'):
                 raise
-            return self.transform(self.images.transform(info))['gt_seg_map']
+            return transform(self.images.transform(info))['gt_seg_map']
 
 
 def missing(path: str, what: str) -> DistillError:

@@ -168,7 +168,10 @@ def test_a_transform_of_ones_own(data, name):
         np.repeat(np.where(ids == 255, 255, ids * 40 + 5)[..., None], 3, 2).astype(np.uint8))
     shown.save(data / 'masks/0.png')
     one = dataset(data, dict(type='mmseg.LoadImageFromFile'), dict(type=f'mmseg.{name}'))
-    np.testing.assert_array_equal(DatasetMasks(one).checked_mask(0), one[0]['gt_seg_map'])
+    masks = DatasetMasks(one)
+    before = masks.fingerprint()
+    np.testing.assert_array_equal(masks.checked_mask(0), one[0]['gt_seg_map'])
+    assert masks.fingerprint() == before
     (data / 'masks/0.png').write_bytes(b'')
     refused(data, '0.png is not a readable mask', dict(type='mmseg.LoadImageFromFile'), dict(type=f'mmseg.{name}'))
 
