@@ -74,6 +74,8 @@ def write_data(folder, cfg):
     photos(folder, [f'train/{wnid}/{wnid}_{n}.JPEG' for wnid in wnids for n in range(2)], rng)
     options = [f'test_dataloader.dataset.classes=[{",".join(wnids)}]',
                'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]', 'test_dataloader.num_workers=0']
+    if dataset.type.endswith('ImageNet1K'):  # which takes no fewer classes
+        options.append('test_dataloader.dataset.type=mmdistill.ImageNetSubset')
     if cfg.model.generator.type == 'ClassConditionalGenerator':
         options.append(f'model.generator.class_ids={ids}'.replace(' ', ''))
     return options
