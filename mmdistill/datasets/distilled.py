@@ -49,7 +49,7 @@ def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any],
         if kwargs.pop(key, value) != value:
             raise DistillError(f'{key} of {data_root} is {value!r} by its {MANIFEST}: leave it out of the config')
     configured = kwargs.pop('metainfo', None) or {}
-    if tuple(configured.get('classes', metainfo['classes'])) != metainfo['classes']:
+    if [*map(str, configured.get('classes', metainfo['classes']))] != [*map(str, metainfo['classes'])]:
         raise DistillError(f'the classes of {data_root} are those of its {MANIFEST}: leave them out of metainfo')
     return dict(decided, metainfo={**configured, **metainfo})
 

@@ -32,6 +32,7 @@ class _Tree(ImageNet):
         if names := sorted(name for name in files if self.is_valid_file(name)):
             return self._listed(names, labels)
         self.check_tree(folders)
+        self.folder_to_idx = labels
         return get_samples(self.img_prefix, labels, self.is_valid_file)[0]
 
     def _listed(self, names: Sequence[str], labels: Dict[str, int]) -> List[Tuple[str, int]]:

@@ -1,9 +1,9 @@
 """Reading the images and labels of any mmpretrain dataset for prototypes and synthesis."""
+import numbers
 import os.path as osp
 import re
-from collections import Counter
 from functools import cached_property
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 import numpy as np
 from mmpretrain.datasets.categories import IMAGENET_CATEGORIES
@@ -13,6 +13,8 @@ from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.imagenet import check_order
 from mmdistill.tasks.base import Source
+from .class_folders import check_class_order, folder_names
+from .listing import check_files, line_of
 from .reading import ImageReader
 
 
@@ -25,38 +27,67 @@ class DatasetLabels(Source):
         counts: int64 (K,) images of each class.
 
     Raises:
-        DistillError: The dataset is empty, names no classes or no files, a label is out of range, or the classes are
-            ImageNet's and an image has the id of another class than its folder's.
+        DistillError: The dataset is empty, names no classes or no files, a label is out of range, or folders that are
+            called as classes have the ids of others.
     """
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
         for part in self.parts:
-            name = type(part).__name__
             if not len(part):
-                raise DistillError(f'{name} finds no image: check data_root, data_prefix and ann_file')
-            first = part.get_data_info(0)
-            if 'img_path' not in first or np.ndim(first.get('gt_label', ())):
-                raise DistillError(f'{name} has no image files with one class each: give a classification dataset of '
-                                   'files')
+                raise DistillError(f'{type(part).__name__} finds no image: check data_root, data_prefix and ann_file')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
+        wrong = next((i for i, info in enumerate(infos) if 'img_path' not in info or not _is_id(info.get('gt_label'))),
+                     None)
+        if wrong is not None:
+            info, name = infos[wrong], type(self.parts[self.rows[wrong][0]]).__name__
+            which = f'{info["img_path"]} has gt_label={info.get("gt_label")!r}; ' if 'img_path' in info else ''
+            raise DistillError(f'{name} has no image files with one class each: {which}give a classification dataset '
+                               'of files')
         self.images: List[str] = [str(info['img_path']) for info in infos]
         self._readers = [ImageReader.of_dataset(part) for part in self.parts]
         self.labels = np.array([info['gt_label'] for info in infos], np.int64)
-        self.counts = np.bincount(self.labels[self.labels >= 0], minlength=len(self.classes))
-        wrong = np.flatnonzero((self.labels < 0) | (self.labels >= len(self.classes)))
+        owners = np.array([part for part, _ in self.rows])
+        self._of_part = [np.flatnonzero(owners == number) for number in range(len(self.parts))]
+        for part, rows in zip(self.parts, self._of_part):
+            self._check_ids(part, [self.images[row] for row in rows], self.labels[rows])
+        self.counts = np.bincount(self.labels, minlength=len(self.classes))
+
+    def _check_ids(self, part: Any, images: Sequence[str], labels: np.ndarray) -> None:
+        """Check the class ids of the images of a dataset: their range, and their folders."""
+        name, count = type(part).__name__, len(self.classes)
+        wrong = np.flatnonzero((labels < 0) | (labels >= count))
         if len(wrong):
-            raise DistillError(f'{self.images[wrong[0]]} has class id {self.labels[wrong[0]]}, but {name} names '
-                               f'{len(self.classes)} classes: correct the ann_file or the list of classes')
+            path = images[wrong[0]]
+            advice = 'correct the ann_file or the list of classes'
+            if labels.min() == 1 and labels.max() == count:
+                advice = 'class ids start at 0, and these start at 1: subtract 1 from each'
+            raise DistillError(f'{path} has class id {labels[wrong[0]]}{line_of(part, path)}, but {name} names {count} '
+                               f'classes, 0..{count - 1}: {advice}')
         if self.classes == tuple(IMAGENET_CATEGORIES):
-            check_order([osp.basename(osp.dirname(path)) for path in self.images], self.labels.tolist(), name)
+            check_order([osp.basename(osp.dirname(path)) for path in images], labels.tolist(), name)
+        check_class_order(_pairs(images, labels), _numbered(part), self.classes, getattr(part, 'ann_file', '') or name)
+
+    def check_files(self) -> None:
+        """Raise a DistillError where an image that an ann_file lists is missing."""
+        for part, rows in zip(self.parts, self._of_part):
+            check_files(part, [self.images[row] for row in rows], 'image')
+
+    @cached_property
+    def _numbers(self) -> Optional[Dict[int, str]]:
+        """The folder of each class, where mmpretrain numbered folders."""
+        found = [_numbered(part) for part in self.parts]
+        return None if None in found else dict(item for numbers in reversed(found) for item in numbers.items())
 
     def of_class(self, label: int) -> np.ndarray:
         """int64 indices of the images of a class, ascending; a DistillError where there are none."""
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
-            raise DistillError(f'class {label} ({self.classes[label]}) has no image: add some, or take it out of the '
-                               "dataset's classes")
+            name = self.classes[label]
+            folder = (self._numbers or {}).get(label)
+            advice = f'add some, or remove the folder {folder!r}, and the name where you list classes' if folder else (
+                'add some, or take it out of classes and lower the ids that follow by 1')
+            raise DistillError(f'class {label} ({name}) has no image: {advice}')
         return indices
 
     @cached_property
@@ -69,6 +100,7 @@ class DatasetLabels(Source):
                 raise DistillError(f'class {coded[0]} has no label text: give the dataset metainfo=dict('
                                    "label_texts=('tench', ...)), one a class")
             texts = self.classes
+        texts = [str(text) if isinstance(text, numbers.Number) else text for text in texts]
         bad = [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]
         if bad or len(texts) != len(self.classes):
             missing = bad[0] if bad else min(len(texts), len(self.classes) - 1)
@@ -79,15 +111,8 @@ class DatasetLabels(Source):
 
     @cached_property
     def folders(self) -> Tuple[str, ...]:
-        """A folder's name for each class: that of its real images where all are in one of their own, or its name."""
-        found: List[set] = [set() for _ in self.classes]
-        for path, label in zip(self.images, self.labels.tolist()):
-            found[label].add(osp.basename(osp.dirname(path)))
-        names = [min(folders) if len(folders) == 1 else '' for folders in found]
-        if not all(names) or len(set(names)) < len(names):
-            names = [re.sub(r'[^\w-]+', '_', name).strip('_') for name in self.classes]
-        twice = [name for name, count in Counter(names).items() if count > 1 or not name]
-        return tuple(f'{i:04d}_{name}'.rstrip('_') if name in twice else name for i, name in enumerate(names))
+        """A folder's name for each class; see :func:`~mmdistill.datasets.class_folders.folder_names`."""
+        return folder_names(_pairs(self.images, self.labels), self._numbers, self.classes)
 
     def image(self, index: int, size: Tuple[int, int], crop: bool) -> np.ndarray:
         """RGB uint8 (H, W, 3) of this ``size`` (H, W); with ``crop`` scaled to cover it and cropped at the centre, else
@@ -113,3 +138,24 @@ class DatasetLabels(Source):
     def fingerprint(self) -> str:
         """Changes when a file or a label does."""
         return config_hash([self.classes, self.class_fingerprints])
+
+
+def _pairs(images: Sequence[str], labels: np.ndarray) -> Set[Tuple[str, int]]:
+    """The folders of images, with the class ids of the images in them."""
+    return {(osp.dirname(path), label) for path, label in zip(images, labels.tolist())}
+
+
+def _numbered(dataset: Any) -> Optional[Dict[int, str]]:
+    """Class id to folder, where a dataset has numbered its folders."""
+    folders = None if getattr(dataset, 'ann_file', '') else getattr(dataset, 'folder_to_idx', None)
+    return None if folders is None else {label: folder for folder, label in folders.items()}
+
+
+def _is_id(label: Any) -> bool:
+    """Whether a label is one whole number."""
+    if isinstance(label, (int, np.integer)):
+        return True
+    try:
+        return not np.ndim(label) and int(label) == float(label)
+    except (TypeError, ValueError):
+        return False

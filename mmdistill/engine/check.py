@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS
+from mmdistill.datasets.listing import bad_list
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.datasets.wrappers import KNOWN, is_wrapper
 from mmdistill.errors import DistillError
@@ -100,9 +101,15 @@ def readable(where: str) -> Iterator[None]:
         yield
     except DistillError:
         raise
-    except FileNotFoundError as error:
-        raise DistillError(f'no data at {error.filename or error}: set {where}.data_root') from None
-    except (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except Exception as error:
+        if found := bad_list(error):
+            raise found from None
+        if isinstance(error, FileNotFoundError):
+            raise DistillError(f'no data at {error.filename or error}: set {where}.data_root, or data_prefix in '
+                               'it') from None
+        if not isinstance(error, (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError,
+                                  ValueError)):
+            raise
         empty = 'need at least one array' in str(error)  # what mmseg says of a folder without images
         reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
@@ -151,7 +158,7 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
         DistillError: See :func:`~mmdistill.components.check_component`; or a wrapper that wraps nothing, or is none of
             OpenMMLab's.
     """
-    component = check_component(cfg, DATASETS, where)
+    component = check_component(_named_by_strings(cfg), DATASETS, where)
     inner = inner_configs(cfg)
     if not (inspect.isclass(component) and is_wrapper(component)):
         if inner and inspect.isclass(component) and not any(task.owns(component) for task in all_tasks()):
@@ -167,6 +174,12 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     for name, member in inner.items():
         found.update(check_dataset(in_scope(member, cfg.get('_scope_')), f'{where}.{name}'))
     return found
+
+
+def _named_by_strings(cfg: Any) -> Any:
+    """A dataset's config whose ``classes`` are strings: mmpretrain takes numbers, whatever it declares."""
+    names = cfg.get('classes') if isinstance(cfg, Mapping) else None
+    return {**cfg, 'classes': [*map(str, names)]} if isinstance(names, (list, tuple)) else cfg
 
 
 def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:

@@ -69,7 +69,7 @@ def announce_cost(run: Any) -> Optional[Cost]:
     logger = run.logger
 
     def counted() -> Tuple[Cost, List[str]]:
-        return count_run(run.runner.cfg, run.composition, run.dataset.metainfo, work_of(run))
+        return count_run(run.runner.cfg, run.composition, run.runner.model.metainfo, work_of(run))
 
     try:
         try:

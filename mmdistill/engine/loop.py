@@ -28,7 +28,7 @@ from .composition import Composition
 from .cost import PaceHook, announce_cost
 from .inputs import Inputs
 from .inherited import KEY
-from .planning import StartLatents
+from .planning import StartLatents, check_ids
 from .progress import announce, announce_source, log_guidance
 
 
@@ -89,8 +89,9 @@ class DistillLoop(BaseLoop):
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
         self.files = getattr(self.writer, 'files', self.writer.layout.files)
         self.journal = Journal(self.work_dir, self.root, self.files, runner.rank)
-        runner.visualizer.dataset_meta = self.dataset.metainfo
-        runner.model.take_metainfo(self.dataset.metainfo)
+        metainfo = dict(self.dataset.metainfo, classes=self.source.classes)
+        runner.visualizer.dataset_meta = metainfo
+        runner.model.take_metainfo(metainfo)
 
     @property
     def generator(self) -> Any:
@@ -128,11 +129,13 @@ class DistillLoop(BaseLoop):
             raise DistillError(f'{self.root} holds a distilled set: continue it with --resume, remove it, or choose '
                                'another --work-dir')
         source = self.source
+        source.check_files()
         plan = Plan(
             method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
             classes=source.classes, palette=source.palette, source_size=len(source),
             requests=tuple(planner.requests(self)),
             provenance=dict(planner.provenance(self), **provenance(self.dataset)))
+        check_ids(plan.requests, self.writer)
         if is_main_process():
             plan.save(self.plan_path)
         return plan

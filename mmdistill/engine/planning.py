@@ -1,12 +1,13 @@
 """Planners: which images a run makes, from what."""
 import copy
 import os.path as osp
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
 from mmengine.utils import track_iter_progress
 
+from mmdistill.datasets.class_folders import name_key
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
 from mmdistill.registry import SELECTORS
@@ -16,6 +17,16 @@ from mmdistill.tasks.clusters import class_clusters, few_images
 
 StartLatents = Callable[[Request], np.ndarray]
 PROTOTYPES = 'prototypes.safetensors'
+
+
+def check_ids(requests: Sequence[Request], writer: Any) -> None:
+    """Raise a DistillError where an id is none that the writer takes, or two of them would be one file."""
+    known: Dict[str, str] = {}
+    for request in requests:
+        writer.done(request.id)
+        if (key := name_key(request.id)) in known:
+            raise DistillError(f'requests {known[key]!r} and {request.id!r} would be one file: give them other ids')
+        known[key] = request.id
 
 
 class Planner:

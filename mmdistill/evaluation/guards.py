@@ -13,6 +13,7 @@ _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
 def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]) -> None:
     """Raise a DistillError unless the classes of the training set ``name`` are the test set's, in the same order."""
+    classes, test_classes = [*map(str, classes)], [*map(str, test_classes)]  # names may be numbers
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
     if extra or absent or len(classes) != len(test_classes):
         raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '

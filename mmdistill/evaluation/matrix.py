@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.files import config_hash, files_fingerprint, write_json
-from mmdistill.tasks.base import task_of_scope
+from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
 from .protocols import cell_config, load_protocol, student_models
@@ -39,7 +39,7 @@ class Matrix:
         test = without_pipeline(settings.test_dataset)
         self.test = build_dataset(test, self.task.scope, 'test_dataset')
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
-        self.classes = tuple(self.test.metainfo['classes'])
+        self.classes = class_names(self.test.metainfo.get('classes'), 'test_dataset')
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}

@@ -88,7 +88,7 @@ class Teacher(nn.Module):
         if self._imagenet and (ids := imagenet_ids(classes)) is not None:
             self.outputs, self.num_classes = ids, len(ids)
         hint = 'give the teacher outputs=[...], its output for each class of the set, if it knows them all'
-        count = len(classes)
+        classes, count = [*map(str, classes)], len(classes)
         if self.num_classes != count:
             raise DistillError(f'the teacher {self.name} has {self.num_classes} classes, the set {count}: {hint}')
         if self.outputs is not None or self.classes is None:
@@ -126,4 +126,4 @@ def _classes(meta: Optional[dict], config: Config) -> Optional[Tuple[str, ...]]:
         dataset = config.train_dataloader.dataset
         names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
         names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
-    return None if names is None else tuple(names)
+    return None if names is None else tuple(map(str, names))

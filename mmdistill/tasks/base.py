@@ -11,6 +11,7 @@ from mmdistill.datasets.wrappers import real_dataset, real_parts, real_rows
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request
 from mmdistill.registry import TASKS, LazyRegistry
+from mmdistill.selection.report import shorten
 from .resources import Resources
 
 
@@ -26,13 +27,13 @@ class Source:
     def __init__(self, dataset: Any) -> None:
         self.dataset = real_dataset(dataset)
         self.parts, self.rows = real_parts(self.dataset), real_rows(self.dataset)
-        if not self.dataset.metainfo.get('classes'):
-            raise DistillError(f'{type(self.parts[0]).__name__} names no classes: give it '
-                               'metainfo=dict(classes=(...))')
-        self.classes = tuple(self.dataset.metainfo['classes'])
+        self.classes = class_names(self.dataset.metainfo.get('classes'), type(self.parts[0]).__name__)
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def check_files(self) -> None:
+        """Raise a DistillError where a file that the dataset lists is missing; no file is opened."""
 
     def fingerprint(self) -> str:
         """Changes when a file or the way in which it is read does."""
@@ -53,6 +54,22 @@ class Source:
     def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
         """An image as it is shown while the run goes on, uint8 RGB (H, W', 3)."""
         return image
+
+
+def class_names(classes: Any, where: str) -> Tuple[str, ...]:
+    """The names of a dataset's ``metainfo.classes``, which may be numbers, as strings.
+
+    Raises:
+        DistillError: There are none, or what is there is no list of names; the message calls the dataset ``where``.
+    """
+    if classes is None or not len(classes):
+        raise DistillError(f'{where} names no classes: give it metainfo=dict(classes=(...))')
+    if isinstance(classes, (str, Mapping)):
+        raise DistillError(f'{where}: metainfo.classes={shorten(str(classes))!r} is no list of names: give a list, or '
+                           'the path of a file with one name on each line')
+    if unnamed := [label for label, name in enumerate(classes) if name is None]:
+        raise DistillError(f'{where}: class {unnamed[0]} of metainfo.classes is None: give it a name')
+    return tuple(map(str, classes))
 
 
 class Task:

@@ -6,6 +6,7 @@ user's is, without the seconds that the imports take.
 import json
 import os
 import pprint
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,18 @@ def save_guide(folder: Path, num_classes: int) -> dict:
 def weights(tmp_path_factory):
     """Folder with random ``unet``, ``vae``, ``scheduler`` of 11 classes."""
     return save_layout_unet(tmp_path_factory.mktemp('weights'), 11)
+
+
+@pytest.fixture(scope='session')
+def class_weights(tmp_path_factory, weights):
+    """Folder of a ClassUNet of 3 classes and the autoencoder of the other tests."""
+    from mmdistill.generation.unets import ClassUNet
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp('class_weights')
+    ClassUNet(3, 4, 8, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
+    for part in ('vae', 'scheduler'):
+        shutil.copytree(weights / part, folder / part)
+    return folder
 
 
 @pytest.fixture(scope='session')

@@ -32,20 +32,6 @@ def photos(tmp_path_factory):
     return root
 
 
-@pytest.fixture(scope='module')
-def class_weights(tmp_path_factory, weights):
-    """Folder of a ClassUNet of 3 classes and the autoencoder of the other tests."""
-    import shutil
-
-    from mmdistill.generation.unets import ClassUNet
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp('class_weights')
-    ClassUNet(3, 4, 8, block_out_channels=(16, 32)).save_pretrained(folder / 'unet')
-    for part in ('vae', 'scheduler'):
-        shutil.copytree(weights / part, folder / part)
-    return folder
-
-
 def write_config(root, path, photos, generator, hook):
     keys = dict(
         model=dict(type='Distiller', generator=generator),

@@ -1,0 +1,135 @@
+"""Annotation files of OpenMMLab's datasets: the line that is wrong, and the files that are not there."""
+import bisect
+import copy
+import os
+import os.path as osp
+import re
+import tempfile
+import traceback
+from typing import Any, Dict, List, Optional, Sequence, Set
+
+from mmdistill.errors import DistillError
+
+
+def bad_list(error: BaseException) -> Optional[DistillError]:
+    """The error that names the annotation file, and its line, where ``error`` is of a dataset that was reading one.
+
+    The dataset's own reader finds the line: the last of the shortest list that raises the error.
+    """
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == 'load_data_list']
+    if not frames:  # an older MMEngine raises another error with the dataset's name
+        return bad_list(error.__context__) if error.__context__ else None
+    dataset = frames[0].f_locals.get('self')
+    path = getattr(dataset, 'ann_file', None)
+    if not isinstance(path, str) or not path or '://' in path:
+        return None
+    reason = ' '.join(str(error).split())
+    if not osp.isfile(path):
+        return DistillError(f'no ann_file at {path}: set data_root and ann_file')
+    if 'Unsupported format' in reason:
+        return DistillError(f'ann_file {path}: {type(dataset).__name__} reads .json, .yml and .pkl: take a dataset of '
+                            'lists of lines, such as mmpretrain.CustomDataset, or give another file')
+    if isinstance(error, UnicodeError):
+        return DistillError(f'ann_file {path} is no text in UTF-8 ({reason}): save it as such')
+    lines = _lines(path)
+    number = _first_bad(dataset, lines, error)
+    if number is None:
+        return DistillError(f'ann_file {path} cannot be read ({reason}): correct it')
+    return DistillError(f'ann_file {path}, line {number + 1}: {_short(lines[number])} cannot be read ({reason}): '
+                        f'{_advice(lines[number])}')
+
+
+def check_files(dataset: Any, paths: Sequence[str], what: str) -> None:
+    """Check that the local files which a dataset's annotation file lists are there, by the listings of their folders.
+
+    Args:
+        dataset: Of OpenMMLab; without an ``ann_file`` it has just listed its folders.
+        paths: What it makes of the list.
+        what: What the message calls a file, such as ``'image'``.
+
+    Raises:
+        DistillError: A file is missing: which, and its line in the list.
+    """
+    if not getattr(dataset, 'ann_file', ''):
+        return
+    known: Dict[str, Set[str]] = {}
+    local = [path for path in paths if '://' not in path]
+    missing = [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
+    if missing:
+        line = line_of(dataset, missing[0])
+        more = f' ({len(missing)} of {len(paths)} are missing)' if len(missing) > 1 else ''
+        raise DistillError(f'no {what} at {_short(missing[0])}{more}{line}: {_missing_advice(dataset, missing[0])}')
+
+
+def line_of(dataset: Any, path: str) -> str:
+    """``', line 3 of <ann_file>'`` where that is a list of lines, and the first that names the file; else ``''``."""
+    ann_file = getattr(dataset, 'ann_file', '')
+    prefix = osp.join(dataset.data_prefix.get('img_path') or '', '')
+    stem = path.removeprefix(prefix).removesuffix(getattr(dataset, 'img_suffix', '') or '').strip()
+    pattern = re.compile(rf'(?<!\S){re.escape(stem)}(?!\S)' if stem else r'^\s*$')
+    lines = [] if ann_file.endswith(('.json', '.pkl')) else _lines(ann_file)
+    number = next((i for i, line in enumerate(lines) if pattern.search(line)), None)
+    return '' if number is None else f', line {number + 1} of {ann_file}'
+
+
+def _first_bad(dataset: Any, lines: Sequence[str], error: BaseException) -> Optional[int]:
+    """Index of the line at which a dataset raises this ``error``; None where it is no single line's."""
+    alone = copy.copy(dataset)
+
+    def fails(count: int) -> bool:
+        """Whether a list of the first lines raises it."""
+        with tempfile.NamedTemporaryFile('w', suffix='.txt', encoding='utf-8', newline='') as file:
+            file.writelines(f'{line}\n' for line in lines[:count])
+            file.flush()
+            alone.ann_file = file.name
+            try:
+                alone.load_data_list()
+            except Exception as found:  # whatever a third party's reader raises
+                return (type(found), str(found)) == (type(error), str(error))
+        return False
+
+    count = bisect.bisect_left(range(len(lines) + 1), True, key=fails)
+    return count - 1 if 0 < count <= len(lines) else None
+
+
+def _lines(path: str) -> List[str]:
+    try:
+        with open(path, encoding='utf-8', newline='\n') as file:
+            return [line.rstrip('\r\n') for line in file]
+    except (OSError, UnicodeError):  # a remote one
+        return []
+
+
+def _names(folder: str, known: Dict[str, Set[str]]) -> Set[str]:
+    """The names in a folder, listed once; none where it is not there."""
+    if folder not in known:
+        try:
+            known[folder] = {*os.listdir(folder or '.')}
+        except OSError:
+            known[folder] = set()
+    return known[folder]
+
+
+def _advice(line: str) -> str:
+    if not line.strip():
+        return 'remove the empty line'
+    if ' ' in line.strip():
+        return 'its last word has to be a class id, a whole number from 0: not a name, and not several'
+    return 'write "<file> <class id>"' + ' with a blank between them' * bool(re.search(r'[,;\t]', line))
+
+
+def _missing_advice(dataset: Any, path: str) -> str:
+    suffix = getattr(dataset, 'img_suffix', '')
+    if '\ufeff' in path:
+        return 'the list begins with a byte order mark: save it as UTF-8 without one'
+    if suffix and path.endswith(suffix * 2):
+        return f'the list names files without {suffix}, which is added as img_suffix: take it off the lines'
+    if path != path.rstrip():
+        return 'there is one blank too many before the class id: leave one'
+    if not osp.basename(path).removesuffix(suffix or ' '):
+        return 'remove the empty line'
+    return 'add the file, remove its line, or check data_root, data_prefix and the suffixes'
+
+
+def _short(text: str, length: int = 160) -> str:
+    return repr(text if len(text) <= length else f'{text[:length]}…')
