@@ -1,7 +1,7 @@
 """Where a dataset of OpenMMLab keeps its files, and how its masks name the classes."""
 import os.path as osp
 from dataclasses import dataclass
-from typing import Any, ClassVar, Dict, Optional, Sequence, Tuple
+from typing import Any, ClassVar, Collection, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -25,7 +25,7 @@ class SegLayout:
 
     Raises:
         DistillError: A folder outside the data root, an unknown file type, images and masks with the same names, or
-            a label map that cannot be inverted.
+            a label map that cannot be inverted; with the names of the layouts that have enough classes.
     """
     task: ClassVar[str] = 'segmentation'
     name: str
@@ -41,22 +41,31 @@ class SegLayout:
 
     def __post_init__(self) -> None:
         for path in (self.image_dir, self.mask_dir, self.ann_file):
-            if osp.isabs(path) or osp.normpath(path).split('/')[0] == '..':
-                raise DistillError(f'layout {self.name!r}: {path} is outside the data root; give data_prefix and '
-                                   'ann_file relative to data_root')
+            if _is_outside(path):
+                raise self._refused(f'{path} is outside the data root',
+                                    'give data_prefix and ann_file relative to data_root')
         if osp.splitext(f'x{self.image_suffix}')[1].lower() not in IMAGE_FORMATS:
-            raise DistillError(f'layout {self.name!r} cannot write images as *{self.image_suffix}: choose a layout '
-                               f'with one of {", ".join(IMAGE_FORMATS)}')
+            raise self._refused(f'it cannot write images as *{self.image_suffix}',
+                                _dotted('img_suffix', self.image_suffix, IMAGE_FORMATS)
+                                or 'save the images as .png or .jpg, and set img_suffix')
         if osp.splitext(f'x{self.mask_suffix}')[1].lower() not in MASK_FORMATS:
-            raise DistillError(f'layout {self.name!r} cannot write masks as *{self.mask_suffix}: choose a layout with '
-                               f'one of {", ".join(MASK_FORMATS)}')
+            raise self._refused(f'it cannot write masks as *{self.mask_suffix}',
+                                _dotted('seg_map_suffix', self.mask_suffix, MASK_FORMATS)
+                                or 'save the masks as .png, and set seg_map_suffix')
         if (self.image_dir, self.image_suffix) == (self.mask_dir, self.mask_suffix):
-            raise DistillError(f'layout {self.name!r} gives an image and its mask one name: set data_prefix or '
-                               'the suffixes')
+            raise self._refused('it gives an image and its mask one name',
+                                "set data_prefix.seg_map_path to the masks' own folder, or another seg_map_suffix")
         kept = [new for _, new in self.label_map or () if new % 256 not in (IGNORE, self.ignore_index)]
         if len(kept) != len(set(kept)):
-            raise DistillError(f'layout {self.name!r}: the label map sends two ids to one class, so the masks cannot '
-                               "be written with the source's ids; choose another layout")
+            raise self._refused('the label map sends two ids to one class, so that no mask can be written by it',
+                                'save the masks with the class ids 0, 1, ..., and leave the label map out')
+
+    def _refused(self, problem: str, advice: str) -> DistillError:
+        """The error of a layout that cannot be written: what to do to the dataset, or which layout to take."""
+        named = other_layouts(self.num_classes)
+        choice = f'set test_cfg.writer.layout to {named}' if named else (
+            f'no other layout holds {self.num_classes} classes')
+        return DistillError(f'layout {self.name!r}: {problem}: {choice}{", or" if named else ":"} {advice}')
 
     @property
     def image_format(self) -> str:
@@ -136,28 +145,62 @@ class SegLayout:
             differing = [key for key in _ENCODING if getattr(layout, key) != getattr(layouts[0], key)]
             if differing:
                 first, other = (getattr(one, differing[0]) for one in (layouts[0], layout))
-                raise DistillError(f"layout 'source': the source's datasets.0 has {differing[0]}={first} and its "
-                                   f'datasets.{number} {other}, so that no tree suits both: choose another layout '
-                                   f'({", ".join(LAYOUTS)}), which mmdistill.DistilledDataset reads')
+                raise layouts[0]._refused(
+                    f"the source's datasets.0 has {differing[0]}={first} and its datasets.{number} {other}, so that no "
+                    'tree suits both', 'save the masks of both with the same ids')
         return layouts[0]
 
     @classmethod
     def of_files(cls, dataset: Any) -> 'SegLayout':
         """:meth:`of_dataset` where the masks are files."""
-        root = dataset.data_root
-
-        def relative(path: Optional[str]) -> str:
-            inside = osp.relpath(path, root) if path and root else path or ''
-            return '' if inside == '.' else inside
-
-        images, masks = (relative(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path'))
+        root, listed = dataset.data_root, dataset.ann_file
+        paths = [dataset.data_prefix.get('img_path') or '', dataset.data_prefix.get('seg_map_path') or '',
+                 '' if osp.isdir(listed) else listed]  # mmseg lists the images where ann_file is a folder
+        images, masks, ann_file = (_inside(path, root) for path in paths)
         if not images and not masks and dataset.img_suffix == dataset.seg_map_suffix:
             images, masks = 'images', 'masks'
-        return cls(
-            'source', images, masks, dataset.img_suffix, dataset.seg_map_suffix, dataset.reduce_zero_label,
+        settings = dict(
+            image_suffix=dataset.img_suffix, mask_suffix=dataset.seg_map_suffix,
+            reduce_zero_label=dataset.reduce_zero_label,
             num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
             label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,
-            ann_file=relative(dataset.ann_file), ignore_index=dataset.ignore_index)
+            ignore_index=dataset.ignore_index)
+        if outside := [path for path in (images, masks, ann_file) if _is_outside(path)]:
+            raise cls('source', 'images', 'masks', **settings)._refused(
+                f'{outside[0]} is outside the data root{f" {root}" if root else ""}', _common_root(*paths))
+        return cls('source', images, masks, ann_file=ann_file, **settings)
+
+
+def _is_outside(path: str) -> bool:
+    return osp.isabs(path) or osp.normpath(path).split('/')[0] == '..'
+
+
+def _inside(path: str, root: Optional[str]) -> str:
+    """A path relative to the data root, of which either may go through a symbolic link; '' for the root itself."""
+    if not path or not root:
+        return path
+    found = osp.relpath(path, root)
+    if _is_outside(found) and not _is_outside(real := osp.relpath(osp.realpath(path), osp.realpath(root))):
+        found = real
+    return '' if found == '.' else found
+
+
+def _common_root(images: str, masks: str, ann_file: str) -> str:
+    """Advice: the settings by which a dataset reads the same files below one data root."""
+    places = dict(img_path=images, seg_map_path=masks, ann_file=ann_file)
+    paths = {key: osp.abspath(path) for key, path in places.items() if path}
+    root = osp.commonpath([osp.dirname(path) if key == 'ann_file' else path for key, path in paths.items()])
+    if root == osp.sep:
+        return 'put its files below one folder, and set data_root, data_prefix and ann_file'
+    inside = {key: _inside(path, root) for key, path in paths.items()}
+    listed = f', ann_file={inside.pop("ann_file")!r}' if ann_file else ''
+    prefix = ', '.join(f'{key}={path!r}' for key, path in inside.items())
+    return f'set data_root={root!r}, data_prefix=dict({prefix}){listed}'
+
+
+def _dotted(key: str, suffix: str, known: Collection[str]) -> str:
+    """Advice where a suffix lacks its dot; '' where it does not."""
+    return f"write {key}='.{suffix}', with its dot" if f'.{suffix}'.lower() in known else ''
 
 
 @dataclass(frozen=True)
@@ -201,6 +244,12 @@ LAYOUTS = {layout.name: layout for layout in (
               num_classes=171),
     SegLayout('coco_stuff10k', 'images/train2014', 'annotations/train2014', mask_suffix='_labelTrainIds.png',
               reduce_zero_label=True, num_classes=171))}
+
+
+def other_layouts(num_classes: Optional[int]) -> str:
+    """The named layouts that hold so many classes, as a text; '' where none does."""
+    names = [repr(name) for name, layout in LAYOUTS.items() if (num_classes or 0) <= (layout.num_classes or 0)]
+    return ' or '.join([', '.join(names[:-1])] * (len(names) > 1) + names[-1:])
 
 
 def get_layout(name: str, dataset: Any = None) -> SegLayout:

@@ -12,7 +12,7 @@ from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from mmdistill.registry import WRITERS
 from mmdistill.settings import PositiveInt, nearest, validated
-from .layouts import LAYOUTS, ClassLayout, SegLayout, get_layout
+from .layouts import LAYOUTS, ClassLayout, SegLayout, get_layout, other_layouts
 from .manifest import is_written
 
 
@@ -52,6 +52,21 @@ class SegWriter:
     def __init__(self, root: Union[str, Path], layout: Union[str, SegLayout] = 'source', dataset: Any = None) -> None:
         self.root = Path(root)
         self.layout = layout if isinstance(layout, SegLayout) else get_layout(layout, dataset)
+        if dataset is not None:
+            self._check_classes(dataset)
+
+    def _check_classes(self, dataset: Any) -> None:
+        """Raise a DistillError where the layout holds fewer classes than the dataset has."""
+        limit, count = self.layout.num_classes, len(dataset.metainfo.get('classes') or ())
+        if not limit or count <= limit:
+            return
+        others = other_layouts(count)
+        problem = f'layout {self.layout.name!r} holds {limit} classes, the dataset {count}'
+        try:
+            SegLayout.of_dataset(dataset)
+        except DistillError as error:  # which names others, or says what else to do
+            raise DistillError(f'{problem}; {error}') from None
+        raise DistillError(f"{problem}: set test_cfg.writer.layout to 'source'{f', {others}' if others else ''}")
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -62,7 +77,7 @@ class SegWriter:
 
     def paths(self, request_id: str) -> Tuple[Path, Path]:
         """The files of a request: image, mask; a DistillError for an id that is no plain file name."""
-        if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0'):
+        if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0\n'):
             raise DistillError(f'request id {request_id!r} is no file name')
         files = self.layout.files(request_id)
         return self.root / files['image'], self.root / files['mask']
@@ -137,7 +152,7 @@ class ClassWriter:
     def path(self, request_id: str) -> Path:
         """The file of a request; a DistillError for an id that is not ``folder/name``."""
         parts = request_id.split('/')
-        if len(parts) != 2 or any(not part or part.startswith('.') or {'\\', '\0'} & set(part) for part in parts):
+        if len(parts) != 2 or any(not part or part.startswith('.') or {'\\', '\0', '\n'} & set(part) for part in parts):
             raise DistillError(f'request id {request_id!r} is not folder/name')
         return self.root / self.layout.files(request_id)['image']
 
