@@ -76,8 +76,8 @@ class DatasetLabels(Source):
     @cached_property
     def _numbers(self) -> Optional[Dict[int, str]]:
         """The folder of each class, where mmpretrain numbered folders."""
-        found = [_numbered(part) for part in self.parts]
-        return None if None in found else dict(item for numbers in reversed(found) for item in numbers.items())
+        found = [numbered for part in reversed(self.parts) if (numbered := _numbered(part))]
+        return {label: name for one in found for label, name in one.items()} if len(found) == len(self.parts) else None
 
     def of_class(self, label: int) -> np.ndarray:
         """int64 indices of the images of a class, ascending; a DistillError where there are none."""

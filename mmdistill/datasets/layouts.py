@@ -147,7 +147,8 @@ class SegLayout:
                 first, other = (getattr(one, differing[0]) for one in (layouts[0], layout))
                 raise layouts[0]._refused(
                     f"the source's datasets.0 has {differing[0]}={first} and its datasets.{number} {other}, so that no "
-                    'tree suits both', 'save the masks of both with the same ids')
+                    'tree suits both', 'save the masks of both with the same ids (mmdistill.DistilledDataset reads any '
+                    'layout)')
         return layouts[0]
 
     @classmethod

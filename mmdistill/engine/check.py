@@ -22,6 +22,7 @@ from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
 from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
+from .places import check_work_dir
 
 SCOPE = 'mmdistill'
 _TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
@@ -41,7 +42,9 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     _check_keys(cfg)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
-    task = _check_dataloader(cfg['test_dataloader'], cfg['test_cfg'].get('dataset_key', KEY))
+    key = cfg['test_cfg'].get('dataset_key', KEY)
+    task = _check_dataloader(cfg['test_dataloader'], key)
+    check_work_dir(cfg.get('work_dir'), cfg['test_dataloader']['dataset'], key)
     check_unused(written)
     _check_loops(cfg)
     composition = _check_hooks(cfg)

@@ -194,3 +194,16 @@ def test_an_empty_folder(pets, refused, planned):
     refused(r"class 0 \(\.ipynb_checkpoints\) has no image: add some, or remove the folder '\.ipynb_checkpoints'")
     (pets.data / 'train/.ipynb_checkpoints').rmdir()
     assert planned().requests[0].id == 'ant/00000'
+
+
+def test_a_work_dir_among_the_images(tools, pets):
+    pets.write(*TREE)
+    (pets.data / 'link').symlink_to(pets.data / 'train')
+    for work in (pets.data / 'train/work', pets.data / 'link/ant', pets.data / 'train'):
+        done = tools('distill', pets.config(), '--work-dir', work, '--dry-run')
+        assert done.returncode == 1 and re.search(
+            r"^error: work_dir='.*' is in .*data/train, all of whose images are read as test_dataloader\.dataset, .*: "
+            'choose another --work-dir$', done.stderr, re.M), done.stderr
+        assert sorted(path.name for path in (pets.data / 'train').iterdir()) == ['ant', 'bee', 'cat']
+    done = tools('distill', pets.config(), '--work-dir', pets.data / 'training', '--dry-run')
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,43 @@
+"""Where a run may write."""
+import inspect
+import os.path as osp
+from typing import Any, Mapping, Optional
+
+from mmdistill.components import resolve
+from mmdistill.datasets.wrapped_configs import part_configs
+from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS
+
+_LISTING = ('BaseSegDataset', 'CustomDataset')  # bases of what lists the folder of its images
+
+
+def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: str) -> None:
+    """Check that what a run writes will not become a part of its dataset.
+
+    Args:
+        work_dir: Of the run; None is not checked.
+        dataset: Config of the dataset, at key ``where``.
+
+    Raises:
+        DistillError: The work dir is in a folder whose images, or subfolders, the dataset lists.
+    """
+    for key, part in part_configs(dataset):
+        name = f'{where}.{key}' if key else where
+        folder = _listed_folder(part, resolve(part, DATASETS, name))
+        if not work_dir or not folder:
+            continue
+        inside = osp.realpath(folder)
+        if osp.commonpath([osp.realpath(work_dir), inside]) == inside:
+            raise DistillError(f'work_dir={work_dir!r} is in {folder}, all of whose images are read as {name}, so that '
+                               'the distilled ones would be, too: choose another --work-dir')
+
+
+def _listed_folder(cfg: Mapping[str, Any], component: Any) -> Optional[str]:
+    """The local folder of which a dataset reads all files; None where there is none, or a list names the files."""
+    bases = inspect.getmro(component) if inspect.isclass(component) else ()
+    if cfg.get('ann_file') or not any(base.__name__ in _LISTING for base in bases):
+        return None
+    prefix = cfg.get('data_prefix') or cfg.get('split') or ''
+    prefix = prefix.get('img_path') or '' if isinstance(prefix, Mapping) else prefix
+    folder = osp.join(cfg.get('data_root') or '', prefix)
+    return folder if folder and '://' not in folder else None
