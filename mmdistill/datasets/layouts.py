@@ -249,7 +249,7 @@ LAYOUTS = {layout.name: layout for layout in (
 
 def other_layouts(num_classes: Optional[int]) -> str:
     """The named layouts that hold so many classes, as a text; '' where none does."""
-    names = [repr(name) for name, layout in LAYOUTS.items() if (num_classes or 0) <= (layout.num_classes or 0)]
+    names = [name for name, layout in LAYOUTS.items() if (num_classes or 0) <= (layout.num_classes or 0)]
     return ' or '.join([', '.join(names[:-1])] * (len(names) > 1) + names[-1:])
 
 

@@ -66,7 +66,7 @@ class SegWriter:
             SegLayout.of_dataset(dataset)
         except DistillError as error:  # which names others, or says what else to do
             raise DistillError(f'{problem}; {error}') from None
-        raise DistillError(f"{problem}: set test_cfg.writer.layout to 'source'{f', {others}' if others else ''}")
+        raise DistillError(f'{problem}: set test_cfg.writer.layout to source{f", {others}" if others else ""}')
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:

@@ -12,8 +12,8 @@ from mmdistill.registry import DATASETS
 
 from .conftest import layout_generator
 
-BOTH = "'coco_stuff164k' or 'coco_stuff10k'"
-ALL = f"'ade20k', {BOTH}"
+BOTH = 'coco_stuff164k or coco_stuff10k'
+ALL = f'ade20k, {BOTH}'
 
 
 @pytest.fixture
@@ -93,9 +93,9 @@ def test_a_layout_of_too_few_classes(make, refused, tmp_path):
     make('data/images', '.png', 'data/masks', '.png')
     data = dict(data_root=str(tmp_path / 'data'), img_suffix='.png',
                 data_prefix=dict(img_path='images', seg_map_path='masks'))
-    refused(f"layout 'ade20k' holds 150 classes, the dataset 160: set test_cfg.writer.layout to 'source', {BOTH}",
+    refused(f"layout 'ade20k' holds 150 classes, the dataset 160: set test_cfg.writer.layout to source, {BOTH}",
             layout='ade20k', classes=160, **data)
-    refused("layout 'coco_stuff164k' holds 171 classes, the dataset 180: set test_cfg.writer.layout to 'source'$",
+    refused("layout 'coco_stuff164k' holds 171 classes, the dataset 180: set test_cfg.writer.layout to source$",
             layout='coco_stuff164k', classes=180, **data)
 
 
