@@ -70,8 +70,9 @@ class DatasetLabels(Source):
 
     def check_files(self) -> None:
         """Raise a DistillError where an image that an ann_file lists is missing."""
-        for part, rows in zip(self.parts, self._of_part):
-            check_files(part, [self.images[row] for row in rows], 'image')
+        for part, rows, reader in zip(self.parts, self._of_part, self._readers):
+            check_files(part, [self.images[row] for row in rows], 'image',
+                        getattr(reader.transform, 'backend_args', None))
 
     @cached_property
     def _numbers(self) -> Optional[Dict[int, str]]:

@@ -9,6 +9,7 @@ import traceback
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from mmdistill.errors import DistillError
+from .reading import local_files
 
 
 def bad_list(error: BaseException) -> Optional[DistillError]:
@@ -39,13 +40,14 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
                         f'{_advice(lines[number])}')
 
 
-def check_files(dataset: Any, paths: Sequence[str], what: str) -> None:
+def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Optional[dict] = None) -> None:
     """Check that the local files which a dataset's annotation file lists are there, by the listings of their folders.
 
     Args:
         dataset: Of OpenMMLab; without an ``ann_file`` it has just listed its folders.
         paths: What it makes of the list.
         what: What the message calls a file, such as ``'image'``.
+        backend_args: Of the transform that reads them.
 
     Raises:
         DistillError: A file is missing: which, and its line in the list.
@@ -53,7 +55,7 @@ def check_files(dataset: Any, paths: Sequence[str], what: str) -> None:
     if not getattr(dataset, 'ann_file', ''):
         return
     known: Dict[str, Set[str]] = {}
-    local = [path for path in paths if '://' not in path]
+    local = [path for path in paths if local_files(path, backend_args) == [path]]
     missing = [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
     if missing:
         line = line_of(dataset, missing[0])
