@@ -68,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='finished work dirs, in the order of the page')
     one.add_argument('--out', help='the page; report.html in the first work dir by default')
     one.add_argument('--title', help='heading of the page')
+    one.add_argument('--data-root', action='append', default=[], metavar='DIR',
+                     help='folder of the real data, whose images are then shown beside the distilled ones')
     return top
 
 

@@ -140,10 +140,11 @@ def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 
     Work dirs of `mmdistill evaluate` (results, learning curves, classes, metrics of the sets) and of `mmdistill
-    distill` (selection, images, provenance); each has its part of the page.
+    distill` (selection, images, provenance); each has its part of the page. Real images are shown from the folders that
+    --data-root names, wherever the files say that they are.
     """
     from .evaluation.report import write_report
-    print(write_report(args.work_dirs, args.out, title=args.title))
+    print(write_report(args.work_dirs, args.out, title=args.title, data_roots=args.data_root))
 
 
 def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':

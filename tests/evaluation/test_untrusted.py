@@ -1,7 +1,10 @@
 """Results, measurements and manifests that somebody altered: one line, and never a page with foreign markup."""
 import json
+import socket
+import zipfile
 
 import pytest
+from PIL import Image
 
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.report import write_report
@@ -70,3 +73,45 @@ def test_the_page_allows_no_script_and_no_address(measured):
     policy = text[text.index('Content-Security-Policy'):].partition('>')[0]
     assert "default-src 'none'" in policy and 'http' not in policy and 'script' not in policy
     assert text.index('Content-Security-Policy') < text.index('<title>')
+
+
+@pytest.fixture
+def server():
+    """An address, and the requests that came there."""
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        listener.setblocking(False)
+        yield listener
+
+
+def shown(run, measured, source, data_roots=(), **extra):
+    """How many real images are on the page, where the first of the set's three images is from ``source``."""
+    file = run / 'distilled/meta/distilled.json'
+    for number, path in enumerate([source, None, None]):
+        alter(file, ('images', number, 'source'), path)
+    alter(file, ('extra', ), extra)
+    return write_report([measured], data_roots=data_roots).read_text().count('<img alt="real"')
+
+
+def test_real_images_are_read_from_the_given_folders_alone(measured, run, tmp_path, server):
+    data, picture = tmp_path / 'data', Image.new('RGB', (64, 64), 'red')
+    for folder in (data, tmp_path / 'data2', tmp_path):
+        folder.mkdir(exist_ok=True)
+        picture.save(folder / 'a.png')
+    with zipfile.ZipFile(tmp_path / 'a.zip', 'w') as archive:
+        archive.write(data / 'a.png', 'a.png')
+    (data / 'link.png').symlink_to(tmp_path / 'a.png')
+    inside = str(data / 'a.png')
+    assert shown(run, measured, inside) == 0 and shown(run, measured, inside, [data]) == 1
+    assert shown(run, measured, 'streets://train/64/images/000001.png') == 1
+    address = 'http://127.0.0.1:%d/a.png' % server.getsockname()[1]
+    for source in (address, str(tmp_path / 'a.png'), f'{data}/../a.png', str(tmp_path / 'data2/a.png'), '/etc/passwd',
+                   str(data / 'link.png'), f'file://{inside}', 'streets://train/99999/images/1.png', 'a\0b', '',
+                   'petrel://bucket/a.png', str(data), str(data / 'none.png')):
+        assert shown(run, measured, source, [data]) == 0, source
+    for args in (dict(backend='http'), dict(backend='local'), dict(backend='zip', path=str(tmp_path / 'a.zip')), 'zip',
+                 dict(backend='petrel'), [1]):
+        assert shown(run, measured, inside, [data], reading=dict(backend_args=args)) == 0, args
+    for reading in (dict(imdecode_backend='x'), dict(unknown=1), dict(color_type=5)):
+        assert shown(run, measured, inside, [data], reading=reading) in (0, 1)
+    with pytest.raises(BlockingIOError):
+        server.accept()

@@ -1,7 +1,9 @@
 """The images of distilled sets by class."""
 import base64
 import io
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import re
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -9,6 +11,7 @@ from PIL import Image
 
 import mmdistill.toy.storage  # noqa: F401  the storage that the built-in pictures are read from
 from mmdistill.datasets.reading import ImageReader
+from mmdistill.documents import inside
 from mmdistill.errors import DistillError
 from .tables import Cell
 from .work_dirs import DistilledSet, WorkDir
@@ -16,6 +19,8 @@ from .work_dirs import DistilledSet, WorkDir
 _MOST = 120
 _MAX_SIDE, _SMALL = 256, 96
 _NAMED = 5
+_BUILT_IN = re.compile(r'(streets|objects)://\w{1,9}/\d{1,3}/(images/\d{1,9}|\w{1,30}/\d{1,9})\.png')
+_LOCAL = ('zip', 'lmdb')  # storage backends of local archives
 
 
 def gallery(work: WorkDir, names: Tuple[str, ...]) -> Dict[str, Any]:
@@ -49,7 +54,8 @@ def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index:
     if work.task.drawn:
         drawing = work.task.draw(first.manifest, image, lambda name: np.asarray(_read(first, name)))
         pictures.insert(0, (work.task.drawn, Image.fromarray(drawing), True))
-    real = _real(image['source'], size, first.manifest.get('extra', {}).get('reading')) if image.get('source') else None
+    reading = first.manifest.get('extra', {}).get('reading')
+    real = _real(image['source'], size, reading, work.data_roots) if image.get('source') else None
     if real:
         pictures.insert(0, ('real', real, False))
     others = sorted({*image['classes']} - {index}, key=rank.__getitem__)
@@ -76,22 +82,42 @@ def by_class(manifest: Mapping[str, Any], rank: Mapping[int, int]) -> Dict[int, 
 
 def _read(own: DistilledSet, name: str) -> Image.Image:
     try:
-        picture = Image.open(own.root / name)
+        picture = Image.open(inside(own.root, name))
         picture.load()
         return picture
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DistillError(f'cannot read {name} in {own.root} ({error}): restore it, or delete meta/distilled.json '
                            'and resume the distillation') from None
 
 
-def _real(source: str, size: Tuple[int, int], reading: Any) -> Optional[Image.Image]:
+def _real(source: str, size: Tuple[int, int], reading: Any, roots: Sequence[Path]) -> Optional[Image.Image]:
     """The source image at the size of the distilled one, read as the manifest says; None where the real data is not at
-    hand."""
-    try:
-        reader = ImageReader(LoadImageFromFile(**(reading or {})))
-        return Image.fromarray(reader(source)).resize(size, Image.Resampling.BOX)
-    except (DistillError, TypeError, AttributeError):  # a manifest is not trusted
+    hand.
+
+    A manifest is not trusted: what is read are the built-in pictures and local files, or archives, in these roots.
+    """
+    settings = dict(reading) if isinstance(reading, Mapping) else {}
+    args = settings.get('backend_args') or {}
+    if not isinstance(args, Mapping):
         return None
+    archives = [value for key, value in args.items() if key != 'backend']
+    if args and not (args.get('backend') in _LOCAL and all(_is_in(value, roots) for value in archives)):
+        return None
+    if not (args or _BUILT_IN.fullmatch(source) or _is_in(source, roots)):
+        return None
+    try:
+        reader = ImageReader(LoadImageFromFile(**settings))
+        return Image.fromarray(reader(source)).resize(size, Image.Resampling.BOX)
+    except (DistillError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _is_in(path: Any, roots: Sequence[Path]) -> bool:
+    """Whether a local path is in one of the folders, its links followed."""
+    if not isinstance(path, str) or '://' in path or '\0' in path:
+        return False
+    place = Path(path).resolve()
+    return any(place.is_relative_to(root.resolve()) for root in roots)
 
 
 def _data_uri(picture: Image.Image, exact: bool) -> str:

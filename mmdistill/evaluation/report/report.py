@@ -24,7 +24,7 @@ _MANY, _SIDE_BY_SIDE = 12, 3
 
 def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str, Path]] = None, *,
                  title: Optional[str] = None, headings: Sequence[str] = (), remarks: Sequence[Sequence[str]] = (),
-                 commands: Sequence[Tuple[str, str]] = ()) -> Path:
+                 commands: Sequence[Tuple[str, str]] = (), data_roots: Sequence[Union[str, Path]] = ()) -> Path:
     """Write one HTML page, and give its path: all pictures inside, no script, no request to anywhere.
 
     Args:
@@ -34,6 +34,7 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
         headings: Of the work dirs, where there are several; the folders' names by default.
         remarks: For each work dir, sentences under its results, after their own.
         commands: (What it does, command) pairs in place of those that the first work dir gives for its making.
+        data_roots: Folders of real data: the images that a set was made from are shown where they are in one of these.
 
     Raises:
         DistillError: A work dir is not finished (:func:`~.work_dirs.read_work_dir`), an image cannot be read, or the
@@ -41,12 +42,13 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     """
     if not work_dirs:
         raise DistillError('a report needs at least one work dir')
-    works = [read_work_dir(path) for path in work_dirs]
+    works = [read_work_dir(path, data_roots) for path in work_dirs]
     names = dict.fromkeys(name for work in works for name in work.sets)
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}
     folders = [Path(path).resolve().name for path in work_dirs]
     made = [making(work) for work in works]
-    made[0] = [*commands] or [*made[0], ('This page', shlex.join(['mmdistill', 'report', *map(str, work_dirs)]))]
+    command = ['mmdistill', 'report', *map(str, work_dirs), *(f'--data-root={root}' for root in data_roots)]
+    made[0] = [*commands] or [*made[0], ('This page', shlex.join(command))]
     headings, remarks = [*headings, *folders[len(headings):]], [*remarks, *[()] * len(works)]
     parts = [dict(heading=heading, work=work, sections=[
         *work_sections(work, colours, said), ('Commands', 'commands', dict(pairs=pairs + using(work)))])

@@ -104,6 +104,7 @@ class WorkDir:
     features: Dict[str, np.ndarray]  #: (n, D) of ``'real'`` and of each set; ids: ``'labels/…'``. May be empty.
     histograms: Optional[np.ndarray]  #: int64 (N, K), pixels by mask and class of the real set.
     notes: List[str]  #: What is not there.
+    data_roots: Tuple[Path, ...] = ()  #: Folders whose real images may be shown.
 
     @property
     def runs(self) -> List[Dict[str, Any]]:
@@ -133,8 +134,10 @@ class WorkDir:
         return list(groups.values())
 
 
-def read_work_dir(path: Union[str, Path]) -> WorkDir:
+def read_work_dir(path: Union[str, Path], data_roots: Sequence[Union[str, Path]] = ()) -> WorkDir:
     """Read what ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py`` left in a work dir.
+
+    The paths in a manifest are not trusted: real images are shown from the folders ``data_roots`` alone.
 
     Raises:
         DistillError: There is no such folder, it holds neither results nor a distilled set, the set is unfinished, or
@@ -161,7 +164,7 @@ def read_work_dir(path: Union[str, Path]) -> WorkDir:
     return WorkDir(task_of_manifest(described, str(path)), list(described['classes']), distilled, results,
                    _measured(path / 'set_metrics.json', partial(_metrics, names=roots, classes=described['classes'])),
                    _measured(path / 'features.safetensors', _features), _histograms(folders, described['classes']),
-                   notes)
+                   notes, tuple(map(Path, data_roots)))
 
 
 def _check(results: Dict[str, Any], file: Path) -> None:
