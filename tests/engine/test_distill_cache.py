@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.engine.test_distill_classes import COUNTS, WNIDS, class_weights, config, photos  # noqa: F401
+from tests.engine.test_distill_classes import COUNTS, WNIDS, config, photos  # noqa: F401
 
 # Writes a line for each image that the autoencoder encodes.
 COUNTED = '''

@@ -7,7 +7,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mmdistill.selection import ClassClusters
-from tests.engine.test_distill_classes import (COUNTS, IPC, WNIDS, class_weights, derive, photos,  # noqa: F401
+from tests.engine.test_distill_classes import (COUNTS, IPC, WNIDS, derive, photos,  # noqa: F401
                                                write_config)
 
 HOOK = dict(type='GuidedSynthesisHook', objectives=[dict(type='TransportMatching')], window=(0.25, 0.75), scale=0.5,
