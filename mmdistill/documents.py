@@ -2,6 +2,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from unicodedata import category
 from typing import Any, Dict, Iterator, Tuple, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from .errors import DistillError
@@ -71,7 +72,7 @@ def check_paths(*paths: Any) -> None:
 
 def is_plain(path: Any) -> bool:
     """Whether ``path`` is one or several names joined by ``/``, such as files can have: no ``.``, ``..``, or root."""
-    if not isinstance(path, str) or not path.isprintable() or '\\' in path:
+    if not isinstance(path, str) or '\\' in path or any(category(letter) in ('Cc', 'Cs') for letter in path):
         return False
     parts = [part.encode(errors='replace') for part in path.split('/')]
     return len(path) <= _LONGEST_PATH and all(
