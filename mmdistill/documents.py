@@ -2,8 +2,8 @@
 import dataclasses
 import json
 from pathlib import Path
-from unicodedata import category
 from typing import Any, Dict, Iterator, Tuple, Union, get_args, get_origin, get_type_hints, is_typeddict
+from unicodedata import category
 
 from .errors import DistillError
 from .settings import check_value
