@@ -40,7 +40,16 @@ def deep_colour(seed=0):
     return cv2.imencode('.png', pixels)[1].tobytes()
 
 
+def late_exif():
+    """The orientation behind the pixels, where PNG allows it, too."""
+    data = file(COLOUR, orientation=6)
+    begin = data.index(b'eXIf') - 4
+    end = begin + 12 + struct.unpack('>I', data[begin:begin + 4])[0]
+    return data[:begin] + data[end:-12] + data[begin:end] + data[-12:]
+
+
 FILES = {
+    'PNG with late EXIF': late_exif(),
     'grey': file(Image.fromarray(GREY)), 'grey JPEG': file(Image.fromarray(GREY), 'JPEG'),
     '1-bit': file(Image.fromarray(GREY > 99)), '16-bit grey': file(DEEP), '16-bit TIFF': file(DEEP, 'TIFF'),
     '16-bit RGB': deep_colour(), 'LA': file(Image.fromarray(GREY).convert('LA')),
