@@ -5,6 +5,7 @@ from mmengine.dataset import ConcatDataset
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
+from .wrapped_configs import with_pipeline
 
 
 @DATASETS.register_module()
@@ -33,8 +34,7 @@ class UnionDataset(ConcatDataset):
     def __init__(self, datasets: Sequence[Dict[str, Any]], pipeline: Optional[Sequence] = None) -> None:
         if not datasets:
             raise DistillError('UnionDataset: datasets=[] has no dataset: give at least one')
-        given = {} if pipeline is None else dict(pipeline=list(pipeline))
-        built = [DATASETS.build({**given, **dict(cfg)}) for cfg in datasets]
+        built = [DATASETS.build(dict(cfg) if pipeline is None else with_pipeline(cfg, pipeline)) for cfg in datasets]
         first = tuple(built[0].metainfo['classes'])
         for number, dataset in enumerate(built):
             if tuple(dataset.metainfo['classes']) != first:

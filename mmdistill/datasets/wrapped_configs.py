@@ -55,6 +55,19 @@ def without_pipeline(cfg: Config) -> Dict[str, Any]:
     return {key: value for key, value in map_inner(cfg, without_pipeline).items() if key != 'pipeline'}
 
 
+def bare(cfg: Config) -> Dict[str, Any]:
+    """A copy of a dataset's config, and of those that it wraps, with empty pipelines: only files are listed."""
+    new = map_inner(cfg, bare)
+    return dict(new, pipeline=[]) if 'pipeline' in cfg or not inner_configs(cfg) else new
+
+
+def scoped(cfg: Config, scope: str) -> Dict[str, Any]:
+    """A copy of a dataset's config, and of those that it wraps, whose types are an OpenMMLab package's where they name
+    no other."""
+    name, new = cfg.get('type'), map_inner(cfg, lambda inner: scoped(inner, scope))
+    return dict(new, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else new
+
+
 def pipeline_of(cfg: Config) -> List[Any]:
     """The pipeline of a dataset's config, or of the first dataset behind its wrappers."""
     _, first = next(part_configs(cfg), ('', cfg))

@@ -54,6 +54,11 @@ class RealSamples:
         number, inner = self.rows[index]
         return self.parts[number].get_data_info(inner)
 
+    def __getitem__(self, index: int) -> Any:
+        """What the pipeline of its part makes of a sample."""
+        number, inner = self.rows[index]
+        return self.parts[number][inner]
+
     def __len__(self) -> int:
         return len(self.rows)
 

@@ -158,15 +158,11 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     """Check the config of a dataset, and of those that it wraps; component and config of what reads the files, by key.
 
     Raises:
-        DistillError: See :func:`~mmdistill.components.check_component`; or a wrapper that wraps nothing, or is none of
-            OpenMMLab's.
+        DistillError: See :func:`~mmdistill.components.check_component`; or a wrapper that wraps nothing.
     """
     component = check_component(_named_by_strings(cfg), DATASETS, where)
     inner = inner_configs(cfg)
     if not (inspect.isclass(component) and is_wrapper(component)):
-        if inner and inspect.isclass(component) and not any(task.owns(component) for task in all_tasks()):
-            raise DistillError(f'{where}: {component.__name__} wraps datasets in a way that is unknown here: give the '
-                               f'dataset that it wraps, or derive it from one of {KNOWN}')
         return {where: (component, cfg)}
     key = 'datasets' if issubclass(component, ConcatDataset) else 'dataset'
     inner = {name: member for name, member in inner.items() if name.partition('.')[0] == key}
@@ -197,6 +193,10 @@ def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
                            'data_root=...)')
     found = check_dataset(cfg['dataset'], where)
     classes = {key: component for key, (component, _) in found.items() if inspect.isclass(component)}
+    for key, component in classes.items():
+        if inner_configs(found[key][1]) and not any(task.owns(component) for task in all_tasks()):
+            raise DistillError(f'{key}: {component.__name__} wraps datasets in a way that is unknown here: give the '
+                               f'dataset that it wraps, or derive it from one of {KNOWN}')
     if not classes:
         return None
     task = task_of_datasets(classes)

@@ -46,7 +46,7 @@ def distillation_config(cfg: Config) -> Config:
     new['test_evaluator'] = []
     if isinstance(new.get('test_cfg'), dict):
         new['test_cfg']['dataset_key'] = TRAINING_KEY
-    for key in _UNUSED:
+    for key in (*_UNUSED, 'data_preprocessor'):  # MMEngine would give the last to the model
         new.pop(key, None)
     return new
 

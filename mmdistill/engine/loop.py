@@ -22,7 +22,7 @@ from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
-from .check import check_fit, check_run, load_plan, readable, run_hash, writer_config
+from .check import check_fit, check_run, load_plan, run_hash, writer_config
 from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
@@ -30,6 +30,7 @@ from .inputs import Inputs
 from .inherited import KEY
 from .planning import StartLatents, check_ids
 from .progress import announce, announce_source, log_guidance
+from .wrapped_data import readable_parts
 
 
 @LOOPS.register_module()
@@ -72,7 +73,7 @@ class DistillLoop(BaseLoop):
                  on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False,
                  tflops: Optional[Positive] = None, dataset_key: str = KEY) -> None:
         check_run(runner.cfg)
-        with readable(dataset_key):
+        with readable_parts(runner.cfg.test_dataloader['dataset'], dataset_key):
             super().__init__(runner, dataloader)
             parts = parts_of(self.dataloader.dataset)
             self.task = task_of_datasets({part.key or dataset_key: type(part.dataset) for part in parts})

@@ -48,7 +48,7 @@ def announce_source(runner: Any, dataset: Any, key: str) -> None:
     """
     notes = [counted] if (counted := describe(dataset)) else []
     if key == TRAINING_KEY:
-        notes += ['the keys of training and validation that were inherited are left out']
+        notes += ['the inherited keys of training and validation are left out']
     if notes:
         runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
     other = next(filter(None, (other_split(part) for part in real_parts(real_dataset(dataset)))), '')

@@ -8,15 +8,17 @@ from mmengine.config import Config
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, merge_options
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.datasets.wrapped_configs import bare, scoped
+from mmdistill.engine.check import check_dataset
 from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
-from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
+from mmdistill.registry import ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
 from .protocols import load_protocol, student_models
 from .schedule import fit_schedule
-from .training_sets import KINDS, READS, scoped, without_pipeline
+from .training_sets import KINDS, READS
 
 _RUNNER = {*RUNNER_KEYS, 'custom_imports'}
 
@@ -131,13 +133,11 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
 
 def _check_dataset(cfg: Any, task: Task, where: str) -> None:
     check_value(where, cfg, dict)
-    cfg = scoped(without_pipeline(cfg), task.scope)
-    component = resolve(cfg, DATASETS, where)
-    for other in all_tasks():
-        if inspect.isclass(component) and other.name != task.name and other.owns(component):
-            raise DistillError(f'{where}.type={cfg["type"]!r} is a dataset of {other.name}, the protocol trains '
-                               f'{task.name}: give one of its datasets')
-    check_component(cfg, DATASETS, where)
+    for key, (component, part) in check_dataset(bare(scoped(cfg, task.scope)), where).items():
+        for other in all_tasks():
+            if inspect.isclass(component) and other.name != task.name and other.owns(component):
+                raise DistillError(f'{key}.type={part["type"]!r} is a dataset of {other.name}, the protocol trains '
+                                   f'{task.name}: give one of its datasets')
 
 
 def _check_selector(cfg: Any, where: str, comparison: Comparison) -> None:

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 from mmdistill.cache import in_parts, rows_of, shared_entry
 from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader
+from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
@@ -122,7 +123,7 @@ class BackboneEncoder(Encoder):
             if not whole.get('test_dataloader'):
                 raise DistillError(f'{name} has no test_dataloader: give the encoder a pipeline, such as '
                                    "[dict(type='ResizeEdge', scale=256), dict(type='CenterCrop', crop_size=224)]")
-            pipeline = whole.test_dataloader.dataset.pipeline
+            pipeline = pipeline_of(whole.test_dataloader.dataset)
         pipeline = [dict(step) for step in pipeline
                     if step['type'].split('.')[-1] not in ('LoadImageFromFile', 'PackInputs')]
         if 'backbone' not in whole.model:

@@ -9,6 +9,8 @@ from typing import Any, Dict, List, Mapping, Optional, Union
 from mmengine.config import Config
 
 from mmdistill.datasets.manifest import content_digest, library_versions
+from mmdistill.datasets.wrapped_configs import without_pipeline
+from mmdistill.datasets.wrappers import real_dataset
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison
@@ -16,7 +18,7 @@ from .guards import check_soft_labels, paths_of
 from .protocols import cell_config, load_protocol, student_models
 from .results import Cells, mean_of, rare_classes, read_results, summarise
 from .schedule import by_ipc, fit_schedule
-from .training_sets import RealData, TrainingSet, build_dataset, without_pipeline
+from .training_sets import RealData, TrainingSet, build_dataset
 from .workers import Job, run_jobs
 
 
@@ -139,7 +141,8 @@ class Matrix:
 def _content(cfg: dict, dataset) -> Any:
     """What tells one training set from another: the bytes of a distilled one, the files of any other."""
     if cfg['type'] == 'mmdistill.UnionDataset':
-        return [_content(part, member) for part, member in zip(cfg['datasets'], dataset.datasets)]
+        members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
+        return [_content(part, member) for part, member in zip(cfg['datasets'], members)]
     if cfg['type'] == 'mmdistill.DistilledDataset':
         return content_digest(cfg['data_root'])
     paths = paths_of(dataset)

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Union
 from mmengine.config import Config, ConfigDict
 
 from mmdistill.config import merge_options, read_config
+from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.settings import check_value
 
@@ -49,8 +50,8 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
             if 'head' not in cfg.model:
                 raise DistillError(f'the student, a {cfg.model.get("type")}, has no head for the loss of the protocol')
             cfg.model.head.loss = loss
-    pipeline = cfg.test_dataloader.dataset.get('pipeline', [])
-    cfg.test_dataloader.dataset = ConfigDict({**test_dataset, 'pipeline': pipeline})
+    pipeline = pipeline_of(cfg.test_dataloader.dataset)
+    cfg.test_dataloader.dataset = ConfigDict(with_pipeline(without_pipeline(test_dataset), pipeline))
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     merge_options(cfg, overrides or {})
     return cfg

@@ -6,6 +6,7 @@ from typing import Any, Callable, Dict, Optional
 import numpy as np
 from safetensors.numpy import save
 
+from mmdistill.datasets.wrappers import real_parts
 from mmdistill.files import write_atomic, write_json
 from mmdistill.metrics import class_balance, set_metrics
 from .encoders import encode_dataset
@@ -42,10 +43,9 @@ def measure_sets(matrix: Matrix) -> Optional[Dict[str, Any]]:
     for name, training_set in matrix.sets.items():
         print(f'measuring {name}', flush=True)
         dataset = build_dataset(training_set.dataset(0), task.scope, f'training_sets.{name}.dataset')
-        parts = getattr(dataset, 'datasets', [dataset])  # the members of a union may encode their masks differently
-        counts = sum(task.class_counts(part).sum(0) for part in parts)
-        balance = class_balance(real.histograms.sum(0), counts, matrix.classes)
-        sets[name] = dict(rows=None, judge=_judged(judge, dataset) if len(parts) == 1 else None, balance=balance)
+        balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), matrix.classes)
+        single = len(real_parts(dataset)) == 1
+        sets[name] = dict(rows=None, judge=_judged(judge, dataset) if single else None, balance=balance)
         if real.encoder is not None:
             features, labels = encode_dataset(real.encoder, dataset), task.labels(dataset)
             tensors.update({name: features, f'labels/{name}': labels})

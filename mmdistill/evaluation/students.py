@@ -14,6 +14,7 @@ from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
 from mmengine.visualization import Visualizer
 
+from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline
 from mmdistill.files import config_hash
 from mmdistill.tasks.base import task_of_scope
 
@@ -51,8 +52,7 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
                           evaluations: int = 1) -> Config:
     """A student's config, made to train on another dataset and to be evaluated on its test set as it trains."""
     cfg = copy.deepcopy(student_cfg)
-    pipeline = cfg.train_dataloader.dataset.get('pipeline', [])
-    cfg.train_dataloader.dataset = dict(pipeline=pipeline) | train_dataset_cfg
+    cfg.train_dataloader.dataset = with_pipeline(train_dataset_cfg, pipeline_of(cfg.train_dataloader.dataset))
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
     cfg.val_evaluator = dict(task_of_scope(cfg.get('default_scope'), "the student's config").evaluator)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None

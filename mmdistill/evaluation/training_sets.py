@@ -8,7 +8,9 @@ import numpy as np
 
 from mmdistill.components import resolve
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.engine.check import readable
+from mmdistill.datasets.wrapped_configs import bare, part_config, scoped, without_pipeline
+from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
+from mmdistill.engine.wrapped_data import readable_parts
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
 from mmdistill.tasks.base import Task
@@ -26,14 +28,18 @@ class RealData:
     """
 
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
-        self.cfg = without_pipeline(dataset)
+        self.cfg = dataset
         self.task, self.cache = task, Path(cache)
         self.encoder: Any = ENCODERS.build(encoder) if encoder else None
 
     @cached_property
+    def _built(self) -> Any:
+        return build_wrapped(self.cfg, self.task.scope, 'train_dataset')
+
+    @cached_property
     def dataset(self) -> Any:
-        """Built without a pipeline."""
-        return build_dataset(self.cfg, self.task.scope, 'train_dataset')
+        """Built without a pipeline; each real sample once (:func:`~mmdistill.datasets.wrappers.real_dataset`)."""
+        return real_dataset(self._built)
 
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
@@ -64,11 +70,31 @@ class RealData:
         return [int(index) for index in fitted.selected_]
 
     def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
-        """Config of the dataset with some of its images only; its own ``indices`` may have made it of a larger one."""
-        outer = self.cfg.get('indices')
-        if isinstance(outer, int):  # the first or the last images
-            outer = range(outer) if outer >= 0 else range(-len(self.dataset), 0)
-        return dict(self.cfg, indices=list(indices) if outer is None else [int(outer[index]) for index in indices])
+        """Config of some of the images, each once whatever wraps them; without a pipeline."""
+        parts, rows = parts_of(self._built), real_rows(self.dataset)
+        chosen: List[List[int]] = [[] for _ in parts]
+        for index in indices:
+            number, inner = rows[index]
+            chosen[number].append(inner)
+        configs = [_restricted(part_config(self.cfg, part.key), part, kept)
+                   for part, kept in zip(parts, chosen) if kept]
+        if len(configs) == 1:
+            return configs[0]
+        return dict(type='mmdistill.UnionDataset', datasets=[scoped(cfg, self.task.scope) for cfg in configs])
+
+    def data_root(self, index: int) -> Optional[str]:
+        """That of the dataset that reads an image."""
+        return getattr(real_parts(self.dataset)[real_rows(self.dataset)[index][0]], 'data_root', None)
+
+
+def _restricted(cfg: Mapping[str, Any], part: Part, indices: Sequence[int]) -> Dict[str, Any]:
+    """The config of a dataset with some of its images only; its own ``indices`` may have made it of a larger one."""
+    outer = cfg.get('indices')
+    if isinstance(outer, int):  # the first or the last images
+        whole = len(part.dataset) if isinstance(part.indices, range) else -outer
+        outer = range(outer) if outer >= 0 else range(-whole, 0)
+    inner = [int(part.indices[index]) for index in indices]
+    return dict(without_pipeline(cfg), indices=inner if outer is None else [int(outer[index]) for index in inner])
 
 
 # What selectors declare in ``needs``, and the arguments of their ``fit``.
@@ -146,7 +172,7 @@ class TrainingSet:
                 raise DistillError(f'training set {self.name!r}: the images of {root} were not made from single real '
                                    'ones: leave this set out')
             path = paths[index] if index < len(paths) else None
-            if path is None or source and not same_image(source, path, self.real.cfg.get('data_root')):
+            if path is None or source and not same_image(source, path, self.real.data_root(index)):
                 raise DistillError(f'training set {self.name!r}: {root} was made from {source or "an image"} as image '
                                    f'{index} of its real dataset, train_dataset has {path or f"{len(paths)} images"} '
                                    'there: give the train_dataset that the set was distilled from')
@@ -170,22 +196,19 @@ def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
     return old.parts[-len(below):] == below
 
 
-def without_pipeline(cfg: Mapping[str, Any]) -> Dict[str, Any]:
-    """A dataset's config without its pipeline."""
-    return {key: value for key, value in cfg.items() if key != 'pipeline'}
-
-
-def scoped(cfg: Mapping[str, Any], scope: str) -> Dict[str, Any]:
-    """A config whose ``type`` is one of an OpenMMLab package where it names no other."""
-    name = cfg.get('type')
-    return dict(cfg, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else dict(cfg)
-
-
 def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
-    """A dataset by its config at the key ``where``, initialised, with no pipeline; a DistillError if it is empty."""
+    """The images of a dataset by its config at the key ``where``, with no pipeline; a DistillError if it is empty.
+
+    Wrappers repeat none of them, but those that two wrapped datasets list are there twice."""
+    return real_dataset(build_wrapped(cfg, scope, where), distinct=False)
+
+
+def build_wrapped(cfg: Mapping[str, Any], scope: str, where: str) -> Any:
+    """:func:`build_dataset` with the wrappers."""
     importlib.import_module(f'{scope}.datasets')
-    with readable(where):
-        dataset = DATASETS.build(dict(scoped(cfg, scope), pipeline=[]))
+    cfg = bare(scoped(cfg, scope))
+    with readable_parts(cfg, where):
+        dataset = DATASETS.build(cfg)
         dataset.full_init()
         if not len(dataset):
             raise ValueError('it finds no image: check data_root and the prefixes')

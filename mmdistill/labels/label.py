@@ -4,7 +4,7 @@ import pickle
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Deque, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -15,7 +15,10 @@ from scipy.special import log_softmax
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from mmdistill.components import check_component, resolve
+from mmdistill.components import resolve
+from mmdistill.datasets.wrapped_configs import inner_configs, map_inner, part_configs
+from mmdistill.datasets.wrappers import real_dataset, real_parts
+from mmdistill.engine.check import check_dataset
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from mmdistill.lock import locked
@@ -58,8 +61,11 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
     import mmpretrain.datasets  # noqa: F401  registers them
     dataset = cfg.train_dataloader.dataset
-    unlabelled = dict(options.dataset or {}, data_root=dataset.get('data_root', ''))
-    source = DATASETS.build(dataset if by_views else unlabelled)
+    if by_views:
+        source = DATASETS.build(dataset)
+    else:
+        _, labelled = next(part_configs(dataset))
+        source = real_dataset(DATASETS.build(_with_root(options.dataset or {}, labelled.get('data_root', ''))))
     teacher = Teacher(**{'device': device, **options.teacher})
     teacher.check_classes(source.metainfo['classes'])
     settings = dict(batch_size=batch_size, workers=workers)
@@ -68,9 +74,16 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
         with locked(source.store, command):
             return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
     # Where mmpretrain will look for it.
-    path = DATASETS.build(dict(dataset, lazy_init=True, pipeline=[])).ann_file
+    path = DATASETS.build(dict(labelled, lazy_init=True, pipeline=[])).ann_file
     with locked(Path(path).parent, command):
         return _label_images(source, teacher, options.temperature or 1.0, path, settings)
+
+
+def _with_root(cfg: Mapping[str, Any], data_root: str) -> Mapping[str, Any]:
+    """A dataset's config, with those that it wraps, in another folder."""
+    if inner_configs(cfg):
+        return map_inner(cfg, lambda inner: _with_root(inner, data_root))
+    return dict(cfg, data_root=data_root)
 
 
 def check_labels(cfg: Config) -> Tuple[Labels, bool]:
@@ -87,19 +100,20 @@ def check_labels(cfg: Config) -> Tuple[Labels, bool]:
     dataset = dict((cfg.get('train_dataloader') or {}).get('dataset') or {}, _scope_=scope)
     component = resolve(dataset, DATASETS, where)
     by_views = inspect.isclass(component) and issubclass(component, ReplayedViews)
-    if not by_views and not str(dataset.get('ann_file', '')).endswith('.pkl'):
-        raise DistillError(f'{where} reads no soft labels: it has to be a mmdistill.ReplayedViews, or a BaseDataset '
+    parts = list(part_configs(dataset))
+    if not by_views and (len(parts) > 1 or not str(parts[0][1].get('ann_file', '')).endswith('.pkl')):
+        raise DistillError(f'{where} reads no soft labels: it has to be a mmdistill.ReplayedViews, or one BaseDataset '
                            "with ann_file='meta/train.pkl'")
-    check_component(dataset, DATASETS, where)
+    check_dataset(dataset, where)
     if by_views:
-        check_component(dict(dataset['dataset'], _scope_=scope), DATASETS, f'{where}.dataset')
+        check_dataset(dict(dataset['dataset'], _scope_=scope), f'{where}.dataset')
         train_cfg = cfg.get('train_cfg')
         if not isinstance(train_cfg, Mapping) or not train_cfg.get('max_epochs'):
             raise DistillError('train_cfg has no max_epochs: replayed views belong to epochs, set them')
     elif not {'dataset', 'temperature'} <= options.keys():
         raise DistillError('one label per image needs labels.dataset, the set without labels, and labels.temperature')
     else:
-        check_component(dict(options['dataset'], _scope_=scope), DATASETS, 'labels.dataset')
+        check_dataset(dict(options['dataset'], _scope_=scope), 'labels.dataset')
     return Labels(**options), by_views
 
 
@@ -145,13 +159,16 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
     scores = (torch.cat(list(batches)) / temperature).softmax(1).numpy()
     if not np.isfinite(scores).all():
         raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
+    folders = sorted({str(part.img_prefix) for part in real_parts(dataset)})
+    if len(folders) > 1:
+        raise DistillError(f'labels.dataset has images in {folders[0]} and {folders[1]}: give datasets of one folder')
     entries = []
     for i, row in enumerate(scores):
         entry = dataset.get_data_info(i)
         try:
-            name = str(PurePosixPath(entry['img_path']).relative_to(str(dataset.img_prefix)))
+            name = str(PurePosixPath(entry['img_path']).relative_to(folders[0]))
         except ValueError:
-            raise DistillError(f"{entry['img_path']} is outside the set's folder {dataset.img_prefix}") from None
+            raise DistillError(f"{entry['img_path']} is outside the set's folder {folders[0]}") from None
         entries.append(dict(img_path=name, gt_label=int(entry['gt_label']), gt_score=row.copy()))
     labels = dict(temperature=temperature, teacher=teacher.fingerprint())
     annotations = dict(metainfo=dict(classes=list(dataset.metainfo['classes']), labels=labels), data_list=entries)

@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional, Union
 
 import torch
 
+from mmdistill.datasets.wrapped_configs import inner_configs, part_configs
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
@@ -43,7 +44,8 @@ class ReplayedViews(torch.utils.data.Dataset):
     def __init__(self, dataset: dict, store: Union[str, Path], temperature: Positive, seed: NonNegativeInt = 0,
                  cutmix: Optional[Positive] = 1.0) -> None:
         self.store, self.temperature, self.seed, self.cutmix = store, temperature, seed, cutmix
-        self._pipeline = copy.deepcopy(dataset.get('pipeline'))
+        pipelines = [part.get('pipeline') for _, part in part_configs(dataset)]
+        self._pipeline = copy.deepcopy(pipelines if inner_configs(dataset) else dataset.get('pipeline'))
         self.dataset = DATASETS.build(dataset)
         self._labels: Optional[LabelStore] = None
         self._epoch = torch.full((), -1, dtype=torch.int64).share_memory_()  # one value for all workers

@@ -6,6 +6,7 @@ from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
+from mmdistill.datasets.wrapped_configs import part_configs
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.imagenet import imagenet_ids
@@ -123,7 +124,7 @@ def _classes(meta: Optional[dict], config: Config) -> Optional[Tuple[str, ...]]:
     """Names by the checkpoint's dataset, or by the training set of the config."""
     names = ((meta or {}).get('dataset_meta') or {}).get('classes')
     if names is None and config.get('train_dataloader'):
-        dataset = config.train_dataloader.dataset
+        _, dataset = next(part_configs(config.train_dataloader.dataset))
         names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
         names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
     return None if names is None else tuple(map(str, names))
