@@ -12,6 +12,10 @@ def inner_configs(cfg: Config) -> Dict[str, Config]:
     return {key: inner for key, inner in found.items() if isinstance(inner, Mapping)}
 
 
+def _wraps(cfg: Config) -> bool:
+    return 'datasets' in cfg or 'dataset' in cfg
+
+
 def map_inner(cfg: Config, change: Callable[[Config], Config]) -> Dict[str, Any]:
     """A copy of a wrapper's config whose inner ones are changed."""
     new = dict(cfg)
@@ -45,7 +49,7 @@ def part_config(cfg: Config, key: str) -> Config:
 def with_pipeline(cfg: Config, pipeline: Sequence) -> Dict[str, Any]:
     """A copy of a dataset's config in which each dataset behind the wrappers that has no pipeline gets this one; the
     pipeline of a wrapper stays."""
-    if not inner_configs(cfg) or 'pipeline' in cfg:
+    if not _wraps(cfg) or 'pipeline' in cfg:
         return {'pipeline': list(pipeline), **cfg}
     return map_inner(cfg, lambda inner: with_pipeline(inner, pipeline))
 
@@ -58,7 +62,7 @@ def without_pipeline(cfg: Config) -> Dict[str, Any]:
 def bare(cfg: Config) -> Dict[str, Any]:
     """A copy of a dataset's config, and of those that it wraps, with empty pipelines: only files are listed."""
     new = map_inner(cfg, bare)
-    return dict(new, pipeline=[]) if 'pipeline' in cfg or not inner_configs(cfg) else new
+    return dict(new, pipeline=[]) if 'pipeline' in cfg or not _wraps(cfg) else new
 
 
 def scoped(cfg: Config, scope: str) -> Dict[str, Any]:

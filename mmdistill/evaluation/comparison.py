@@ -8,11 +8,11 @@ from mmengine.config import Config
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, merge_options
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.datasets.wrapped_configs import bare, scoped
+from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
 from mmdistill.engine.check import check_dataset
 from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
-from mmdistill.registry import ENCODERS, MODELS, SELECTORS
+from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
@@ -133,11 +133,14 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
 
 def _check_dataset(cfg: Any, task: Task, where: str) -> None:
     check_value(where, cfg, dict)
-    for key, (component, part) in check_dataset(bare(scoped(cfg, task.scope)), where).items():
+    cfg = bare(scoped(cfg, task.scope))
+    for key, part in part_configs(cfg, where):
+        component = resolve(part, DATASETS, key)
         for other in all_tasks():
             if inspect.isclass(component) and other.name != task.name and other.owns(component):
                 raise DistillError(f'{key}.type={part["type"]!r} is a dataset of {other.name}, the protocol trains '
                                    f'{task.name}: give one of its datasets')
+    check_dataset(cfg, where)
 
 
 def _check_selector(cfg: Any, where: str, comparison: Comparison) -> None:
