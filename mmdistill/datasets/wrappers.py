@@ -81,6 +81,8 @@ def inner_datasets(dataset: Any) -> Dict[str, Any]:
 
 def parts_of(dataset: Any, key: str = '') -> List[Part]:
     """The datasets behind the wrappers of a built one, in order; itself where it wraps none."""
+    if isinstance(dataset, RealSamples):
+        dataset = dataset.wrapper
     dataset.full_init()
     if not (inner := inner_datasets(dataset)):
         return [Part(key, dataset, range(len(dataset)))]

@@ -76,6 +76,7 @@ def test_files_that_two_datasets_list(seg, folders):
     assert describe(built) == ('ConcatDataset of BaseSegDataset: 6 real images of 4 + 2 + 2, each counted once; 2 are '
                                'listed by two of its datasets')
     assert len(real_dataset(built, distinct=False)) == 8
+    assert [part.dataset for part in parts_of(real_dataset(built))] == built.datasets
     masks = DatasetMasks(built)
     assert [int(masks.checked_mask(i)[1, 1]) for i in range(6)] == [0, 1, 2, 0, 2, 1]
 
