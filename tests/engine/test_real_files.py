@@ -274,7 +274,8 @@ def test_broken_pictures_are_named(classes, photos, tmp_path, data):
     path.unlink()
     if data is not None:
         path.write_bytes(whole[:int(data * len(whole))] if isinstance(data, float) else data)
-    classes.run(f'broken{data}', copy, refused, (f'{path} is not a readable image|cannot read {path}', ))
+    say = f'no image at {path}' if data is None else f'{path} is not a readable image'
+    classes.run(f'broken{data}', copy, refused, (say, ))
 
 
 def test_pictures_of_other_bands(classes, photos, tmp_path):
