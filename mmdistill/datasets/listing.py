@@ -54,13 +54,18 @@ def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Opt
     """
     if not getattr(dataset, 'ann_file', ''):
         return
+    if gone := absent(paths, backend_args):
+        more = f' ({len(gone)} of {len(paths)} are missing)' if len(gone) > 1 else ''
+        path = gone[0] if gone[0].isprintable() and gone[0] == gone[0].strip() else _short(gone[0])
+        raise DistillError(f'cannot read {path}{line_of(dataset, gone[0])}: no such {what}{more}: '
+                           f'{_missing_advice(dataset, gone[0])}')
+
+
+def absent(paths: Sequence[str], backend_args: Optional[dict] = None) -> List[str]:
+    """Those of the paths that are local, and not there; each folder is listed once."""
     known: Dict[str, Set[str]] = {}
     local = [path for path in paths if local_files(path, backend_args) == [path]]
-    missing = [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
-    if missing:
-        line = line_of(dataset, missing[0])
-        more = f' ({len(missing)} of {len(paths)} are missing)' if len(missing) > 1 else ''
-        raise DistillError(f'no {what} at {_short(missing[0])}{more}{line}: {_missing_advice(dataset, missing[0])}')
+    return [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
 
 
 def line_of(dataset: Any, path: str) -> str:

@@ -54,11 +54,15 @@ class MaskReader:
         Raises:
             DistillError: The file is missing or broken, it is no label map, or an id is out of range.
         """
+        return self._encoding(info if self.stock else {})(self.ids(info), info['seg_map_path'])
+
+    def ids(self, info: Mapping[str, Any]) -> np.ndarray:
+        """What the mask file of an entry holds, or the user's own transform makes of it; see :meth:`__call__`."""
         path = info['seg_map_path']
         if self.stock:
-            return self._encoding(info)(self._decoded(path), path)
+            return self._decoded(path)
         try:
-            return self._encoding({})(np.asarray(self._loaded(copy.deepcopy(dict(info)))), path)
+            return np.asarray(self._loaded(copy.deepcopy(dict(info))))
         except (FileNotFoundError, NotADirectoryError):
             raise missing(path, 'mask') from None
         except Exception as error:  # of the user's transform

@@ -12,6 +12,7 @@ from mmdistill.plan import Request
 from mmdistill.selection import class_histograms
 from mmdistill.tasks.base import Source
 from .histograms import shared_histograms
+from .mask_checks import SAMPLE, check_pairs, palette_of, unlabelled
 from .mask_reading import MaskReader, missing
 from .reading import ImageReader
 
@@ -22,7 +23,7 @@ class DatasetMasks(Source):
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
-        self.palette = tuple((int(r), int(g), int(b)) for r, g, b in self.dataset.metainfo['palette'])
+        self.palette = palette_of(self.dataset.metainfo, type(self.parts[0]).__name__)
         for part in self.parts:
             if not len(part):
                 raise DistillError(f'{type(part).__name__} finds no image under {part.data_prefix.get("img_path")} '
@@ -74,6 +75,14 @@ class DatasetMasks(Source):
     def _mask(self, index: int) -> np.ndarray:
         return self._mask_readers[self.rows[index][0]](self.dataset.get_data_info(index))
 
+    def check_files(self) -> None:
+        """Raise a DistillError where a mask, or an image that an ann_file lists, is missing."""
+        for number, part in enumerate(self.parts):
+            rows = [row for row, (one, _) in enumerate(self.rows) if one == number]
+            check_pairs(part, [self.images[row] for row in rows], [self.masks[row] for row in rows], *(
+                getattr(reader[number].transform, 'backend_args', None)
+                for reader in (self._image_readers, self._mask_readers)))
+
     def reading(self) -> Dict[str, Any]:
         return self._image_readers[0].public()
 
@@ -94,5 +103,11 @@ class DatasetMasks(Source):
         file ``cache``, :func:`~mmdistill.datasets.histograms.shared_histograms`."""
         shape = len(self), len(self.classes)
         if cache:
-            return shared_histograms(self.checked_mask, shape, Path(cache), self.fingerprint(), workers, progress)
-        return class_histograms(range(shape[0]), self.checked_mask, shape[1], workers=workers, progress=progress)
+            counts = shared_histograms(self.checked_mask, shape, Path(cache), self.fingerprint(), workers, progress)
+        else:
+            counts = class_histograms(range(shape[0]), self.checked_mask, shape[1], workers=workers, progress=progress)
+        if not counts.any():
+            part, _ = self.rows[0]
+            raise unlabelled(self.parts[part], (self._mask_readers[part].ids(self.dataset.get_data_info(row))
+                                                for row in range(min(SAMPLE, len(self)))))
+        return counts

@@ -115,6 +115,8 @@ def readable(where: str) -> Iterator[None]:
             raise
         empty = 'need at least one array' in str(error)  # what mmseg says of a folder without images
         reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
+        if 'palette does not match classes' in str(error):
+            reason = 'metainfo.palette has not one colour for each of metainfo.classes: correct it, or leave it out'
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
 
 

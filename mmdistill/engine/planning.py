@@ -12,6 +12,7 @@ from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
 from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
+from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.clusters import class_clusters, few_images
 
@@ -72,6 +73,8 @@ class MaskPlanner(Planner):
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         bar = None
+        if isinstance(budget := getattr(selector, 'budget', None), (int, float)):
+            resolve_budget(budget, len(masks))
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
 

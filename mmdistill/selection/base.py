@@ -66,8 +66,9 @@ class BaseSelector(Selector):
         budget = resolve_budget(self.budget, len(counts))
         usable = counts.sum(axis=1) > 0
         if usable.sum() < budget:
+            advice = f'lower the budget to {usable.sum()}' if usable.any() else 'check the ids in the masks'
             raise DistillError(f'the budget is {budget} masks, but only {usable.sum()} of {len(counts)} have a '
-                               'labelled pixel: lower the budget')
+                               f'labelled pixel: {advice}')
         init = check_init(self.init, usable, budget)
         self.n_features_in_ = counts.shape[1]
         self.selected_ = np.asarray(self._select(counts, usable, budget, init), np.int64)

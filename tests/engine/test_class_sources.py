@@ -122,10 +122,12 @@ def test_folders_of_a_list_come_from_the_classes(pets, planned):
     (['ant/1.png 0', 'bee/1.png 1', 'cat/1.png 2', ''], r"line 4: '' .*remove the empty line"),
     (['ant/1.png,0', 'bee/1.png,1'], r"line 1: 'ant/1.png,0' .*with a blank between them"),
     (['ant/1.png 0', 'bee/1.png\t1'], r"line 2: .*with a blank between them"),
-    (['ant/1.png 0', 'bee/1.png  1', 'cat/1.png 2'], r"no image at '.*bee/1.png ', line 2 of .*one blank too many"),
+    (['ant/1.png 0', 'bee/1.png  1', 'cat/1.png 2'],
+     r"cannot read '.*bee/1.png ', line 2 of .*: no such image: .*one blank too many"),
     (['\ufeffant/1.png 0', 'bee/1.png 1', 'cat/1.png 2'], r"line 1 of .*byte order mark: save it as UTF-8 without"),
     (['ant/1.png 0', 'bee/1.png 1', 'cat/7.png 2', 'cat/8.png 2'],
-     r"no image at '.*cat/7.png' \(2 of 4 are missing\), line 3 of .*list\.txt: add the file, remove its line, or"),
+     r'cannot read .*cat/7.png, line 3 of .*list\.txt: no such image \(2 of 4 are missing\): add the file, remove'
+     ' its line, or check data_root'),
     (['ant/1.png 1', 'bee/1.png 2', 'cat/1.png 3'],
      r"cat/1.png has class id 3, line 3 of .*names 3 classes, 0\.\.2: class ids start at 0, .*subtract 1 from each"),
     (['ant/1.png 0', 'bee/1.png -1'], r'bee/1.png has class id -1, line 2 of .*correct the ann_file'),
@@ -177,7 +179,7 @@ def test_openmmlabs_annotation_files(pets, refused, planned):
     refused(r'bee/1\.png has gt_label=1\.5; give', **settings)
     write([0, 1, 2], classes=['x', 'y', 'z'])
     (pets.data / TREE[1]).unlink()
-    refused(r"no image at '.*bee/1\.png'", **settings)
+    refused(r'cannot read .*bee/1\.png, line|cannot read .*bee/1\.png: no such image', **settings)
 
 
 def test_names_that_are_none(pets, refused):

@@ -1,0 +1,81 @@
+"""What is wrong with a segmentation dataset as a whole: masks that are missing, or of no class."""
+import os.path as osp
+from typing import Any, Iterable, Optional, Sequence, Set, Tuple
+
+import numpy as np
+
+from mmdistill.errors import DistillError
+from mmdistill.masks import IGNORE
+from .listing import absent, check_files
+from .mask_reading import missing
+
+SAMPLE = 200  # masks that are looked at when none has a label
+
+
+def check_pairs(dataset: Any, images: Sequence[str], masks: Sequence[str], image_args: Optional[dict],
+                mask_args: Optional[dict]) -> None:
+    """Check that the local images which a list names, and all local masks, are there, by listings of their folders.
+
+    Args:
+        dataset: A built mmseg ``BaseSegDataset``.
+        images, masks: Its files.
+        image_args, mask_args: ``backend_args`` of what reads them.
+
+    Raises:
+        DistillError: A file is missing: which, and what to do.
+    """
+    check_files(dataset, images, 'image', image_args)
+    for path in absent(masks, mask_args)[:1]:
+        image, folder = images[list(masks).index(path)], dataset.data_prefix.get('seg_map_path') or '.'
+        if not osp.isdir(folder):
+            raise DistillError(f'no mask at {path}, and no folder {folder}: set data_prefix.seg_map_path')
+        if image in {*masks}:
+            raise DistillError(
+                f'no mask at {path}: {image}, a mask, is read as an image, since masks ending in '
+                f'{dataset.seg_map_suffix} are among the files ending in {dataset.img_suffix}: put the masks into a '
+                'folder of their own (data_prefix.seg_map_path), or list the images in an ann_file')
+        raise missing(path, 'mask')
+
+
+def palette_of(metainfo: Any, where: str) -> Tuple[Tuple[int, int, int], ...]:
+    """The colours of ``metainfo.palette``; a DistillError where they are none."""
+    try:
+        colours = np.asarray(metainfo['palette'])
+        if colours.shape != (len(metainfo['classes']), 3) or (colours != colours.astype(np.uint8)).any():
+            raise ValueError
+    except (KeyError, TypeError, ValueError):
+        raise DistillError(f'{where}: metainfo.palette has to be a colour (R, G, B), 0..255, for each class: correct '
+                           'it, or leave it out') from None
+    return tuple((int(r), int(g), int(b)) for r, g, b in colours)
+
+
+def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
+    """The error of a dataset without a labelled pixel: what ids the files hold, why none is a class, what to set.
+
+    Args:
+        dataset: A built mmseg ``BaseSegDataset``.
+        files: The ids in some mask files, as they are.
+    """
+    ids: Set[int] = set()
+    for values in files:
+        ids.update(np.unique(values).tolist())
+    shown = ', '.join(map(str, sorted(ids)[:12])) + (', …' if len(ids) > 12 else '')
+    reduced, label_map = bool(dataset.reduce_zero_label), dataset.label_map or {}
+    trains = sorted(value - reduced for value in ids)
+    reasons, advice = [], []
+    if not {IGNORE, 65535}.isdisjoint(ids):
+        reasons.append('255 is unlabelled always')
+        advice.append(f'save the pixels of classes with their ids, {int(reduced)}, ..., in place of 255')
+    if reduced and 0 in ids:
+        reasons.append('reduce_zero_label=True makes 0 unlabelled')
+        advice.append('set reduce_zero_label=False if 0 is a class')
+    if left_out := [train for train in trains if label_map.get(train) in (IGNORE, -1)]:
+        names = type(dataset).METAINFO.get('classes') or ()
+        reasons.append('metainfo.classes leaves out the classes of the others')
+        advice.append('name some of them there' + ''.join(
+            f', such as {names[i]!r}' for i in left_out[:1] if i < len(names)))
+    elif dataset.ignore_index != IGNORE and dataset.ignore_index in trains:
+        reasons.append(f'ignore_index={dataset.ignore_index} makes that class unlabelled')
+        advice.append('set ignore_index=255')
+    return DistillError(f'no mask of {type(dataset).__name__} has a labelled pixel: the files hold the ids {shown}; '
+                        f'{", ".join(reasons)}: {", and ".join(advice)}')
