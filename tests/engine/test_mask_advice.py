@@ -97,8 +97,8 @@ def test_masks_among_the_images(distil, town):
         path.rename(town.data / 'images' / f'{path.stem}_mask.png')
     options = f'{DATA}.data_prefix.seg_map_path=images', f'{DATA}.seg_map_suffix=_mask.png'
     distil(*options, say=(
-        r'no mask at .*0_mask_mask\.png: .*0_mask\.png, a mask, is read as an image, .*: put the masks into a folder of '
-        r'their own \(data_prefix\.seg_map_path\), or list the images in an ann_file$'))
+        r'no mask at .*0_mask_mask\.png: .*0_mask\.png, a mask, is read as an image, .*: put the masks into a folder '
+        r'of their own \(data_prefix\.seg_map_path\), or list the images in an ann_file$'))
     (town.data / 'list.txt').write_text('0\n1\n2\n3\n')
     distil(*options, f'{DATA}.ann_file=list.txt')
 
