@@ -9,6 +9,7 @@ from mmdistill.documents import check_record
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
+from .roots import common_root, inside_root, is_outside
 from .wrappers import RealSamples
 
 _ENCODING = ('reduce_zero_label', 'label_map', 'ignore_index')  # what decides which ids stand in the files
@@ -41,7 +42,7 @@ class SegLayout:
 
     def __post_init__(self) -> None:
         for path in (self.image_dir, self.mask_dir, self.ann_file):
-            if _is_outside(path):
+            if is_outside(path):
                 raise self._refused(f'{path} is outside the data root',
                                     'give data_prefix and ann_file relative to data_root')
         if osp.splitext(f'x{self.image_suffix}')[1].lower() not in IMAGE_FORMATS:
@@ -157,7 +158,7 @@ class SegLayout:
         root, listed = dataset.data_root, dataset.ann_file
         paths = [dataset.data_prefix.get('img_path') or '', dataset.data_prefix.get('seg_map_path') or '',
                  '' if osp.isdir(listed) else listed]  # mmseg lists the images where ann_file is a folder
-        images, masks, ann_file = (_inside(path, root) for path in paths)
+        images, masks, ann_file = (inside_root(path, root) for path in paths)
         if not images and not masks and dataset.img_suffix == dataset.seg_map_suffix:
             images, masks = 'images', 'masks'
         settings = dict(
@@ -166,37 +167,10 @@ class SegLayout:
             num_classes=len(dataset.metainfo['classes']) if dataset.metainfo.get('classes') else None,
             label_map=tuple(sorted(dataset.label_map.items())) if dataset.label_map else None,
             ignore_index=dataset.ignore_index)
-        if outside := [path for path in (images, masks, ann_file) if _is_outside(path)]:
+        if outside := [path for path in (images, masks, ann_file) if is_outside(path)]:
             raise cls('source', 'images', 'masks', **settings)._refused(
-                f'{outside[0]} is outside the data root{f" {root}" if root else ""}', _common_root(*paths))
+                f'{outside[0]} is outside the data root{f" {root}" if root else ""}', common_root(*paths))
         return cls('source', images, masks, ann_file=ann_file, **settings)
-
-
-def _is_outside(path: str) -> bool:
-    return osp.isabs(path) or osp.normpath(path).split('/')[0] == '..'
-
-
-def _inside(path: str, root: Optional[str]) -> str:
-    """A path relative to the data root, of which either may go through a symbolic link; '' for the root itself."""
-    if not path or not root:
-        return path
-    found = osp.relpath(path, root)
-    if _is_outside(found) and not _is_outside(real := osp.relpath(osp.realpath(path), osp.realpath(root))):
-        found = real
-    return '' if found == '.' else found
-
-
-def _common_root(images: str, masks: str, ann_file: str) -> str:
-    """Advice: the settings by which a dataset reads the same files below one data root."""
-    places = dict(img_path=images, seg_map_path=masks, ann_file=ann_file)
-    paths = {key: osp.abspath(path) for key, path in places.items() if path}
-    root = osp.commonpath([osp.dirname(path) if key == 'ann_file' else path for key, path in paths.items()])
-    if root == osp.sep:
-        return 'put its files below one folder, and set data_root, data_prefix and ann_file'
-    inside = {key: _inside(path, root) for key, path in paths.items()}
-    listed = f', ann_file={inside.pop("ann_file")!r}' if ann_file else ''
-    prefix = ', '.join(f'{key}={path!r}' for key, path in inside.items())
-    return f'set data_root={root!r}, data_prefix=dict({prefix}){listed}'
 
 
 def _dotted(key: str, suffix: str, known: Collection[str]) -> str:

@@ -59,23 +59,25 @@ def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
     ids: Set[int] = set()
     for values in files:
         ids.update(np.unique(values).tolist())
-    shown = ', '.join(map(str, sorted(ids)[:12])) + (', …' if len(ids) > 12 else '')
-    reduced, label_map = bool(dataset.reduce_zero_label), dataset.label_map or {}
-    trains = sorted(value - reduced for value in ids)
-    reasons, advice = [], []
+    reduced, reasons, advice = bool(dataset.reduce_zero_label), [], []
     if not {IGNORE, 65535}.isdisjoint(ids):
         reasons.append('255 is unlabelled always')
         advice.append(f'save the pixels of classes with their ids, {int(reduced)}, ..., in place of 255')
     if reduced and 0 in ids:
         reasons.append('reduce_zero_label=True makes 0 unlabelled')
         advice.append('set reduce_zero_label=False if 0 is a class')
-    if left_out := [train for train in trains if label_map.get(train) in (IGNORE, -1)]:
-        names = type(dataset).METAINFO.get('classes') or ()
+    trains = sorted(value - reduced for value in ids)
+    if left_out := [train for train in trains if (dataset.label_map or {}).get(train) in (IGNORE, -1)]:
         reasons.append('metainfo.classes leaves out the classes of the others')
-        advice.append('name some of them there' + ''.join(
-            f', such as {names[i]!r}' for i in left_out[:1] if i < len(names)))
+        advice.append(f'name some of them there{_example(dataset, left_out[0])}')
     elif dataset.ignore_index != IGNORE and dataset.ignore_index in trains:
         reasons.append(f'ignore_index={dataset.ignore_index} makes that class unlabelled')
         advice.append('set ignore_index=255')
+    shown = ', '.join(map(str, sorted(ids)[:12])) + (', …' if len(ids) > 12 else '')
     return DistillError(f'no mask of {type(dataset).__name__} has a labelled pixel: the files hold the ids {shown}; '
                         f'{", ".join(reasons)}: {", and ".join(advice)}')
+
+
+def _example(dataset: Any, train: int) -> str:
+    names = type(dataset).METAINFO.get('classes') or ()
+    return f', such as {names[train]!r}' if train < len(names) else ''
