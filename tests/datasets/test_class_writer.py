@@ -1,4 +1,5 @@
 """ClassWriter, its manifest, and what reads the set: DistilledDataset and the stock datasets of mmpretrain."""
+import hashlib
 import io
 
 import numpy as np
@@ -41,7 +42,8 @@ def test_tree_and_list(tmp_path):
     assert path.read_bytes() == expected.getvalue()
     entry = read_manifest(tmp_path)['images'][3]
     assert entry == dict(id='n01440764/00001', image='train/n01440764/00001.JPEG', seed=7, source_index=None,
-                         source=None, source_mask=None, classes=[1], prompt='n01440764', latent='p#1/1')
+                         source=None, source_mask=None, classes=[1], prompt='n01440764', latent='p#1/1',
+                         sha256=dict(image=hashlib.sha256(path.read_bytes()).hexdigest()))
 
 
 @pytest.mark.parametrize('size, expected', [(24, (24, 24)), ((16, 24), (24, 16)), (None, (32, 32))])
