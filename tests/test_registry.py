@@ -1,7 +1,10 @@
 """Every part is found by its name inside a stock config, and every root registry of MMEngine has a child of ours."""
 import json
 
+import pytest
+from mmengine import logging
 from mmengine import registry as mmengine_registry
+from mmengine.registry import DefaultScope, Registry
 from mmengine.registry import root as mmengine_roots
 
 from mmdistill import registry
@@ -32,6 +35,34 @@ for name, types in {parts!r}.items():
         found[name] = [scoped.get('mmdistill.' + type_).__module__ for type_ in types]
 print('RESULT' + json.dumps(found))
 """
+
+
+@pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain', 'mmdistill', 'mmengine'])
+def test_no_scope_is_warned_of(scope, monkeypatch):
+    """Our own registries build under the default scope of any stock config, and leave that to what they build."""
+    said, seen = [], []
+    monkeypatch.setattr(logging, 'print_log', lambda text, *args, **kwargs: said.append(text))
+
+    class Selector:
+        def __init__(self):
+            seen.append(DefaultScope.get_current_instance().scope_name)
+
+    with DefaultScope.overwrite_default_scope(scope):
+        for name in OWN_PARTS:
+            with getattr(registry, name).switch_scope_and_registry(None) as found:
+                assert found is getattr(registry, name)
+        registry.SELECTORS.build(dict(type=Selector))
+        registry.SELECTORS.build(dict(type=Selector, _scope_='mmseg'))
+    assert seen == [scope, 'mmseg'] and not [text for text in said if 'Failed to search' in text]
+
+
+def test_a_child_of_another_package_is_found():
+    child = Registry('selector', parent=registry.SELECTORS, scope='mmseg')
+    try:
+        with registry.SELECTORS.switch_scope_and_registry('mmseg') as found:
+            assert found is child
+    finally:
+        registry.SELECTORS._children.pop('mmseg')
 
 
 def resolve(python, module, parts):

@@ -1,5 +1,5 @@
 """Several datasets of the same classes as one."""
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from mmengine.dataset import ConcatDataset
 
@@ -40,4 +40,8 @@ class UnionDataset(ConcatDataset):
             if tuple(dataset.metainfo['classes']) != first:
                 raise DistillError(f'UnionDataset: the classes of datasets.{number} are not those of datasets.0: give '
                                    'all the same metainfo.classes')
-        super().__init__(built, ignore_keys=sorted({key for dataset in built for key in dataset.metainfo}))
+        # As ConcatDataset.__init__ does it, but that refuses wrappers among the datasets, and metainfo that differs.
+        self.datasets, self._metainfo = built, built[0].metainfo
+        self.ignore_keys: List[str] = []
+        self._fully_initialized = False
+        self.full_init()

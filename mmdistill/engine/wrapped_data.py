@@ -2,6 +2,7 @@
 from contextlib import contextmanager
 from typing import Any, Iterator, List, Mapping, Tuple
 
+from mmdistill.config import type_name
 from mmdistill.datasets.wrapped_configs import bare, in_scope, inner_configs
 from mmdistill.datasets.wrappers import other_classes
 from mmdistill.errors import DistillError
@@ -29,10 +30,13 @@ def _explain(cfg: Mapping[str, Any], where: str) -> None:
     for name, member in inner_configs(cfg).items():
         key, member = f'{where}.{name}', in_scope(member, cfg.get('_scope_'))
         _explain(member, key)
-        with readable(key):
-            built.append((key, DATASETS.build(bare(member))))
+        try:
+            with readable(key):
+                built.append((key, DATASETS.build(bare(member))))
+        except DistillError as error:
+            raise error if key in str(error) else DistillError(f'{key}: {error}') from None
     ignored = cfg.get('ignore_keys') or []
-    for key, dataset in built[1:]:
+    for key, dataset in built[1:] if type_name(cfg) != 'UnionDataset' else ():  # which compares classes alone, itself
         _compare(built[0], (key, dataset), [ignored] if isinstance(ignored, str) else ignored)
 
 

@@ -34,6 +34,15 @@ def test_members_keep_their_encodings(tmp_path):
     assert 'data_samples' not in own[0] and 'data_samples' in own[3]
 
 
+def test_members_may_be_wrapped(tmp_path):
+    make(tmp_path, LAYOUTS['ade20k'])
+    one = dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path))
+    repeated = dict(type='RepeatDataset', times=2, dataset=one)
+    dataset = union(repeated, one, pipeline=PIPELINE)
+    assert len(dataset) == 9 and 'data_samples' in dataset[8] and 'data_samples' in dataset[0]
+    assert dataset.get_data_info(3)['img_path'] == dataset.get_data_info(6)['img_path']
+
+
 def test_other_classes_are_refused(tmp_path):
     make(tmp_path, LAYOUTS['ade20k'])
     one = dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path))

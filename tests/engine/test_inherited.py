@@ -212,6 +212,50 @@ def test_data_that_is_not_there(tools, tmp_path, drive, options, say):
     assert done.returncode == 1 and re.search(f'^error: .*{say}', done.stderr.splitlines()[-1]), done.stderr
 
 
+def test_stock_voc_with_its_augmented_masks(tools, tmp_path, two_classes):
+    """Two datasets in one folder: masks of each by its own folder; the set has the tree of the first."""
+    data, rng = tmp_path / 'data', np.random.default_rng(0)
+    for folder in ('JPEGImages', 'SegmentationClass', 'SegmentationClassAug', 'ImageSets/Segmentation'):
+        (data / folder).mkdir(parents=True)
+    lists = dict(train=dict(t0=0, t1=0, t2=0), aug=dict(g0=1, g1=0, t1=0), val=dict(v0=0))
+    for split, names in lists.items():
+        (data / f'ImageSets/Segmentation/{split}.txt').write_text(''.join(f'{name}\n' for name in names))
+        for name, value in names.items():
+            Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(data / f'JPEGImages/{name}.jpg')
+            folder = 'SegmentationClassAug' if split == 'aug' else 'SegmentationClass'
+            Image.fromarray(np.full((32, 32), value, np.uint8)).save(data / folder / f'{name}.png')
+    generator = dict(type='LayoutUNetGenerator', weights=str(two_classes), image_size=32, num_steps=2, micro_batch=2,
+                     scheduler='DPMSolverMultistepScheduler')
+    hook = dict(type='MaskSelectionHook', selector=dict(type='ClassBalancedGreedy', budget=2), workers=0)
+    # Of the 21 classes the first two; the masks keep the ids of all.
+    lines = ("for _part in train_dataloader['dataset']['datasets']:\n"
+             "    _part['metainfo'] = dict(classes=('background', 'aeroplane'))")
+    lines = "train_dataloader = _base_.train_dataloader\n" + lines
+    config = inherit(tmp_path, 'mmseg', 'pascal_voc12_aug.py', lines, custom_hooks=[hook],
+                     model=dict(type='Distiller', generator=generator), test_cfg=dict(type='DistillLoop'))
+    work = tmp_path / 'work'
+    done = tools('distill', config, '--work-dir', work, '--cfg-options', f'data_root={data}')
+    assert done.returncode == 0, done.stderr
+    assert 'ConcatDataset of PascalVOCDataset: 6 real images of 3 + 3, each counted once' in done.stdout
+    plan = json.loads((work / 'plan.json').read_text())
+    assert {one['mask'] for one in plan['requests']} == {
+        str(data / 'SegmentationClass/t0.png'), str(data / 'SegmentationClassAug/g0.png')}
+    assert [(part['data_prefix']['seg_map_path'], part['ann_file'], part['images'])
+            for part in plan['provenance']['parts']] == [
+        ('SegmentationClass', 'ImageSets/Segmentation/train.txt', 3),
+        ('SegmentationClassAug', 'ImageSets/Segmentation/aug.txt', 3)]
+
+    from mmengine.registry import init_default_scope
+    from mmseg.registry import DATASETS
+    init_default_scope('mmseg')
+    first = read_config(str(config)).train_dataloader.dataset.datasets[0]
+    read = DATASETS.build(dict(first, data_root=str(work / 'distilled'), pipeline=first.pipeline[:2]))
+    assert sorted(np.unique(sample['gt_seg_map']).item() for sample in read) == [0, 1]
+    missing = tools('distill', config, '--work-dir', tmp_path / 'other', '--dry-run', '--cfg-options',
+                    f'data_root={data}', 'train_dataloader.dataset.datasets.1.ann_file=none.txt')
+    assert re.search(r'^error: train_dataloader\.dataset\.datasets\.1: .*none\.txt', missing.stderr.splitlines()[-1])
+
+
 def test_a_scope_is_found_by_the_type(tmp_path):
     """Where the file is inherited by its path, MMEngine sets no scope."""
     path = Path(mmseg.__file__).parent / '.mim/configs/_base_/datasets/pascal_voc12_aug.py'

@@ -2,9 +2,18 @@
 import json
 import pprint
 import re
+from pathlib import Path
+from types import SimpleNamespace
 
+import mmpretrain
+import mmseg
 import pytest
+from mmengine.runner import EpochBasedTrainLoop
 
+from mmdistill.engine import MaskSelectionHook
+from mmdistill.errors import DistillError
+from mmdistill.toy.objects import ObjectPictures
+from mmdistill.toy.streets import StreetScenes
 from tests.datasets.conftest import write_pairs
 
 TRAIN = '''
@@ -106,3 +115,67 @@ def test_it_trains_as_with_the_indices_in_the_configs(train, leaf, kind, by_epoc
     assert re.search(rf'train_dataloader\.dataset: ({wrapped}) of .* real images.*, each counted once', ours['log'])
     for text in ('Failed to search registry', 'may cause unexpected failure', 'Traceback'):
         assert text not in ours['log']
+
+
+@pytest.mark.parametrize('make, say', [
+    (lambda leaf: Odd(leaf), r'train_dataloader\.dataset: Odd is a dataset of no known task: give one derived from'),
+    (lambda leaf: ObjectPictures(num_images=20, pipeline=[]),
+     r'MaskSelectionHook selects masks, but train_dataloader\.dataset is one of classification: leave the hook out')])
+def test_a_training_set_without_masks(make, say):
+    """A wrapper that nobody knows, or another task."""
+    dataset = make(StreetScenes(num_scenes=2, size=32, pipeline=[]))
+    loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
+    loop.dataloader = SimpleNamespace(dataset=dataset)
+    hook = MaskSelectionHook(selector=dict(type='RandomSelector', budget=1))
+    with pytest.raises(DistillError, match=say):
+        hook.before_run(SimpleNamespace(_train_loop=loop, train_loop=loop, iter=0))
+
+
+class Odd:
+    """Wraps a dataset in a way of its own."""
+
+    def __init__(self, dataset):
+        self.dataset, self.metainfo = dataset, dataset.metainfo
+
+    def full_init(self):
+        pass
+
+    def __len__(self):
+        return 3
+
+
+def test_the_hosts_own_command(tools, guide, leaf, tmp_path):
+    """mmseg's tools/train.py with the hook says nothing of registries."""
+    config = dict(
+        default_scope='mmseg', work_dir=str(tmp_path / 'work'), model=guide['config'], randomness=dict(seed=0),
+        train_cfg=dict(type='IterBasedTrainLoop', max_iters=1), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        train_dataloader=dict(batch_size=2, num_workers=0, dataset=repeat(leaf('b'), times=40000),
+                              sampler=dict(type='InfiniteSampler', shuffle=True)), custom_hooks=[HOOK])
+    path = tmp_path / 'train.py'
+    path.write_text('\n'.join(f'{key} = {pprint.pformat(value)}' for key, value in config.items()))
+    done = tools(Path(mmseg.__file__).parent / '.mim/tools/train.py', path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert 'RepeatDataset of BaseSegDataset: 4 real images, each counted once' in said and 'Selected 3 of 4' in said
+    assert 'Failed to search registry' not in said and 'unexpected failure' not in said
+
+
+def test_the_command_of_mmpretrain(tools, tmp_path):
+    """Our dataset and network in a stock training of mmpretrain, likewise."""
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
+    pictures = dict(type='mmdistill.ObjectPictures', num_images=20, size=32, pipeline=pipeline)
+    config = dict(
+        default_scope='mmpretrain', work_dir=str(tmp_path / 'work'), randomness=dict(seed=0),
+        model=dict(type='ImageClassifier', backbone=dict(type='mmdistill.ConvNet', depth=3), head=dict(
+            type='LinearClsHead', num_classes=20, in_channels=2048)),
+        data_preprocessor=dict(type='ClsDataPreprocessor', num_classes=20, mean=[127] * 3, std=[60] * 3),
+        train_cfg=dict(by_epoch=True, max_epochs=1), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
+        train_dataloader=dict(batch_size=4, num_workers=0, persistent_workers=False,
+                              sampler=dict(type='DefaultSampler', shuffle=True), dataset=dict(
+                                  type='mmdistill.UnionDataset',
+                                  datasets=[repeat(dict(pictures, indices=2)), pictures])))
+    path = tmp_path / 'train.py'
+    path.write_text('\n'.join(f'{key} = {pprint.pformat(value)}' for key, value in config.items()))
+    done = tools(Path(mmpretrain.__file__).parent / '.mim/tools/train.py', path)
+    assert done.returncode == 0, done.stderr
+    assert 'Failed to search registry' not in done.stdout + done.stderr

@@ -118,6 +118,23 @@ def test_one_label_an_image_by_stock_mmpretrain(world, train):
         np.testing.assert_allclose(shares[0].T @ scores, targets, atol=1e-5)
 
 
+def test_one_label_an_image_of_wrapped_sets(world):
+    """Each image has one label, however often the training and the set without labels repeat it."""
+    cfg = stock(world)
+    label(deepcopy(cfg), batch_size=2)
+    expected = pickle.loads((world.root / 'meta/train.pkl').read_bytes())
+    cfg.train_dataloader.dataset = dict(type='RepeatDataset', times=2, dataset=cfg.train_dataloader.dataset)
+    plain = cfg.labels.dataset
+    cfg.labels.dataset = dict(type='ConcatDataset', datasets=[dict(type='RepeatDataset', times=3, dataset=plain),
+                                                              dict(plain, indices=2)])
+    (world.root / 'meta/train.pkl').unlink()
+    assert '7 images' in label(deepcopy(cfg), batch_size=2)
+    found = pickle.loads((world.root / 'meta/train.pkl').read_bytes())
+    for one, other in zip(found['data_list'], expected['data_list'], strict=True):
+        assert one['img_path'] == other['img_path']
+        np.testing.assert_allclose(one['gt_score'], other['gt_score'], atol=1e-6)
+
+
 def refuse(cfg, message, train):
     with pytest.raises(DistillError, match=message) as caught:
         train(cfg)

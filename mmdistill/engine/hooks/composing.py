@@ -5,14 +5,14 @@ from mmengine.runner import Runner
 
 from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
-from mmdistill.datasets.wrappers import describe
+from mmdistill.datasets.wrappers import describe, parts_of
 from mmdistill.engine.composition import CleaningSettings, ComposingHook, Composition, GuidanceSettings, PlanHook
 from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
 from mmdistill.engine.training import is_training, restrict_training
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.registry import HOOKS, SELECTORS
-from mmdistill.tasks.base import all_tasks
+from mmdistill.tasks.base import all_tasks, task_of_datasets
 
 
 @HOOKS.register_module()
@@ -47,10 +47,14 @@ class MaskSelectionHook(PlanHook):
     def before_run(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
         if is_training(runner):
-            dataset = runner.train_loop.dataloader.dataset
+            dataset, key = runner.train_loop.dataloader.dataset, 'train_dataloader.dataset'
+            task = task_of_datasets({f'{key}.{part.key}'.rstrip('.'): type(part.dataset) for part in parts_of(dataset)})
+            if task.annotation != self.planner.annotation:
+                raise DistillError(f'MaskSelectionHook selects {self.planner.annotation}, but {key} is one of '
+                                   f'{task.name}: leave the hook out')
             masks = DatasetMasks(dataset)
             if counted := describe(dataset):
-                runner.logger.info(f'train_dataloader.dataset: {counted}')
+                runner.logger.info(f'{key}: {counted}')
             _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
             restrict_training(runner, sorted(selected))
 
