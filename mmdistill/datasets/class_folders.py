@@ -60,11 +60,15 @@ def folder_names(pairs: Pairs, numbered: Optional[Mapping[int, str]], classes: S
         made = [_cut(re.sub(r'[^\w-]+', '_', name).strip('_')) for name in classes]
         # Folders with classes' ids keep their names, unless a list cannot name them.
         names = [name if numbered and _is_plain(name) else new for name, new in zip(names, made)]
-    distinct = [_cut(f'{label:04d}_{name}'.rstrip('_')) for label, name in enumerate(names)]
-    keys = [name_key(name) for name in names]
-    twice = {key for key, count in Counter(keys).items() if count > 1 or not key}
-    mixed = [other if key in twice else name for name, other, key in zip(names, distinct, keys)]
-    return tuple(mixed if len({*map(name_key, mixed)}) == len(mixed) else distinct)
+    return _distinct(names)
+
+
+def _distinct(names: Sequence[str]) -> Tuple[str, ...]:
+    """The names, with their number before those that some file systems take for one, and before empty ones."""
+    numbered = [_cut(f'{label:04d}_{name}'.rstrip('_')) for label, name in enumerate(names)]
+    keys = Counter(map(name_key, names))
+    mixed = [name if name and keys[name_key(name)] == 1 else other for name, other in zip(names, numbered)]
+    return tuple(mixed if len({*map(name_key, mixed)}) == len(mixed) else numbered)
 
 
 def _levels(pairs: Pairs) -> Iterator[Dict[int, str]]:

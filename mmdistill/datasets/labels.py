@@ -37,13 +37,7 @@ class DatasetLabels(Source):
             if not len(part):
                 raise DistillError(f'{type(part).__name__} finds no image: check data_root, data_prefix and ann_file')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
-        wrong = next((i for i, info in enumerate(infos) if 'img_path' not in info or not _is_id(info.get('gt_label'))),
-                     None)
-        if wrong is not None:
-            info, name = infos[wrong], type(self.parts[self.rows[wrong][0]]).__name__
-            which = f'{info["img_path"]} has gt_label={info.get("gt_label")!r}; ' if 'img_path' in info else ''
-            raise DistillError(f'{name} has no image files with one class each: {which}give a classification dataset '
-                               'of files')
+        self._check_entries(infos)
         self.images: List[str] = [str(info['img_path']) for info in infos]
         self._readers = [ImageReader.of_dataset(part) for part in self.parts]
         self.labels = np.array([info['gt_label'] for info in infos], np.int64)
@@ -52,6 +46,16 @@ class DatasetLabels(Source):
         for part, rows in zip(self.parts, self._of_part):
             self._check_ids(part, [self.images[row] for row in rows], self.labels[rows])
         self.counts = np.bincount(self.labels, minlength=len(self.classes))
+
+    def _check_entries(self, infos: Sequence[Dict[str, Any]]) -> None:
+        """Check that each entry has a file and one class id."""
+        for row, info in enumerate(infos):
+            if 'img_path' in info and _is_id(info.get('gt_label')):
+                continue
+            name = type(self.parts[self.rows[row][0]]).__name__
+            which = f'{info["img_path"]} has gt_label={info.get("gt_label")!r}; ' if 'img_path' in info else ''
+            raise DistillError(f'{name} has no image files with one class each: {which}give a classification dataset '
+                               'of files')
 
     def _check_ids(self, part: Any, images: Sequence[str], labels: np.ndarray) -> None:
         """Check the class ids of the images of a dataset: their range, and their folders."""
