@@ -7,7 +7,7 @@ images have the same images. Run again, it goes on where it was stopped. 25 minu
 """
 import argparse
 
-from guidance_updates import DEFAULT, config
+from guidance_updates import DEFAULT, config, hook
 from students import Bench, spread
 
 from mmdistill.evaluation import markdown
@@ -20,7 +20,7 @@ def text_of(images, cleaners):
     """A config with this many images of a mask and these cleaners."""
     if images == 1 and not cleaners:
         return config(*DEFAULT)
-    hooks = f'dict(_base_.selection, images_per_mask={images}), _base_.guidance'
+    hooks = f'dict(_base_.selection, images_per_mask={images}), {hook(*DEFAULT)}'
     if cleaners:
         hooks += f", dict(type='LabelCleaningHook', cleaners={cleaners!r}, segmentor=_base_.guidance['segmentor'])"
     return f'custom_hooks = [{hooks}]'
