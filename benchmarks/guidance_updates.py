@@ -3,8 +3,9 @@
     python benchmarks/guidance_updates.py [--work-dir work_dirs/guidance_updates] [--seeds 3]
 
 All cases and scales have one student each first, on scenes that only serve to choose by. The two best go on beside
-today's default and no guidance, with other image sets and students, on other scenes; the default, the first of the two
-and no guidance once more with yet others, on scenes that nothing was chosen on. Run again, it goes on where it was stopped. Two hours on 2 cores.
+the default and no guidance, with other image sets and students, on other scenes; the default, the first of the two and
+no guidance once more with yet others, on scenes that nothing was chosen on. Run again, it goes on where it was stopped.
+Two hours on 2 cores.
 """
 import argparse
 

@@ -70,7 +70,8 @@ def test_a_union_has_the_images_of_its_members(real, run):
 def test_the_real_image_of_several_distilled_ones_counts_once(real, run):
     path = run / 'distilled/meta/distilled.json'
     manifest = json.loads(path.read_text())
-    manifest['images'] = manifest['images'][::-1] + manifest['images']
+    again = [dict(image, id=f'{image["id"]}_1') for image in manifest['images']]
+    manifest['images'] = manifest['images'][::-1] + again
     path.write_text(json.dumps(manifest))
     source = _set(dict(source_of='other'), real, other=dict(data_root=str(run / 'distilled')))
     assert source.dataset(0)['indices'] == [2, 1, 0]
