@@ -24,15 +24,15 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
         function: Picklable; each process gets it once.
         items: Picklable.
         what: What a process does, for the message: ``'reads masks'``.
-        workers: Processes; by default the number of cores. With 0 and 1, or no more than ``chunk`` items, everything
-            runs in this process.
+        workers: Processes; by default the number of cores. With 0 and 1, no more than ``chunk`` items, or in a daemonic
+            process, everything runs in this process.
         chunk: Items that a process gets at a time.
 
     Raises:
         DistillError: A process died.
     """
     workers = min(available_cores() if workers is None else workers, -(-len(items) // chunk))
-    if workers <= 1:
+    if workers <= 1 or multiprocessing.current_process().daemon:  # which may start no processes
         yield from map(function, items)
         return
     # As in torch's DataLoader: fork where it is safe, which shares memory and imports; spawn elsewhere.

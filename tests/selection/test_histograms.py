@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import signal
 
@@ -140,3 +141,15 @@ def test_fingerprint_names_a_missing_file(tmp_path):
 
 def test_fingerprint_depends_on_order(files):
     assert files_fingerprint(files) != files_fingerprint(files[::-1])
+
+
+def counted_in_a_daemon(path, files):
+    np.save(path, class_histograms(files, load, 4, workers=2))
+
+
+def test_a_daemonic_process_reads_by_itself(files, tmp_path):
+    process = multiprocessing.get_context('fork').Process(
+        target=counted_in_a_daemon, args=(tmp_path / 'counts.npy', files), daemon=True)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0 and np.load(tmp_path / 'counts.npy').tolist() == expected(files)
