@@ -42,7 +42,7 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     from mmdistill.datasets import read_manifest
     from mmdistill.datasets.manifest import content_digest
     from mmdistill.errors import DistillError
-    from mmdistill.weights.hub import builtin
+    from mmdistill.weights.address import builtin
     weights = content_digest(builtin(config.model.generator.weights))
     key = dict(distil=config.to_dict(), work_dir=str(work_dir), weights=weights)
     done = cells.get(key)
