@@ -52,6 +52,6 @@ def test_the_export_makes_images_of_its_classes(trained):
     assert images[0].shape == (32, 32, 3) and (images[0] != images[1]).any()
 
 
-def test_a_class_that_the_network_lacks(trained, tools):
-    done = tools(*trained.command, 'model.unet.num_classes=2')
+def test_a_class_that_the_network_lacks(trained, tools, tmp_path):
+    done = tools(*trained.command, 'model.unet.num_classes=2', '--work-dir', tmp_path)
     assert done.returncode == 1 and re.search(r'error: class id \d in the dataset, .*num_classes is 2', done.stderr)

@@ -274,7 +274,7 @@ def test_broken_pictures_are_named(classes, photos, tmp_path, data):
     path.unlink()
     if data is not None:
         path.write_bytes(whole[:int(data * len(whole))] if isinstance(data, float) else data)
-    say = f"no image at '{path}', line 5 of" if data is None else f'{path} is not a readable image'
+    say = f'cannot read {path}, line 5 of' if data is None else f'{path} is not a readable image'
     classes.run(f'broken{data}', copy, refused, (say, ))
 
 
