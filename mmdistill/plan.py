@@ -72,7 +72,8 @@ class Plan:
         except FileNotFoundError:
             raise DistillError(f'no plan at {path}: there is no run to resume, start a new one') from None
         except ValueError as error:
-            raise DistillError(f'{path} is not a readable plan ({error}): delete it and start the run again') from None
+            raise DistillError(f'{path} is not a readable plan ({error}): restore it, or begin the run '
+                               'again in another folder') from None
         data.update(requests=tuple(Request(**{**r, 'classes': tuple(r.get('classes', ()))}) for r in data['requests']),
                     classes=tuple(data['classes']), palette=tuple(map(tuple, data['palette'])))
         return cls(**data)

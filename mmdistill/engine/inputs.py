@@ -32,7 +32,7 @@ class Inputs:
     def __init__(self, work_dir: Any, resume: bool, begun: bool) -> None:
         self.path = Path(work_dir, FILE)
         self.found: Dict[str, Any] = {}
-        known = self._read() if resume else {}
+        known = self._read(begun) if resume else {}
         self._known = {name: value for name, value in known.items() if begun or name == 'data'}
 
     def add(self, name: str, value: Any) -> None:
@@ -60,12 +60,14 @@ class Inputs:
         """For the manifest: what does not depend on where and when the files of the data were stored."""
         return {name: value for name, value in self.found.items() if name not in ('data', 'generator')}
 
-    def _read(self) -> Dict[str, Any]:
+    def _read(self, begun: bool) -> Dict[str, Any]:
         try:
             found = json.loads(self.path.read_text())
-            return dict(found)
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError) as error:
+            if not isinstance(found, dict) or begun and 'data' not in found:
+                raise ValueError('it has no fingerprint of the data')
+            return found
+        except (OSError, ValueError) as error:
+            if isinstance(error, FileNotFoundError) and not begun:  # of a run that was killed after its plan
+                return {}
             raise DistillError(f'{self.path} is not readable ({error}): restore it, or begin another run in another '
                                '--work-dir') from None

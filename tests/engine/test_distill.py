@@ -134,6 +134,10 @@ def test_images_of_other_weights_are_not_mixed(tools, streets, finished, tree, t
         said = done.stderr.strip().splitlines()[-1]
         assert done.returncode == 1 and re.fullmatch(
             rf'error: the {words}.* are others than when the run in \S+ began: restore .*', said), done.stderr
+    for text in ('{}', '[]', '{', None):
+        (work / 'inputs.json').unlink() if text is None else (work / 'inputs.json').write_text(text)
+        done = tools('distill', streets, '--work-dir', work, '--resume')
+        assert done.returncode == 1 and 'inputs.json is not readable' in done.stderr.splitlines()[-1], done.stderr
     assert tree(work / 'distilled') == tree(finished[0] / 'distilled')
 
 
