@@ -27,10 +27,12 @@ class Journal:
         self.work_dir, self.root, self.files = Path(work_dir), Path(root), files
         self.path = self.work_dir / f'checksums.{rank}.jsonl'
         self._known: Dict[str, List[Digests]] = {}
+        self._whole: Set[str] = set()  # requests whose files were compared
+        self._begun = False
 
     def read(self) -> None:
         """Take in the lines of all ranks; one that was cut short counts as none."""
-        self._known = {}
+        self._known, self._whole = {}, set()
         for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
             for line in path.read_bytes().splitlines():
                 try:
@@ -45,8 +47,9 @@ class Journal:
         line = json.dumps([name, digests]).encode() + b'\n'
         try:
             with open(self.path, 'ab') as stream:
-                if stream.tell() and not _ends_with_newline(self.path):  # of a run that was killed in a line
+                if stream.tell() and not self._begun:  # the last line of a killed run may have no end
                     stream.write(b'\n')
+                self._begun = True
                 stream.write(line)
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -54,21 +57,18 @@ class Journal:
             raise DistillError(f'cannot write {self.path}: {error.strerror}; free the disk, and resume the '
                                'run') from None
         self._known.setdefault(name, []).append(digests)
+        self._whole.add(name)
 
     def holds(self, name: str) -> bool:
-        """Whether the files of a request are those that were noted."""
+        """Whether the files of a request are those that were noted; each is compared once after :meth:`read`."""
         known = self._known.get(name, [])
-        return bool(known) and self.digests(name) in known
+        if name not in self._whole and known and self.digests(name) in known:
+            self._whole.add(name)
+        return name in self._whole
 
     def digests(self, name: str) -> Digests:
         """Of the files of a request, which are there."""
         return {kind: file_digest(self.root / path) for kind, path in self.files(name).items()}
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with open(path, 'rb') as stream:
-        stream.seek(-1, os.SEEK_END)
-        return stream.read(1) == b'\n'
 
 
 def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -> Iterator[Tuple[str, str]]:

@@ -1,7 +1,7 @@
 """Whether a distilled set is what its manifest says."""
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Iterator, List, Mapping, Union
+from typing import Any, Iterator, List, Mapping, Optional, Union
 
 import numpy as np
 from PIL import Image
@@ -30,15 +30,17 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     damaged = dict(damaged_files(root, manifest['images']))
     problems = [f'{name} {reason}' for name, reason in damaged.items()]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
+    decoding = None
     if kind := _LAYOUTS.get(manifest['task']):
         layout: Any = kind.from_dict(manifest['layout'])
+        decoding = layout.decoding() if isinstance(layout, SegLayout) else None
         problems += _of_layout(Path(root), layout, manifest)
         folders = [layout.image_dir, getattr(layout, 'mask_dir', layout.image_dir)]
         problems += [f'{name} is no file of the set, and datasets that list its folder read it'
                      for name in foreign_files(root, folders, listed | {layout.ann_file, MANIFEST})]
     for image in manifest['images']:
         if not {image['image'], image.get('mask')} & damaged.keys():
-            problems += (f'{image["id"]}: {problem}' for problem in _of_image(Path(root), manifest, image))
+            problems += (f'{image["id"]}: {problem}' for problem in _of_image(Path(root), manifest, image, decoding))
     return problems
 
 
@@ -47,7 +49,7 @@ def check_set(root: Union[str, Path]) -> None:
     if problems := verify_set(root):
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
         raise DistillError(f'{root} is not whole: {problems[0]}{others}; resume its run, which makes what is damaged '
-                           'again, or get the set anew')
+                           'again, or copy the set again')
 
 
 def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -66,10 +68,11 @@ def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator
                 yield f'{layout.ann_file} lists other images or classes than the manifest'
 
 
-def _of_image(root: Path, manifest: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[str]:
+def _of_image(root: Path, manifest: Mapping[str, Any], image: Mapping[str, Any], decoding: Optional[np.ndarray]
+              ) -> Iterator[str]:
     try:
         size = _pixels(root / image['image'], 'RGB').shape[:2]
-        if 'mask' not in image:
+        if 'mask' not in image or decoding is None:
             return
         mask = _pixels(root / image['mask'])
     except _UNREADABLE as error:
@@ -78,7 +81,7 @@ def _of_image(root: Path, manifest: Mapping[str, Any], image: Mapping[str, Any])
     if mask.ndim != 2 or mask.dtype != np.uint8 or mask.shape != size:
         yield f'its mask is {mask.dtype} {mask.shape}, its image {size}'
         return
-    ids = np.unique(SegLayout.from_dict(dict(manifest['layout'])).decoding()[mask])
+    ids = np.unique(decoding[mask])
     if wrong := [int(one) for one in ids if one >= len(manifest['classes']) and one != IGNORE]:
         yield f'its mask has class id {wrong[0]} of {len(manifest["classes"])} classes'
     elif strangers := set(ids.tolist()) - {IGNORE, *image['classes']}:
