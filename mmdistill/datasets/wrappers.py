@@ -118,11 +118,12 @@ def real_rows(real: Any) -> List[Tuple[int, int]]:
     return real.rows if isinstance(real, RealSamples) else [(0, index) for index in range(len(real))]
 
 
-def describe(dataset: Any) -> str:
-    """A sentence on how the real samples behind wrappers were counted; '' where nothing wraps the dataset."""
+def describe(dataset: Any, real: Any = None) -> str:
+    """A sentence on how the ``real`` samples behind wrappers were counted, by default those of :func:`real_dataset`;
+    '' where nothing wraps the dataset."""
     if not inner_datasets(dataset):
         return ''
-    real = real_dataset(dataset)
+    real = real_dataset(dataset) if real is None else real
     sizes = ' + '.join(str(len(part)) for part in real_parts(real))
     counted = f'{len(real)} real images' if sizes == str(len(real)) else f'{len(real)} real images of {sizes}'
     twice = f'; {real.repeated} are listed by two of its datasets' if getattr(real, 'repeated', 0) else ''
@@ -133,7 +134,8 @@ def keep_samples(dataset: Any, indices: Sequence[int]) -> None:
     """Restrict a built dataset, in place, to samples of its :func:`real_dataset`.
 
     It becomes what it would be if the configs of the datasets behind the wrappers had these ``indices``: the wrappers
-    repeat, balance and mix what is left. A dataset of which nothing is left is taken out of its ``ConcatDataset``.
+    repeat, balance and mix what is left. A dataset without remaining samples is removed from its
+    ``ConcatDataset``.
     """
     parts = parts_of(dataset)
     kept: List[List[int]] = [[] for _ in parts]

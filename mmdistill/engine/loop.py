@@ -26,8 +26,8 @@ from .check import check_fit, check_run, load_plan, run_hash, writer_config
 from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
-from .inputs import Inputs
 from .inherited import KEY
+from .inputs import Inputs
 from .planning import StartLatents, check_ids
 from .progress import announce, announce_source, log_guidance
 from .wrapped_data import readable_parts
@@ -79,7 +79,7 @@ class DistillLoop(BaseLoop):
             self.task = task_of_datasets({part.key or dataset_key: type(part.dataset) for part in parts})
             self.source = self.task.source(self.dataloader.dataset)
             self.dataset = self.source.dataset
-        announce_source(runner, self.dataloader.dataset, dataset_key)
+        announce_source(runner, self.dataloader.dataset, self.dataset, dataset_key)
         self.batch_size, self.num_workers = self.dataloader.batch_size, self.dataloader.num_workers
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
         self.tflops, self.cost = tflops, None

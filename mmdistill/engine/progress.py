@@ -5,7 +5,7 @@ from statistics import fmean
 from typing import Any, Mapping, Sequence
 
 from mmdistill.datasets.origin import other_split
-from mmdistill.datasets.wrappers import describe, real_dataset, real_parts
+from mmdistill.datasets.wrappers import describe, real_parts
 from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.plan import Plan
 from .inherited import TRAINING_KEY, is_validation
@@ -38,20 +38,21 @@ def log_ignored(logger: Any, ignored: Mapping[str, Mapping[str, Any]]) -> None:
                     + (f'; {classes}' if classes else ''))
 
 
-def announce_source(runner: Any, dataset: Any, key: str) -> None:
+def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
     """Log where the real images come from if that needs a word, and warn if they are of no training split.
 
     Args:
         runner: Its config may have a ``val_dataloader``.
         dataset: As it was built.
+        real: Its real samples (:func:`~mmdistill.datasets.wrappers.real_dataset`).
         key: Where the config has it.
     """
-    notes = [counted] if (counted := describe(dataset)) else []
+    notes = [counted] if (counted := describe(dataset, real)) else []
     if key == TRAINING_KEY:
         notes += ['the inherited keys of training and validation are left out']
     if notes:
         runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
-    other = next(filter(None, (other_split(part) for part in real_parts(real_dataset(dataset)))), '')
+    other = next(filter(None, (other_split(part) for part in real_parts(real))), '')
     if not other and is_validation(runner.cfg):
         other = "it is val_dataloader's dataset"
     if other:

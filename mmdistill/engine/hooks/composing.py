@@ -53,7 +53,7 @@ class MaskSelectionHook(PlanHook):
                 raise DistillError(f'MaskSelectionHook selects {self.planner.annotation}, but {key} is one of '
                                    f'{task.name}: leave the hook out')
             masks = DatasetMasks(dataset)
-            if counted := describe(dataset):
+            if counted := describe(dataset, masks.dataset):
                 runner.logger.info(f'{key}: {counted}')
             _, selected = MaskPlanner(**self.settings).select(masks, runner.work_dir, runner.logger)
             restrict_training(runner, sorted(selected))
