@@ -74,13 +74,13 @@ def evaluate(args: argparse.Namespace) -> None:
     with held(args, cfg) if not rank else nullcontext():
         matrix = Matrix(cfg, cfg.work_dir)
         results = matrix.run(args.workers, rank, world)
-    if rank:
-        return
-    parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
-    if measured := measure_sets(matrix):
-        parts += ['', markdown(summary_cells(measured)), '', f'Features: {measured["encoder"]}.']
-    text = '\n'.join([*parts, ''])
-    write_atomic(Path(cfg.work_dir) / 'results.md', text.encode())
+        if rank:
+            return
+        parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
+        if measured := measure_sets(matrix):
+            parts += ['', markdown(summary_cells(measured)), '', f'Features: {measured["encoder"]}.']
+        text = '\n'.join([*parts, ''])
+        write_atomic(Path(cfg.work_dir) / 'results.md', text.encode())
     print(f'\n{text}\nIn {cfg.work_dir}: results.json, results.md; the page: mmdistill report {cfg.work_dir}')
 
 
