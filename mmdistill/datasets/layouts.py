@@ -198,7 +198,6 @@ class ClassLayout:
         """What :attr:`ann_file` says."""
         return ''.join(f'{request.id}{self.image_suffix} {request.classes[0]}\n' for request in plan.requests)
 
-
     @classmethod
     def from_dict(cls, values: Dict[str, Any]) -> 'ClassLayout':
         """The layout of a manifest; a DistillError where it is none."""
@@ -222,7 +221,7 @@ LAYOUTS = {layout.name: layout for layout in (
 
 
 def other_layouts(num_classes: Optional[int]) -> str:
-    """The named layouts that hold so many classes, as a text; '' where none does."""
+    """Names of the layouts with room for this number of classes, joined for a message; '' if there are none."""
     names = [name for name, layout in LAYOUTS.items() if (num_classes or 0) <= (layout.num_classes or 0)]
     return ' or '.join([', '.join(names[:-1])] * (len(names) > 1) + names[-1:])
 

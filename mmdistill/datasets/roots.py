@@ -9,7 +9,7 @@ def is_outside(path: str) -> bool:
 
 
 def inside_root(path: str, root: Optional[str]) -> str:
-    """A path relative to the data root, of which either may go through a symbolic link; '' for the root itself."""
+    """A path relative to the data root, '' for the root itself. Symbolic links in either are followed if needed."""
     if not path or not root:
         return path
     found = osp.relpath(path, root)

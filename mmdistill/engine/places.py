@@ -33,7 +33,7 @@ def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: s
 
 
 def _listed_folder(cfg: Mapping[str, Any], component: Any) -> Optional[str]:
-    """The local folder of which a dataset reads all files; None where there is none, or a list names the files."""
+    """The local folder whose files a dataset lists; None if there is none, or an ``ann_file`` names the files."""
     bases = inspect.getmro(component) if inspect.isclass(component) else ()
     if cfg.get('ann_file') or not any(base.__name__ in _LISTING for base in bases):
         return None

@@ -72,16 +72,13 @@ class MaskPlanner(Planner):
         """
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
-        bar = None
         if isinstance(budget := getattr(selector, 'budget', None), (int, float)):
             resolve_budget(budget, len(masks))
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-
-            def bar(items, total):
-                return track_iter_progress((items, total))
-
-        histograms = masks.histograms(cache, self.workers, progress=bar)  # the ranks share the masks
+        # The ranks share the masks; the main one shows its progress.
+        bar = (lambda items, total: track_iter_progress((items, total))) if is_main_process() else None
+        histograms = masks.histograms(cache, self.workers, progress=bar)
         selected = [int(i) for i in selector.fit(histograms).selected_]
         if is_main_process():
             rows = selection_table(histograms, selected, masks.classes)

@@ -64,7 +64,7 @@ class MaskIds:
         if len(wrong):
             raise DistillError(f'{name}: id {wrong[0]} in {counts[wrong[0]]} pixels is out of range: '
                                f'{_ranges(self._valid)} are valid for {self.num_classes} classes '
-                               f'(reduce_zero_label={self.reduce_zero_label}): mend the mask or the list of classes')
+                               f'(reduce_zero_label={self.reduce_zero_label}): correct the mask or the list of classes')
         return self._table[ids]
 
 

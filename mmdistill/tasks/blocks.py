@@ -20,7 +20,7 @@ def share_blocks(folder: Path, suffix: str, total: int, size: int, done: Callabl
         folder: Of the files; removed when they are merged.
         suffix: Of the files' names.
         total: Number of samples.
-        done: Whether a file is there and holds so many samples.
+        done: ``done(file, count)``: whether the file is there and holds ``count`` samples.
         make: Makes blocks.
         merge: Merges the files, in order, on the main process.
     """

@@ -19,8 +19,6 @@ from mmdistill.tasks.base import Task, task_of_manifest
 from ..results import read_results
 
 Values = Dict[str, Optional[float]]
-
-
 _WORDS = {'class', 'transport_method', 'real', 'distilled', 'missing'}  # values of the metrics that are no numbers
 
 
