@@ -7,6 +7,7 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 from mmdistill.tasks.base import task_of_manifest
 from .manifest import MANIFEST, read_manifest
+from .subsets import check_subset
 from .verify import check_set
 
 
@@ -22,11 +23,12 @@ def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
         data_root: The folder that ``mmdistill distill`` wrote.
         verify: Check first that all files are whole (:mod:`~mmdistill.datasets.verify`), by their checksums.
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
-            Those that the manifest decides may be left in a config as long as they agree with it.
+            Those that the manifest decides may be left in a config as long as they agree with it. ``indices`` choose
+            among the distilled images.
 
     Raises:
-        DistillError: The set is unfinished, a listed file is missing, or damaged where ``verify`` asks, or an argument
-            contradicts the manifest.
+        DistillError: The set is unfinished, a listed file is missing, or damaged where ``verify`` asks, an argument
+            contradicts the manifest, or ``indices`` lead out of the set.
 
     Examples:
         >>> train_dataloader = dict(dataset=dict(
@@ -35,6 +37,7 @@ def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
     if verify:
         check_set(data_root)
     manifest = read_manifest(data_root)
+    check_subset(data_root, len(manifest['images']), kwargs.get('indices'))
     cls = task_of_manifest(manifest, data_root).distilled_dataset()
     return cls(data_root=data_root, manifest=manifest, **kwargs)
 

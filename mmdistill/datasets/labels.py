@@ -45,7 +45,19 @@ class DatasetLabels(Source):
         self._of_part = [np.flatnonzero(owners == number) for number in range(len(self.parts))]
         for part, rows in zip(self.parts, self._of_part):
             self._check_ids(part, [self.images[row] for row in rows], self.labels[rows])
+        self._check_single()
         self.counts = np.bincount(self.labels, minlength=len(self.classes))
+
+    def _check_single(self) -> None:
+        """Check that no file has two class ids."""
+        first: Dict[str, int] = {}
+        for row, path in enumerate(self.images):
+            other = first.setdefault(path if '://' in path else osp.normpath(path), row)
+            if self.labels[other] != self.labels[row]:
+                places = [line_of(self.parts[self.rows[i][0]], self.images[i], self.labels[i]) for i in (other, row)]
+                one, two = (f'{label} ({self.classes[label]})' for label in self.labels[[other, row]])
+                raise DistillError(f'{path} has class id {one}{places[0]}, and {two}{places[1]}: an image has one '
+                                   'class: remove one of the entries')
 
     def _check_entries(self, infos: Sequence[Dict[str, Any]]) -> None:
         """Check that each entry has a file and one class id."""

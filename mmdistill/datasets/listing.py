@@ -68,12 +68,14 @@ def absent(paths: Sequence[str], backend_args: Optional[dict] = None) -> List[st
     return [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
 
 
-def line_of(dataset: Any, path: str) -> str:
-    """``', line 3 of <ann_file>'`` where that is a list of lines, and the first that names the file; else ``''``."""
+def line_of(dataset: Any, path: str, label: Optional[int] = None) -> str:
+    """``', line 3 of <ann_file>'`` where that is a list of lines, and the first that names the file, with this class id
+    if there is one given; else ``''``."""
     ann_file = getattr(dataset, 'ann_file', '')
     prefix = osp.join(dataset.data_prefix.get('img_path') or '', '')
     stem = path.removeprefix(prefix).removesuffix(getattr(dataset, 'img_suffix', '') or '').strip()
-    pattern = re.compile(rf'(?<!\S){re.escape(stem)}(?!\S)' if stem else r'^\s*$')
+    ending = '(?!\\S)' if label is None else rf'\s+{label}\s*$'
+    pattern = re.compile(rf'(?<!\S){re.escape(stem)}{ending}' if stem else r'^\s*$')
     lines = [] if ann_file.endswith(('.json', '.pkl')) else _lines(ann_file)
     number = next((i for i, line in enumerate(lines) if pattern.search(line)), None)
     return '' if number is None else f', line {number + 1} of {ann_file}'

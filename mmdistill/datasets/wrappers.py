@@ -1,4 +1,5 @@
 """Datasets that wrap others, and the real samples behind them, each once."""
+import os.path as osp
 import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
 
@@ -25,19 +26,25 @@ class RealSamples:
         parts: The datasets that read the files.
         rows: (part, index in the part) of each sample.
         repeated: Samples that were left out, since an earlier part has the same files.
+        listed_again: Samples that were left out, since their part has the same files before.
     """
 
     def __init__(self, wrapper: Any, parts: Sequence[Part], distinct: bool) -> None:
         _check_classes(parts)
         self.wrapper, self.parts = wrapper, [part.dataset for part in parts]
         self.rows: List[Tuple[int, int]] = []
+        self.repeated = self.listed_again = 0
         seen: Dict[Any, int] = {}
         for number, part in enumerate(self.parts):
             for index in range(len(part)):
                 key = _files(part.get_data_info(index)) if distinct else None
-                if key is None or seen.setdefault(key, number) == number:
+                if key is None or key not in seen:
                     self.rows.append((number, index))
-        self.repeated = sum(map(len, self.parts)) - len(self.rows)
+                    seen[key] = number
+                elif seen[key] == number:
+                    self.listed_again += 1
+                else:
+                    self.repeated += 1
         roots = list(dict.fromkeys(getattr(part, 'data_root', None) for part in self.parts))
         self.data_root = roots[0] if len(roots) == 1 else None
 
@@ -96,8 +103,8 @@ def real_dataset(dataset: Any, distinct: bool = True) -> Any:
     """What a dataset's real samples are read from: the one dataset behind its wrappers, or :class:`RealSamples`.
 
     Repetition and balance are undone, a fold stays: each real sample is there once, in the order of the files. With
-    ``distinct`` a sample whose files an earlier part has, too, is left out; the same image with another mask or class
-    is another sample.
+    ``distinct`` a sample whose files an earlier one has, too, is left out, whether a list names them twice or two
+    datasets have them; the same image with another mask or class is another sample.
 
     Raises:
         DistillError: Two parts have other classes, or the same in another order.
@@ -105,7 +112,11 @@ def real_dataset(dataset: Any, distinct: bool = True) -> Any:
     if isinstance(dataset, RealSamples):
         return dataset
     parts = parts_of(dataset)
-    return parts[0].dataset if len(parts) == 1 else RealSamples(dataset, parts, distinct)
+    if len(parts) > 1:
+        return RealSamples(dataset, parts, distinct)
+    if distinct and _may_repeat(parts[0].dataset) and (samples := RealSamples(dataset, parts, distinct)).listed_again:
+        return samples
+    return parts[0].dataset
 
 
 def real_parts(real: Any) -> List[Any]:
@@ -119,15 +130,16 @@ def real_rows(real: Any) -> List[Tuple[int, int]]:
 
 
 def describe(dataset: Any, real: Any = None) -> str:
-    """A sentence on how the ``real`` samples behind wrappers were counted, by default those of :func:`real_dataset`;
-    '' where nothing wraps the dataset."""
-    if not inner_datasets(dataset):
-        return ''
+    """A sentence on how the ``real`` samples were counted, by default those of :func:`real_dataset`; '' where nothing
+    wraps the dataset and no sample is listed twice."""
     real = real_dataset(dataset) if real is None else real
+    if not inner_datasets(dataset) and real is dataset:
+        return ''
     sizes = ' + '.join(str(len(part)) for part in real_parts(real))
     counted = f'{len(real)} real images' if sizes == str(len(real)) else f'{len(real)} real images of {sizes}'
     twice = f'; {real.repeated} are listed by two of its datasets' if getattr(real, 'repeated', 0) else ''
-    return f'{_chain(dataset)}: {counted}, each counted once{twice}'
+    again = f'; repeated entries left out: {real.listed_again}' if getattr(real, 'listed_again', 0) else ''
+    return f'{_chain(dataset)}: {counted}, each counted once{twice}{again}'
 
 
 def keep_samples(dataset: Any, indices: Sequence[int]) -> None:
@@ -172,10 +184,20 @@ def _wrap_again(wrapper: Any, inner: List[Any]) -> None:
     wrapper.full_init()
 
 
+def _may_repeat(dataset: Any) -> bool:
+    """Whether a dataset may name a file twice, which one that OpenMMLab's own classes list from folders does not."""
+    stock = type(dataset).load_data_list.__module__.partition('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
+    return bool(not stock or getattr(dataset, 'ann_file', '') or getattr(dataset, '_indices', None) is not None)
+
+
 def _files(entry: Dict[str, Any]) -> Any:
     """What a sample is told by: its image, mask and class; None where it names no file."""
-    files = (entry.get('img_path'), entry.get('seg_map_path'), str(entry.get('gt_label')))
-    return files if files[0] else None
+    files = [entry.get('img_path'), entry.get('seg_map_path')]
+    if not files[0]:
+        return None
+    paths = [osp.normpath(path) if isinstance(path, str) and '://' not in path else str(path)
+             for path in files]
+    return (*paths, str(entry.get('gt_label')))
 
 
 def _check_classes(parts: Sequence[Part]) -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS
 from mmdistill.datasets.listing import bad_list
+from mmdistill.datasets.subsets import bad_indices
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.datasets.wrappers import KNOWN, is_wrapper
 from mmdistill.errors import DistillError
@@ -105,7 +106,7 @@ def readable(where: str) -> Iterator[None]:
     except DistillError:
         raise
     except Exception as error:
-        if found := bad_list(error):
+        if found := bad_list(error) or bad_indices(error, where):
             raise found from None
         if isinstance(error, FileNotFoundError):
             raise DistillError(f'no data at {error.filename or error}: set {where}.data_root, or data_prefix in '

@@ -50,6 +50,8 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
     notes = [counted] if (counted := describe(dataset, real)) else []
     if key == TRAINING_KEY:
         notes += ['the inherited keys of training and validation are left out']
+    if any(getattr(part, '_indices', None) is not None for part in real_parts(real)):
+        notes += ['leave its indices out of a config that reads the distilled set']
     if notes:
         runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
     other = next(filter(None, (other_split(part) for part in real_parts(real))), '')

@@ -18,6 +18,7 @@ from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill.components import check_component, resolve
+from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
@@ -43,7 +44,8 @@ class BFloat16OptimWrapper(OptimWrapper):
 
 
 def check_training(cfg: Mapping[str, Any], name: str) -> None:
-    """Check the loop, the optimizer and our own hooks of the training config ``name`` of any OpenMMLab package."""
+    """Check the loop, the optimizer and our own hooks of the training config ``name`` of any OpenMMLab package, and
+    the ``indices`` of distilled sets."""
     if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
@@ -58,6 +60,8 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
         settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
         if resolve(settings, HOOKS, f'custom_hooks.{i}').__module__.startswith('mmdistill.'):
             check_component(settings, HOOKS, f'custom_hooks.{i}')
+    if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
+        check_subsets(dataset, 'train_dataloader.dataset')
 
 
 def continue_training(cfg: Any, resume: bool) -> None:

@@ -8,6 +8,7 @@ from mmengine.config import Config
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, merge_options
 from mmdistill.datasets.manifest import read_manifest
+from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
 from mmdistill.engine.check import check_dataset
 from mmdistill.engine.training import check_training
@@ -141,6 +142,7 @@ def _check_dataset(cfg: Any, task: Task, where: str) -> None:
                 raise DistillError(f'{key}.type={part["type"]!r} is a dataset of {other.name}, the protocol trains '
                                    f'{task.name}: give one of its datasets')
     check_dataset(cfg, where)
+    check_subsets(cfg, where)
 
 
 def _check_selector(cfg: Any, where: str, comparison: Comparison) -> None:

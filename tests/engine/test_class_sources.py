@@ -140,6 +140,24 @@ def test_a_line_that_is_wrong_is_named(pets, refused, lines, say):
     refused(say, ann_file='list.txt', classes=['ant', 'bee', 'cat'])
 
 
+def test_a_file_that_is_listed_twice(tools, pets, planned):
+    """It is one image, however its path is written; a line says so."""
+    pets.write(*TREE, 'train/ant/2.png')
+    pets.list('ant/1.png 0\nbee/1.png 1\nant/1.png 0\ncat/1.png 2\nant/./1.png 0\nant/2.png 0\n')
+    dataset = dict(ann_file='list.txt', classes=['ant', 'bee', 'cat'])
+    assert planned(**dataset).source_size == 4
+    done = tools('distill', pets.config(**dataset), '--work-dir', pets.work, '--dry-run')
+    assert 'CustomDataset: 4 real images of 6, each counted once; repeated entries left out: 2' in done.stdout
+
+
+@pytest.mark.parametrize('classes', [['ant', 'bee', 'cat'], ['x', 'y', 'z']])
+def test_a_file_of_two_classes(pets, refused, classes):
+    pets.write(*TREE)
+    pets.list('ant/1.png 0\nbee/1.png 1\ncat/1.png 2\nbee/1.png 2\n')
+    refused(rf'/bee/1\.png has class id 1 \({classes[1]}\), line 2 of .*list\.txt, and 2 \({classes[2]}\), line 4 of '
+            r'.*list\.txt: an image has one class: remove one of the entries$', ann_file='list.txt', classes=classes)
+
+
 def test_lists_that_are_right(pets, planned):
     pets.write('train/ant eater/1 2.png', *TREE[1:])
     pets.list('ant eater/1 2.png 0\r\nbee/1.png 1\r\n cat/1.png 2')

@@ -1,0 +1,83 @@
+"""The ``indices`` of OpenMMLab's datasets: those that lead out of a dataset, or were meant for another one."""
+import logging
+import os.path as osp
+import traceback
+from contextlib import contextmanager
+from typing import Any, Iterator, Mapping, Optional
+
+from mmengine.logging import print_log
+
+from mmdistill.errors import DistillError
+from mmdistill.selection.report import shorten
+from .manifest import MANIFEST, read_manifest
+from .wrapped_configs import part_configs
+
+
+def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
+    """The error that says what is wrong with the ``indices`` of a dataset, at key ``where`` of a config, that raised
+    ``error`` when it took its subset; None where that is not the reason."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        name, found = frame.f_code.co_name, frame.f_locals
+        if name in ('_get_unserialized_subset', '_get_serialized_subset') and 'indices' in found:
+            return _wrong(found['indices'], len(found['self'].data_list), where)
+        if name == '_serialize_data' and getattr(found['self'], '_indices', None) in (0, [], ()):
+            return DistillError(f'{where}.indices={found["self"]._indices!r} leaves no image: give some, or leave it '
+                                'out')
+    # An older MMEngine raises another error with the dataset's name.
+    return bad_indices(error.__context__, where) if error.__context__ else None
+
+
+def _wrong(indices: Any, count: int, where: str) -> DistillError:
+    shown = shorten(str(indices))
+    if not count:
+        return DistillError(f'{where}: it finds no image: check data_root, data_prefix and img_suffix')
+    outside = [index for index in indices if isinstance(index, int) and not -count <= index < count] if isinstance(
+        indices, (list, tuple)) else []
+    if not outside:
+        return DistillError(f'{where}.indices={shown} has to be a whole number, or a list of them')
+    return DistillError(f'{where}.indices={shown}: {outside[0]} is out of range, since the dataset has {count} images, '
+                        f'0..{count - 1}: correct it, or leave indices out')
+
+
+@contextmanager
+def named_indices(where: str) -> Iterator[None]:
+    """Turn what MMEngine raises for the ``indices`` of a dataset at key ``where`` into a :class:`DistillError`."""
+    try:
+        yield
+    except (IndexError, TypeError, ValueError) as error:
+        if found := bad_indices(error, where):
+            raise found from None
+        raise
+
+
+def check_subsets(cfg: Mapping[str, Any], where: str) -> None:
+    """Check the ``indices`` in the config of a training set, and of those that it wraps, which read a distilled set.
+
+    Those of the real dataset, left in its config when ``data_root`` was changed, choose among the distilled images.
+
+    Raises:
+        DistillError: They lead out of a distilled set.
+    """
+    for key, part in part_configs(cfg, where):
+        root = part.get('data_root')
+        if part.get('indices') is not None and isinstance(root, str) and osp.isfile(osp.join(root, MANIFEST)):
+            check_subset(root, len(read_manifest(root)['images']), part['indices'], f'{key}.indices')
+
+
+def check_subset(root: str, count: int, indices: Any, where: str = 'indices') -> None:
+    """Check ``indices`` for a distilled set of ``count`` images; a warning where they leave some out.
+
+    Raises:
+        DistillError: They lead out of the set.
+    """
+    chosen, advice = count, 'if they were meant for the real dataset, leave them out'
+    if isinstance(indices, int):
+        chosen = min(abs(indices), count)
+    elif isinstance(indices, (list, tuple)):
+        if outside := [index for index in indices if isinstance(index, int) and not -count <= index < count]:
+            raise DistillError(f'{where}={shorten(str(list(indices)))}: {outside[0]} is out of range, since the '
+                               f'distilled set {root} has {count} images: {advice}')
+        chosen = len({*indices})
+    if chosen < count:
+        print_log(f'{where}: {chosen} of the {count} images of the distilled set {root} are read; {advice}', 'current',
+                  logging.WARNING)
