@@ -23,6 +23,7 @@ from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
 from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
+from .pipelines import check_pipelines
 from .places import check_work_dir
 
 SCOPE = 'mmdistill'
@@ -205,6 +206,7 @@ def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
     task = task_of_datasets(classes)
     for key, component in classes.items():
         task.check_dataset(component, found[key][1], key)
+    check_pipelines(cfg['dataset'], where, task.scope)
     return task
 
 
