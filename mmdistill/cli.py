@@ -1,14 +1,16 @@
 """The command ``mmdistill``, also ``python -m mmdistill``: its arguments, and one line for a user's mistake."""
 import argparse
+import errno
+import logging
 import math
 import re
-import sys
 from typing import Callable, Optional, Sequence
 
-from . import commands
+from . import commands, stopping
 from .errors import DistillError
 from .version import __version__
 
+_DISK = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG
 _CONFIG = 'config file, or package::path for one that an installed package brings'
 
 
@@ -100,18 +102,45 @@ def _positive(text: str) -> int:
 
 
 def run(function: Callable[..., None], *args) -> None:
-    """Call a function; a user's mistake becomes one line on stderr and exit status 1."""
-    try:
-        function(*args)
-    except DistillError as error:
+    """Call a function; a user's mistake, or a fault of the machine, becomes one line on stderr and exit status 1.
+
+    So does a signal (:mod:`mmdistill.stopping`), with the status that shells give it.
+    """
+    logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks
+    with stopping.begin() as process:
+        try:
+            function(*args)
+        except BrokenPipeError:  # as in `mmdistill verify DIR | head`
+            process.leave(1)
+        except Exception as error:
+            message = _line(error)
+            if message is not None:
+                process.fail(f'error: {message}')
+            if process.world == 1:
+                raise
+            process.crash(error)
+
+
+def _line(error: Exception) -> Optional[str]:
+    """What to say of an exception; None for a defect of ours."""
+    text = ' '.join(str(error).split())
+    if isinstance(error, DistillError):
         # MMEngine's registries put the class that they were building in front of the message.
-        message = re.sub(r'^(class `\w+` in \S+: )+', '', ' '.join(str(error).split()))
-        sys.exit(f'error: {message}')
-    except KeyError as error:
-        unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', str(error))
-        if unknown is None:
-            raise
-        sys.exit(f'error: {unknown.group()}: check its spelling, default_scope and custom_imports')
+        return re.sub(r'^(class `\w+` in \S+: )+', '', text)
+    if isinstance(error, KeyError):
+        unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', text)
+        return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
+    if isinstance(error, OSError) and error.errno in _DISK:
+        where = f' {error.filename}' if error.filename else ''
+        return f'cannot write{where}: {error.strerror}; free the disk or choose another work dir, and go on with it'
+    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's, which is not imported
+        return f'out of memory ({text[:200]}): make fewer images at a time, or smaller ones'
+    if isinstance(error, RuntimeError) and 'DataLoader worker' in text:
+        return (f'a process that reads data died, killed or out of memory ({text[:200]}): run it again, with fewer '
+                'workers')
+    if isinstance(error, RuntimeError) and 'PytorchStreamWriter failed' in text:
+        return 'cannot write a checkpoint, the disk is full perhaps: free it, and go on with --resume'
+    return None
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:

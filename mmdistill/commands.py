@@ -5,8 +5,9 @@ import os.path as osp
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Optional
+from typing import TYPE_CHECKING, Callable, ContextManager, Optional, Tuple
 
+from . import stopping
 from .errors import DistillError
 from .files import make_folder
 
@@ -26,9 +27,17 @@ def distill(args: argparse.Namespace) -> None:
     Selection, plan, guided synthesis, distilled set. Everything goes to the work dir: plan.json, previews, logs, and
     distilled/, a data root for mmseg's and mmpretrain's configs.
     """
-    from .engine.check import check_run
+    from .engine.check import check_run, has_begun
     from .engine.inherited import distillation_config
-    cfg = distillation_config(load_config(args, lambda cfg: check_run(cfg, args.resume)))
+
+    def check(cfg: 'Config') -> None:
+        if args.resume and not has_begun(cfg.work_dir):
+            args.resume = False
+            if stopping.current.rank == 0:
+                print(f'No run has begun in {cfg.work_dir}: this one begins', flush=True)
+        check_run(cfg, args.resume)
+
+    cfg = distillation_config(load_config(args, check))
     from mmengine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
     with held(args, cfg):
@@ -55,13 +64,9 @@ def evaluate(args: argparse.Namespace) -> None:
     Distilled sets and baselines of real images, under one protocol. Finished students are not trained again. Under
     torchrun or Slurm each process trains its share of them.
     """
-    rank, world = 0, 1
+    rank, world, local = place(args)
+    stopping.current.join(rank, world)
     if args.launcher != 'none':
-        try:
-            rank, world, local = (int(os.environ[name]) for name in LAUNCHERS[args.launcher])
-        except KeyError as error:
-            raise DistillError(f'--launcher {args.launcher}: the variable {error} is not set; start the command with '
-                               'that launcher') from None
         # Each student is trained by one process alone: it sees one GPU and no process group.
         devices = os.environ.get('CUDA_VISIBLE_DEVICES')
         os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
@@ -72,7 +77,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
-    with held(args, cfg) if not rank else nullcontext():
+    with held(args, cfg):
         matrix = Matrix(cfg, cfg.work_dir)
         results = matrix.run(args.workers, rank, world)
         if rank:
@@ -92,6 +97,7 @@ def label(args: argparse.Namespace) -> None:
     file. Re-running resumes an interrupted run and appends missing epochs.
     """
     from .labels.label import label as make_labels
+    stopping.current.kept = lambda: 'the labels that were saved are kept; the same command goes on'
     print(make_labels(configured(args), args.batch_size, args.workers, args.device))
 
 
@@ -105,6 +111,7 @@ def convert(args: argparse.Namespace) -> None:
     from mmengine.utils import track_iter_progress
 
     from .datasets.coco_stuff.convert import convert_masks
+    stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command goes on'
     print('\n' + convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
                                args.workers, lambda items, total: track_iter_progress((items, total))))
 
@@ -151,6 +158,8 @@ def report(args: argparse.Namespace) -> None:
 def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':
     """The config of a run with the command line's settings; makes its work dir, once ``check`` has let it pass."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    if args.launcher != 'none':
+        stopping.current.join(*place(args)[:2])
     cfg = configured(args)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
     if check is not None:
@@ -162,14 +171,49 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
+    stopping.current.watch(cfg.work_dir)
+    stopping.current.kept = lambda: KEPT[args.command](Path(cfg.work_dir))
     return cfg
+
+
+def _kept_images(work_dir: Path) -> str:
+    from .datasets.checksums import Journal
+    (journal := Journal(work_dir, work_dir / 'distilled', None)).read()
+    return f'{len(journal) or "no"} images are in {work_dir / "distilled"}; the same command with --resume goes on'
+
+
+def _kept_checkpoint(work_dir: Path) -> str:
+    from .engine.training import checkpoints
+    found = checkpoints(work_dir)
+    return (f'the last checkpoint is {found[-1]}; the same command with --resume goes on from it' if found else
+            f'no checkpoint is in {work_dir} yet; the same command begins again')
+
+
+def _kept_students(work_dir: Path) -> str:
+    count = len(list((work_dir / 'cells').glob('*.json')))
+    return f'{count} finished students are in {work_dir / "cells"}; the same command goes on'
+
+
+KEPT = dict(distill=_kept_images, train=_kept_checkpoint, evaluate=_kept_students)
+
+
+def place(args: argparse.Namespace) -> Tuple[int, int, int]:
+    """Rank, number of processes and rank on this machine, by the launcher's variables."""
+    if args.launcher == 'none':
+        return 0, 1, 0
+    try:
+        rank, world, local = (int(os.environ[name]) for name in LAUNCHERS[args.launcher])
+    except KeyError as error:
+        raise DistillError(f'--launcher {args.launcher}: the variable {error} is not set; start the command with that '
+                           'launcher') from None
+    return rank, world, local
 
 
 def held(args: argparse.Namespace, cfg: 'Config') -> ContextManager[None]:
     """Hold the work dir, in the first process of a run, until the block is left."""
     from .lock import locked
-    rank = os.environ.get(LAUNCHERS[args.launcher][0], '0') if args.launcher != 'none' else '0'
-    return locked(cfg.work_dir, f'mmdistill {args.command} {args.config}') if rank == '0' else nullcontext()
+    command = f'mmdistill {args.command} {args.config}'
+    return nullcontext() if stopping.current.rank else locked(cfg.work_dir, command)
 
 
 def configured(args: argparse.Namespace) -> 'Config':

@@ -1,14 +1,20 @@
 """Several processes: a function of many items, and the cores that this process may use."""
+import contextlib
 import multiprocessing
 import os
+import signal
 import sys
+import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Callable, Iterator, Optional, Sequence
+from multiprocessing.context import BaseContext
+from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
 
 from .errors import DistillError
 
 _function: Callable[[Any], Any]  # of a worker process
+_tied = False
 
 
 def available_cores() -> int:
@@ -37,14 +43,75 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
         return
     # As in torch's DataLoader: fork where it is safe, which shares memory and imports; spawn elsewhere.
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
-    pool = ProcessPoolExecutor(workers, context, _start_worker, (function, ))
     try:
-        yield from pool.map(_call, items, chunksize=chunk)
+        with process_pool(workers, context, _start_worker, (function, )) as pool:
+            yield from pool.map(_call, items, chunksize=chunk)
     except BrokenProcessPool:
         raise DistillError(f'a process that {what} died, out of memory perhaps: use fewer than {workers} workers'
                            ) from None
+
+
+@contextlib.contextmanager
+def process_pool(workers: int, context: BaseContext, initializer: Callable[..., Any], arguments: Tuple = ()
+                 ) -> Iterator[ProcessPoolExecutor]:
+    """A pool of processes that end with the block, at once if it ends with an exception."""
+    tie_children()
+    pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
+    try:
+        yield pool
+    except BaseException:
+        loud, threading.excepthook = threading.excepthook, lambda arguments: None  # the pool's, of its lost processes
+        end_children()
+        pool.shutdown()
+        threading.excepthook = loud
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def run_apart(function: Callable[..., Any], *arguments: Any) -> int:
+    """Call a function in a process of its own; gives its exit status."""
+    process = multiprocessing.get_context('spawn').Process(target=_begin, args=(os.getpid(), function, arguments))
+    process.start()
+    process.join()
+    return process.exitcode or 0
+
+
+def end_children() -> None:
+    """End the processes that this one started with ``multiprocessing``, at once."""
+    for child in multiprocessing.active_children():
+        child.kill()
+
+
+def tie_children() -> None:
+    """Processes that are forked from now on, DataLoader's among them, leave the signals that ask a run to end to this
+    one, and end when it does."""
+    global _tied
+    if not _tied and hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=lambda: _tie(os.getppid()))
+        _tied = True
+
+
+def _begin(parent: int, function: Callable[..., Any], arguments: Tuple) -> None:
+    """Call a function in a new process, forked or not."""
+    tie_children()
+    _tie(parent)
+    function(*arguments)
+
+
+def _tie(parent: int) -> None:
+    signal.set_wakeup_fd(-1)  # a fork has its parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all
+    for name in ('SIGTERM', 'SIGHUP'):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
+    threading.Thread(target=_end_with, args=(parent, ), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _start_worker(function: Callable[[Any], Any]) -> None:

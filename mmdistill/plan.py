@@ -70,7 +70,8 @@ class Plan:
             check_classes(data['classes'], data['palette'])
             check_entries(data['requests'], len(data['classes']))
         except FileNotFoundError:
-            raise DistillError(f'no plan at {path}: there is no run to resume, start a new one') from None
+            raise DistillError(f'no plan at {path}: restore it, or begin the run again in '
+                               'another folder') from None
         except ValueError as error:
             raise DistillError(f'{path} is not a readable plan ({error}): restore it, or begin the run '
                                'again in another folder') from None

@@ -5,7 +5,6 @@ results.json, report.html. Run again, it does only what is missing.
 """
 import argparse
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -39,9 +38,11 @@ def parse_args() -> argparse.Namespace:
 
 def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     """Distil with ``mmdistill distill``, in a process of its own, unless that has been done; its time in seconds."""
+    from mmdistill.cli import main as command_line
     from mmdistill.datasets import read_manifest
     from mmdistill.datasets.manifest import content_digest
     from mmdistill.errors import DistillError
+    from mmdistill.parallel import run_apart
     from mmdistill.weights.address import builtin
     weights = content_digest(builtin(config.model.generator.weights))
     key = dict(distil=config.to_dict(), work_dir=str(work_dir), weights=weights)
@@ -56,10 +57,10 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     file = work_dir / 'config.py'
     file.parent.mkdir(parents=True, exist_ok=True)
     config.dump(file)
-    command = [sys.executable, '-m', 'mmdistill', 'distill', str(file), '--work-dir', str(work_dir)]
+    command = ['distill', str(file), '--work-dir', str(work_dir)]
     resumed = (work_dir / 'plan.json').exists()
     start = time.perf_counter()
-    status = subprocess.run(command + ['--resume'] * resumed).returncode
+    status = run_apart(command_line, command + ['--resume'] * resumed)
     if status:
         sys.exit(status)  # it has said what is wrong
     done = dict(seconds=time.perf_counter() - start, resumed=resumed)
@@ -106,7 +107,9 @@ def _took(done: Dict[str, Any], name: str = '') -> List[str]:
 
 def main() -> None:
     """Distil, train students, report."""
+    from mmdistill import stopping
     args = parse_args()
+    stopping.current.kept = lambda: f'what is finished is in {args.work_dir}; the same command goes on'
     os.chdir(ROOT)  # the configs name each other and the weights from here
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_

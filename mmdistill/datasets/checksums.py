@@ -30,6 +30,10 @@ class Journal:
         self._whole: Set[str] = set()  # requests whose files were compared
         self._begun = False
 
+    def __len__(self) -> int:
+        """Number of images with a line."""
+        return len(self._known)
+
     def read(self) -> None:
         """Take in the lines of all ranks; one that was cut short counts as none."""
         self._known, self._whole = {}, set()

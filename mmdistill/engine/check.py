@@ -1,5 +1,6 @@
 """Checks of a distillation config before a mask, an image or a weight is read."""
 import inspect
+import os
 import os.path as osp
 from contextlib import contextmanager
 from typing import Any, Callable, Collection, Dict, Iterator, Literal, Mapping, Optional, Tuple
@@ -64,6 +65,12 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         composition.check(task, generator, writer)
     if resume:
         load_plan(cfg, composition)
+
+
+def has_begun(work_dir: str) -> bool:
+    """Whether a run has left its plan, or images, in its work dir."""
+    return osp.isfile(osp.join(work_dir, 'plan.json')) or any(
+        files for _, _, files in os.walk(osp.join(work_dir, 'distilled')))
 
 
 def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:

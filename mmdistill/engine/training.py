@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Mapping, Sequence
+from typing import Any, List, Mapping, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
@@ -71,8 +71,7 @@ def continue_training(cfg: Any, resume: bool) -> None:
         DistillError: It is to begin and the work dir holds a training, or to go on and no checkpoint there is whole.
     """
     cfg.resume, folder = resume, Path(cfg.work_dir)
-    found = sorted((path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
-                   key=lambda path: int(path.stem.partition('_')[2]))
+    found = checkpoints(folder)
     if not resume and found:
         raise DistillError(f'{folder} holds a training ({found[-1].name}): continue it with --resume, remove it, or '
                            'choose another --work-dir')
@@ -84,6 +83,12 @@ def continue_training(cfg: Any, resume: bool) -> None:
     if found:
         raise DistillError(f'none of the checkpoints in {folder} is whole, {found[-1].name} is the last: remove them '
                            'to begin again, or choose another --work-dir')
+
+
+def checkpoints(folder: Path) -> List[Path]:
+    """The checkpoints of a training, the newest last."""
+    return sorted((path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
+                  key=lambda path: int(path.stem.partition('_')[2]))
 
 
 def is_whole(path: Path) -> bool:

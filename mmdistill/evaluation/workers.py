@@ -3,14 +3,16 @@ import multiprocessing
 import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, Dict, List, Optional, Sequence
 
 import torch
 
 from mmdistill.engine.loading import distrust
-from mmdistill.parallel import available_cores
+from mmdistill.errors import DistillError
+from mmdistill.parallel import available_cores, process_pool
 from .results import Cells
 from .students import train_student
 
@@ -43,24 +45,52 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
         say: Makes one line of a student's result.
         workers: Students trained at a time; by default one on a GPU, and on a CPU the number of cores, up to 4.
     """
-    jobs = [job for job in jobs if cells.get(job.key) is None]
+    total = len(jobs := _missing(jobs, cells))
     if not jobs:
         return
     gpu = torch.cuda.is_available()
-    # A process that has asked for the GPU cannot be forked; elsewhere a fork saves the imports.
-    context = multiprocessing.get_context('fork' if sys.platform == 'linux' and not gpu else 'spawn')
-    workers = min(workers or (1 if gpu else min(4, available_cores())), len(jobs))
-    print(f'\n{len(jobs)} students to train, {workers} at a time; each is kept in {cells.root}', flush=True)
+    workers = min(workers or (1 if gpu else min(4, available_cores())), total)
+    print(f'\n{total} students to train, {workers} at a time; each is kept in {cells.root}', flush=True)
     start = time.perf_counter()
-    pool = ProcessPoolExecutor(workers, context, _start_worker)
-    try:
+
+    def keep(job: Job, result: Dict[str, Any]) -> None:
+        cells.put(job.key, result)
+        done = total - (missing := len(_missing(jobs, cells)))
+        left = (time.perf_counter() - start) / done * missing
+        print(f'[{done}/{total}] {job.set}, {job.student}, image set {job.image_set}, seed '
+              f'{job.arguments["seed"]}: {say(result)}, {result["seconds"]:.0f} s'
+              + (f'; about {left:.0f} s left' if left else ''), flush=True)
+
+    while missing := _missing(jobs, cells):
+        try:
+            _train(missing, keep, min(workers, len(missing)), 'spawn' if gpu else 'fork')
+        except BrokenProcessPool:
+            died = 'a process that trains students died, killed or out of memory'
+            left = _missing(jobs, cells)
+            if workers == 1 and len(left) == len(missing):
+                raise DistillError(f'{died}, alone, too: {total - len(left)} of {total} students are kept; free '
+                                   'memory, or take a smaller batch or student, and run it again') from None
+            workers = max(1, workers // 2)
+            print(f'{died}: what it trained is trained again, {workers} at a time', flush=True)
+
+
+def _missing(jobs: Sequence[Job], cells: Cells) -> List[Job]:
+    return [job for job in jobs if cells.get(job.key) is None]
+
+
+def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:
+    """Train students in ``workers`` processes; ``keep`` gets the result of each.
+
+    A process that has asked for the GPU cannot be forked; elsewhere a fork saves the imports.
+    """
+    context = multiprocessing.get_context(start if sys.platform == 'linux' else 'spawn')
+    with process_pool(workers, context, _start_worker) as pool:
         futures = {pool.submit(train_student, **job.arguments): job for job in jobs}
-        for done, future in enumerate(as_completed(futures), 1):
-            job, result = futures[future], future.result()
-            cells.put(job.key, result)
-            left = (time.perf_counter() - start) / done * (len(jobs) - done)
-            print(f'[{done}/{len(jobs)}] {job.set}, {job.student}, image set {job.image_set}, seed '
-                  f'{job.arguments["seed"]}: {say(result)}, {result["seconds"]:.0f} s'
-                  + (f'; about {left:.0f} s left' if left else ''), flush=True)
-    finally:
-        pool.shutdown(cancel_futures=True)
+        died = None
+        for future in as_completed(futures):
+            if isinstance(future.exception(), BrokenProcessPool):
+                died = future.exception()
+                continue  # another may have finished before
+            keep(futures[future], future.result())
+        if died is not None:
+            raise died

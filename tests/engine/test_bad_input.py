@@ -92,8 +92,15 @@ def test_a_plan_of_another_config(refused, tools, town, tree):
     assert (town.work / 'plan.json').read_bytes() == plan and (town.work / 'town.py').read_bytes() == config
 
 
-def test_resume_without_a_plan(refused):
-    refused(extra=('--resume', ), say='no plan at .*plan.json')
+def test_resume_without_a_plan(refused, tools, town):
+    """Begins, so that one command starts and restarts a job; where images are without their plan it is refused."""
+    done = tools('distill', town.config, '--work-dir', town.work, '--resume')
+    assert done.returncode == 0 and f'No run has begun in {town.work}' in done.stdout, done.stderr
+    assert (town.work / 'distilled/meta/distilled.json').is_file()
+    (town.work / 'plan.json').unlink()
+    done = tools('distill', town.config, '--work-dir', town.work, '--resume')
+    assert done.returncode == 1 and re.fullmatch('error: no plan at .*plan.json: restore it, or begin the run again in '
+                                                 'another folder', done.stderr.splitlines()[-1])
 
 
 def test_a_work_dir_that_cannot_be_written(refused, tmp_path):
