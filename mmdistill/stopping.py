@@ -34,8 +34,8 @@ class Stopped(KeyboardInterrupt):
 class Stopping:
     """The end of a command's process.
 
-    Args:
-        Attributes:
+    Attributes:
+        rank, world: Of this process among those of the run; that of rank 0 speaks for all.
         kept: Says in a few words what is kept and how to go on. Commands set it as soon as they know.
     """
 
