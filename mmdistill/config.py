@@ -22,9 +22,20 @@ def read_config(path: str) -> Config:
     """
     file = config_path(path)
     try:
-        return Config.fromfile(file)
+        cfg = Config.fromfile(file)
     except Exception as error:  # a config is a program, and its mistakes are the user's
         raise _config_error(file, error) from None
+    for key in RUNNER_KEYS & {*cfg}:
+        _drop_deletes(dict.get(cfg._cfg_dict, key))
+    return cfg
+
+
+def _drop_deletes(part: Any) -> None:
+    """Remove ``_delete_`` where MMEngine left it, since no base has the key; components would get it as a setting."""
+    if isinstance(part, dict):
+        dict.pop(part, '_delete_', None)
+    for member in dict.values(part) if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ():
+        _drop_deletes(member)
 
 
 def config_path(path: str) -> Path:

@@ -86,6 +86,16 @@ def test_configs_that_cannot_be_read(tmp_path):
         read_config(str(tmp_path / 'broken.py'))
 
 
+def test_delete_without_a_base(tmp_path):
+    """MMEngine leaves it there, and components would get it as a setting."""
+    (tmp_path / 'a.py').write_text('test_cfg = dict(_delete_=True, type="DistillLoop")\n'
+                                   'custom_hooks = [dict(_delete_=True, type="X", selector=dict(_delete_=True, a=1))]\n'
+                                   'overrides = {"model.head": dict(_delete_=True, type="Y")}\n')
+    cfg = read_config(str(tmp_path / 'a.py'))
+    assert cfg.test_cfg == dict(type='DistillLoop') and cfg.custom_hooks == [dict(type='X', selector=dict(a=1))]
+    assert cfg.overrides['model.head'] == dict(_delete_=True, type='Y')  # of an evaluation: it is merged later
+
+
 def test_a_variable_that_was_used_when_the_file_was_read():
     """Setting it would change nothing."""
     cfg = Config(dict(guidance=dict(type='G', scale=1), encoder=dict(type='E'), custom_hooks=[

@@ -5,7 +5,7 @@ import os.path as osp
 from contextlib import contextmanager
 from typing import Any, Callable, Collection, Dict, Iterator, Literal, Mapping, Optional, Tuple
 
-from mmengine.dataset import ConcatDataset
+from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset
 from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
 from torch.utils.data import DataLoader
@@ -183,7 +183,18 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     found: Dict[str, Tuple[Callable, Mapping[str, Any]]] = {}
     for name, member in inner.items():
         found.update(check_dataset(in_scope(member, cfg.get('_scope_')), f'{where}.{name}'))
+    if issubclass(component, ClassBalancedDataset):
+        _check_balanced(in_scope(cfg['dataset'], cfg.get('_scope_')), f'{where}.dataset')
     return found
+
+
+def _check_balanced(cfg: Mapping[str, Any], where: str) -> None:
+    """Check that a dataset inside of a ``ClassBalancedDataset`` says which classes an image shows."""
+    component, lacking = resolve(cfg, DATASETS, where), BaseDataset.get_cat_ids
+    if inspect.isclass(component) and getattr(component, 'get_cat_ids', lacking) is lacking:
+        raise DistillError(f'{where}: ClassBalancedDataset asks for the classes of an image by get_cat_ids(), which '
+                           f'{component.__name__} does not have: leave ClassBalancedDataset out, since each real image '
+                           'is a candidate once whatever it repeats')
 
 
 def _named_by_strings(cfg: Any) -> Any:

@@ -12,6 +12,7 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import validated
 from mmdistill.weights.address import builtin
+from mmdistill.weights.checkpoints import check_checkpoint
 from mmdistill.weights.hub import network_digest
 from .frozen import frozen_network
 from .published import published_model
@@ -62,13 +63,19 @@ class SegmentorGuide(nn.Module):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError unless the config and the checkpoint are there; neither is loaded."""
+        """Raise a DistillError unless the config is there, and the checkpoint can be read; neither is loaded."""
         try:
             checkpoint = builtin(published_model(settings['config'], settings.get('checkpoint'), 'mmseg')[1])
         except DistillError as error:
             raise DistillError(f'{where}.config: {error}') from None
-        if '://' not in checkpoint and not Path(checkpoint).is_file():
+        if '://' in checkpoint:  # fetched when the run begins
+            return
+        if not Path(checkpoint).is_file():
             raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
+        try:
+            check_checkpoint(checkpoint)
+        except DistillError as error:
+            raise DistillError(f'{where}.checkpoint: {error}') from None
 
     @classmethod
     def outline(cls, settings: Mapping[str, Any]) -> 'SegmentorGuide':

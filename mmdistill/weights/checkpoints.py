@@ -8,11 +8,14 @@ from types import MappingProxyType
 from typing import Any, Dict, List, Mapping
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import DistillError
 from .address import builtin
+
+
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
 class _Ignored:
@@ -59,14 +62,40 @@ def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({})) 
         if path.endswith('.safetensors'):
             return dict(state_dict=load_file(path))
         checkpoint = _load(fetch_file(path) if '://' in path else path, known)
-    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
-                           'tensors') from None
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from None
     if not isinstance(checkpoint, dict):
         raise DistillError(f'{path} holds a {type(checkpoint).__name__}, not a dict of tensors: give a checkpoint or '
                            'a state dict')
     return checkpoint
+
+
+def check_checkpoint(path: str) -> None:
+    """Check that a local file is one that :func:`load_checkpoint` reads, and holds tensors. Their values are read only
+    where the file has the format of PyTorch before 1.6.
+
+    Raises:
+        DistillError: It cannot be read, or holds no tensor.
+    """
+    try:
+        if path.endswith('.safetensors'):
+            with safe_open(path, 'pt') as file:
+                found: Any = dict.fromkeys(file.keys(), torch.empty(0))
+        else:
+            found = _load(path, {}, mmap=zipfile.is_zipfile(path))
+    except _UNREADABLE as error:
+        raise _unreadable(path, error) from None
+    found = found.get('state_dict', found) if isinstance(found, dict) else found
+    if not isinstance(found, dict) or not any(isinstance(value, torch.Tensor) for value in found.values()):
+        raise DistillError(f'{path} holds no tensors by name: give a checkpoint or a state dict')
+
+
+def _unreadable(path: str, error: Exception) -> DistillError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, pickle.UnpicklingError) or 'weights_only' in reason:  # torch's advice would run what it holds
+        reason = 'it is damaged, or no checkpoint of PyTorch'
+    return DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
+                        'tensors')
 
 
 def load_weights(path: str) -> Dict[str, Any]:
@@ -84,7 +113,7 @@ def fetch_file(url: str) -> str:
     return str(path)
 
 
-def _load(path: str, known: Mapping[str, Any]) -> Any:
+def _load(path: str, known: Mapping[str, Any], mmap: bool = False) -> Any:
     """``torch.load`` of tensors, plain values and what is known, with stand-ins for all else that the file names."""
     names: List[str] = []
     if zipfile.is_zipfile(path):
@@ -93,7 +122,7 @@ def _load(path: str, known: Mapping[str, Any]) -> Any:
         try:
             allowed = {**{name: _stand_in(name) for name in names}, **known}
             with torch.serialization.safe_globals([(thing, name) for name, thing in allowed.items()]):
-                return torch.load(path, map_location='cpu', weights_only=True)
+                return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
         except pickle.UnpicklingError as error:  # the format before torch 1.6 has no list of names
             missing = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
             name = missing[1] if missing and '.' in missing[1] else f'builtins.{missing[1]}' if missing else None

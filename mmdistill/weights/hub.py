@@ -11,6 +11,7 @@ from ..errors import DistillError, unfit
 from ..files import file_digest
 from ..settings import check_value
 from .address import local_path, resolve, revision_of
+from .checkpoints import check_checkpoint
 from .layout import foreign_weights, weight_files
 from .single_file import check_single, load_single, read_single
 
@@ -100,7 +101,7 @@ def weights_of(folder: Path, parts: Sequence[str] = ()) -> List[Path]:
 
 
 def check_weights(weights: str, parts: Sequence[str], where: str, config: Optional[str] = None) -> Optional[Path]:
-    """Check that weights are there, by their files alone. No tensor is read, and nothing is fetched.
+    """Check that weights are there, and that their files can be opened. No tensor is read, and nothing is fetched.
 
     Args:
         weights: See :class:`Weights`, as for ``config``; what an address on the hub names is taken to be there.
@@ -125,6 +126,12 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
         if lack := _lack(place, _CONFIGS.get(part), path.is_dir()):
             raise DistillError(f'{where}={str(weights)!r}: no {lack} in {place}: give a diffusers folder that is '
                                'complete')
+    try:
+        for file in weights_of(path, parts) if path.is_dir() else ():
+            if file.suffix != '.json':  # the index of several
+                check_checkpoint(str(file))
+    except DistillError as error:
+        raise DistillError(f'{where}: {error}') from None
     return configs
 
 

@@ -11,6 +11,7 @@ from mmdistill.errors import DistillError
 D3S2 = 'mmdistill::quickstart/d3s2_streets-64x64.py'
 D4M = 'mmdistill::quickstart/d4m_objects-64px.py'
 DMGD = 'mmdistill::quickstart/dmgd_objects-64px.py'
+SCENES = dict(type='StreetScenes', num_scenes=4)
 PLAN, GUIDE = 'custom_hooks.MaskSelectionHook', 'custom_hooks.GuidedSynthesisHook'
 SEGMENTOR, SELECTOR = f'{GUIDE}.segmentor', f'{PLAN}.selector'
 REMOVED = object()
@@ -289,6 +290,10 @@ def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, 
     ({'visualizer.vis_backends': [dict(type='LocalVisBakend')]},
      r'vis_backends\.0\.type=.*did you mean LocalVisBackend'),
     ({'test_dataloader.dataset': dict(_delete_=True, type='ADE20KDataset')}, r'did you mean mmseg\.ADE20KDataset\?'),
+    ({'test_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset', oversample_thr=0.5, dataset=SCENES)},
+     r'dataset\.dataset: ClassBalancedDataset asks .* by get_cat_ids\(\), which StreetScenes does not have: leave'),
+    ({'test_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset', oversample_thr=0.5, dataset=dict(
+        type='ConcatDataset', datasets=[SCENES]))}, r'get_cat_ids\(\), which ConcatDataset does not have'),
     ({f'{GUIDE}.objectives': [dict(type='ClassFeatureMatching')] * 2}, 'ClassFeatureMatching stands there twice'),
 ])
 def test_more_of_the_runner(options, say):

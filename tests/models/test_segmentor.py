@@ -80,6 +80,9 @@ def test_weights_and_layers_that_do_not_fit(guide, tmp_path):
     for missing in ('broken.pth', 'none.pth', 'none.safetensors'):
         with pytest.raises(DistillError, match=f'cannot read weights from .*{missing}'):
             SegmentorGuide(cfg, str(tmp_path / missing))
+    SegmentorGuide.check(dict(config=cfg, checkpoint=path), 'guide')
+    with pytest.raises(DistillError, match=r'^guide\.checkpoint: cannot read weights .*broken\.pth \(it is damaged'):
+        SegmentorGuide.check(dict(config=cfg, checkpoint=str(tmp_path / 'broken.pth')), 'guide')
 
 
 def test_fingerprint_changes_with_a_weight(guide):

@@ -10,9 +10,10 @@ import types
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from mmdistill.errors import DistillError
-from mmdistill.weights.checkpoints import load_checkpoint, load_weights
+from mmdistill.weights.checkpoints import check_checkpoint, load_checkpoint, load_weights
 
 
 class Callback:
@@ -91,9 +92,25 @@ def test_what_is_no_checkpoint(tmp_path):
     torch.save(dict(w=torch.ones(9999)), tmp_path / 'whole.pth')
     (tmp_path / 'half.pth').write_bytes((tmp_path / 'whole.pth').read_bytes()[:9000])
     for name in ('list.pth', 'text.pth', 'empty.pth', 'bytes.pkl', 'half.pth', 'missing.pth', 'missing.safetensors'):
-        with pytest.raises(DistillError, match=name) as raised:
-            load_checkpoint(str(tmp_path / name))
-        assert '\n' not in str(raised.value)
+        for read in (load_checkpoint, check_checkpoint):
+            with pytest.raises(DistillError, match=name) as raised:
+                read(str(tmp_path / name))
+            assert '\n' not in str(raised.value) and 'weights_only' not in str(raised.value)
+    with pytest.raises(DistillError, match=r'text\.pth \(it is damaged, or no checkpoint of PyTorch\): give'):
+        load_checkpoint(str(tmp_path / 'text.pth'))
+
+
+def test_a_checkpoint_is_opened_without_its_values(save, tmp_path):
+    check_checkpoint(save(dict(state_dict=dict(w=torch.ones(3)), meta=dict(hook=Callback()))))
+    check_checkpoint(save(dict(w=torch.ones(3))))
+    for value in (dict(meta=dict(a=1)), dict(state_dict={}), dict(state_dict=dict(a=1)), dict(state_dict=[1])):
+        with pytest.raises(DistillError, match=r'net\.pth holds no tensors by name'):
+            check_checkpoint(save(value))
+    save_file(dict(w=torch.ones(3)), tmp_path / 'net.safetensors')
+    check_checkpoint(str(tmp_path / 'net.safetensors'))
+    (tmp_path / 'net.safetensors').write_bytes((tmp_path / 'net.safetensors').read_bytes()[:-4])
+    with pytest.raises(DistillError, match=r'cannot read weights from .*net\.safetensors'):
+        check_checkpoint(str(tmp_path / 'net.safetensors'))
 
 
 def test_a_url_is_fetched_once(tmp_path, monkeypatch):
