@@ -4,6 +4,7 @@ import errno
 import logging
 import math
 import re
+import sys
 from typing import Callable, Optional, Sequence
 
 from . import commands, stopping
@@ -114,6 +115,8 @@ def run(function: Callable[..., None], *args) -> None:
             process.leave(1)
         except Exception as error:
             message = _line(error)
+            if bars := sys.modules.get('mmdistill.bars'):
+                bars.end_line()
             if message is not None:
                 process.fail(f'error: {message}')
             if process.world == 1:

@@ -108,12 +108,12 @@ def convert(args: argparse.Namespace) -> None:
     are kept, so that running it again continues. Training and distillation need no conversion: mmdistill.COCOStuff
     reads these forms as they are.
     """
-    from mmengine.utils import track_iter_progress
+    from .bars import track
 
     from .datasets.coco_stuff.convert import convert_masks
     stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command goes on'
     print('\n' + convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
-                               args.workers, lambda items, total: track_iter_progress((items, total))))
+                               args.workers, track))
 
 
 def convert_unet(args: argparse.Namespace) -> None:

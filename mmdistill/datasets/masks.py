@@ -10,7 +10,7 @@ from mmdistill.files import config_hash
 from mmdistill.masks import paint_mask, resize_mask
 from mmdistill.plan import Request
 from mmdistill.selection import class_histograms
-from mmdistill.tasks.base import Source
+from mmdistill.tasks.base import Source, repeated_name
 from .histograms import shared_histograms
 from .mask_checks import SAMPLE, check_pairs, palette_of, unlabelled
 from .mask_reading import MaskReader, missing
@@ -23,6 +23,9 @@ class DatasetMasks(Source):
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
+        if twice := repeated_name(self.classes):  # selection, prompts and metrics go by the names
+            raise DistillError(f'{type(self.parts[0]).__name__}: {twice}: give each its own name in metainfo.classes; '
+                               'to make them one class, save the masks with one id for both')
         self.palette = palette_of(self.dataset.metainfo, type(self.parts[0]).__name__)
         for part in self.parts:
             if not len(part):
@@ -36,6 +39,10 @@ class DatasetMasks(Source):
         self._row = {path: row for row, path in reversed(list(enumerate(self.masks)))}
         self._image_readers = [ImageReader.of_dataset(part) for part in self.parts]
         self._mask_readers = [MaskReader(part, images) for part, images in zip(self.parts, self._image_readers)]
+
+    @property
+    def files(self) -> List[str]:
+        return [*self.images, *self.masks]
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
         """The masks of the requests at the generator's size, by nearest neighbour."""

@@ -19,6 +19,7 @@ from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint
 
 _ORIENTATION = 0x0112  # EXIF's tag
+_END = 64  # bytes at the end of a file in which the mark of its end is
 _PNG_EXIF = {'exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp'}
 
 if hasattr(os, 'register_at_fork'):
@@ -127,17 +128,23 @@ def with_backend(transform: Any, dataset: Any) -> Any:
     transform = copy.copy(transform)
     if getattr(transform, 'backend_args', 0) is None and not getattr(transform, 'file_client_args', None):
         transform.backend_args = getattr(dataset, 'backend_args', None)
-    name = (getattr(transform, 'backend_args', None) or {}).get('backend')
-    if name is not None and name not in backends:
-        raise DistillError(f'backend_args: no storage backend {name!r} is registered: take one of '
-                           f'{", ".join(sorted(backends))}, or import yours through custom_imports')
-    if name is not None:
-        try:
-            get_file_backend(backend_args=transform.backend_args, enable_singleton=True)
-        except Exception as error:  # a missing package or archive, wrong settings
-            raise DistillError(f'backend_args: the storage backend {name!r} cannot be used ({_reason(error)}): correct '
-                               'its settings, or install what it needs') from None
+    check_backend(getattr(transform, 'backend_args', None))
     return transform
+
+
+def check_backend(args: Any, where: str = 'backend_args') -> None:
+    """Raise a DistillError where the storage backend that ``args``, at key ``where``, name cannot be used."""
+    name = args.get('backend') if isinstance(args, Mapping) else None
+    if name is None:
+        return
+    if name not in backends:
+        raise DistillError(f'{where}: no storage backend {name!r} is registered: take one of '
+                           f'{", ".join(sorted(backends))}, or import yours through custom_imports')
+    try:
+        get_file_backend(backend_args=args, enable_singleton=True)
+    except Exception as error:  # a missing package or archive, wrong settings
+        raise DistillError(f'{where}: the storage backend {name!r} cannot be used ({_reason(error)}): correct its '
+                           'settings, or install what it needs') from None
 
 
 def fingerprint(paths: Sequence[str], transform: Any, *how: Any, root: str = '') -> str:
@@ -197,7 +204,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def _header_size(data: bytes) -> Optional[Tuple[int, int]]:
-    """(H, W) of a JPEG or PNG file that no EXIF orientation turns, by its header; None of all others."""
+    """(H, W) of a JPEG or PNG file that no EXIF orientation turns, by its header; None of all others, and where the
+    mark at the end is missing, so that the file may have been cut."""
+    if not any(mark in data[-_END:] for mark in (b'\xff\xd9', b'IEND')):
+        return None
     with Image.open(io.BytesIO(data)) as image:
         if image.format == 'JPEG':
             upright = image.getexif().get(_ORIENTATION, 1) == 1

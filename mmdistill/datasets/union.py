@@ -35,9 +35,9 @@ class UnionDataset(ConcatDataset):
         if not datasets:
             raise DistillError('UnionDataset: datasets=[] has no dataset: give at least one')
         built = [DATASETS.build(dict(cfg) if pipeline is None else with_pipeline(cfg, pipeline)) for cfg in datasets]
-        first = tuple(built[0].metainfo['classes'])
+        first = tuple(map(str, built[0].metainfo['classes']))  # names may be numbers
         for number, dataset in enumerate(built):
-            if tuple(dataset.metainfo['classes']) != first:
+            if tuple(map(str, dataset.metainfo['classes'])) != first:
                 raise DistillError(f'UnionDataset: the classes of datasets.{number} are not those of datasets.0: give '
                                    'all the same metainfo.classes')
         # As ConcatDataset.__init__ does it, but that refuses wrappers among the datasets, and metainfo that differs.

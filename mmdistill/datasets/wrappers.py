@@ -211,11 +211,11 @@ def _check_classes(parts: Sequence[Part]) -> None:
 
 
 def other_classes(first: Sequence[str], second: Sequence[str]) -> str:
-    """How the ``second`` classes differ from the ``first``, '' where they do not."""
+    """How the ``second`` classes differ from the ``first``, '' where they do not; a name may be a number."""
     if len(first) != len(second):
         return f'{len(second)} in place of {len(first)}'
     return next((f'id {index} is {there!r} in place of {here!r}'
-                 for index, (here, there) in enumerate(zip(first, second)) if here != there), '')
+                 for index, (here, there) in enumerate(zip(first, second)) if str(here) != str(there)), '')
 
 
 def _chain(dataset: Any) -> str:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS
 from mmdistill.datasets.listing import bad_list
+from mmdistill.datasets.reading import check_backend
 from mmdistill.datasets.subsets import bad_indices
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.datasets.wrappers import KNOWN, is_wrapper
@@ -224,6 +225,7 @@ def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
     task = task_of_datasets(classes)
     for key, component in classes.items():
         task.check_dataset(component, found[key][1], key)
+        check_backend(found[key][1].get('backend_args'), f'{key}.backend_args')
     check_pipelines(cfg['dataset'], where, task.scope)
     return task
 

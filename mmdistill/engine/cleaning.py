@@ -5,8 +5,8 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.dist import all_reduce, barrier, get_rank, get_world_size, is_main_process
-from mmengine.utils import ProgressBar
 
+from mmdistill.bars import ProgressBar
 from mmdistill.cleaning import IgnoredPixels, LabelCleaner, clean_masks
 from mmdistill.plan import Request
 from .progress import log_ignored

@@ -71,10 +71,10 @@ def _first_part(loader: Any) -> Any:
     return str(part.get('data_root') or '').rstrip('/'), '.' in str(part.get('type')) or '_scope_' in part
 
 
-def is_validation(cfg: Mapping[str, Any]) -> bool:
-    """Whether the dataset that a config distils is its validation set."""
+def same_split(cfg: Mapping[str, Any]) -> str:
+    """What says that the dataset that a config distils is its validation set; '' where it is not."""
     test, val = ((cfg.get(key) or {}).get('dataset') for key in ('test_dataloader', 'val_dataloader'))
-    return isinstance(val, Mapping) and _images(test) == _images(val)
+    return "it is val_dataloader's dataset" if isinstance(val, Mapping) and _images(test) == _images(val) else ''
 
 
 def _images(dataset: Any) -> Any:

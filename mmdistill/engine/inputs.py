@@ -1,7 +1,9 @@
 """What a run's images are made of, so that a resumed run does not mix them with those of other inputs."""
 import json
+import os
+import os.path as osp
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 from mmengine.dist import barrier, is_main_process
 
@@ -35,13 +37,22 @@ class Inputs:
         known = self._read(begun) if resume else {}
         self._known = {name: value for name, value in known.items() if begun or name == 'data'}
 
-    def add(self, name: str, value: Any) -> None:
-        """Take in an input; a DistillError where the run began with another one."""
+    def add(self, name: str, value: Any, files: Sequence[str] = ()) -> None:
+        """Take in an input; a DistillError where the run began with another one, with those of its local ``files`` that
+        were changed since."""
         value = json.loads(json.dumps(value))
         if self._known.get(name, value) != value:
-            raise DistillError(f'the {_NAMES[name]} are others than when the run in {self.path.parent} began: restore '
-                               'them, or begin another run in another --work-dir')
+            raise DistillError(f'the {_NAMES[name]} are others than when the run in {self.path.parent} began'
+                               f'{self._changed(files)}: restore them, or begin another run in another --work-dir')
         self.found[name] = value
+
+    def _changed(self, files: Sequence[str]) -> str:
+        """Which files are newer than what is known of them."""
+        begun, found = self.path.stat().st_mtime, [(file, os.stat(file)) for file in files if osp.isfile(file)]
+        changed = [file for file, stat in found if stat.st_mtime > begun] or [
+            file for file, stat in found if stat.st_ctime > begun]  # put there with an older time
+        more = f' and {len(changed) - 1} more' if len(changed) > 1 else ''
+        return f' (changed since: {changed[0]}{more})' if changed else ''
 
     def add_measured(self) -> None:
         """Take in the files in the work dir that were measured on the data."""

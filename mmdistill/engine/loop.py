@@ -26,7 +26,7 @@ from .check import check_fit, check_run, load_plan, run_hash, writer_config
 from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
-from .inherited import KEY
+from .inherited import KEY, same_split
 from .inputs import Inputs
 from .planning import StartLatents, check_ids
 from .progress import announce, announce_source, log_guidance
@@ -111,7 +111,7 @@ class DistillLoop(BaseLoop):
         self.journal.read()
         self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         self.inputs = Inputs(self.work_dir, self.resume, self.resume and any(map(self.is_done, self.plan.requests)))
-        self.inputs.add('data', self.source.fingerprint())
+        self.inputs.add('data', self.source.fingerprint(), self.source.files)
         self.inputs.save()
         announce(self)
         self.cost = announce_cost(self)
@@ -131,11 +131,13 @@ class DistillLoop(BaseLoop):
                                'another --work-dir')
         source = self.source
         source.check_files()
+        other = same_split(self.runner.cfg)
+        split = dict(other_split=other) if other else {}
         plan = Plan(
             method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
             classes=source.classes, palette=source.palette, source_size=len(source),
             requests=tuple(planner.requests(self)),
-            provenance=dict(planner.provenance(self), **provenance(self.dataset)))
+            provenance={**planner.provenance(self), **split, **provenance(self.dataset)})
         check_ids(plan.requests, self.writer)
         if is_main_process():
             plan.save(self.plan_path)

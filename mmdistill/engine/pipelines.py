@@ -34,7 +34,8 @@ def _check(steps: Sequence[Any], where: str, scope: Optional[str], package: str,
         if not isinstance(step, Mapping):
             continue
         step = in_scope(step, scope)
-        name, theirs = step.get('type'), _of_package(step, package)
+        name: Any = step.get('type')
+        theirs = _of_package(step, package)
         if theirs and TRANSFORMS.get(name) is None:
             raise DistillError(f'{key}.type={name!r} is a transform of {package}, and names without a package are of '
                                f"MMEngine, mmcv and mmdistill here: write '{theirs}', or {advice}")

@@ -5,8 +5,8 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
-from mmengine.utils import track_iter_progress
 
+from mmdistill.bars import track
 from mmdistill.datasets.class_folders import name_key
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
@@ -77,7 +77,7 @@ class MaskPlanner(Planner):
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
         # The ranks share the masks; the main one shows its progress.
-        bar = (lambda items, total: track_iter_progress((items, total))) if is_main_process() else None
+        bar = track if is_main_process() else None
         histograms = masks.histograms(cache, self.workers, progress=bar)
         selected = [int(i) for i in selector.fit(histograms).selected_]
         if is_main_process():

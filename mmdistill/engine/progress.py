@@ -8,7 +8,8 @@ from mmdistill.datasets.origin import other_split
 from mmdistill.datasets.wrappers import describe, real_parts
 from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.plan import Plan
-from .inherited import TRAINING_KEY, is_validation
+from mmdistill.tasks.base import repeated_name
+from .inherited import TRAINING_KEY, same_split
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
@@ -54,10 +55,12 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
         notes += ['leave its indices out of a config that reads the distilled set']
     if notes:
         runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
-    other = next(filter(None, (other_split(part) for part in real_parts(real))), '')
-    if not other and is_validation(runner.cfg):
-        other = "it is val_dataloader's dataset"
-    if other:
+    own = [getattr(type(part), 'METAINFO', {}).get('classes') for part in real_parts(real)]
+    classes = real.metainfo.get('classes') or ()
+    if (twice := repeated_name(classes)) and tuple(classes) not in [tuple(names or ()) for names in own]:
+        runner.logger.warning(f'{key}: {twice}: they have the same prompt, and tables show one of them; give each its '
+                              'own name in metainfo.classes')
+    if other := next(filter(None, (other_split(part) for part in real_parts(real))), '') or same_split(runner.cfg):
         runner.logger.warning(f'{key} is no training split, by {other}: whoever tests on it will test on what the '
                               'images were made from; give the training split')
 

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, List, Mapping, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
@@ -78,11 +78,26 @@ def continue_training(cfg: Any, resume: bool) -> None:
     for path in reversed(found):
         if is_whole(path):
             cfg.load_from = str(path)
+            if gone := _gone_last(folder):
+                print_log(f'{folder / "last_checkpoint"} names {gone}, which is not there: {path} is taken', 'current',
+                          logging.WARNING)
             return
         print_log(f'{path} was cut short or damaged: the one before it is taken', 'current', logging.WARNING)
     if found:
         raise DistillError(f'none of the checkpoints in {folder} is whole, {found[-1].name} is the last: remove them '
                            'to begin again, or choose another --work-dir')
+    if resume and (gone := _gone_last(folder)):
+        raise DistillError(f'{folder / "last_checkpoint"} names {gone}, which is not there, and {folder} has no other '
+                           'checkpoint: restore it, or remove last_checkpoint to begin again')
+
+
+def _gone_last(folder: Path) -> Optional[Path]:
+    """The checkpoint that MMEngine's ``last_checkpoint`` names if it is not there, nor in the folder."""
+    try:
+        path = Path((folder / 'last_checkpoint').read_text().strip())
+    except (OSError, UnicodeError):
+        return None
+    return None if path.is_file() or (folder / path.name).is_file() else path
 
 
 def checkpoints(folder: Path) -> List[Path]:

@@ -47,6 +47,9 @@ def _compare(first: Tuple[str, Any], second: Tuple[str, Any], ignored: Any) -> N
     if 'classes' not in ignored and (difference := other_classes(classes, others)):
         raise DistillError(f'{there} has other classes than {here}: {difference}; give both the same metainfo.classes, '
                            'in the same order')
+    if 'classes' not in ignored and left.get('classes') != right.get('classes'):
+        raise DistillError(f'{there} and {here} have the same classes, but ConcatDataset tells numbers from strings, '
+                           'and lists from tuples: write metainfo.classes of both alike')
     for name in ('reduce_zero_label', *sorted({*left, *right} - {'classes', 'reduce_zero_label'})):
         values = [metainfo.get(name) for metainfo in (left, right)]
         if name not in ignored and str(values[0]) != str(values[1]):

@@ -9,12 +9,12 @@ import torch
 from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
 from torch.utils.data import DataLoader
 
+from mmdistill.bars import ProgressBar
 from mmdistill.cache import in_parts, rows_of, shared_entry
 from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader

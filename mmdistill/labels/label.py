@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
-from mmengine.utils import ProgressBar
 from scipy.special import log_softmax
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from mmdistill.bars import ProgressBar
 from mmdistill.components import resolve
 from mmdistill.datasets.wrapped_configs import inner_configs, map_inner, part_configs
 from mmdistill.datasets.wrappers import real_dataset, real_parts

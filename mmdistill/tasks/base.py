@@ -32,6 +32,11 @@ class Source:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def files(self) -> List[str]:
+        """Paths and URIs of all that is read."""
+        return self.images
+
     def check_files(self) -> None:
         """Raise a DistillError where a file that the dataset lists is missing; no file is opened."""
 
@@ -70,6 +75,15 @@ def class_names(classes: Any, where: str) -> Tuple[str, ...]:
     if unnamed := [label for label, name in enumerate(classes) if name is None]:
         raise DistillError(f'{where}: class {unnamed[0]} of metainfo.classes is None: give it a name')
     return tuple(map(str, classes))
+
+
+def repeated_name(classes: Sequence[str]) -> str:
+    """What says that two classes have one name, ``"classes 0 and 3 are both called 'road'"``; '' where none have."""
+    first: Dict[str, int] = {}
+    for label, name in enumerate(map(str, classes)):
+        if first.setdefault(name, label) != label:
+            return f'classes {first[name]} and {label} are both called {name!r}'
+    return ''
 
 
 class Task:

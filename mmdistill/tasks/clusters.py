@@ -8,8 +8,8 @@ from typing import Any, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tu
 
 import numpy as np
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
-from mmengine.utils import ProgressBar
 
+from mmdistill.bars import ProgressBar
 from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from mmengine.device import get_device
 from mmengine.dist import barrier, is_main_process
-from mmengine.utils import ProgressBar
 from torch import Tensor
 
+from mmdistill.bars import ProgressBar
 from mmdistill.cache import recall, shared_entry
 from mmdistill.cleaning import ClassLosses
 from mmdistill.components import check_component

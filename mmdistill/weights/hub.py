@@ -126,13 +126,19 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
         if lack := _lack(place, _CONFIGS.get(part), path.is_dir()):
             raise DistillError(f'{where}={str(weights)!r}: no {lack} in {place}: give a diffusers folder that is '
                                'complete')
-    try:
-        for file in weights_of(path, parts) if path.is_dir() else ():
+    if path.is_dir():
+        _check_files(weights_of(path, parts), where)
+    return configs
+
+
+def _check_files(files: Sequence[Path], where: str) -> None:
+    """Check that files of weights can be opened."""
+    for file in files:
+        try:
             if file.suffix != '.json':  # the index of several
                 check_checkpoint(str(file))
-    except DistillError as error:
-        raise DistillError(f'{where}: {error}') from None
-    return configs
+        except DistillError as error:
+            raise DistillError(f'{where}: {error}') from None
 
 
 def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:

@@ -161,6 +161,17 @@ def test_files_that_cannot_be_read_are_named(tmp_path, name, settings):
         assert re.search('cut short' if read.transform.ignore_empty else say, str(error.value)), error.value
 
 
+@pytest.mark.parametrize('name', ['cut JPEG', 'cut PNG'])
+def test_a_cut_file_is_found_when_its_size_is_asked_for(tmp_path, name):
+    """Its header is whole, so it is decoded; one with bytes behind its end is not."""
+    path, (data, say) = tmp_path / 'image.jpg', BROKEN[name]
+    path.write_bytes(data)
+    with pytest.raises(DistillError, match=f'{re.escape(str(path))} is not a readable image .*{say}'):
+        ImageReader().size(str(path))
+    path.write_bytes(FILES['JPEG'] + bytes(10))
+    assert ImageReader().size(str(path)) == (40, 56)
+
+
 class FourBands(BaseTransform):
     """As mmseg's LoadSingleRSImageFromFile."""
 

@@ -10,6 +10,7 @@ from mmdistill.datasets import DatasetLabels, DatasetMasks
 from mmdistill.datasets.layouts import get_layout
 from mmdistill.datasets.origin import other_split, provenance
 from mmdistill.datasets.wrappers import describe, is_wrapper, keep_samples, parts_of, real_dataset
+from mmdistill.engine.wrapped_data import readable_parts
 from mmdistill.errors import DistillError
 
 from .conftest import CLASSES, PALETTE, seg_config, write_pairs
@@ -136,6 +137,26 @@ def test_other_classes(seg, folders):
         DatasetMasks(seg(concat(a, shorter, ignore_keys=['classes', 'palette'])))
     darker = dict(b, metainfo=dict(classes=CLASSES, palette=PALETTE[::-1]))
     assert len(DatasetMasks(seg(concat(a, darker, ignore_keys='palette')))) == 7
+
+
+def test_class_names_that_are_numbers(seg, folders):
+    """1 and '1' are one name."""
+    a, b = (seg_config(folders / name, metainfo=dict(classes=names, palette=PALETTE))
+            for name, names in (('a', (1, 2, 3)), ('b', ('1', '2', '3'))))
+    assert len(DatasetMasks(seg(concat(a, b, ignore_keys=['classes'])))) == 7
+    assert len(seg(dict(type='mmdistill.UnionDataset', datasets=[a, b]))) == 7
+    where = 'train_dataloader.dataset'
+    with pytest.raises(DistillError, match=rf'{where}\.datasets\.1 and {where}\.datasets\.0 have the same classes, but '
+                                           'ConcatDataset tells numbers from strings'), readable_parts(concat(*(
+            dict(one, _scope_='mmseg') for one in (a, b))), where):
+        seg(concat(a, b))
+
+
+def test_a_name_of_two_classes(seg, folders):
+    twice = seg_config(folders / 'a', metainfo=dict(classes=('road', 'sky', 'road'), palette=PALETTE))
+    with pytest.raises(DistillError, match="^BaseSegDataset: classes 0 and 2 are both called 'road': give each its own "
+                                           r'name in metainfo\.classes; to make them one class, save the masks with'):
+        DatasetMasks(seg(twice))
 
 
 def test_classes_behind_wrappers(classes, pictures):

@@ -108,15 +108,16 @@ def test_16_bit_images_and_masks(tools, town, plain, tree, tmp_path):
 
 @pytest.mark.parametrize('name', ['images/2.png', 'masks/2.png'])
 def test_broken_files_are_named(tools, town, tmp_path, name):
-    """By the main process and by workers; during the selection or, of a cut image, by the statistics."""
+    """By the main process and by workers, during the selection."""
     wide(town)
     path = town.data / name
     for number, data in enumerate((b'', b'text', path.read_bytes()[:-40])):
         path.write_bytes(data)
         for workers in (0, 2):
             kind = name[:4].replace('imag', 'image')
-            refused(tools, town.config, tmp_path / f'{number}{workers}', f'{path} is not a readable {kind} ',
-                    f'custom_hooks.0.workers={workers}')
+            work = tmp_path / f'{number}{workers}'
+            refused(tools, town.config, work, f'{path} is not a readable {kind} ', f'custom_hooks.0.workers={workers}')
+            assert not (work / 'plan.json').exists()
 
 
 def read_by_source(config, root):

@@ -5,8 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
+from mmengine.config import Config
 from safetensors.torch import load_file
 
+from mmdistill.engine.training import continue_training
+from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
 
@@ -72,6 +76,24 @@ def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_
         path.write_bytes(b'')
     done = tools(*command, '--resume')
     assert done.returncode == 1 and 'none of the checkpoints in' in done.stderr.splitlines()[-1], done.stderr
+
+
+def test_a_last_checkpoint_that_is_gone(tmp_path, monkeypatch):
+    said: list = []
+    monkeypatch.setattr('mmdistill.engine.training.print_log', lambda message, *_: said.append(message))
+    cfg, last = Config(dict(work_dir=str(tmp_path))), tmp_path / 'last_checkpoint'
+    last.write_text('/no/such/iter_9.pth')
+    continue_training(cfg, False)  # a new training writes its own
+    with pytest.raises(DistillError, match=rf'^{last} names /no/such/iter_9\.pth, which is not there, and .* has no '
+                                           'other checkpoint: restore it, or remove last_checkpoint to begin again$'):
+        continue_training(cfg, True)
+    torch.save(dict(a=1), tmp_path / 'iter_3.pth')
+    continue_training(cfg, True)
+    assert cfg.load_from == str(tmp_path / 'iter_3.pth')
+    assert said == [f'{last} names /no/such/iter_9.pth, which is not there: {tmp_path}/iter_3.pth is taken']
+    last.write_text('/moved/iter_3.pth')  # a work dir that was moved
+    continue_training(cfg, True)
+    assert len(said) == 1
 
 
 def test_resume_goes_on(trained, tools):

@@ -1,0 +1,46 @@
+"""What a run says of its source: splits, storage backends, files that changed, names of two classes."""
+import json
+import re
+
+from mmengine.config import Config
+
+from tests.engine.test_indices import dry_run, refused
+
+
+def test_a_source_that_only_the_validation_set_tells(tools, town):
+    """Its folders do not: the plan records it, and the log warns."""
+    cfg = Config.fromfile(town.config)
+    dataset = cfg.test_dataloader.dataset
+    cfg.merge_from_dict(dict(val_cfg=dict(type='ValLoop'), val_evaluator=[],
+                             val_dataloader=dict(batch_size=1, num_workers=0, dataset=dataset,
+                                                 sampler=dict(type='DefaultSampler', shuffle=False))))
+    cfg.dump(town.config)
+    done = dry_run(tools, town)
+    assert "test_dataloader.dataset is no training split, by it is val_dataloader's dataset" in done.stdout, done.stderr
+    plan = json.loads((town.work / 'plan.json').read_text())
+    assert plan['provenance']['other_split'] == "it is val_dataloader's dataset"
+
+
+def test_a_storage_backend_that_is_not_there(tools, town):
+    refused(tools, town, r"test_dataloader\.dataset\.backend_args: no storage backend 'petrl' is registered: take "
+            'one of .*, or import yours through custom_imports', backend_args=dict(backend='petrl'))
+
+
+def test_files_that_changed_are_named(tools, town):
+    done = tools('distill', town.config, '--work-dir', town.work)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ('images/3.png', 'masks/1.png'):
+        path = town.data / name
+        path.write_bytes(path.read_bytes())
+    (town.work / 'distilled/meta/distilled.json').unlink()
+    done = tools('distill', town.config, '--work-dir', town.work, '--resume')
+    assert done.returncode == 1 and re.search(
+        rf'began \(changed since: {town.data}/images/3\.png and 1 more\): restore them', done.stderr), done.stderr
+
+
+def test_an_error_has_its_own_line(tools, town):
+    """Not that of the progress bar."""
+    (town.data / 'masks/3.png').write_bytes(b'text')
+    done = dry_run(tools, town)
+    assert done.returncode == 1 and done.stdout.endswith('s\n') and ', elapsed: ' in done.stdout.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith('error: ')
