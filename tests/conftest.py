@@ -14,6 +14,11 @@ os.environ['MPLBACKEND'] = 'Agg'
 os.environ.pop('MMDISTILL_CACHE', None)
 
 
+def pytest_addoption(parser) -> None:
+    """``--faults``: see ``make faults``."""
+    parser.addoption('--faults', type=int, default=10, help='faults of each kind in tests/faults, about')
+
+
 @pytest.fixture(scope='session')
 def root() -> Path:
     """The repository's root."""

@@ -12,7 +12,7 @@ Row = Dict[str, Any]
 
 class Cells:
     """Measurements in the folder ``root``, so that none is made twice: one JSON file each, named by a hash of its key,
-    which is everything that decides the outcome. A file that was cut short counts as none."""
+    which is everything that decides the outcome. A file that was cut short or altered counts as none."""
 
     def __init__(self, root: Union[str, Path]) -> None:
         self.root = Path(root)
@@ -24,13 +24,14 @@ class Cells:
     def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """The metrics, or None where they have not been measured."""
         try:
-            return json.loads(self.path(key).read_text())['metrics']
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            found = json.loads(self.path(key).read_text())
+            return found['metrics'] if found['checksum'] == config_hash(found['metrics']) else None
+        except (OSError, RecursionError, ValueError, KeyError, TypeError):
             return None
 
     def put(self, key: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
         """Keep the metrics, atomically."""
-        write_json(self.path(key), dict(key=key, metrics=metrics))
+        write_json(self.path(key), dict(key=key, metrics=metrics, checksum=config_hash(metrics)))
 
 
 def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> List[str]:

@@ -6,7 +6,7 @@ import warnings
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import torch
 
@@ -45,37 +45,34 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
         say: Makes one line of a student's result.
         workers: Students trained at a time; by default one on a GPU, and on a CPU the number of cores, up to 4.
     """
-    total = len(jobs := _missing(jobs, cells))
-    if not jobs:
+    left = [job for job in jobs if cells.get(job.key) is None]
+    if not left:
         return
-    gpu = torch.cuda.is_available()
+    total, gpu = len(left), torch.cuda.is_available()
     workers = min(workers or (1 if gpu else min(4, available_cores())), total)
     print(f'\n{total} students to train, {workers} at a time; each is kept in {cells.root}', flush=True)
     start = time.perf_counter()
 
     def keep(job: Job, result: Dict[str, Any]) -> None:
         cells.put(job.key, result)
-        done = total - (missing := len(_missing(jobs, cells)))
-        left = (time.perf_counter() - start) / done * missing
+        left.remove(job)
+        done = total - len(left)
+        seconds = (time.perf_counter() - start) / done * len(left)
         print(f'[{done}/{total}] {job.set}, {job.student}, image set {job.image_set}, seed '
               f'{job.arguments["seed"]}: {say(result)}, {result["seconds"]:.0f} s'
-              + (f'; about {left:.0f} s left' if left else ''), flush=True)
+              + (f'; about {seconds:.0f} s left' if left else ''), flush=True)
 
-    while missing := _missing(jobs, cells):
+    while left:
+        before = len(left)
         try:
-            _train(missing, keep, min(workers, len(missing)), 'spawn' if gpu else 'fork')
+            _train(left, keep, min(workers, before), 'spawn' if gpu else 'fork')
         except BrokenProcessPool:
             died = 'a process that trains students died, killed or out of memory'
-            left = _missing(jobs, cells)
-            if workers == 1 and len(left) == len(missing):
-                raise DistillError(f'{died}, alone, too: {total - len(left)} of {total} students are kept; free '
-                                   'memory, or take a smaller batch or student, and run it again') from None
+            if workers == 1 and len(left) == before:
+                raise DistillError(f'{died}, alone, too: {total - before} of {total} students are kept; free memory, '
+                                   'or take a smaller batch or student, and run it again') from None
             workers = max(1, workers // 2)
             print(f'{died}: what it trained is trained again, {workers} at a time', flush=True)
-
-
-def _missing(jobs: Sequence[Job], cells: Cells) -> List[Job]:
-    return [job for job in jobs if cells.get(job.key) is None]
 
 
 def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:
