@@ -1,11 +1,13 @@
 # make quickstart   distil a small data set, train on it, compare: work_dirs/quickstart/
 # make test         what CI runs: lint, then the tests
+# make faults       kills, full disks, altered and hostile files, many more than in the tests; FAULTS=200, an hour
 # make lint         ruff, mypy, and no function above cyclomatic complexity 15
 # make setup        only .venv (all of the above make it when it is not there)
 # make clean        remove .venv and what was built; results in work_dirs/ stay
 # Another interpreter: make PYTHON=/path/to/python3.11 setup
 
 PYTHON ?=
+FAULTS ?= 200
 export PYTHON
 
 # glibc gives the memory of large tensors back to the kernel and asks for it again at each operation, which takes up to a
@@ -19,7 +21,7 @@ export MALLOC_TOP_PAD_ ?= 268435456
 inputs := $(wildcard requirements/*) setup.py pyproject.toml mmdistill/version.py
 stamp := .venv/.ready-$(shell (pwd; cat $(inputs)) | cksum | tr ' ' '-')
 
-.PHONY: quickstart test lint setup clean
+.PHONY: quickstart test faults lint setup clean
 .DEFAULT_GOAL := quickstart
 
 quickstart: $(stamp)
@@ -30,6 +32,11 @@ test: lint
 	@mkdir -p work_dirs
 	@echo 'Report: work_dirs/tests.xml'
 	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
+
+faults: $(stamp)
+	@mkdir -p work_dirs
+	@echo 'Report: work_dirs/faults.xml'
+	@.venv/bin/python -m pytest -ra tests/faults --faults $(FAULTS) --junit-xml=work_dirs/faults.xml
 
 lint: $(stamp)
 	@echo 'Lint: ruff, mypy, complexity'

@@ -88,6 +88,8 @@ class Stopping:
 
     def fail(self, message: str) -> NoReturn:
         """End this process of a run with an error, and have the others end."""
+        if self.number is not None:
+            self.end()
         if self.world > 1:
             self._say(message)
             note = json.dumps(dict(rank=self.rank, message=message)).encode()
@@ -158,17 +160,17 @@ class Stopping:
     def _watch(self, reader: int) -> None:
         """Wait for a signal or the error of another process."""
         while True:
-            if select.select([reader], [], [], 0.5)[0]:
-                found = os.read(reader, 64)
-                if not found:
-                    os.close(reader)
-                    return
-                if set(found) & set(self._before):
-                    if not self._over.wait(GRACE):
-                        self.number = self.number or found[0]
-                        self.end()
-            elif self._peer() is not None:
+            found = os.read(reader, 64) if select.select([reader], [], [], 0.5)[0] else None
+            if found == b'':
+                os.close(reader)
+                return
+            numbers = [number for number in found or () if number in self._before]
+            if not numbers and self._peer() is not None:
+                numbers = [signal.SIGTERM]
                 _thread.interrupt_main(signal.SIGTERM)
+            if numbers and not self._over.wait(GRACE):
+                self.number = self.number or numbers[0]
+                self.end()
 
     def _peer(self) -> Optional[str]:
         """The error of another process of the run; None where there is none."""

@@ -9,6 +9,7 @@ import json
 import os
 import zipfile
 import zlib
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
 
@@ -16,9 +17,9 @@ import numpy as np
 from scipy.special import softmax
 
 from mmdistill.errors import DistillError
-from mmdistill.files import write_atomic, write_json
+from mmdistill.files import file_digest, write_atomic, write_json
 
-_FORMAT, HEADER, _RECORDS, _TAILS, _PROGRESS = 1, 'labels.json', 'labels.bin', 'tails.npy', 'progress.npz'
+_FORMAT, HEADER, _RECORDS, _TAILS, _PROGRESS = 2, 'labels.json', 'labels.bin', 'tails.npy', 'progress.npz'
 # What a store is of, and how a mistake about it is told.
 _OF = dict(set='of another set of images', augmentation='of other views: seed, transforms or CutMix differ',
            temperature='at another temperature', classes='of other classes, or in another order')
@@ -45,7 +46,7 @@ class LabelStore:
             and the fingerprints ``set``, ``augmentation`` and ``teacher``.
 
     Raises:
-        DistillError: There is none, it is unfinished or truncated.
+        DistillError: There is none, it is unfinished, or its files are not those that were written.
     """
 
     def __init__(self, path: Union[str, Path]) -> None:
@@ -62,6 +63,9 @@ class LabelStore:
             size = os.path.getsize(self.path / _RECORDS)
             if size != kind.itemsize * shape[0] * shape[1]:
                 raise ValueError(f'{_RECORDS} has {size} bytes of {kind.itemsize * shape[0] * shape[1]}')
+            for name, digest in self.header.pop('sha256').items():
+                if name not in (_RECORDS, _TAILS) or file_digest(self.path / name) != digest:
+                    raise ValueError(f'{name} was changed: its checksum is another')
             self._records = np.memmap(self.path / _RECORDS, kind, 'r', shape=shape)
             self._tails = None if self.header['top_k'] is None else np.load(self.path / _TAILS, mmap_mode='r')
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -110,6 +114,7 @@ class LabelWriter:
         self._sums = np.zeros((header['num_classes'], ) * 2)
         self._counts = np.zeros(header['num_classes'], np.int64)
         self._pending: List[bytes] = []
+        self._digest = sha256()  # of the records on disk
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if (self.path / _PROGRESS).is_file():
@@ -118,6 +123,7 @@ class LabelWriter:
                 raise DistillError(f'{path} has a label store that cannot be continued: delete it or choose another')
             self._records.touch()
             self._cut()
+            self._digest = self._digest_of_records()
         except OSError as error:
             raise DistillError(f'cannot write the label store {path}: {error.strerror or error}') from None
 
@@ -125,19 +131,30 @@ class LabelWriter:
         try:
             with np.load(self.path / _PROGRESS, allow_pickle=False) as data:
                 found, self.done = json.loads(str(data['header'])), int(data['done'])
-                self._sums, self._counts = data['sums'], data['counts']
+                self._sums, self._counts, digest = data['sums'], data['counts'], str(data['digest'])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DistillError(f'the label store {self.path} is damaged ({error}): delete it') from None
         differs = next((key for key, value in self.header.items() if key != 'epochs' and found.get(key) != value), None)
         if differs or self._records.stat().st_size < self.done * self._kind.itemsize:
             what = f'begun with another {differs}' if differs else 'truncated'
             raise DistillError(f'the label store {self.path} was {what}: delete it or choose another store')
+        if self._digest_of_records().hexdigest() != digest:
+            raise DistillError(f'the label store {self.path} is damaged ({_RECORDS} was changed): delete it')
         if self.done < self.total:
             (self.path / HEADER).unlink(missing_ok=True)  # unfinished again
 
     def _cut(self) -> None:
         """Leave out the records behind the views that are done."""
         os.truncate(self._records, self.done * self._kind.itemsize)
+
+    def _digest_of_records(self) -> Any:
+        """SHA-256 of the records of the views that are done."""
+        digest, left = sha256(), self.done * self._kind.itemsize
+        with open(self._records, 'rb') as file:
+            while block := file.read(min(left, 1 << 22)):
+                digest.update(block)
+                left -= len(block)
+        return digest
 
     def append(self, logits: np.ndarray) -> None:
         """Labels of the next views, from the teacher's logits (B, K), which have to be finite in half precision."""
@@ -169,9 +186,11 @@ class LabelWriter:
                 os.fsync(file.fileno())
         except OSError as error:
             raise DistillError(f'cannot write {self._records}: {error.strerror or error}') from None
+        self._digest.update(b''.join(self._pending))
         self._pending = []
         buffer = io.BytesIO()
-        np.savez(buffer, header=np.array(json.dumps(self.header)), done=self.done, sums=self._sums, counts=self._counts)
+        np.savez(buffer, header=np.array(json.dumps(self.header)), done=self.done, sums=self._sums,
+                 counts=self._counts, digest=self._digest.hexdigest())
         write_atomic(self.path / _PROGRESS, buffer.getvalue())
 
     def finish(self) -> LabelStore:
@@ -182,10 +201,13 @@ class LabelWriter:
         epochs, rest = divmod(self.done, self.header['images'])
         self.header['epochs'], self.done = epochs, self.done - rest  # a longer store was stopped amid an epoch
         self._cut()
+        self._digest = self._digest_of_records()
         self.save()
         if self.header['top_k'] is not None:
             buffer = io.BytesIO()
             np.save(buffer, (self._sums / np.maximum(self._counts, 1)[:, None]).astype(np.float16))
             write_atomic(self.path / _TAILS, buffer.getvalue())
-        write_json(self.path / HEADER, self.header)
+        names = [_RECORDS] if self.header['top_k'] is None else [_RECORDS, _TAILS]
+        digests = {name: file_digest(self.path / name) for name in names}
+        write_json(self.path / HEADER, dict(self.header, sha256=digests))
         return LabelStore(self.path)

@@ -27,6 +27,14 @@ def test_a_damaged_cell_counts_as_none(tmp_path, text):
     assert cells.get(dict(seed=0)) == dict(mIoU=1.0)
 
 
+def test_a_cell_of_which_a_number_was_changed_counts_as_none(tmp_path):
+    cells = Cells(tmp_path)
+    cells.put(dict(seed=0), dict(mIoU=51.0, curve=[[1, 50.5]]))
+    path = cells.path(dict(seed=0))
+    path.write_text(path.read_text().replace('50.5', '50.6'))
+    assert cells.get(dict(seed=0)) is None
+
+
 def test_rare_classes_are_under_the_share_and_present():
     histograms = np.array([[900, 50, 3, 0, 8], [930, 95, 6, 0, 8]])  # of 2000: 1830, 145, 9, 0, 16
     assert rare_classes(histograms, 'abcde') == ['c', 'e']

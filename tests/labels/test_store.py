@@ -125,6 +125,14 @@ def test_damage(tmp_path, logits):
         with pytest.raises(DistillError, match='is damaged .*: delete it and run') as caught:
             LabelStore(tmp_path / name)
         assert '\n' not in str(caught.value)
+    for name in ('labels.bin', 'tails.npy'):
+        write(tmp_path / 'changed' / name, logits)
+        file = tmp_path / 'changed' / name / name
+        file.write_bytes(file.read_bytes()[:-1] + b'!')
+        with pytest.raises(DistillError, match=f'is damaged .{name} was changed: .*: delete it and run'):
+            LabelStore(file.parent)
+    with pytest.raises(DistillError, match=r'is damaged \(labels.bin was changed\): delete it'):
+        LabelWriter(tmp_path / 'changed/labels.bin', header())
     with pytest.raises(DistillError, match='was truncated: delete it'):
         LabelWriter(tmp_path / 'labels.bin', header())
     progress = tmp_path / 'tails.npy' / 'progress.npz'
