@@ -4,7 +4,6 @@ import errno
 import logging
 import math
 import re
-import sys
 from typing import Callable, Optional, Sequence
 
 from . import commands, stopping
@@ -115,8 +114,6 @@ def run(function: Callable[..., None], *args) -> None:
             process.leave(1)
         except Exception as error:
             message = _line(error)
-            if bars := sys.modules.get('mmdistill.bars'):
-                bars.end_line()
             if message is not None:
                 process.fail(f'error: {message}')
             if process.world == 1:

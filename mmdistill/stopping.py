@@ -101,6 +101,7 @@ class Stopping:
                     write_atomic(torchrun, json.dumps(dict(message=dict(message=message, extraInfo=extra))).encode())
             finally:
                 self.leave(1)  # the end of a process group may wait for the other processes
+        end_bar()
         sys.exit(message)
 
     def crash(self, error: BaseException) -> NoReturn:
@@ -113,6 +114,7 @@ class Stopping:
         if _lost_peer(error):
             self.fail('error: another process of this run ended without a word, killed perhaps, or out of memory: '
                       f'{self._kept()}')
+        end_bar()
         traceback.print_exception(error)
         self.fail(f'error: {type(error).__name__}: {error}')
 
@@ -133,10 +135,10 @@ class Stopping:
 
     @staticmethod
     def _say(message: str) -> None:
-        bar = '\n' if sys.stderr.isatty() else ''  # the cursor may be in a progress bar
         try:
+            end_bar()
             sys.stdout.flush()
-            os.write(2, f'{bar}{message}\n'.encode(errors='replace'))
+            os.write(2, f'{message}\n'.encode(errors='replace'))
         except (OSError, ValueError):
             pass  # a terminal or a pipe that is gone
 
@@ -186,6 +188,12 @@ class Stopping:
             return f'error: rank {int(note["rank"])}: {" ".join(text.split()).removeprefix("error: ")}'
         except (OSError, ValueError, KeyError, TypeError):
             return 'error: another process of this run failed'
+
+
+def end_bar() -> None:
+    """End the line of a progress bar that was interrupted."""
+    if bars := sys.modules.get('mmdistill.bars'):
+        bars.end_line()
 
 
 def _state(path: Path) -> Any:

@@ -30,7 +30,7 @@ training_sets = dict(
     random_real=dict(selector=dict(type='RandomSelector')),
     distilled=dict(data_root='{distilled}'))
 budget = 3
-image_sets = 2
+image_sets = 1
 """
 PROTOCOL = """
 _base_ = ['{root}/configs/students/unet_streets-64x64.py']
