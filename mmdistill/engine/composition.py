@@ -190,6 +190,13 @@ class Composition:
             self.cleaning.check(task, self.planner, writer)
         return self.planner
 
+    def check_classes(self, task: Task, classes: Sequence[str]) -> None:
+        """Raise a DistillError where networks of guidance or cleaning were trained on other classes, or in another
+        order, than the dataset's, as far as their configs and files say."""
+        for part, where in ((self.guidance, HOOK), (self.cleaning, CLEANING)):
+            if part is not None:
+                task.resources.check_classes(part.resources, classes, where)
+
     def real_images(self, task: Task, run: Any) -> Dict[str, int]:
         """See :meth:`~mmdistill.tasks.resources.Resources.real_images`: of planner, guidance and cleaning together."""
         totals = dict(encoded=self.planner.real_images(run) if self.planner else 0, measured=0)

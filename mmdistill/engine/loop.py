@@ -90,9 +90,7 @@ class DistillLoop(BaseLoop):
         self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
         self.files = getattr(self.writer, 'files', self.writer.layout.files)
         self.journal = Journal(self.work_dir, self.root, self.files, runner.rank)
-        metainfo = dict(self.dataset.metainfo, classes=self.source.classes)
-        runner.visualizer.dataset_meta = metainfo
-        runner.model.take_metainfo(metainfo)
+        runner.visualizer.dataset_meta = self.metainfo = dict(self.dataset.metainfo, classes=self.source.classes)
 
     @property
     def generator(self) -> Any:
@@ -108,6 +106,9 @@ class DistillLoop(BaseLoop):
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
+        planner.check(self.source)
+        runner.model.take_metainfo(self.metainfo)
+        self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
         self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
         self.inputs = Inputs(self.work_dir, self.resume, self.resume and any(map(self.is_done, self.plan.requests)))

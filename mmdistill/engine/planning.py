@@ -35,6 +35,9 @@ class Planner:
     annotation: str  # 'masks' or 'classes': what it plans images of
     starts = False  # whether there are start_latents()
 
+    def check(self, source: Any) -> None:
+        """Raise a DistillError where it cannot plan images of a real dataset, before anything long."""
+
     def requests(self, run: Any) -> List[Request]:
         """The requests of a new run with ``source``, ``seed``, ``work_dir`` and ``logger``, the same on every rank."""
         raise NotImplementedError
@@ -119,10 +122,12 @@ class ClassPlanner(Planner):
         """Address of the start latents of image ``number`` of a class; None for pure noise."""
         return None
 
-    def requests(self, run: Any) -> List[Request]:
-        source = run.source
+    def check(self, source: Any) -> None:
         for label in range(len(source.classes)):
             source.of_class(label)  # a class without images is refused
+
+    def requests(self, run: Any) -> List[Request]:
+        source = run.source
         return [Request(id=(name := f'{source.folders[label]}/{number:05d}'), seed=request_seed(run.seed, name),
                         classes=(label, ), prompt=self.prompt.format(text.strip()),
                         latent=self.latent(source, label, number))

@@ -1,4 +1,5 @@
 """Models that are told a class id."""
+from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
@@ -6,8 +7,10 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..imagenet import imagenet_ids
+from ..known_classes import KnownClasses, check_number
 from ..plan import Request
 from ..settings import NonNegativeInt, validated
+from ..weights.classes import classes_in
 from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .unets import ClassUNet
@@ -54,13 +57,8 @@ class ClassConditionalGenerator(LatentGenerator):
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
         ClassConditionalGenerator.check(dict(classes=classes, class_ids=class_ids), type(self).__name__)
-        wanted = self.null if classes is None else len(classes)
-        if class_ids is None and wanted != self.null:
-            raise DistillError(f'the generator\'s weights have {self.null} classes, the dataset {wanted}: give weights '
-                               'of these classes, or class_ids, the weights\' id of each')
-        self.class_ids = range(self.null) if class_ids is None else list(class_ids)
-        if wrong := [i for i in self.class_ids if i >= self.null]:
-            raise DistillError(f'class_ids has {wrong[0]}, but the weights have classes 0..{self.null - 1}')
+        known = KnownClasses.of(self.null, config.get('classes'))
+        self.class_ids = known.ids_of(classes, class_ids, type(self).__name__)
         _check_imagenet(classes, self.class_ids, type(self).__name__, self.null)
         if image_size is None and config.sample_size:
             image_size = config.sample_size * vae_factor(vae)
@@ -77,13 +75,16 @@ class ClassConditionalGenerator(LatentGenerator):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        super().check(settings, where)
         classes, class_ids = settings.get('classes'), settings.get('class_ids')
-        if classes is not None and class_ids is not None and len(class_ids) != len(classes):
-            raise DistillError(f'{where}: {len(class_ids)} class_ids for the {len(classes)} classes of the dataset: '
-                               'give one per class')
+        check_number(classes, class_ids, where)
         if classes is not None and class_ids is not None and 'DiT-XL-2' in str(settings.get('weights')):
             _check_imagenet(classes, class_ids, where)  # of others the constructor knows how many classes they have
+        super().check(settings, where)
+
+    @classmethod
+    def check_classes(cls, folder: Path, settings: Mapping[str, Any], where: str) -> None:
+        if known := classes_in(folder):
+            known.ids_of(settings.get('classes'), settings.get('class_ids'), where)
 
     def describe(self) -> dict:
         return dict(super().describe(), class_ids=list(self.class_ids))

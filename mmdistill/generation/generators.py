@@ -1,6 +1,8 @@
 """Generators: requests and masks in, images out."""
 import json
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
@@ -11,7 +13,7 @@ from ..errors import DistillError
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.address import licence
-from ..weights.hub import Dtype, Weights, check_fit, check_network, check_weights, dtype_of
+from ..weights.hub import Dtype, Weights, check_fit, check_network, check_weights, dtype_of, known_configs
 from .autoencoders import decode, encode, in_slices, load_vae, slice_rows, vae_factor
 from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
@@ -125,6 +127,7 @@ class LatentGenerator:
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
         source = Weights(weights, cls.parts_of(settings), config)
+        cls.check_classes(source.configs, settings, cls.__name__)
         steps = load_scheduler(source.configs, scheduler)  # one that cannot be guided is refused before the long loads
         modules = cls.load(source, dtype_of(dtype))
         guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
@@ -149,10 +152,23 @@ class LatentGenerator:
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError where settings of :meth:`from_pretrained`, each valid by itself, do not fit each other.
 
-        Needs no weights. ``where`` is what has the settings, such as ``'model.generator'``, for the message.
+        Needs no weights; with the dataset's ``classes`` among the settings, these are compared with those of weights
+        whose configs are on this machine. ``where`` is what has the settings, such as ``'model.generator'``, for the
+        message.
         """
         cls.steps(settings, where=where)
         check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
+        if settings.get('classes') is not None and settings.get('weights'):
+            folder = None
+            with suppress(DistillError):  # on the hub, or what check_weights refuses
+                folder = known_configs(settings['weights'], settings.get('config'))
+            if folder is not None:
+                cls.check_classes(folder, settings, where)
+
+    @classmethod
+    def check_classes(cls, folder: Path, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError where the ``classes`` among the settings are not those of the weights whose configs are
+        in the folder, as far as these say."""
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:

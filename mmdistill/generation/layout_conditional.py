@@ -1,12 +1,16 @@
 """A model that is told a label map."""
+from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
+from ..known_classes import KnownClasses, check_number
 from ..masks import IGNORE
 from ..plan import Request
+from ..settings import NonNegativeInt, validated
+from ..weights.classes import classes_in
 from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .conditions import Condition
@@ -18,7 +22,11 @@ from .unets import LayoutUNet
 class LayoutUNetGenerator(LatentGenerator):
     """Label maps to images with a :class:`~mmdistill.generation.unets.LayoutUNet`.
 
-    For the arguments see :class:`LatentGenerator`; ``image_size`` must be given.
+    Args:
+        vae, scheduler: See :class:`LatentGenerator`, as are the other settings; ``image_size`` must be given.
+        unet: A :class:`~mmdistill.generation.unets.LayoutUNet`.
+        classes: Names of the dataset's classes, in the order of the ids; None takes the weights' own number.
+        class_ids: The weights' id of each class of the dataset, where they differ.
 
     Example:
         >>> generator = LayoutUNetGenerator.from_pretrained(
@@ -26,12 +34,19 @@ class LayoutUNetGenerator(LatentGenerator):
         >>> images = generator.generate(requests, masks)
     """
     networks = ('LayoutUNet', )
+    needs = ('classes', )
 
-    def __init__(self, vae: Any, unet: Any, scheduler: Any, **settings: Any):
+    @validated
+    def __init__(self, vae: Any, unet: Any, scheduler: Any, *, classes: Optional[Sequence[str]] = None,
+                 class_ids: Optional[Sequence[NonNegativeInt]] = None, **settings: Any):
+        check_number(classes, class_ids, type(self).__name__)
+        known = KnownClasses.of(unet.config.num_classes, unet.config.get('classes'))
+        ids = known.ids_of(classes, class_ids, type(self).__name__)
+        self.class_ids = None if class_ids is None else list(ids)
         check_fit('layout_factor of unet', unet.config.layout_factor, 'factor of vae', vae_factor(vae))
         check_fit('latent_channels of unet', unet.config.latent_channels, 'of vae', vae.config.latent_channels)
-        super().__init__(vae, Denoiser(unet, 'mask'), scheduler, unet.config.num_classes, unet_multiple(unet),
-                         **settings)
+        super().__init__(vae, Denoiser(unet, 'mask' if class_ids is None else 'layout'), scheduler, len(ids),
+                         unet_multiple(unet), **settings)
 
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
@@ -39,11 +54,25 @@ class LayoutUNetGenerator(LatentGenerator):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        check_number(settings.get('classes'), settings.get('class_ids'), where)
         super().check(settings, where)
         if settings.get('image_size') is None:
             raise DistillError(f'{where}: the weights do not say their image size; give it {where}.image_size')
 
+    @classmethod
+    def check_classes(cls, folder: Path, settings: Mapping[str, Any], where: str) -> None:
+        if known := classes_in(folder):
+            known.ids_of(settings.get('classes'), settings.get('class_ids'), where)
+
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """The label maps; a map without labels is the null condition."""
+        """The label maps, with ``class_ids`` in the weights' ids, too; a map without labels is the null condition."""
         assert masks is not None
-        return Condition(dict(mask=masks), dict(mask=torch.full_like(masks, IGNORE)), tuple(requests))
+        maps = dict(mask=masks)
+        if self.class_ids is not None:
+            table = torch.full((IGNORE + 1, ), IGNORE)
+            table[:self.num_classes] = torch.tensor(self.class_ids)
+            maps['layout'] = table.to(masks.device)[masks]
+        return Condition(maps, {name: torch.full_like(masks, IGNORE) for name in maps}, tuple(requests))
+
+    def describe(self) -> dict:
+        return dict(super().describe(), **({} if self.class_ids is None else dict(class_ids=self.class_ids)))

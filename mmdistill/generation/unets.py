@@ -35,12 +35,13 @@ class LayoutUNet(ModelMixin, ConfigMixin):
         block_out_channels: Width of each resolution.
         layers_per_block: Residual blocks at each resolution.
         attention_levels: How many of the coarsest resolutions have self-attention.
+        classes: Names of the classes, in the order of the ids, where they are to be known later.
     """
 
     @register_to_config
     def __init__(self, num_classes: int, layout_factor: int, latent_channels: int, layout_channels: int = 32,
                  block_out_channels: Sequence[int] = (48, 96, 128), layers_per_block: int = 1,
-                 attention_levels: int = 1) -> None:
+                 attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
         self.layout = nn.Conv2d(num_classes + 1, layout_channels, layout_factor, layout_factor)
         self.unet = _stock_unet(latent_channels + layout_channels, latent_channels, block_out_channels,
@@ -59,13 +60,13 @@ class ClassUNet(ModelMixin, ConfigMixin):
     Args:
         num_classes: Number of classes K; ids 0..K-1, and K is the null condition.
         sample_size: Side of the latents that it was trained on, where that is to be known later.
-        latent_channels, block_out_channels, layers_per_block, attention_levels: See :class:`LayoutUNet`.
+        latent_channels, block_out_channels, layers_per_block, attention_levels, classes: See :class:`LayoutUNet`.
     """
 
     @register_to_config
     def __init__(self, num_classes: int, latent_channels: int, sample_size: Optional[int] = None,
                  block_out_channels: Sequence[int] = (64, 96, 128), layers_per_block: int = 1,
-                 attention_levels: int = 1) -> None:
+                 attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
         # The table is ours and the stock network takes its rows as they are, so that a row may be mixed of several.
         self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])

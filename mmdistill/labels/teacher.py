@@ -1,16 +1,15 @@
 """Any mmpretrain classifier as a frozen teacher."""
-from typing import List, Literal, Optional, Sequence, Tuple, Union
+from typing import List, Literal, Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
-from mmdistill.datasets.wrapped_configs import part_configs
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.imagenet import imagenet_ids
-from mmdistill.models.frozen import frozen_network
+from mmdistill.models.frozen import class_names_of, frozen_network
 from mmdistill.models.published import published_model
 from mmdistill.weights.hub import network_digest
 
@@ -57,7 +56,7 @@ class Teacher(nn.Module):
         model = dict(cfg.model, _scope_='mmpretrain', train_cfg=None,
                      data_preprocessor=dict(preprocessor, batch_augments=None, to_onehot=False))
         self.model, meta = frozen_network(model, MODELS, checkpoint, f'the teacher {self.name}')
-        self.classes = _classes(meta, cfg)
+        self.classes = class_names_of(meta, cfg)
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
         self.model.to(self.device)
         size = getattr(self.model.head, 'num_classes', None)
@@ -118,13 +117,3 @@ def _outputs(outputs: Union[None, str, Sequence[int]], size: int, name: str) -> 
     if listed and not 0 <= min(listed) <= max(listed) < size:
         raise DistillError(f'outputs of the teacher {name} have to be in 0..{size - 1}')
     return listed
-
-
-def _classes(meta: Optional[dict], config: Config) -> Optional[Tuple[str, ...]]:
-    """Names by the checkpoint's dataset, or by the training set of the config."""
-    names = ((meta or {}).get('dataset_meta') or {}).get('classes')
-    if names is None and config.get('train_dataloader'):
-        _, dataset = next(part_configs(config.train_dataloader.dataset))
-        names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
-        names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
-    return None if names is None else tuple(map(str, names))

@@ -1,12 +1,13 @@
 """Networks of OpenMMLab packages with trained weights, as they are used without training."""
 from typing import Any, Mapping, Optional, Tuple
 
-from mmengine.config import ConfigDict
+from mmengine.config import Config, ConfigDict
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import Registry
 
+from mmdistill.datasets.wrapped_configs import part_configs
 from mmdistill.errors import DistillError
-from mmdistill.weights.checkpoints import load_checkpoint
+from mmdistill.weights.checkpoints import load_checkpoint, trained_classes
 
 
 def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str, name: str
@@ -27,3 +28,20 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
         detail = ' '.join(str(error).split())[:160]
         raise DistillError(f'the weights {checkpoint} do not fit {name}: {detail}') from None
     return network.float().eval().requires_grad_(False), loaded.get('meta')
+
+
+def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = None) -> Optional[Tuple[str, ...]]:
+    """Names of the classes of a network by the ``meta`` of its checkpoint, or else by the training set of its config.
+
+    With a registry of ``datasets``, a set that is named no classes has those of its type (``METAINFO``). None where
+    nothing says them.
+    """
+    names = trained_classes(meta)
+    if names is None and config.get('train_dataloader'):
+        _, dataset = next(part_configs(config.train_dataloader.dataset))
+        names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
+        if names is None and datasets is not None:
+            kind = datasets.get(dataset['type']) if isinstance(dataset.get('type'), str) else dataset.get('type')
+            names = getattr(kind, 'METAINFO', {}).get('classes')
+        names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
+    return None if names is None else tuple(map(str, names))

@@ -14,6 +14,7 @@ from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator, LayoutUNetGenerator
 from mmdistill.generation.autoencoders import encode, load_vae, save_vae
 from mmdistill.generation.unets import ClassUNet, LayoutUNet
+from mmdistill.known_classes import KnownClasses
 from mmdistill.masks import IGNORE
 from mmdistill.plan import Request
 from mmdistill.registry import MODELS
@@ -124,6 +125,16 @@ class LatentDiffusion(BaseModel):
                                    num_steps=self.num_sampling_steps)
         sampled = generator.sample_images(*self.requests(condition))
         return torch.stack([inputs, sampled.to(inputs)], 1).flatten(0, 1)
+
+    def take_classes(self, classes: Sequence[str]) -> None:
+        """Note the names of the dataset's classes, which an export records.
+
+        A DistillError where the network has another number of classes.
+        """
+        count = self.unet.config.num_classes
+        KnownClasses(count).check(classes, 'model.unet.num_classes: the network',
+                                  f'set it to {len(classes)}')
+        self.unet.register_to_config(classes=[*map(str, classes)])
 
     def export(self, folder: str) -> None:
         """Write ``folder/{unet,vae,scheduler}`` in diffusers' layout, fp16 safetensors."""

@@ -3,18 +3,20 @@ from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import torch
+from mmengine.config import Config
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
-from mmdistill.registry import MODELS
-from mmdistill.settings import validated
+from mmdistill.known_classes import KnownClasses
+from mmdistill.registry import DATASETS, MODELS
+from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.weights.address import builtin
-from mmdistill.weights.checkpoints import check_checkpoint
+from mmdistill.weights.checkpoints import check_checkpoint, read_meta
 from mmdistill.weights.hub import network_digest
-from .frozen import frozen_network
+from .frozen import class_names_of, frozen_network
 from .published import published_model
 
 
@@ -30,6 +32,8 @@ class SegmentorGuide(nn.Module):
             that mmseg publishes, and its weights.
         layers: Names of sub-modules whose outputs :meth:`features` gives, e.g. ``'backbone'``; an output that is a
             tuple counts as its members.
+        outputs: For each class of the dataset, in its order, the segmentor's output. None: its classes are the
+            dataset's. Give it for a segmentor of more classes, or whose classes have other names or another order.
 
     Raises:
         DistillError: The weights do not fit the config, or a layer does not exist.
@@ -40,19 +44,24 @@ class SegmentorGuide(nn.Module):
 
     @validated
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
-                 layers: Sequence[str] = ()) -> None:
+                 layers: Sequence[str] = (), outputs: Optional[Sequence[NonNegativeInt]] = None) -> None:
         super().__init__()
         register_all_modules(init_default_scope=False)
         config, checkpoint = published_model(config, checkpoint, 'mmseg')
         name = config if isinstance(config, str) else 'the given model'
-        model = read_config(config).model if isinstance(config, str) else config
-        self.model, _ = frozen_network(dict(model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
+        cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
+        self.model, meta = frozen_network(dict(cfg.model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
         pre = self.model.data_preprocessor
         self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
         self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
         self.rgb = bool(pre._channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
         head = self.model.decode_head
-        self.num_classes = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
+        count = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
+        self.known = KnownClasses.of(count, class_names_of(meta, cfg, DATASETS))
+        if outputs is not None:
+            self.known.check_ids((), outputs, 'SegmentorGuide: outputs')
+        self.outputs = None if outputs is None else list(outputs)
+        self.num_classes = count if outputs is None else len(outputs)
         self._outputs: List[Tensor] = []
         modules = dict(self.model.named_modules())
         for layer in layers:
@@ -78,6 +87,21 @@ class SegmentorGuide(nn.Module):
             raise DistillError(f'{where}.checkpoint: {error}') from None
 
     @classmethod
+    def check_trained(cls, settings: Mapping[str, Any], classes: Sequence[str]) -> None:
+        """See :meth:`check_classes`; by the config, and the ``meta`` of a checkpoint that is on this machine, alone."""
+        config, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmseg')
+        cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
+        head = cfg.model.get('decode_head') or {}
+        head = head[-1] if isinstance(head, (list, tuple)) else head
+        if count := head.get('out_channels') or head.get('num_classes'):
+            names = class_names_of(read_meta(checkpoint), cfg, DATASETS)
+            _check(KnownClasses.of(count, names), settings.get('outputs'), classes)
+
+    def check_classes(self, classes: Sequence[str]) -> None:
+        """Raise a DistillError where a dataset's classes are others than the segmentor's, or in another order."""
+        _check(self.known, self.outputs, classes)
+
+    @classmethod
     def outline(cls, settings: Mapping[str, Any]) -> 'SegmentorGuide':
         """The guide with these settings on meta tensors, which have shapes alone; no checkpoint is read."""
         return cls(**dict(settings, checkpoint='')).to('meta')
@@ -93,7 +117,8 @@ class SegmentorGuide(nn.Module):
         pixels = ((pixels if self.rgb else pixels.flip(1)) - self.mean) / self.std
         size = tuple(images.shape[-2:])
         metas = [dict(img_shape=size, pad_shape=size, ori_shape=size)] * len(images)
-        self._logits = self.model.encode_decode(pixels, metas)
+        logits = self.model.encode_decode(pixels, metas)
+        self._logits = logits if self.outputs is None else logits[:, self.outputs]
         self._seen = images
 
     def forward(self, images: Tensor) -> Tensor:
@@ -113,3 +138,14 @@ class SegmentorGuide(nn.Module):
     def forget(self) -> None:
         """Let go of the last batch and its graph."""
         self._seen, self._logits, self._outputs = None, None, []
+
+
+def _check(known: KnownClasses, outputs: Optional[Sequence[int]], classes: Sequence[str]) -> None:
+    hint = "give one that was trained on these classes, or outputs, the segmentor's output for each class"
+    if outputs is None:
+        known.check(classes, 'the segmentor', hint)
+    elif len(outputs) != len(classes):
+        raise DistillError(f'the segmentor has {len(outputs)} outputs, the dataset {len(classes)} classes: give one '
+                           'for each')
+    else:
+        known.check_ids(classes, outputs, 'the segmentor: outputs')

@@ -5,7 +5,7 @@ from mmdistill.errors import DistillError
 from mmdistill.plan import Request
 
 
-_NO_RESOURCES = ('check', 'describe', 'fingerprint', 'give', 'real_images')
+_NO_RESOURCES = ('check', 'check_classes', 'describe', 'fingerprint', 'give', 'real_images')
 
 
 class Resources:
@@ -53,6 +53,11 @@ class Resources:
             if absent := [name for name in names if name not in known]:
                 raise DistillError(f'{where}: {objective} needs {absent[0]}, which this task does not have; it has '
                                    f'{", ".join(known)}')
+
+    @classmethod
+    def check_classes(cls, settings: Mapping[str, Any], classes: Sequence[str], where: str) -> None:
+        """Raise a DistillError, before anything is built, where a network of the ``settings``, at key ``where`` of the
+        config, was trained on other classes than the dataset's, as far as its config and files say."""
 
     @classmethod
     def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:

@@ -61,4 +61,11 @@ class Segmentation(Task):
         network = MODELS.build(dict(cfg, _scope_='mmdistill'))
         if torch.cuda.is_available():
             network = network.cuda()
-        return lambda dataset: judge_agreement(network, self.source(dataset))  # type: ignore[arg-type]
+
+        def agreement(dataset: Any) -> Dict[str, float]:
+            masks: Any = self.source(dataset)
+            if check := getattr(network, 'check_classes', None):
+                check(masks.classes)
+            return judge_agreement(network, masks)
+
+        return agreement

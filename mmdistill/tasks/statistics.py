@@ -13,7 +13,7 @@ from torch import Tensor
 from mmdistill.bars import ProgressBar
 from mmdistill.cache import recall, shared_entry
 from mmdistill.cleaning import ClassLosses
-from mmdistill.components import check_component
+from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, link_atomic
 from mmdistill.guidance import ClassStatistics
@@ -50,6 +50,12 @@ class MaskResources(Resources):
             raise DistillError(f'{where}: {needing[0]} needs a segmentor; give it '
                                "segmentor=dict(type='SegmentorGuide', config=..., checkpoint=...)")
 
+    @classmethod
+    def check_classes(cls, settings: Mapping[str, Any], classes: Sequence[str], where: str) -> None:
+        if segmentor := settings.get('segmentor'):
+            if check := getattr(resolve(segmentor, MODELS, f'{where}.segmentor'), 'check_trained', None):
+                check(segmentor, classes)
+
     def segmentor(self) -> Any:
         """The network, on the device of the run; it has to have as many classes as the dataset."""
         return self._network
@@ -59,9 +65,11 @@ class MaskResources(Resources):
 
     @cached_property
     def _network(self) -> Any:
-        network, classes = MODELS.build(self._config).to(get_device()), len(self.run.source.classes)
-        if network.num_classes != classes:
-            raise DistillError(f'the segmentor has {network.num_classes} classes, the dataset {classes}: give '
+        network, classes = MODELS.build(self._config).to(get_device()), self.run.source.classes
+        if check := getattr(network, 'check_classes', None):
+            check(classes)
+        elif network.num_classes != len(classes):
+            raise DistillError(f'the segmentor has {network.num_classes} classes, the dataset {len(classes)}: give '
                                'one that was trained on these classes')
         return network
 

@@ -129,6 +129,8 @@ def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: boo
         chosen = weight_files(names) if tensors else None
         texts = [name for name in names if name.endswith(('.json', '.txt')) and '.index.' not in name]
         wanted += [f'{place}/{name}'.strip('/') for name in (*texts, *(chosen.files if chosen else ()))]
+    if 'transformer' in parts and 'model_index.json' in folders.get(inside, ()):  # a DiT's has the names of its classes
+        wanted.append(f'{inside}/model_index.json'.strip('/'))
     return wanted
 
 

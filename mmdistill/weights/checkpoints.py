@@ -1,4 +1,5 @@
 """Checkpoints of OpenMMLab packages and other trainings, and safetensors files: tensors and plain values only."""
+import json
 import pickle
 import re
 import zipfile
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from ..errors import DistillError
 from .address import builtin
 
-
+CLASSES = 'classes'  # key of the metadata of a safetensors file
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
@@ -48,20 +49,21 @@ def load_checkpoint(path: str) -> dict:
     return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
 
 
-def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({})) -> dict:
+def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({}), mmap: bool = False) -> dict:
     """All that a checkpoint or a safetensors file holds, on the CPU.
 
     Only tensors and plain values are read (``torch.load(weights_only=True)``): no class or function that a checkpoint
     names is looked up or called, and an object of a foreign class (``ConfigDict``, ``datetime``, ``Path``, numpy's,
     callbacks) becomes an empty stand-in. ``path`` is a file; a URL, which is fetched once into torch hub's folder and
     checked by the digest in its name; or ``mmdistill://name`` for built-in weights. What the names
-    ``known``, such as ``'package.Class'``, stand for is trusted, and its objects are read as they are.
+    ``known``, such as ``'package.Class'``, stand for is trusted, and its objects are read as they are. With ``mmap``
+    the bytes of tensors are read when they are used.
     """
     path = builtin(path)
     try:
         if path.endswith('.safetensors'):
-            return dict(state_dict=load_file(path))
-        checkpoint = _load(fetch_file(path) if '://' in path else path, known)
+            return dict(state_dict=load_file(path), **_safetensors_meta(path))
+        checkpoint = _load(fetch_file(path) if '://' in path else path, known, mmap)
     except _UNREADABLE as error:
         raise _unreadable(path, error) from None
     if not isinstance(checkpoint, dict):
@@ -98,6 +100,38 @@ def _unreadable(path: str, error: Exception) -> DistillError:
                         'tensors')
 
 
+def read_meta(path: str) -> Any:
+    """``meta`` of a checkpoint or a safetensors file, as :func:`read_checkpoint` reads them, without its tensors; None
+    where it has none, or is a URL that has not been fetched."""
+    path = builtin(path)
+    file = _fetched(path) if '://' in path else Path(path)
+    if not file.is_file():
+        return None
+    if path.endswith('.safetensors'):
+        try:
+            return _safetensors_meta(str(file)).get('meta')
+        except _UNREADABLE:
+            return None  # whoever reads the tensors says so
+    return read_checkpoint(str(file), mmap=zipfile.is_zipfile(file)).get('meta')
+
+
+def trained_classes(meta: Any) -> Any:
+    """Names of the classes that a checkpoint's ``meta`` says it was trained on; None where it says none."""
+    if not isinstance(meta, Mapping):
+        return None
+    dataset = meta.get('dataset_meta')
+    names = dataset.get('classes') if isinstance(dataset, Mapping) else None
+    names = meta.get('CLASSES') if names is None else names  # of OpenMMLab's former packages
+    return names if isinstance(names, (list, tuple)) else None
+
+
+def _safetensors_meta(path: str) -> Dict[str, Any]:
+    """``meta`` with the names of the classes that a safetensors file records."""
+    with safe_open(path, 'pt') as file:
+        names = (file.metadata() or {}).get(CLASSES)
+    return {} if names is None else dict(meta=dict(dataset_meta=dict(classes=json.loads(names))))
+
+
 def load_weights(path: str) -> Dict[str, Any]:
     """The ``state_dict`` of :func:`load_checkpoint`."""
     return load_checkpoint(path)['state_dict']
@@ -105,12 +139,16 @@ def load_weights(path: str) -> Dict[str, Any]:
 
 def fetch_file(url: str) -> str:
     """The local copy of a URL in torch hub's folder, fetched once and checked by the ``-<digest>.`` in its name."""
-    path = Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
+    path = _fetched(url)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         digest = re.search(r'-([a-f0-9]{8,})\.', path.name)
         torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
     return str(path)
+
+
+def _fetched(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / 'checkpoints' / url.rsplit('/', 1)[-1]
 
 
 def _load(path: str, known: Mapping[str, Any], mmap: bool = False) -> Any:

@@ -73,7 +73,7 @@ def test_weights_that_do_not_fit(refused, town, weights, tmp_path):
     config.write_text(json.dumps(dict(json.loads(config.read_text()), block_out_channels=[16, 64])))
     refused(f'model.generator.weights={folder}', say='do not fit.*unet')
     refused('custom_hooks.1.segmentor.config.backbone.base_channels=8', say='do not fit')
-    refused('custom_hooks.1.segmentor.config.decode_head.num_classes=7', say='do not fit')
+    refused('custom_hooks.1.segmentor.config.decode_head.num_classes=7', say='segmentor has 7 classes, the dataset 11')
 
 
 def test_weights_that_are_not_there(refused):

@@ -54,4 +54,5 @@ def test_the_export_makes_images_of_its_classes(trained):
 
 def test_a_class_that_the_network_lacks(trained, tools, tmp_path):
     done = tools(*trained.command, 'model.unet.num_classes=2', '--work-dir', tmp_path)
-    assert done.returncode == 1 and re.search(r'error: class id \d in the dataset, .*num_classes is 2', done.stderr)
+    assert done.returncode == 1 and re.search(
+        'error: model.unet.num_classes: the network has 2 classes, the dataset 10: set it to 10', done.stderr)

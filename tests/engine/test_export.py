@@ -9,6 +9,7 @@ from mmengine.model import BaseModel, ExponentialMovingAverage
 from safetensors.torch import load_file
 
 from mmdistill.engine.hooks.export import ExportHook, SampleGridHook, image_grid
+from mmdistill.weights.checkpoints import load_checkpoint, read_meta, trained_classes
 
 
 class Net(BaseModel):
@@ -31,7 +32,7 @@ class Part(Net):
         torch.save(self.layer.weight.data, f'{folder}/own.pth')
 
 
-def run(model, tmp_path, averaged=False, rank=0, out_dir=None):
+def run(model, tmp_path, averaged=False, rank=0, out_dir=None, metainfo=None):
     hooks = [SimpleNamespace()]
     if averaged:
         ema = ExponentialMovingAverage(model, momentum=0.5)
@@ -39,7 +40,9 @@ def run(model, tmp_path, averaged=False, rank=0, out_dir=None):
         model.layer.weight.data.fill_(3.0)
         ema.update_parameters(model)  # (1 + 3) / 2
         hooks.append(SimpleNamespace(ema_model=ema))
-    runner = SimpleNamespace(model=model, hooks=hooks, rank=rank, work_dir=str(tmp_path), logger=MMLogger('export'))
+    loop = SimpleNamespace(dataloader=SimpleNamespace(dataset=SimpleNamespace(metainfo=metainfo)))
+    runner = SimpleNamespace(model=model, hooks=hooks, rank=rank, work_dir=str(tmp_path), logger=MMLogger('export'),
+                             train_loop=loop)
     ExportHook(out_dir).after_train(runner)
 
 
@@ -56,6 +59,14 @@ def test_the_averaged_weights_are_exported(tmp_path, averaged, kind):
         state = load_file(tmp_path / 'export/model.safetensors')
         assert state['layer.weight'].dtype is torch.float16 and float(state['layer.weight']) == wanted
         assert state['count'].dtype is torch.int64 and int(state['count']) == 7
+
+
+def test_the_classes_of_the_training_set_are_recorded(tmp_path):
+    run(Net(1.0), tmp_path)
+    path = str(tmp_path / 'export/model.safetensors')
+    assert read_meta(path) is None
+    run(Net(1.0), tmp_path, metainfo=dict(classes=('cat', 2)))
+    assert trained_classes(read_meta(path)) == trained_classes(load_checkpoint(path)['meta']) == ['cat', '2']
 
 
 def test_where_and_by_whom(tmp_path):

@@ -280,7 +280,7 @@ def test_stock_imagenet(tools, tmp_path, weights):
     config = inherit(tmp_path, 'mmpretrain', 'imagenet_bs64.py', lines,
                      custom_hooks=[dict(type='ClassPlanHook', ipc=2)])
     done = tools('distill', config, '--work-dir', tmp_path / 'work', '--dry-run', '--cfg-options',
-                 f'train_dataloader.dataset.data_root={data}')
+                 f'train_dataloader.dataset.data_root={data}', 'model.generator.class_ids=[0,1]')
     assert done.returncode == 0, done.stderr
     plan = json.loads((tmp_path / 'work/plan.json').read_text())
     assert plan['source_size'] == 4 and plan['provenance']['data_prefix'] == dict(img_path='train')

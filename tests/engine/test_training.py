@@ -13,6 +13,8 @@ from mmdistill.engine.training import continue_training
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
+from mmdistill.toy.street_scenes import CLASSES
+from mmdistill.weights.hub import network_config
 
 SHORT = ['train_cfg.max_iters=30', 'train_cfg.val_interval=30', 'default_hooks.logger.interval=1',
          'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_scenes=4', 'val_dataloader.batch_size=4',
@@ -53,6 +55,14 @@ def test_the_export_makes_images(trained):
         str(trained.folder / 'unet/export'), image_size=64, num_steps=2, micro_batch=1, scheduler='DDIMScheduler')
     image, = generator.generate([Request('a', 1, 0, '')], [np.zeros((64, 64), np.uint8)])
     assert image.shape == (64, 64, 3) and image.std() > 0
+    assert network_config(trained.folder / 'unet/export/unet')['classes'] == list(CLASSES)
+
+
+def test_another_number_of_classes_is_refused_before_the_first_iteration(trained, tools, tmp_path):
+    done = tools(*trained.command[:3], tmp_path, *trained.command[4:], 'model.unet.num_classes=5')
+    assert done.returncode == 1 and 'Iter(train)' not in done.stdout
+    assert done.stderr.strip().splitlines()[-1] == (
+        'error: model.unet.num_classes: the network has 5 classes, the dataset 11: set it to 11')
 
 
 def test_a_training_is_not_begun_over_another(trained, tools):

@@ -1,3 +1,4 @@
+import json
 import shutil
 
 import numpy as np
@@ -162,6 +163,29 @@ def test_the_network_takes_embeddings_of_labels():
 def test_wrong_settings(folders, settings, message):
     with pytest.raises(DistillError, match=message):
         build(folders / 'DiT', **settings)
+
+
+@pytest.mark.parametrize('name', ['ClassUNet', 'DiT'])
+def test_weights_that_name_their_classes(folders, name, tmp_path):
+    """By the network's config, as trainings write it, or the labels of a pipeline of diffusers."""
+    folder = shutil.copytree(folders / name, tmp_path / name)
+    names = [*NAMES[:2], f'{NAMES[2]}, and so on']
+    if name == 'DiT':
+        (folder / 'model_index.json').write_text(json.dumps(dict(id2label=dict(zip('012', names)))))
+    else:
+        network = ClassUNet.from_pretrained(folder / 'unet')
+        network.register_to_config(classes=names)
+        network.save_pretrained(folder / 'unet')
+    build(folder, classes=NAMES)
+    settings = dict(weights=str(folder), classes=[NAMES[0], NAMES[2], NAMES[1]])
+    for refuse in (lambda: build(folder, classes=settings['classes']),
+                   lambda: ClassConditionalGenerator.check(settings, 'g')):
+        with pytest.raises(DistillError, match=f'the weights have .*class 1 is {NAMES[1]!r} there, {NAMES[2]!r} in the '
+                                               'dataset: give weights of these classes, or class_ids'):
+            refuse()
+    assert list(build(folder, classes=settings['classes'], class_ids=[0, 2, 1]).class_ids) == [0, 2, 1]
+    with pytest.raises(DistillError, match=f'class_ids gives {NAMES[2]!r} the id 1 of the weights'):
+        build(folder, classes=settings['classes'], class_ids=[0, 1, 2])
 
 
 def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):

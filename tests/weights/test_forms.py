@@ -125,8 +125,8 @@ def test_dit_as_on_the_hub(dit_folder, old_dit, hub):
     shutil.copytree(old_dit, hub.root / 'facebook/DiT-XL-2-256')
     fetched = ClassConditionalGenerator.from_pretrained('facebook/DiT-XL-2-256')
     same(fetched, wanted)
-    assert sorted(hub.asked) == ['scheduler/scheduler_config.json', 'transformer/config.json', f'transformer/{NET}.bin',
-                                 'vae/config.json', f'vae/{NET}.bin']
+    assert sorted(hub.asked) == ['model_index.json', 'scheduler/scheduler_config.json', 'transformer/config.json',
+                                 f'transformer/{NET}.bin', 'vae/config.json', f'vae/{NET}.bin']
     source = fetched.describe()['weights']['generator']
     assert source['id'] == 'facebook/DiT-XL-2-256' and source['revision'] == SHA and 'CC-BY-NC' in source['licence']
     assert list(source['sha256']) == [f'transformer/{NET}.bin', f'vae/{NET}.bin']

@@ -1,6 +1,7 @@
 """Pictures of what a run or a training makes, and a trained part as a diffusers folder."""
+import json
 import os.path as osp
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from safetensors.torch import save
 from mmdistill.files import write_atomic
 from mmdistill.registry import HOOKS
 from mmdistill.settings import PositiveInt, validated
+from mmdistill.weights.checkpoints import CLASSES
 
 
 def _unwrap(model):
@@ -85,6 +87,10 @@ class ExportHook(Hook):
     def __init__(self, out_dir: Optional[str] = None) -> None:
         self.out_dir = out_dir
 
+    def before_train(self, runner: Runner) -> None:
+        """Tell the model the dataset's classes, where it records them; a DistillError where they do not fit it."""
+        self._tell_classes(runner, _unwrap(runner.model))
+
     def after_train(self, runner: Runner) -> None:
         """Export on the main process."""
         if runner.rank != 0:
@@ -92,10 +98,21 @@ class ExportHook(Hook):
         model = _unwrap(runner.model)
         averaged = next((hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')), model)
         folder = self.out_dir or osp.join(runner.work_dir, 'export')
+        classes = self._tell_classes(runner, averaged)
         if hasattr(averaged, 'export'):
             averaged.export(folder)
         else:
             state = averaged.state_dict()
             half = {k: (v.half() if v.is_floating_point() else v).cpu().contiguous() for k, v in state.items()}
-            write_atomic(osp.join(folder, 'model.safetensors'), save(half))
+            metadata = {CLASSES: json.dumps([*map(str, classes)])} if classes else None
+            write_atomic(osp.join(folder, 'model.safetensors'), save(half, metadata))
         runner.logger.info(f'Exported to {folder}')
+
+    @staticmethod
+    def _tell_classes(runner: Runner, model: Any) -> Any:
+        """The names of the classes of the training set, which the model is told, too; None where there are none."""
+        metainfo = getattr(runner.train_loop.dataloader.dataset, 'metainfo', None) or {}
+        classes = metainfo.get('classes')
+        if classes is not None and hasattr(model, 'take_classes'):
+            model.take_classes(classes)
+        return classes

@@ -1,0 +1,95 @@
+"""Whether a dataset's classes are those that weights were trained on: their number, names and order."""
+import re
+from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from .errors import DistillError
+from .imagenet import imagenet_ids
+
+
+class KnownClasses(NamedTuple):
+    """The classes of weights."""
+    count: int
+    names: Optional[Tuple[str, ...]] = None  # in the order of the ids; None where the weights do not say
+
+    @classmethod
+    def of(cls, count: int, names: Any) -> 'KnownClasses':
+        """From what a config or a checkpoint says; names that are not one for each class count as unknown."""
+        if isinstance(names, Mapping):  # diffusers' and transformers' id2label
+            names = [names.get(str(label), names.get(label)) for label in range(count)]
+        if isinstance(names, (str, type(None))) or len(names) != count or None in names:
+            return cls(count)
+        names = tuple(map(str, names))
+        return cls(count, None if all(re.fullmatch(r'LABEL_\d+', name) for name in names) else names)
+
+    def check(self, classes: Sequence[Any], who: str, hint: str) -> None:
+        """Raise a DistillError unless a dataset's classes are these, in this order.
+
+        Args:
+            classes: Names of the dataset's classes, in the order of the ids.
+            who: What has the weights, for the message.
+            hint: What to do, for the message.
+        """
+        if len(classes) != self.count:
+            raise DistillError(f'{who} {_have(who)} {self.count} classes, the dataset {len(classes)}: {hint}')
+        theirs = self._comparable(classes)
+        for label, (name, known) in enumerate(zip(map(str, classes), theirs)):
+            if not _words(name) & _words(known):
+                permuted = sorted(map(str, classes)) == sorted(theirs)
+                what = "the dataset's classes in another order" if permuted else 'other classes than the dataset'
+                raise DistillError(f"{who} {_have(who)} {what}: class {label} is {known!r} there, {name!r} in the "
+                                   f'dataset: {hint}')
+
+    def ids_of(self, classes: Optional[Sequence[Any]], ids: Optional[Sequence[int]], where: str) -> Sequence[int]:
+        """The id here of each of the dataset's classes.
+
+        Args:
+            classes: Their names; None where they are unknown, and taken for these.
+            ids: The ids, where they are not the dataset's own.
+            where: What has ``class_ids``, such as a generator's key in a config, for the message.
+
+        Raises:
+            DistillError: See :meth:`check` and :meth:`check_ids`.
+        """
+        if ids is None:
+            if classes is not None:
+                self.check(classes, f'{where}: the weights',
+                           "give weights of these classes, or class_ids, the weights' id of each")
+            return range(self.count)
+        self.check_ids(classes or (), ids, f'{where}.class_ids')
+        return list(ids)
+
+    def check_ids(self, classes: Sequence[Any], ids: Sequence[int], where: str) -> None:
+        """Raise a DistillError where ``ids``, these classes' id of each of the dataset's, is out of range, or gives a
+        class of the dataset the id of another one though its name is among these."""
+        if wrong := [label for label in ids if label >= self.count]:
+            raise DistillError(f'{where} has {wrong[0]}, but the weights have classes 0..{self.count - 1}')
+        theirs = self._comparable(classes)
+        for name, label in zip(map(str, classes), ids if theirs else ()):
+            words = _words(name)
+            if words & _words(theirs[label]):
+                continue
+            if found := [other for other, known in enumerate(theirs) if words & _words(known)]:
+                raise DistillError(f'{where} gives {name!r} the id {label} of the weights, which is {theirs[label]!r}; '
+                                   f'theirs of {name!r} is {found[0]}: correct it')
+
+    def _comparable(self, classes: Sequence[Any]) -> Sequence[str]:
+        """The names; none where only one side's are WordNet ids."""
+        names = self.names or ()
+        return () if (imagenet_ids(names) is None) != (imagenet_ids([*map(str, classes)]) is None) else names
+
+
+def check_number(classes: Optional[Sequence[Any]], ids: Optional[Sequence[int]], where: str) -> None:
+    """Raise a DistillError where ``class_ids`` are not one for each class."""
+    if classes is not None and ids is not None and len(ids) != len(classes):
+        raise DistillError(f'{where}: {len(ids)} class_ids for the {len(classes)} classes of the dataset: give one per '
+                           'class')
+
+
+def _have(who: str) -> str:
+    return 'have' if who.endswith('weights') else 'has'
+
+
+def _words(name: str) -> FrozenSet[str]:
+    """The names of a class, which ImageNet's lists separate by commas; case and punctuation do not matter."""
+    parts = [' '.join(re.findall(r'[^\W_]+', part)) for part in name.casefold().split(',')]
+    return frozenset(part for part in parts if part) or frozenset([name.strip()])
