@@ -8,18 +8,18 @@ from .imagenet import imagenet_ids
 
 class KnownClasses(NamedTuple):
     """The classes of weights."""
-    count: int
+    number: int
     names: Optional[Tuple[str, ...]] = None  # in the order of the ids; None where the weights do not say
 
     @classmethod
-    def of(cls, count: int, names: Any) -> 'KnownClasses':
+    def of(cls, number: int, names: Any) -> 'KnownClasses':
         """From what a config or a checkpoint says; names that are not one for each class count as unknown."""
         if isinstance(names, Mapping):  # diffusers' and transformers' id2label
-            names = [names.get(str(label), names.get(label)) for label in range(count)]
-        if isinstance(names, (str, type(None))) or len(names) != count or None in names:
-            return cls(count)
+            names = [names.get(str(label), names.get(label)) for label in range(number)]
+        if isinstance(names, (str, type(None))) or len(names) != number or None in names:
+            return cls(number)
         names = tuple(map(str, names))
-        return cls(count, None if all(re.fullmatch(r'LABEL_\d+', name) for name in names) else names)
+        return cls(number, None if all(re.fullmatch(r'LABEL_\d+', name) for name in names) else names)
 
     def check(self, classes: Sequence[Any], who: str, hint: str) -> None:
         """Raise a DistillError unless a dataset's classes are these, in this order.
@@ -29,8 +29,8 @@ class KnownClasses(NamedTuple):
             who: What has the weights, for the message.
             hint: What to do, for the message.
         """
-        if len(classes) != self.count:
-            raise DistillError(f'{who} {_have(who)} {self.count} classes, the dataset {len(classes)}: {hint}')
+        if len(classes) != self.number:
+            raise DistillError(f'{who} {_have(who)} {self.number} classes, the dataset {len(classes)}: {hint}')
         theirs = self._comparable(classes)
         for label, (name, known) in enumerate(zip(map(str, classes), theirs)):
             if not _words(name) & _words(known):
@@ -54,15 +54,15 @@ class KnownClasses(NamedTuple):
             if classes is not None:
                 self.check(classes, f'{where}: the weights',
                            "give weights of these classes, or class_ids, the weights' id of each")
-            return range(self.count)
+            return range(self.number)
         self.check_ids(classes or (), ids, f'{where}.class_ids')
         return list(ids)
 
     def check_ids(self, classes: Sequence[Any], ids: Sequence[int], where: str) -> None:
         """Raise a DistillError where ``ids``, these classes' id of each of the dataset's, is out of range, or gives a
         class of the dataset the id of another one though its name is among these."""
-        if wrong := [label for label in ids if label >= self.count]:
-            raise DistillError(f'{where} has {wrong[0]}, but the weights have classes 0..{self.count - 1}')
+        if wrong := [label for label in ids if label >= self.number]:
+            raise DistillError(f'{where} has {wrong[0]}, but the weights have classes 0..{self.number - 1}')
         theirs = self._comparable(classes)
         for name, label in zip(map(str, classes), ids if theirs else ()):
             words = _words(name)

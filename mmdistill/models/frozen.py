@@ -41,7 +41,10 @@ def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = Non
         _, dataset = next(part_configs(config.train_dataloader.dataset))
         names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
         if names is None and datasets is not None:
-            kind = datasets.get(dataset['type']) if isinstance(dataset.get('type'), str) else dataset.get('type')
+            kind = dataset.get('type')
+            if isinstance(kind, str):
+                scope = dataset.get('_scope_')
+                kind = datasets.get(kind if '.' in kind or scope is None else f'{scope}.{kind}')
             names = getattr(kind, 'METAINFO', {}).get('classes')
         names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
     return None if names is None else tuple(map(str, names))

@@ -4,6 +4,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config
+from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.known_classes import KnownClasses
-from mmdistill.registry import DATASETS, MODELS
+from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.weights.address import builtin
 from mmdistill.weights.checkpoints import check_checkpoint, read_meta
@@ -56,8 +57,8 @@ class SegmentorGuide(nn.Module):
         self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
         self.rgb = bool(pre._channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
         head = self.model.decode_head
-        count = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
-        self.known = KnownClasses.of(count, class_names_of(meta, cfg, DATASETS))
+        count: Any = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
+        self.known = KnownClasses.of(count, class_names_of(meta, cfg, MMSEG_DATASETS))
         if outputs is not None:
             self.known.check_ids((), outputs, 'SegmentorGuide: outputs')
         self.outputs = None if outputs is None else list(outputs)
@@ -94,7 +95,7 @@ class SegmentorGuide(nn.Module):
         head = cfg.model.get('decode_head') or {}
         head = head[-1] if isinstance(head, (list, tuple)) else head
         if count := head.get('out_channels') or head.get('num_classes'):
-            names = class_names_of(read_meta(checkpoint), cfg, DATASETS)
+            names = class_names_of(read_meta(checkpoint), cfg, MMSEG_DATASETS)
             _check(KnownClasses.of(count, names), settings.get('outputs'), classes)
 
     def check_classes(self, classes: Sequence[str]) -> None:
