@@ -3,6 +3,7 @@
 It is written last, so a set without one is unfinished.
 """
 import hashlib
+import json
 import platform
 from contextlib import suppress
 from dataclasses import asdict
@@ -63,6 +64,7 @@ class _Extra(TypedDict, total=False):
 
 
 class _Making(TypedDict, total=False):
+    checksum: str
     config_hash: str
     seed: NonNegativeInt
     weights: Dict[str, Any]
@@ -127,12 +129,19 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
         leftover.unlink()
     if layout.ann_file:
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
-    write_json(root / MANIFEST, dict(
+    content = dict(
         version=MANIFEST_VERSION, task=layout.task, method=plan.method, config_hash=plan.config_hash, seed=plan.seed,
         classes=plan.classes, palette=plan.palette, layout=asdict(layout), weights=dict(weights),
         source_size=plan.source_size, provenance=plan.provenance, extra=dict(extra or {}),
-        libraries=library_versions(), images=images))
+        libraries=library_versions(), images=images)
+    write_json(root / MANIFEST, dict(content, checksum=manifest_checksum(content)))
     return root / MANIFEST
+
+
+def manifest_checksum(manifest: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a manifest says besides its own ``checksum``, whatever the order of the keys and blanks."""
+    content = json.loads(json.dumps({key: value for key, value in manifest.items() if key != 'checksum'}))
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(',', ':')).encode()).hexdigest()
 
 
 def is_written(path: Path) -> bool:

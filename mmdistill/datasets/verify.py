@@ -10,7 +10,7 @@ from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
 from .layouts import ClassLayout, SegLayout
-from .manifest import MANIFEST, read_manifest
+from .manifest import MANIFEST, manifest_checksum, read_manifest
 
 _LAYOUTS = {layout.task: layout for layout in (SegLayout, ClassLayout)}
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -28,7 +28,10 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     """
     manifest = read_manifest(root)
     damaged = dict(damaged_files(root, manifest['images']))
-    problems = [f'{name} {reason}' for name, reason in damaged.items()]
+    problems = []
+    if 'checksum' in manifest and manifest['checksum'] != manifest_checksum(manifest):
+        problems.append(f'{MANIFEST} was changed after it was written: its checksum is another')
+    problems += [f'{name} {reason}' for name, reason in damaged.items()]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
     decoding = None
     if kind := _LAYOUTS.get(manifest['task']):
@@ -95,6 +98,8 @@ def _pixels(path: Path, mode: str = '') -> np.ndarray:
 
 def summary(root: Union[str, Path]) -> str:
     """One line on a set that is whole."""
-    images = read_manifest(root)['images']
-    bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else ''
+    manifest = read_manifest(root)
+    images = manifest['images']
+    bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else (
+        '' if 'checksum' in manifest else '; its manifest has no checksum of its own')
     return f'{root}: {len(images)} images, whole{bare}'

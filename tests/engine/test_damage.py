@@ -93,6 +93,7 @@ def rewritten(work, change):
     manifest = json.loads(file.read_text())
     for image in manifest['images']:
         image.pop('sha256')  # else the checksum is what is found
+    manifest.pop('checksum')
     change(manifest)
     file.write_text(json.dumps(manifest))
     return manifest
@@ -112,6 +113,27 @@ def test_sets_that_are_whole_but_no_longer_what_the_manifest_says(work):
     assert len(problems) == 3 and problems[0].startswith('images/stranger.png is no file of the set')
     assert problems[1] == f'{first["id"]}: its mask has class id 200 of 11 classes'
     assert problems[2] == f'{second["id"]}: its mask is uint8 (16, 32), its image (32, 32)'
+
+
+@pytest.mark.parametrize('change', [
+    lambda manifest: manifest['classes'].reverse(), lambda manifest: manifest.update(method='D4M'),
+    lambda manifest: manifest['images'][0].update(seed=1), lambda manifest: manifest['provenance'].clear(),
+    lambda manifest: manifest.update(more=1)])
+def test_a_manifest_that_was_edited(work, change, capsys):
+    file = work / 'distilled/meta/distilled.json'
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(dict(reversed(manifest.items()))))  # another order of keys says the same
+    assert verify_set(work / 'distilled') == []
+    change(manifest)
+    file.write_text(json.dumps(manifest, indent=1))
+    assert verify_set(work / 'distilled') == [
+        'meta/distilled.json was changed after it was written: its checksum is another']
+    with pytest.raises(DistillError, match='is not whole: meta/distilled.json was changed'):
+        distilled_dataset(str(work / 'distilled'), verify=True, pipeline=[])
+    del manifest['checksum']
+    file.write_text(json.dumps(manifest, indent=1))
+    cli.main(['verify', str(work)])
+    assert capsys.readouterr().out.endswith('6 images, whole; its manifest has no checksum of its own\n')
 
 
 @pytest.mark.parametrize('change, line', [
