@@ -88,6 +88,10 @@ def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
     if plan.config_hash != found:
         raise DistillError(f'{path} belongs to another config (its hash is {plan.config_hash}, this one\'s {found}): '
                            'use that config, which lies in the work dir, or another --work-dir')
+    seed = setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], 'seed')
+    if plan.seed != seed:
+        raise DistillError(f"{path} has the seed {plan.seed}, the config {seed}: restore it, or begin another run in "
+                           'another --work-dir')
     return plan
 
 

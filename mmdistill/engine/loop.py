@@ -28,7 +28,7 @@ from .composition import Composition
 from .cost import PaceHook, announce_cost
 from .inherited import KEY, same_split
 from .inputs import Inputs
-from .planning import StartLatents, check_ids
+from .planning import StartLatents, check_ids, check_sources
 from .progress import announce, announce_source, log_guidance
 from .wrapped_data import readable_parts
 
@@ -110,7 +110,7 @@ class DistillLoop(BaseLoop):
         runner.model.take_metainfo(self.metainfo)
         self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
-        self.plan = load_plan(runner.cfg, self.composition) if self.resume else self._new_plan(planner)
+        self.plan = self._old_plan() if self.resume else self._new_plan(planner)
         self.inputs = Inputs(self.work_dir, self.resume, self.resume and any(map(self.is_done, self.plan.requests)))
         self.inputs.add('data', self.source.fingerprint(), self.source.files)
         self.inputs.save()
@@ -125,6 +125,11 @@ class DistillLoop(BaseLoop):
             self._finish()
         runner.call_hook('after_test')
         return {}
+
+    def _old_plan(self) -> Plan:
+        plan = load_plan(self.runner.cfg, self.composition)
+        check_sources(plan, self.source, self.plan_path)
+        return plan
 
     def _new_plan(self, planner) -> Plan:
         if any(files for _, _, files in os.walk(self.root)):

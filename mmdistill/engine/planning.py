@@ -1,6 +1,7 @@
 """Planners: which images a run makes, from what."""
 import copy
 import os.path as osp
+from itertools import zip_longest
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from mmengine.dist import is_main_process
 from mmdistill.bars import track
 from mmdistill.datasets.class_folders import name_key
 from mmdistill.errors import DistillError
-from mmdistill.plan import Request, request_seed
+from mmdistill.plan import Plan, Request, request_seed
 from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
 from mmdistill.selection.base import resolve_budget
@@ -28,6 +29,26 @@ def check_ids(requests: Sequence[Request], writer: Any) -> None:
         if (key := name_key(request.id)) in known:
             raise DistillError(f'requests {known[key]!r} and {request.id!r} would be one file: give them other ids')
         known[key] = request.id
+
+
+def check_sources(plan: Plan, source: Any, path: str) -> None:
+    """Raise a DistillError where the plan at ``path`` has other classes than the real dataset, or a request another
+    image or mask than the dataset at its index."""
+    advice = 'restore the plan or the data, or begin another run in another --work-dir'
+    for label, (planned, found) in enumerate(zip_longest(plan.classes, source.classes)):
+        if planned != found:
+            raise DistillError(f'{path}: class {label} is {planned!r}, that of the dataset {found!r}: {advice}')
+    for request in plan.requests:
+        if (index := request.source_index) is None:
+            continue
+        if index >= len(source):
+            raise DistillError(f'{path}: request {request.id} is of image {index}, the dataset has {len(source)}: '
+                               f'{advice}')
+        for what, named, files in (('image', request.source, source.images),
+                                   ('mask', request.mask, getattr(source, 'masks', None))):
+            if named is not None and files is not None and named != files[index]:
+                raise DistillError(f'{path}: request {request.id} is of the {what} {named}, but the dataset has '
+                                   f'{files[index]} at {index}: {advice}')
 
 
 class Planner:

@@ -1,0 +1,31 @@
+"""A plan that was edited, or whose data changed, is not continued."""
+import json
+import re
+
+
+def swap(plan):
+    one, other = plan['requests']
+    one['source'], other['source'] = other['source'], one['source']
+
+
+CHANGES = [
+    (lambda plan: plan.update(seed=7), 'plan.json has the seed 7, the config 0: restore it'),
+    (lambda plan: plan['requests'][1].update(source_index=4), r'request \S+ is of image 4, the dataset has 4: restore'),
+    (swap, r'request \S+ is of the image \S+, but the dataset has \S+ at \d: restore the plan or the data'),
+    (lambda plan: plan['requests'][0].update(mask='x.png'), r'is of the mask x.png, but the dataset has \S+ at \d: '),
+    (lambda plan: plan['classes'].reverse(), "class 0 is 'cyclist', that of the dataset 'sky': restore")]
+
+
+def test_edited_plans_are_refused(tools, town):
+    assert tools('distill', town.config, '--work-dir', town.work, '--dry-run').returncode == 0
+    path = town.work / 'plan.json'
+    whole = path.read_text()
+    for change, say in CHANGES:
+        plan = json.loads(whole)
+        change(plan)
+        path.write_text(json.dumps(plan))
+        done = tools('distill', town.config, '--work-dir', town.work, '--resume', '--dry-run')
+        assert done.returncode == 1 and 'Traceback' not in done.stderr, done.stderr
+        assert re.search(f'^error: .*{say}', done.stderr.splitlines()[-1]), done.stderr.splitlines()[-1]
+    path.write_text(whole)
+    assert tools('distill', town.config, '--work-dir', town.work, '--resume', '--dry-run').returncode == 0
