@@ -186,7 +186,7 @@ def _wrap_again(wrapper: Any, inner: List[Any]) -> None:
 
 def _may_repeat(dataset: Any) -> bool:
     """Whether a dataset may name a file twice, which one that OpenMMLab's own classes list from folders does not."""
-    stock = type(dataset).load_data_list.__module__.partition('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
+    stock = (type(dataset).load_data_list.__module__ or '').partition('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
     return bool(not stock or getattr(dataset, 'ann_file', '') or getattr(dataset, '_indices', None) is not None)
 
 
