@@ -67,6 +67,8 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
 def continue_training(cfg: Any, resume: bool) -> None:
     """Set a training config to begin, or to go on from the newest whole checkpoint of its work dir.
 
+    A training whose first checkpoint was cut short begins again.
+
     Raises:
         DistillError: It is to begin and the work dir holds a training, or to go on and no checkpoint there is whole.
     """
@@ -82,7 +84,11 @@ def continue_training(cfg: Any, resume: bool) -> None:
                 print_log(f'{folder / "last_checkpoint"} names {gone}, which is not there: {path} is taken', 'current',
                           logging.WARNING)
             return
-        print_log(f'{path} was cut short or damaged: the one before it is taken', 'current', logging.WARNING)
+        next_step = 'the one before it is taken' if len(found) > 1 else 'the training begins again'
+        print_log(f'{path} was cut short or damaged: {next_step}', 'current', logging.WARNING)
+    if len(found) == 1:
+        cfg.resume = False
+        return
     if found:
         raise DistillError(f'none of the checkpoints in {folder} is whole, {found[-1].name} is the last: remove them '
                            'to begin again, or choose another --work-dir')
