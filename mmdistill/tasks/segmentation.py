@@ -1,13 +1,14 @@
 """Semantic segmentation by mmsegmentation."""
-from typing import Any, Callable, Dict, Mapping
+from typing import Any, Callable, Dict, List, Mapping
 
 import numpy as np
 import torch
 
 from mmdistill.components import check_component
 from mmdistill.datasets.layouts import SegLayout
+from mmdistill.datasets.wrappers import real_parts
 from mmdistill.errors import DistillError
-from mmdistill.masks import paint_mask
+from mmdistill.masks import IGNORE, paint_mask
 from mmdistill.registry import MODELS, TASKS
 from .base import Source, Task
 from .statistics import MaskResources
@@ -42,6 +43,14 @@ class Segmentation(Task):
     def distilled_dataset(self) -> type:
         from mmdistill.datasets.segmentation import DistilledSegDataset
         return DistilledSegDataset
+
+    def notes(self, real: Any, test: Any) -> List[str]:
+        """That mmseg's students and metrics do not know of a dataset's own ``ignore_index``."""
+        ignored = sorted({getattr(part, 'ignore_index', IGNORE) for one in (real, test) for part in real_parts(one)})
+        if ignored == [IGNORE]:
+            return []
+        return [f'ignore_index of the datasets: {", ".join(map(str, ignored))}. As in mmseg, students learn and are '
+                f'tested on such pixels unless their heads name the same id; the metric leaves out {IGNORE}.']
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
         """Pixels of each class in each mask."""

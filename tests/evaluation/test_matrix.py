@@ -96,6 +96,13 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
         assert {**one, 'seconds': 0} == {**other, 'seconds': 0}
 
 
+def test_an_ignored_id_of_the_datasets_is_told(config, tmp_path):
+    cfg = Config.fromfile(config)
+    assert not any('ignore_index' in note for note in Matrix(cfg, tmp_path / 'a').notes())
+    cfg.train_dataset.ignore_index = 3
+    assert any(note.startswith('ignore_index of the datasets: 3, 255.') for note in Matrix(cfg, tmp_path / 'b').notes())
+
+
 def test_a_comparison_grows_but_does_not_change(config, counted, tmp_path):
     cfg = Config.fromfile(config)
     cfg.image_sets = 1
