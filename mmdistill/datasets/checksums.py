@@ -35,10 +35,14 @@ class Journal:
         return len(self._known)
 
     def read(self) -> None:
-        """Take in the lines of all ranks; one that was cut short counts as none."""
+        """Take in the lines of all ranks; one that was cut short counts as none, as does a file that cannot be read."""
         self._known, self._whole = {}, set()
         for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
-            for line in path.read_bytes().splitlines():
+            try:
+                lines = path.read_bytes().splitlines()
+            except OSError:
+                continue
+            for line in lines:
                 try:
                     name, digests = json.loads(line)
                     self._known.setdefault(name, []).append(dict(digests))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmdistill import cli
+from mmdistill.datasets.checksums import Journal
 from mmdistill.datasets.distilled import distilled_dataset
 from mmdistill.datasets.verify import verify_set
 from mmdistill.errors import DistillError
@@ -71,6 +72,15 @@ def test_a_line_of_the_journal_that_was_cut_short(tools, streets, finished, work
     assert tree(work / 'distilled') == tree(finished / 'distilled')
     done = tools('distill', streets, '--work-dir', work, '--resume')
     assert done.returncode == 0 and '6 images are there, 0 to make' in done.stdout
+
+
+def test_a_journal_that_cannot_be_read_counts_as_none(tmp_path):
+    (tmp_path / 'checksums.0.jsonl').symlink_to('nowhere')
+    (tmp_path / 'checksums.1.jsonl').mkdir()
+    (tmp_path / 'checksums.2.jsonl').write_text('["a", {}]\n["b"')
+    journal = Journal(tmp_path, tmp_path, lambda name: {})
+    journal.read()
+    assert len(journal) == 1 and journal.holds('a')
 
 
 @pytest.mark.parametrize('damage', DAMAGES)
