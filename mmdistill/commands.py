@@ -50,12 +50,13 @@ def train(args: argparse.Namespace) -> None:
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
     from .datasets.subsets import named_indices
-    from .engine.training import check_training, continue_training
+    from .engine.training import check_training, continue_training, guard_loading
     cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
     from mmengine.runner import Runner
     with held(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
-        Runner.from_cfg(cfg).train()
+        guard_loading(runner := Runner.from_cfg(cfg))
+        runner.train()
 
 
 def evaluate(args: argparse.Namespace) -> None:

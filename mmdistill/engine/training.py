@@ -97,6 +97,22 @@ def continue_training(cfg: Any, resume: bool) -> None:
                            'checkpoint: restore it, or remove last_checkpoint to begin again')
 
 
+def guard_loading(runner: Runner) -> None:
+    """Have a checkpoint that is none of this training end it with a DistillError."""
+    load = runner.load_or_resume
+
+    def guarded() -> None:
+        try:
+            load()
+        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+            if isinstance(error, DistillError):
+                raise
+            raise DistillError(f'{runner._load_from} is no checkpoint that this training can go on from or start with '
+                               f'({type(error).__name__}: {error}): remove it, or give another one') from None
+
+    runner.load_or_resume = guarded  # type: ignore[method-assign]
+
+
 def _gone_last(folder: Path) -> Optional[Path]:
     """The checkpoint that MMEngine's ``last_checkpoint`` names if it is not there, nor in the folder."""
     try:

@@ -116,3 +116,13 @@ def test_resume_goes_on(trained, tools):
     assert done.returncode == 0, done.stderr[-2000:]
     iterations = [int(number) for number in re.findall(r'Iter\(train\) *\[ *(\d+)/33\]', done.stdout)]
     assert iterations[0] > 20 and iterations[-1] == 33
+
+
+@pytest.mark.parametrize('content', [dict(state_dict=3), dict(state_dict={}), dict(state_dict={}, meta=[]), {}])
+def test_a_checkpoint_of_something_else(trained, tools, tmp_path, content):
+    torch.save(content, tmp_path / 'iter_5.pth')
+    command = [tmp_path if part == trained.folder / 'unet' else part for part in trained.command]
+    done = tools(*command, '--resume')
+    assert done.returncode == 1 and 'Traceback' not in done.stderr
+    assert re.fullmatch(r'error: \S+iter_5.pth is no checkpoint that this training can go on from .*',
+                        done.stderr.strip().splitlines()[-1])
