@@ -54,7 +54,7 @@ class Journal:
         digests = self.digests(name)
         line = json.dumps([name, digests]).encode() + b'\n'
         try:
-            with open(self.path, 'ab') as stream:
+            with open(self.path, 'ab', opener=_own_file) as stream:
                 if stream.tell() and not self._begun:  # the last line of a killed run may have no end
                     stream.write(b'\n')
                 self._begun = True
@@ -77,6 +77,10 @@ class Journal:
     def digests(self, name: str) -> Digests:
         """Of the files of a request, which are there."""
         return {kind: file_digest(self.root / path) for kind, path in self.files(name).items()}
+
+
+def _own_file(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)  # a link could lead anywhere
 
 
 def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -> Iterator[Tuple[str, str]]:

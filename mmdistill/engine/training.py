@@ -1,6 +1,7 @@
 """What trainings need that MMEngine lacks: checks, a part of the config's dataset, mixed precision on a CPU."""
 import copy
 import logging
+import os
 import re
 import zipfile
 import zlib
@@ -116,10 +117,10 @@ def guard_loading(runner: Runner) -> None:
 def _gone_last(folder: Path) -> Optional[Path]:
     """The checkpoint that MMEngine's ``last_checkpoint`` names if it is not there, nor in the folder."""
     try:
-        path = Path((folder / 'last_checkpoint').read_text().strip())
+        path = Path((folder / 'last_checkpoint').read_text()[:4096].strip())
+        return None if os.path.isfile(path) or os.path.isfile(folder / path.name) else path
     except (OSError, UnicodeError):
         return None
-    return None if path.is_file() or (folder / path.name).is_file() else path
 
 
 def checkpoints(folder: Path) -> List[Path]:

@@ -81,6 +81,12 @@ def test_a_journal_that_cannot_be_read_counts_as_none(tmp_path):
     journal = Journal(tmp_path, tmp_path, lambda name: {})
     journal.read()
     assert len(journal) == 1 and journal.holds('a')
+    (tmp_path / 'other').write_text('')  # a link is not followed
+    (tmp_path / 'checksums.0.jsonl').unlink()
+    (tmp_path / 'checksums.0.jsonl').symlink_to('other')
+    with pytest.raises(DistillError, match='cannot write .*checksums.0.jsonl'):
+        journal.add('c')
+    assert (tmp_path / 'other').read_text() == ''
 
 
 @pytest.mark.parametrize('damage', DAMAGES)

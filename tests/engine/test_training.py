@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 
 from mmdistill.engine.training import continue_training
 from mmdistill.errors import DistillError
+from mmdistill.engine.training import continue_training
+from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
 from mmdistill.toy.street_scenes import CLASSES
@@ -126,3 +128,13 @@ def test_a_checkpoint_of_something_else(trained, tools, tmp_path, content):
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert re.fullmatch(r'error: \S+iter_5.pth is no checkpoint that this training can go on from .*',
                         done.stderr.strip().splitlines()[-1])
+
+
+@pytest.mark.parametrize('text', [b'x' * 9000, b'\xff', b'\x00', b''])
+def test_a_last_checkpoint_that_names_nothing(tmp_path, text):
+    (tmp_path / 'last_checkpoint').write_bytes(text)
+    cfg = SimpleNamespace(work_dir=tmp_path)
+    try:
+        continue_training(cfg, True)
+    except DistillError as error:
+        assert 'last_checkpoint names ' in str(error) and len(str(error)) < 5000
