@@ -11,8 +11,6 @@ from safetensors.torch import load_file
 
 from mmdistill.engine.training import continue_training
 from mmdistill.errors import DistillError
-from mmdistill.engine.training import continue_training
-from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
 from mmdistill.toy.street_scenes import CLASSES
