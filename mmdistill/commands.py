@@ -110,7 +110,6 @@ def convert(args: argparse.Namespace) -> None:
     reads these forms as they are.
     """
     from .bars import track
-
     from .datasets.coco_stuff.convert import convert_masks
     stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command goes on'
     print('\n' + convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
