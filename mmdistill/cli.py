@@ -10,7 +10,7 @@ from . import commands, stopping
 from .errors import DistillError
 from .version import __version__
 
-_DISK = errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG
+_DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
 _CONFIG = 'config file, or package::path for one that an installed package brings'
 
 

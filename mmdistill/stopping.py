@@ -6,17 +6,19 @@ when the main thread has not done so within :data:`GRACE` seconds. Whatever is k
 process may end at any place.
 """
 import _thread
+import contextlib
 import json
 import os
 import select
 import signal
+import socket
 import sys
 import threading
 import time
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Any, Callable, Dict, List, NoReturn, Optional
+from typing import Any, Callable, Dict, NoReturn, Optional, Tuple
 
 from .files import write_atomic
 from .parallel import end_children, tie_children
@@ -48,7 +50,7 @@ class Stopping:
         self._seen: Any = None
         self._ending, self._over = threading.Lock(), threading.Event()
         self._before: Dict[int, Any] = {}
-        self._pipe: List[int] = []
+        self._sockets: Tuple[socket.socket, ...] = ()  # which a signal writes to, and the thread that reads them
 
     def __enter__(self) -> 'Stopping':
         tie_children()
@@ -58,9 +60,9 @@ class Stopping:
             number = getattr(signal, name, None)
             if number is not None and signal.getsignal(number) != signal.SIG_IGN:  # as under nohup
                 self._before[number] = signal.signal(number, self._interrupt)
-        reader, writer = self._pipe = list(os.pipe())
-        os.set_blocking(writer, False)
-        self._wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        reader, writer = self._sockets = socket.socketpair()
+        writer.setblocking(False)
+        self._wakeup = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
         threading.Thread(target=self._watch, args=(reader, ), daemon=True).start()
         return self
 
@@ -68,11 +70,11 @@ class Stopping:
         if self.number is not None and kind is not None:  # whatever became of Stopped on its way
             self.end()
         self._over.set()
-        if self._pipe:
+        if self._sockets:
             signal.set_wakeup_fd(self._wakeup)
             for number, handler in self._before.items():
                 signal.signal(number, handler)
-            os.close(self._pipe[1])  # which ends the thread
+            self._sockets[1].close()  # which ends the thread
 
     def join(self, rank: int, world: int) -> None:
         """Be one of the ``world`` processes of a run."""
@@ -84,7 +86,8 @@ class Stopping:
         self._seen = _state(folder / FAILED)  # of an earlier run
         self._folder = folder
         if self.rank == 0:
-            (folder / FAILED).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                (folder / FAILED).unlink()
 
     def fail(self, message: str) -> NoReturn:
         """End this process of a run with an error, and have the others end."""
@@ -159,12 +162,12 @@ class Stopping:
         if time.monotonic() > self._since + 1:  # asked again; a launcher's signal follows the terminal's at once
             self.end()
 
-    def _watch(self, reader: int) -> None:
+    def _watch(self, reader: socket.socket) -> None:
         """Wait for a signal or the error of another process."""
         while True:
-            found = os.read(reader, 64) if select.select([reader], [], [], 0.5)[0] else None
+            found = reader.recv(64) if select.select([reader], [], [], 0.5)[0] else None
             if found == b'':
-                os.close(reader)
+                reader.close()
                 return
             numbers = [number for number in found or () if number in self._before]
             if not numbers and self._peer() is not None:
@@ -186,7 +189,7 @@ class Stopping:
             note = json.loads(path.read_bytes()[:10000])
             text = ''.join(one if one.isprintable() else ' ' for one in str(note['message']))
             return f'error: rank {int(note["rank"])}: {" ".join(text.split()).removeprefix("error: ")}'
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, RecursionError, ValueError, KeyError, TypeError):
             return 'error: another process of this run failed'
 
 
