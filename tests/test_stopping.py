@@ -223,7 +223,7 @@ def test_processes_end_with_the_one_that_started_them(start, name, workers, numb
     pids = children(process.pid, workers)
     time.sleep(1.5 * (name == 'apart'))  # until it has begun
     process.send_signal(number)
-    done = ended(process, within=3)
+    done = ended(process, within=stopping.GRACE + 3)  # a DataLoader that has just begun waits for its workers
     assert done.err == 'stopped by SIGTERM: two of three are kept; go on\n' * (number == signal.SIGTERM)
     time.sleep(1)
     assert not any(map(running, pids))
