@@ -183,7 +183,8 @@ def compare_img2img(root, steps):
 
 
 def compare_dit(root, steps):
-    """DiT-XL/2 by DDIM, and its ancestral steps with the learned variance."""
+    """DiT-XL/2 by DDIM, and its ancestral steps with the learned variance. All have the same network, with DiT's own
+    timestep embedding, which diffusers' pipeline does not give weights that it loads itself."""
     import diffusers
 
     from mmdistill.generation import ClassConditionalGenerator
@@ -192,11 +193,12 @@ def compare_dit(root, steps):
     settings = dict(cfg_scale=4.0, micro_batch=1, image_size=256)
     generator = ClassConditionalGenerator.from_pretrained(dit, num_steps=steps, scheduler='DDIMScheduler', **settings)
     ours = generator.generate([Request('0', 5, classes=(7, ))])[0]
+    shift = generator.describe()['timestep_shift']
     pipeline = diffusers.DiTPipeline(generator.denoiser.network, generator.vae, generator.scheduler)
     pipeline.set_progress_bar_config(disable=True)
     theirs = pipeline([7], guidance_scale=4.0, generator=[torch.Generator().manual_seed(5)],
                       num_inference_steps=steps, output_type='np').images[0]
-    yield differing('DiTPipeline', ours, theirs)
+    yield differing(f'DiTPipeline, timestep embedding with shift {shift}', ours, theirs)
     ancestral = ClassConditionalGenerator(
         generator.vae, generator.denoiser.network, diffusers.DDPMScheduler(
             variance_type='learned_range', timestep_spacing='linspace', clip_sample=False), num_steps=50, **settings)

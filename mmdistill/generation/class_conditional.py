@@ -1,6 +1,7 @@
 """Models that are told a class id."""
+import logging
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, Literal, Mapping, Optional, Sequence
 
 import torch
 from torch import Tensor
@@ -10,14 +11,18 @@ from ..imagenet import imagenet_ids
 from ..known_classes import KnownClasses, check_number
 from ..plan import Request
 from ..settings import NonNegativeInt, validated
+from ..weights.address import local_path
 from ..weights.classes import classes_in
-from ..weights.hub import Weights, check_fit
+from ..weights.hub import Weights, check_fit, network_config
 from .autoencoders import vae_factor
 from .unets import ClassUNet
 from .conditions import Condition
 from .denoisers import Denoiser, unet_multiple
 from .generators import LatentGenerator, Size
 from .soft_labels import install_soft_labels
+from .timesteps import DIFFUSERS_SHIFT, get_timestep_shift, set_timestep_shift, trained_shift
+
+logger = logging.getLogger('mmdistill')
 
 
 class ClassConditionalGenerator(LatentGenerator):
@@ -34,6 +39,11 @@ class ClassConditionalGenerator(LatentGenerator):
         class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes,
             which are checked where those are named by their WordNet ids.
         image_size: That of the training by default, where the weights say it.
+        timestep_shift: The s of a DiT's timestep embedding, whose h frequencies are ``exp(-ln(10000) k / (h - s))``:
+            0 in DiT's own code, which trained the public weights, and 1 in diffusers. By default
+            :meth:`from_pretrained` takes 0 for weights that diffusers' converter made
+            (:func:`~mmdistill.generation.timesteps.trained_shift`) and 1 for others: give 0 for converted weights that
+            diffusers saved again. The constructor leaves the network as it is by default.
 
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
@@ -49,9 +59,10 @@ class ClassConditionalGenerator(LatentGenerator):
     @validated
     def __init__(self, vae: Any, network: Any, scheduler: Any, *, classes: Optional[Sequence[str]] = None,
                  class_ids: Optional[Sequence[NonNegativeInt]] = None, image_size: Optional[Size] = None,
-                 **settings: Any):
+                 timestep_shift: Optional[Literal[0, 1]] = None, **settings: Any):
         config = network.config
         transformer = hasattr(config, 'num_embeds_ada_norm')
+        _check_shift(timestep_shift, transformer, type(self).__name__)
         channels = config.in_channels if transformer else config.latent_channels
         patch = config.patch_size if transformer else unet_multiple(network)
         self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
@@ -66,12 +77,21 @@ class ClassConditionalGenerator(LatentGenerator):
                          **settings)
         if transformer and self.image_size[0] != self.image_size[1]:
             raise DistillError(f'image_size {self.image_size}: a DiT makes square images')
+        if timestep_shift is not None:
+            set_timestep_shift(network, timestep_shift)
+        self.timestep_shift = get_timestep_shift(network) if transformer else None
+        if self.timestep_shift not in (None, DIFFUSERS_SHIFT):
+            logger.warning('DiT: timestep embedding with shift %s, as in the code that trained the public weights; '
+                           'diffusers has %s', self.timestep_shift, DIFFUSERS_SHIFT)
 
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import DiTTransformer2DModel
         part = 'transformer' if (weights.configs / 'transformer').is_dir() else 'unet'
-        return dict(network=weights.load((DiTTransformer2DModel, ClassUNet), part, dtype))
+        network = weights.load((DiTTransformer2DModel, ClassUNet), part, dtype)
+        if part == 'transformer':
+            set_timestep_shift(network, trained_shift(network_config(weights.folder(part))))
+        return dict(network=network)
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -86,8 +106,15 @@ class ClassConditionalGenerator(LatentGenerator):
         if known := classes_in(folder):
             known.ids_of(settings.get('classes'), settings.get('class_ids'), where)
 
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        super().check_weights(settings, where)
+        if settings.get('timestep_shift') is not None and (path := local_path(settings['weights'])) is not None:
+            _check_shift(settings['timestep_shift'], (path / 'transformer').is_dir(), where)
+
     def describe(self) -> dict:
-        return dict(super().describe(), class_ids=list(self.class_ids))
+        shift = {} if self.timestep_shift is None else dict(timestep_shift=self.timestep_shift)
+        return dict(super().describe(), class_ids=list(self.class_ids), **shift)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
         """The requests' classes; the unconditional pass has the null class."""
@@ -112,6 +139,12 @@ class ClassConditionalGenerator(LatentGenerator):
         network = self.denoiser.network
         table = network.labels if isinstance(network, ClassUNet) else install_soft_labels(network).table
         return table.weight.detach()
+
+
+def _check_shift(shift: Optional[int], transformer: bool, where: str) -> None:
+    if shift is not None and not transformer:
+        raise DistillError(f'{where}: timestep_shift={shift} is a setting of a DiT, and the weights are those of a '
+                           'ClassUNet: leave it out')
 
 
 def _check_imagenet(classes: Optional[Sequence[str]], class_ids: Sequence[int], where: str, known: int = 1000) -> None:

@@ -130,6 +130,7 @@ def test_dit_as_on_the_hub(dit_folder, old_dit, hub):
     source = fetched.describe()['weights']['generator']
     assert source['id'] == 'facebook/DiT-XL-2-256' and source['revision'] == SHA and 'CC-BY-NC' in source['licence']
     assert list(source['sha256']) == [f'transformer/{NET}.bin', f'vae/{NET}.bin']
+    assert (fetched.describe()['timestep_shift'], wanted.describe()['timestep_shift']) == (0, 1)
 
 
 def test_another_network_of_the_old_class_is_refused(old_dit):
