@@ -31,8 +31,9 @@ class SemanticMatching:
         beta_noise: Weight of n, above 0.
         beta_label: Weight of y*; unused in a set of one class.
         window: Timesteps at which the soft label begins and ends, in a process of 1000; others are scaled to it.
-        compat: ``'released'`` for what the released code does differently: n uniform on [0, 1), and the null embedding
-            is mixed with noise of its own too (reconstruction: without y*, for the null class is none of the set's).
+        compat: ``'released'`` for what the released code does differently: n is uniform on [0, 1); the null embedding
+            of classifier-free guidance is mixed, too, with noise of its own and the same y*; and the two rows together
+            are brought to the mean and the standard deviation that they had together.
 
     Example:
         >>> semantic = SemanticMatching(generator, plan.requests)
@@ -79,12 +80,12 @@ class SemanticMatching:
         draws = [self._draw(own.shape[1:], request, t) for request in condition.requests]
         noise, others = (torch.stack(drawn).to(own) for drawn in zip(*draws))
         rest = math.sqrt(1 - level)
-        mixed = math.sqrt(level) * own + self.beta_noise * rest * noise[:, 0]
+        rows = torch.stack([own, null], 1)[:, :noise.shape[1]]  # (B, 1 or 2, ..., D)
+        mixed = math.sqrt(level) * rows + self.beta_noise * rest * noise
         if t * self._unit <= self.window[0]:
-            mixed = mixed + self.beta_label * rest * others
-        if self.released:
-            null = _like(math.sqrt(level) * null + self.beta_noise * rest * noise[:, 1], null)
-        return soft.replace({name: _like(mixed, own)}, {name: null})
+            mixed = mixed + self.beta_label * rest * others[:, None]
+        mixed = _like(mixed, rows)
+        return soft.replace({name: mixed[:, 0]}, {name: mixed[:, 1] if self.released else null})
 
     def _draw(self, shape: torch.Size, request: Request, t: float) -> Tuple[Tensor, Tensor]:
         """Noise of one row, for its embedding and where needed the null one, and y*, 0 where there is none."""
@@ -99,7 +100,7 @@ class SemanticMatching:
 
 
 def _like(mixed: Tensor, model: Tensor) -> Tensor:
-    """``mixed`` with the mean and the standard deviation of ``model``, over the last dimension."""
-    std, mean = torch.std_mean(mixed, -1, keepdim=True)
-    model_std, model_mean = torch.std_mean(model, -1, keepdim=True)
+    """``mixed`` (B, R, ..., D) with the mean and the standard deviation of ``model``, over R and D together."""
+    std, mean = torch.std_mean(mixed, (1, -1), keepdim=True)
+    model_std, model_mean = torch.std_mean(model, (1, -1), keepdim=True)
     return (mixed - mean) / std * model_std + model_mean

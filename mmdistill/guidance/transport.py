@@ -38,8 +38,8 @@ class TransportMatching:
         weight: Factor in a sum of objectives.
         epsilon: Strength of the entropy, above 0.
         iterations: Of Sinkhorn, at least 1; the released number is no converged one.
-        unroll: Whether the gradient goes through the iterations. By default it is the envelope theorem's, which holds
-            the plan constant: that of the regularised cost once the iterations have converged.
+        unroll: Whether the gradient goes through the iterations, as in the released code. By default it is the envelope
+            theorem's, which holds the plan constant: that of the regularised cost once the iterations have converged.
         target: ``'class'`` or ``'own'``.
 
     Example:

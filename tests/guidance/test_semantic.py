@@ -66,15 +66,50 @@ def test_the_formula_in_double_precision(monkeypatch, t, level):
     assert torch.equal(condition.nulls['label'], generator.table[[K, K]])
 
 
-@pytest.mark.parametrize('compat', [None, 'released'])
+@pytest.mark.parametrize('t, level', [(999, 0), (901, 0), (900, 0), (700, 0.5), (501, 0.9975), (400, 1)])
+def test_the_released_form_in_double_precision(monkeypatch, t, level):
+    """The null row is mixed like the class's, and both have one mean and one deviation."""
+    generator, semantic = Embeddings(), bound(beta_noise=0.3, beta_label=0.2, compat='released')
+    n = torch.rand(2, 2, D, generator=torch.Generator().manual_seed(5))  # of two samples, each with two rows
+    monkeypatch.setattr(semantic, '_draw', lambda shape, request, t: (
+        n[request.seed], generator.table[request.classes[0] + 1]))
+    condition = semantic(rows([3, 0], [0, 1]), t)
+    if level == 1:
+        assert condition['label'].tolist() == [3, 0] and condition.nulls['label'].tolist() == [K, K]
+        return
+    table, n = generator.table.double().numpy(), n.double().numpy()
+    for sample, own in enumerate((3, 0)):
+        pair, mixed = table[[own, K]], np.zeros((2, D))
+        for row in range(2):
+            mixed[row] = np.sqrt(level) * pair[row] + 0.3 * np.sqrt(1 - level) * n[sample, row]
+            if t <= 900:
+                mixed[row] += 0.2 * np.sqrt(1 - level) * table[own + 1]
+        expected = (mixed - mixed.mean()) / mixed.std() * pair.std() + pair.mean()
+        np.testing.assert_allclose(condition['label'][sample], expected[0], rtol=1e-4, atol=2e-5)
+        np.testing.assert_allclose(condition.nulls['label'][sample], expected[1], rtol=1e-4, atol=2e-5)
+
+
 @pytest.mark.parametrize('t', [950, 900, 700, 502])
-def test_mean_and_deviation_are_the_classes_own(compat, t):
+def test_mean_and_deviation_are_the_classes_own(t):
     generator = Embeddings()
-    soft = bound(generator, compat=compat)(rows([1, 4], [7, 8]), t)
-    for mixed, own in ((soft['label'], [1, 4]), (soft.nulls['label'], [K, K])):
-        torch.testing.assert_close(mixed.mean(1), generator.table[own].mean(1), rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(mixed.std(1), generator.table[own].std(1), rtol=1e-4, atol=1e-5)
-        assert mixed.dtype == torch.float32
+    soft = bound(generator)(rows([1, 4], [7, 8]), t)
+    own = generator.table[[1, 4]]
+    torch.testing.assert_close(soft['label'].mean(1), own.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(soft['label'].std(1), own.std(1), rtol=1e-4, atol=1e-5)
+    assert soft['label'].dtype == torch.float32 and torch.equal(soft.nulls['label'], generator.table[[K, K]])
+    assert len(soft.null().cat(soft)['label']) == 4
+
+
+@pytest.mark.parametrize('t', [950, 900, 700, 502])
+def test_released_mean_and_deviation_are_those_of_both_rows_of_a_sample(t):
+    """And of no other sample in the batch."""
+    generator = Embeddings()
+    soft = bound(generator, compat='released')(rows([1, 4], [7, 8]), t)
+    mixed = torch.cat([soft['label'], soft.nulls['label']], 1)
+    own = torch.cat([generator.table[[1, 4]], generator.table[[K, K]]], 1)
+    torch.testing.assert_close(mixed.mean(1), own.mean(1), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(mixed.std(1), own.std(1), rtol=1e-4, atol=1e-5)
+    assert soft['label'].dtype == soft.nulls['label'].dtype == torch.float32
     assert len(soft.null().cat(soft)['label']) == 4
 
 
