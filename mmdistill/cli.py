@@ -66,6 +66,13 @@ def parser() -> argparse.ArgumentParser:
     one.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], help="the checkpoint's by default")
     one = add(commands.verify)
     one.add_argument('sets', nargs='+', metavar='DIR', help='distilled sets, or the work dirs that hold them')
+    one = add(commands.export)
+    one.add_argument('set', metavar='DIR', help='distilled set, or the work dir that holds it')
+    one.add_argument('out', help='new folder')
+    one.add_argument('--to', choices=['imagefolder', 'ddranking', 'webdataset'], default='imagefolder')
+    one.add_argument('--shard-images', type=_positive, default=1000, help='images in a tar file of webdataset')
+    one.add_argument('--results', action='append', default=[], metavar='WORK_DIR',
+                     help='work dir of mmdistill evaluate, whose table the card shows')
     one = add(commands.report)
     one.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='finished work dirs, in the order of the page')
     one.add_argument('--out', help='the page; report.html in the first work dir by default')

@@ -144,6 +144,24 @@ def verify(args: argparse.Namespace) -> None:
         raise DistillError(f'{wrong} problems')
 
 
+def export(args: argparse.Namespace) -> None:
+    """Write a distilled set in the form of another program.
+
+    A folder per class, whose sorted order is that of the class ids; the same in the order of DD-Ranking; or tar files
+    of WebDataset. A dataset card, README.md, lies beside it: read it before you publish the set. Nothing is uploaded.
+    """
+    from .datasets.publishing import export_set
+    tables = []
+    if args.results:
+        from .evaluation.results import markdown, read_results, table_cells
+    for work_dir in args.results:
+        if (results := read_results(work_dir)) is None:
+            raise DistillError(f'--results {work_dir}: there is no results.json: give a work dir of mmdistill evaluate')
+        tables.append(markdown(table_cells(results['rows'])))
+    root = Path(args.set, 'distilled') if Path(args.set, 'distilled').is_dir() else Path(args.set)
+    print(export_set(root, args.out, args.to, args.shard_images, tables))
+
+
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 

@@ -13,7 +13,7 @@ from mmdistill import cli, commands
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 
-COMMANDS = ('distill', 'train', 'evaluate', 'label', 'convert', 'convert-unet', 'verify', 'report')
+COMMANDS = ('distill', 'train', 'evaluate', 'label', 'convert', 'convert-unet', 'verify', 'export', 'report')
 
 
 def said(capsys, *argv):

@@ -1,0 +1,159 @@
+"""Distilled sets in the forms that other programs train on, with a dataset card. Nothing is uploaded."""
+import io
+import json
+import re
+import shutil
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
+
+from mmdistill.errors import DistillError
+from mmdistill.files import link_atomic, write_atomic
+from mmdistill.imagenet import imagenet_ids
+from .manifest import MANIFEST, read_manifest
+from .verify import check_set
+
+#: ImageNet's class ids in the order in which DD-Ranking numbers the classes of a subset (its utils/data.py). A folder
+#: per class that is named by its WordNet id would be numbered in another order, silently.
+DD_RANKING = dict(
+    ImageNette=(0, 217, 482, 491, 497, 566, 569, 571, 574, 701),
+    ImageWoof=(193, 182, 258, 162, 155, 167, 159, 273, 207, 229),
+    ImageMeow=(281, 282, 283, 284, 285, 291, 292, 290, 289, 287),
+    ImageSquawk=(84, 130, 88, 144, 145, 22, 96, 9, 100, 89),
+    ImageFruit=(953, 954, 949, 950, 951, 957, 952, 945, 943, 948),
+    ImageYellow=(309, 986, 954, 951, 987, 779, 599, 291, 72, 11))
+
+
+def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_images: int = 1000,
+               tables: Sequence[str] = ()) -> str:
+    """Write a distilled set in another form, with a README.md about it.
+
+    Args:
+        root: The set; it has to be whole.
+        out: A new or empty folder.
+        form: ``'imagefolder'``: a folder per class, ``train/03_name/``, whose sorted order is that of the class ids
+            (torchvision's ``ImageFolder``). ``'ddranking'``: the same in DD-Ranking's order of the classes.
+            ``'webdataset'``: tar files of ``KEY.jpg``, ``KEY.cls`` or ``KEY.mask.png``, and ``KEY.json``.
+        shard_images: Images in each tar file.
+        tables: Markdown tables of results, for the README.
+
+    Returns:
+        str: A sentence on what was written.
+
+    Raises:
+        DistillError: The set is not whole or has masks where folders are asked for; ``out`` is not empty.
+    """
+    root, out = Path(root), Path(out)
+    check_set(root)
+    manifest = read_manifest(root)
+    if form != 'webdataset' and manifest['task'] != 'classification':
+        raise DistillError(f'{root} is a set for {manifest["task"]}: a folder per class has no place for masks; use '
+                           'webdataset')
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise DistillError(f'{out} is not empty: give a new folder')
+    order, note = class_order(manifest['classes'], form)
+    try:
+        if form == 'webdataset':
+            count = _write_shards(root, out, manifest, shard_images)
+            note = f'{count} tar files'
+        else:
+            folders = _folders(manifest['classes'], order)
+            for image in manifest['images']:
+                place = out / 'train' / folders[image['classes'][0]]
+                link_atomic(root / image['image'], place / image['image'].replace('/', '_'))
+        write_atomic(out / 'README.md', card(manifest, form, note, tables).encode())
+        write_atomic(out / Path(MANIFEST).name, (root / MANIFEST).read_bytes())
+    except BaseException:  # nothing half-written stays
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return f'{out}: {len(manifest["images"])} images, {note}; see {out / "README.md"} before you publish it'
+
+
+def class_order(classes: Sequence[str], form: str) -> Tuple[List[int], str]:
+    """Ids of the classes in the order of a form, and a sentence on it."""
+    own = list(range(len(classes)))
+    if form != 'ddranking':
+        return own, "classes in the set's own order"
+    if (ids := imagenet_ids(classes)) is None:
+        return own, "classes in the set's own order, since they are no WordNet ids: compare it with DD-Ranking's"
+    for name, wanted in DD_RANKING.items():
+        if sorted(wanted) == sorted(ids):
+            return [ids.index(label) for label in wanted], f"classes in DD-Ranking's order of {name}"
+    return sorted(own, key=lambda label: ids[label]), 'classes in the order of their WordNet ids'
+
+
+def _folders(classes: Sequence[str], order: Sequence[int]) -> Dict[int, str]:
+    """The folder of each class, which sort in this order."""
+    width = len(str(len(order) - 1))
+    return {label: f'{place:0{width}d}_{re.sub(r"[^A-Za-z0-9.-]+", "_", classes[label])[:60]}'
+            for place, label in enumerate(order)}
+
+
+def _write_shards(root: Path, out: Path, manifest: Mapping[str, Any], size: int) -> int:
+    """Tar files of ``size`` images; their bytes depend on the set alone."""
+    images = manifest['images']
+    shards = [images[start:start + size] for start in range(0, len(images), size)]
+    for number, shard in enumerate(shards):
+        stream = io.BytesIO()
+        with tarfile.open(fileobj=stream, mode='w', format=tarfile.USTAR_FORMAT) as tar:
+            for place, image in enumerate(shard, number * size):
+                for suffix, data in _parts(root, image):
+                    member = tarfile.TarInfo(f'{place:08d}.{suffix}')
+                    member.size, member.mode = len(data), 0o644
+                    tar.addfile(member, io.BytesIO(data))
+        write_atomic(out / f'train-{number:06d}.tar', stream.getvalue())
+    return len(shards)
+
+
+def _parts(root: Path, image: Mapping[str, Any]) -> List[Tuple[str, bytes]]:
+    """What a tar file holds of an image: (suffix, bytes)."""
+    suffix = Path(image['image']).suffix.lower().replace('.jpeg', '.jpg')
+    parts = [(suffix[1:], (root / image['image']).read_bytes())]
+    if 'mask' in image:
+        parts.append((f'mask{Path(image["mask"]).suffix.lower()}', (root / image['mask']).read_bytes()))
+    else:
+        parts.append(('cls', str(image['classes'][0]).encode()))
+    about = {key: image[key] for key in ('id', 'classes', 'prompt') if image.get(key) is not None}
+    return [*parts, ('json', json.dumps(about, sort_keys=True).encode())]
+
+
+def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str] = ()) -> str:
+    """A dataset card in Markdown: what the set is, how it was made, with which weights, and results."""
+    counts = Counter(label for image in manifest['images'] for label in set(image['classes']))
+    least, most = min(counts.values()), max(counts.values())
+    weights = manifest.get('weights', {})
+    loaded = sorted(set(_ids(weights)))
+    classes = ', '.join(_plain(name) for name in manifest['classes'][:20])
+    lines = [
+        '---', f'task_categories: [image-{_plain(manifest["task"])}]',
+        'license: other', 'tags: [dataset-distillation, synthetic]', '---', '',
+        f'# Distilled with {_plain(manifest["method"])}', '',
+        f'{len(manifest["images"])} synthetic images for {manifest["source_size"]:,} real ones, made by mmdistill '
+        f'{_plain((manifest.get("libraries") or {}).get("mmdistill", ""))}.', '',
+        '| | |', '|---|---|', f'| form | {form}: {note} |',
+        f'| classes | {len(manifest["classes"])}: {classes}{", …" * (len(manifest["classes"]) > 20)} |',
+        f'| images with a class | {least}{f" to {most}" * (most > least)} |',
+        f'| seed | {manifest.get("seed", "")} |',
+        f'| weights | {", ".join(map(_plain, loaded)) or "see meta"} |', '',
+        '## Licence', 'The images come from the generator\'s weights and from real data: the licences of both apply. '
+        'Read them, and write the result here and above, before you publish this set.', '',
+        '## Provenance', f'`{Path(MANIFEST).name}` has the plan: the real image or mask, prompt and seed of each '
+        'image, the SHA-256 of every file of the original set and of the weights.', '']
+    if tables:
+        lines += ['## Results', *(f'{table}\n' for table in tables)]
+    return '\n'.join(lines)
+
+
+def _ids(weights: Any) -> List[str]:
+    """Addresses of weights in the manifest's description of them; of a folder its name alone."""
+    if isinstance(weights, Mapping):
+        own = [weights['id']] if isinstance(weights.get('id'), str) else []
+        own = [one if '://' in one or not one.startswith(('/', '.', '~')) else Path(one).name for one in own]
+        return own + [one for value in weights.values() for one in _ids(value)]
+    return []
+
+
+def _plain(text: Optional[Any]) -> str:
+    """Text of a manifest, which is not trusted, without what Markdown and HTML read."""
+    return re.sub(r'[^\w .,:/@()-]+', ' ', str(text or ''))[:200].strip()

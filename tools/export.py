@@ -1,0 +1,7 @@
+"""Write a distilled set in the form of another program: the command `mmdistill export`."""
+import sys
+
+from mmdistill.cli import main
+
+if __name__ == '__main__':
+    main(['export', *sys.argv[1:]])
