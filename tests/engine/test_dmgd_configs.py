@@ -13,7 +13,8 @@ from mmdistill.selection import ClassClusters
 
 @pytest.fixture(scope='module')
 def dit_folder(tmp_path_factory, sd_folder):
-    """A DiT with a learned variance, the scheduler of the published weights, an autoencoder of factor 4."""
+    """A DiT with a learned variance, the class name and the scheduler of the published weights, an autoencoder of
+    factor 4."""
     from diffusers import DDIMScheduler, DiTTransformer2DModel
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp('dit')
@@ -25,6 +26,9 @@ def dit_folder(tmp_path_factory, sd_folder):
     for block in network.transformer_blocks[1:]:
         block.norm1.emb.load_state_dict(table.state_dict())
     network.save_pretrained(folder / 'transformer')
+    file = folder / 'transformer' / 'config.json'
+    file.write_text(json.dumps(dict(json.loads(file.read_text()), _class_name='Transformer2DModel',
+                                    _diffusers_version='0.12.0.dev0')))
     DDIMScheduler(clip_sample=False).save_pretrained(folder / 'scheduler')
     shutil.copytree(sd_folder / 'vae', folder / 'vae')
     return folder
@@ -67,6 +71,7 @@ def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, data
     guidance, generator = manifest['extra']['guidance'], manifest['weights']
     assert manifest['method'] == ('MGD3' if modes else 'DMGD') and guidance['scale'] == 0.1
     assert (generator['cfg_scale'], generator['scheduler']['variance_type']) == (4.0, 'learned_range')
+    assert generator['timestep_shift'] == 0 and 'timestep embedding with shift 0' in done.stdout + done.stderr
     assert (guidance['semantic'] is None) == modes
     assert (tmp_path / 'work/distilled/latents').exists() != modes
     clusters = ClassClusters.load(tmp_path / 'work/support_points.safetensors')

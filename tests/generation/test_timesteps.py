@@ -153,7 +153,8 @@ def test_the_constructor_leaves_a_network_as_it_is(own):
 
 
 @pytest.mark.parametrize('config, shift', [
-    (FORMER, 0), (dict(_class_name='DiTTransformer2DModel', _diffusers_version='0.28.0'), 0),
+    (FORMER, 0), (dict(FORMER, _diffusers_version='0.33.1'), 0), (dict(_class_name='Transformer2DModel'), 0),
+    (dict(_class_name='DiTTransformer2DModel', _diffusers_version='0.28.0'), 0),
     (dict(_class_name='DiTTransformer2DModel', _diffusers_version='0.39.0'), 1),
     (dict(_class_name='DiTTransformer2DModel', _diffusers_version='1.0.0'), 1),
     (dict(_class_name='DiTTransformer2DModel'), 1), (dict(FORMER, timestep_shift=1), 1),
