@@ -247,6 +247,8 @@ def test_bad_generators_and_writers(refused, weights, sd_folder):
             say='LayoutUNetGenerator is for masks, .* classification: take ClassConditionalGenerator or Img2Img')
     refused('test_cfg.writer.type=SegWriter', say='SegWriter is for masks.*take ClassWriter')
     refused(f'model.generator.weights={weights}', say='holds a LayoutUNet, not a DiTTransformer2DModel or ClassUNet')
+    refused('model.generator.timestep_shift=0', say='model.generator: timestep_shift=0 is a setting of a DiT.*leave it')
+    refused('model.generator.timestep_shift=2', say='timestep_shift=2')
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')
     refused(lines="custom_hooks = [dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]",
             say='plan is one of masks, but the dataset is one of classification: take PrototypeHook')
