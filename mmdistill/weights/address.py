@@ -125,13 +125,16 @@ def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: boo
     places = [f'{inside}/{part}'.strip('/') for part in parts]
     wanted = []
     for place in [place for place in places if place in folders] or [inside]:
-        names = folders.get(place, [])
-        chosen = weight_files(names) if tensors else None
-        texts = [name for name in names if name.endswith(('.json', '.txt')) and '.index.' not in name]
-        wanted += [f'{place}/{name}'.strip('/') for name in (*texts, *(chosen.files if chosen else ()))]
+        wanted += [f'{place}/{name}'.strip('/') for name in _of_folder(folders.get(place, []), tensors)]
     if 'transformer' in parts and 'model_index.json' in folders.get(inside, ()):  # a DiT's has the names of its classes
         wanted.append(f'{inside}/model_index.json'.strip('/'))
     return wanted
+
+
+def _of_folder(names: Sequence[str], tensors: bool) -> Sequence[str]:
+    texts = [name for name in names if name.endswith(('.json', '.txt')) and '.index.' not in name]
+    chosen = weight_files(names) if tensors else None
+    return [*texts, *(chosen.files if chosen else ())]
 
 
 def revision_of(path: Path) -> Optional[str]:
