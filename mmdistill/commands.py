@@ -50,13 +50,14 @@ def train(args: argparse.Namespace) -> None:
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
     from .datasets.subsets import named_indices
-    from .engine.training import check_training, continue_training, guard_loading
+    from .engine.training import check_training, continue_training, guard_loading, whole_checkpoints
     cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
     from mmengine.runner import Runner
     with held(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
         guard_loading(runner := Runner.from_cfg(cfg))
-        runner.train()
+        with whole_checkpoints(cfg.work_dir):
+            runner.train()
 
 
 def evaluate(args: argparse.Namespace) -> None:
@@ -180,6 +181,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         stopping.current.join(*place(args)[:2])
     cfg = configured(args)
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
+    stopping.current.kept = lambda: KEPT[args.command](Path(cfg.work_dir))
     if check is not None:
         check(cfg)
     cfg.launcher = args.launcher
@@ -190,7 +192,6 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
     stopping.current.watch(cfg.work_dir)
-    stopping.current.kept = lambda: KEPT[args.command](Path(cfg.work_dir))
     return cfg
 
 

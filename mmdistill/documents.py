@@ -1,15 +1,32 @@
 """JSON files that people send to each other, such as plans and manifests: nothing in them is trusted."""
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any, Dict, Iterator, Tuple, Union, get_args, get_origin, get_type_hints, is_typeddict
 from unicodedata import category
 
 from .errors import DistillError
+from .files import open_regular
 from .settings import check_value
 
 _MOST_BYTES = 1 << 30  # of a file: that of a million images has half of it
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes, characters
+
+
+def read_file(path: Any) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        OSError: It cannot be read, or is a pipe or a device.
+        ValueError: It is a folder, or larger than 1 GiB.
+    """
+    if Path(path).is_dir():
+        raise ValueError('it is a folder')
+    with open_regular(path) as stream:
+        if os.fstat(stream.fileno()).st_size > _MOST_BYTES:
+            raise ValueError(f'it is larger than {_MOST_BYTES >> 20} MiB')
+        return stream.read()
 
 
 def read_document(path: Any) -> Dict[str, Any]:
@@ -19,13 +36,8 @@ def read_document(path: Any) -> Dict[str, Any]:
         FileNotFoundError: There is no such file.
         ValueError: It is larger than 1 GiB, no JSON, nested too deep, or no object.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError('it is a folder')
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise ValueError(f'it is larger than {_MOST_BYTES >> 20} MiB')
-        found = json.loads(path.read_bytes())
+        found = json.loads(read_file(path))
     except FileNotFoundError:
         raise
     except OSError as error:
@@ -80,10 +92,13 @@ def is_plain(path: Any) -> bool:
 
 
 def inside(root: Any, name: str) -> Path:
-    """The file ``name`` below the folder ``root``; a DistillError where it, or a link on its way, leads out of it."""
+    """The file ``name`` below the folder ``root``; a DistillError where it, or a link on its way, leads out of it, or
+    where it is a folder, a pipe or a device."""
     path = Path(root, name)
     if not is_plain(name) or not path.resolve().is_relative_to(Path(root).resolve()):
         raise DistillError(f'{_short(name)} leads out of {root}: the files of a set have to lie in its folder')
+    if path.exists() and not path.is_file():
+        raise DistillError(f'{_short(name)} in {root} is no regular file: remove it')
     return path
 
 

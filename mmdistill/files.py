@@ -1,12 +1,14 @@
 """Files: atomic writes, hashes of values and of files."""
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import secrets
 import shutil
+import stat
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, BinaryIO, Callable, Iterable
 
 from .errors import DistillError
 
@@ -30,10 +32,19 @@ def files_fingerprint(paths: Iterable, extra: str = '', root: str = '') -> str:
     return digest.hexdigest()
 
 
+def open_regular(path) -> BinaryIO:
+    """A regular file, to read: a pipe or a device may have no end. An OSError for any other."""
+    stream = open(os.open(path, os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0)), 'rb')
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise OSError(errno.EINVAL, 'it is no regular file', os.fspath(path))
+    return stream
+
+
 def file_digest(path) -> str:
     """SHA-256 of a file's bytes, as hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, 'rb') as stream:
+    with open_regular(path) as stream:
         for block in iter(lambda: stream.read(1 << 22), b''):
             digest.update(block)
     return digest.hexdigest()
@@ -86,7 +97,7 @@ def _replace(path: Path, make: Callable[[Path], Any]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
-                           'folder, and resume the run') from None
+                           'folder, and start it again') from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -43,9 +43,10 @@ class Stopping:
 
     def __init__(self) -> None:
         self.rank, self.world = 0, 1
-        self.kept: Callable[[], str] = lambda: 'nothing was written'
+        self.kept: Callable[[], str] = lambda: 'what was there before is as it was'
         self.number: Optional[int] = None  # of the first signal
         self._since = 0.0
+        self._launcher: Optional[int] = None  # the process that started this one, where it is one of a run's
         self._folder: Optional[Path] = None
         self._seen: Any = None
         self._ending, self._over = threading.Lock(), threading.Event()
@@ -77,8 +78,8 @@ class Stopping:
             self._sockets[1].close()  # which ends the thread
 
     def join(self, rank: int, world: int) -> None:
-        """Be one of the ``world`` processes of a run."""
-        self.rank, self.world = rank, world
+        """Be one of the ``world`` processes of a run, which end with their launcher."""
+        self.rank, self.world, self._launcher = rank, world, os.getppid()
 
     def watch(self, folder: Any) -> None:
         """End this process, too, when another process of the run notes its error in ``folder`` (:meth:`fail`)."""
@@ -127,7 +128,8 @@ class Stopping:
             name = signal.Signals(self.number or signal.SIGTERM).name
             failed = self._peer()
             if self.rank == 0:
-                self._say(failed or f'stopped by {_NAMES[name]}: {self._kept()}')
+                why = 'since its launcher has ended' if self._is_orphan() else f'by {_NAMES[name]}'
+                self._say(failed or f'stopped {why}: {self._kept()}')
             self.leave(1 if failed else 128 + signal.Signals[name])
 
     def _kept(self) -> str:
@@ -170,12 +172,15 @@ class Stopping:
                 reader.close()
                 return
             numbers = [number for number in found or () if number in self._before]
-            if not numbers and self._peer() is not None:
+            if not numbers and (self._peer() is not None or self._is_orphan()):
                 numbers = [signal.SIGTERM]
                 _thread.interrupt_main(signal.SIGTERM)
             if numbers and not self._over.wait(GRACE):
                 self.number = self.number or numbers[0]
                 self.end()
+
+    def _is_orphan(self) -> bool:
+        return self._launcher is not None and os.getppid() != self._launcher
 
     def _peer(self) -> Optional[str]:
         """The error of another process of the run; None where there is none."""

@@ -90,6 +90,11 @@ def wait(rank):
     if rank == 1:
         time.sleep(60)
 
+def orphan():
+    stopping.current.join(0, 2)
+    ready()
+    busy()
+
 waiting, failing, crashing, busy_peer = map(in_a_run, (wait, fail, crash, fail_while_the_other_is_busy))
 
 def full():
@@ -230,7 +235,7 @@ def test_processes_end_with_the_one_that_started_them(start, name, workers, numb
 
 
 @pytest.mark.parametrize('name, say', [
-    ('full', 'error: cannot write iter_20.pth: No space left on device; free the disk .*'),
+    ('full', 'error: cannot write iter_20.pth: No space left on device; free the disk. what was there .*'),
     ('memory', r'error: out of memory \(Unable to allocate 3 GiB\): .*'),
     ('killed_loader', 'error: a process that reads data died, .*fewer workers'),
     ('killed_pool', 'error: a process that reads masks died, out of memory perhaps: use fewer than 2 workers')])
@@ -288,6 +293,16 @@ def test_a_run_of_several_that_is_asked_to_end_says_one_line(two):
     done = [ended(process, within=stopping.GRACE + 3) for process in (first, second)]
     assert [one.status for one in done] == [143, 143]
     assert [one.err for one in done] == ['stopped by SIGTERM: two of three are kept; go on\n', '']
+
+
+def test_a_process_of_a_run_ends_with_its_launcher(tmp_path, root, start):
+    launcher = 'import subprocess, sys; subprocess.Popen(sys.argv[1:]).wait()'
+    process = subprocess.Popen(
+        [sys.executable, '-c', launcher, sys.executable, str(tmp_path / 'script.py'), 'orphan', str(tmp_path)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': str(root)})
+    assert process.stdout.readline() == 'ready\n'
+    process.kill()
+    assert ended(process, within=4).err == 'stopped since its launcher has ended: two of three are kept; go on\n'
 
 
 def test_the_note_of_another_process_is_not_trusted(tmp_path):

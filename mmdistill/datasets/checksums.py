@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, Union
 
-from mmdistill.documents import inside
+from mmdistill.documents import inside, read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest
 
@@ -39,8 +39,8 @@ class Journal:
         self._known, self._whole = {}, set()
         for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
             try:
-                lines = path.read_bytes().splitlines()
-            except OSError:
+                lines = read_file(path).splitlines()
+            except (OSError, ValueError):
                 continue
             for line in lines:
                 try:
@@ -62,8 +62,8 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            raise DistillError(f'cannot write {self.path}: {error.strerror}; free the disk, and resume the '
-                               'run') from None
+            raise DistillError(f'cannot write {self.path}: {error.strerror}; free the disk, and start it '
+                               'again') from None
         self._known.setdefault(name, []).append(digests)
         self._whole.add(name)
 
@@ -109,5 +109,5 @@ def foreign_files(root: Union[str, Path], folders: Iterable[str], listed: Set[st
     """Files in the folders of a set that its manifest does not list, as paths below the root."""
     for folder in sorted(set(folders)):
         for path in sorted(Path(root, folder).rglob('*')):
-            if path.is_file() and (name := path.relative_to(root).as_posix()) not in listed:
+            if not path.is_dir() and (name := path.relative_to(root).as_posix()) not in listed:
                 yield name

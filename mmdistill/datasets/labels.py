@@ -100,10 +100,13 @@ class DatasetLabels(Source):
         """int64 indices of the images of a class, ascending; a DistillError where there are none."""
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
+            self.check_files()  # a line that was read in another way than it was meant names a missing image, too
             name = self.classes[label]
             folder = (self._numbers or {}).get(label)
             advice = f'add some, or remove the folder {folder!r}, and the name where you list classes' if folder else (
                 'add some, or take it out of classes and lower the ids that follow by 1')
+            if self.folds:
+                advice = 'KFoldDataset has left all of its images out: give it a seed, which shuffles, or another fold'
             raise DistillError(f'class {label} ({name}) has no image: {advice}')
         return indices
 

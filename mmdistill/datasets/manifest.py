@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, TypedDict, Union
 
-from mmdistill.documents import check_paths, check_record, read_document
+from mmdistill.documents import check_paths, check_record, inside, read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_atomic, write_json
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
@@ -168,7 +168,7 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
     if not Path(root).is_dir():
         raise DistillError(f'no distilled set at {root}: give the folder that mmdistill distill wrote')
     try:
-        manifest = read_document(path)
+        manifest = read_document(inside(root, MANIFEST))
         if manifest.get('version') != MANIFEST_VERSION:
             raise ValueError('written by another version of mmdistill')
         check_record(manifest, _Manifest)

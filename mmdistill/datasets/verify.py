@@ -6,6 +6,7 @@ from typing import Any, Iterator, List, Mapping, Optional, Union
 import numpy as np
 from PIL import Image
 
+from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
@@ -63,8 +64,8 @@ def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator
     if layout.ann_file:
         requests = [SimpleNamespace(id=image['id'], classes=image['classes']) for image in manifest['images']]
         try:
-            found = (root / layout.ann_file).read_text()
-        except (OSError, UnicodeDecodeError) as error:
+            found = read_file(root / layout.ann_file).decode()
+        except (OSError, ValueError) as error:
             yield f'{layout.ann_file} cannot be read ({error})'
         else:
             if found != layout.ann_text(SimpleNamespace(requests=requests)):

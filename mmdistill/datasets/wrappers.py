@@ -1,7 +1,7 @@
 """Datasets that wrap others, and the real samples behind them, each once."""
 import os.path as osp
 import sys
-from typing import Any, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
 from mmengine.dataset import ClassBalancedDataset, ConcatDataset, RepeatDataset
 
@@ -216,6 +216,11 @@ def other_classes(first: Sequence[str], second: Sequence[str]) -> str:
         return f'{len(second)} in place of {len(first)}'
     return next((f'id {index} is {there!r} in place of {here!r}'
                  for index, (here, there) in enumerate(zip(first, second)) if str(here) != str(there)), '')
+
+
+def wrapper_names(dataset: Any) -> Set[str]:
+    """Names of the classes of a dataset and of all that it wraps."""
+    return {type(dataset).__name__}.union(*map(wrapper_names, inner_datasets(dataset).values()))
 
 
 def _chain(dataset: Any) -> str:

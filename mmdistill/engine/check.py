@@ -178,6 +178,9 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     """
     component = check_component(_named_by_strings(cfg), DATASETS, where)
     inner = inner_configs(cfg)
+    names = (cfg.get('metainfo') or {}).get('classes') if isinstance(cfg.get('metainfo'), Mapping) else None
+    if not isinstance(names, (list, tuple, str, type(None))):
+        raise DistillError(f'{where}.metainfo.classes={names!r}: give the names, a list, or the path of a file')
     if not (inspect.isclass(component) and is_wrapper(component)):
         return {where: (component, cfg)}
     key = 'datasets' if issubclass(component, ConcatDataset) else 'dataset'
@@ -188,9 +191,22 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     found: Dict[str, Tuple[Callable, Mapping[str, Any]]] = {}
     for name, member in inner.items():
         found.update(check_dataset(in_scope(member, cfg.get('_scope_')), f'{where}.{name}'))
+    _check_counts(cfg, where)
     if issubclass(component, ClassBalancedDataset):
         _check_balanced(in_scope(cfg['dataset'], cfg.get('_scope_')), f'{where}.dataset')
     return found
+
+
+def _check_counts(cfg: Mapping[str, Any], where: str) -> None:
+    """Check the numbers of ``RepeatDataset`` and ``KFoldDataset``, whatever wrapper has them."""
+    if 'times' in cfg:
+        check_value(f'{where}.times', cfg['times'], PositiveInt)
+    if 'fold' in cfg or 'num_splits' in cfg:
+        fold, splits = cfg.get('fold', 0), cfg.get('num_splits', 5)
+        check_value(f'{where}.fold', fold, NonNegativeInt)
+        check_value(f'{where}.num_splits', splits, PositiveInt)
+        if fold >= splits:
+            raise DistillError(f'{where}.fold={fold}: with num_splits={splits} the folds are 0..{splits - 1}')
 
 
 def _check_balanced(cfg: Mapping[str, Any], where: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Sequence
 
 from mmengine.dist import barrier, is_main_process
 
+from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_json
 from mmdistill.tasks.clusters import SUPPORTS
@@ -73,11 +74,11 @@ class Inputs:
 
     def _read(self, begun: bool) -> Dict[str, Any]:
         try:
-            found = json.loads(self.path.read_text())
+            found = json.loads(read_file(self.path))
             if not isinstance(found, dict) or begun and 'data' not in found:
                 raise ValueError('it has no fingerprint of the data')
             return found
-        except (OSError, ValueError) as error:
+        except (OSError, RecursionError, ValueError) as error:
             if isinstance(error, FileNotFoundError) and not begun:  # of a run that was killed after its plan
                 return {}
             raise DistillError(f'{self.path} is not readable ({error}): restore it, or begin another run in another '

@@ -3,14 +3,16 @@ import copy
 import logging
 import os
 import re
+import time
 import zipfile
 import zlib
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, Iterator, List, Mapping, Optional, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
+from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.optim import OptimWrapper
@@ -21,6 +23,7 @@ from mmengine.runner.base_loop import BaseLoop
 from mmdistill.components import check_component, resolve
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples
+from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 
@@ -114,12 +117,26 @@ def guard_loading(runner: Runner) -> None:
     runner.load_or_resume = guarded  # type: ignore[method-assign]
 
 
+@contextmanager
+def whole_checkpoints(folder: str) -> Iterator[None]:
+    """Remove a checkpoint that was being written when the block ends with an exception."""
+    start = time.time()
+    try:
+        yield
+    except BaseException:
+        for path in checkpoints(Path(folder))[-1:] if is_main_process() else ():
+            with suppress(OSError):
+                if path.stat().st_mtime >= start - 1 and not is_whole(path):
+                    path.unlink()
+        raise
+
+
 def _gone_last(folder: Path) -> Optional[Path]:
     """The checkpoint that MMEngine's ``last_checkpoint`` names if it is not there, nor in the folder."""
     try:
-        path = Path((folder / 'last_checkpoint').read_text()[:4096].strip())
+        path = Path(read_file(folder / 'last_checkpoint')[:4096].decode().strip())
         return None if os.path.isfile(path) or os.path.isfile(folder / path.name) else path
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return None
 
 

@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
+from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
 
@@ -24,7 +25,7 @@ class Cells:
     def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """The metrics, or None where they have not been measured."""
         try:
-            found = json.loads(self.path(key).read_text())
+            found = json.loads(read_file(self.path(key)))
             return found['metrics'] if found['checksum'] == config_hash(found['metrics']) else None
         except (OSError, RecursionError, ValueError, KeyError, TypeError):
             return None
@@ -107,11 +108,11 @@ def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> 
     """
     path = Path(work_dir) / 'results.json'
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(read_file(path))
         found, _ = results['hash'], results['runs']
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, RecursionError, ValueError, KeyError, TypeError) as error:
         raise DistillError(f'{path} is not a readable result of mmdistill evaluate ({error}): remove it or choose '
                            'another --work-dir') from None
     if expected is not None and found != expected:

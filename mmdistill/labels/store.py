@@ -16,6 +16,7 @@ from typing import Any, Dict, List, Optional, Union
 import numpy as np
 from scipy.special import softmax
 
+from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_atomic, write_json
 
@@ -55,7 +56,7 @@ class LabelStore:
             state = 'is unfinished' if (self.path / _RECORDS).exists() else 'does not exist'
             raise DistillError(f'the label store {path} {state}: run mmdistill label with the config of the training')
         try:
-            self.header: Dict[str, Any] = json.loads((self.path / HEADER).read_text())
+            self.header: Dict[str, Any] = json.loads(read_file(self.path / HEADER))
             if self.header.pop('format') != _FORMAT:
                 raise ValueError('of another version')
             kind = record_type(self.header['num_classes'], self.header['top_k'])

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Seque
 
 import numpy as np
 
-from mmdistill.datasets.wrappers import real_dataset, real_parts, real_rows
+from mmdistill.datasets.wrappers import real_dataset, real_parts, real_rows, wrapper_names
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request
 from mmdistill.registry import TASKS, LazyRegistry
@@ -21,12 +21,14 @@ class Source:
     parts: List[Any]  # the datasets that read its files
     rows: List[Tuple[int, int]]  # (part, index in it) of each image
     classes: Tuple[str, ...]  # their names, in the order of the ids
+    folds: bool  # whether a part of the images was left out as a fold
     palette: Tuple[Tuple[int, int, int], ...] = ()  # one RGB triple per class, 0..255, where masks are drawn
     images: List[str]  # path or URI of each image
 
     def __init__(self, dataset: Any) -> None:
         self.dataset = real_dataset(dataset)
         self.parts, self.rows = real_parts(self.dataset), real_rows(self.dataset)
+        self.folds = 'KFoldDataset' in wrapper_names(dataset)
         self.classes = class_names(self.dataset.metainfo.get('classes'), type(self.parts[0]).__name__)
 
     def __len__(self) -> int:

@@ -1,4 +1,5 @@
 """Semantic segmentation by mmsegmentation."""
+import inspect
 from typing import Any, Callable, Dict, List, Mapping
 
 import numpy as np
@@ -32,7 +33,13 @@ class Segmentation(Task):
     drawn = 'mask'
 
     def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
-        if 'depth_map_path' in (settings.get('data_prefix') or {}):
+        prefix = settings.get('data_prefix') or {}
+        own = inspect.signature(dataset).parameters.get('data_prefix')
+        known = {'img_path', 'seg_map_path', *(own.default if own and isinstance(own.default, dict) else ())}
+        if isinstance(prefix, dict) and prefix and not known & prefix.keys():
+            raise DistillError(f'{where}.data_prefix has {", ".join(map(str, prefix))}: the keys of mmseg are img_path '
+                               'and seg_map_path')
+        if 'depth_map_path' in prefix:
             raise DistillError(f'{where}: {dataset.__name__} reads depth maps (data_prefix.depth_map_path), not masks '
                                'of classes: give a segmentation dataset')
 

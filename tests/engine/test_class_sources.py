@@ -131,6 +131,8 @@ def test_folders_of_a_list_come_from_the_classes(pets, planned):
     (['ant/1.png 1', 'bee/1.png 2', 'cat/1.png 3'],
      r"cat/1.png has class id 3, line 3 of .*names 3 classes, 0\.\.2: class ids start at 0, .*subtract 1 from each"),
     (['ant/1.png 0', 'bee/1.png -1'], r'bee/1.png has class id -1, line 2 of .*correct the ann_file'),
+    (['ant/1.png 0 7', 'bee/1.png 1 7', 'cat/1.png 2 7'], r"class id 7, line 1 of|cannot read .*1.png 0', line 1 of"),
+    (['ant/1.png 0 1', 'bee/1.png 1 1', 'cat/1.png 2 1'], r"cannot read '?.*1.png 0'?, line 1 of .*: no such image"),
     (['ant/1.png 0', 'cat/1.png 2'], r'class 1 \(bee\) has no image: add some, or take it out of classes and lower'),
     (['bee/1.png 0', 'ant/1.png 1', 'cat/1.png 2'], r"list\.txt: folder 'bee' has class id 0 by the list"),
 ])

@@ -290,6 +290,16 @@ def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, 
     ({'visualizer.vis_backends': [dict(type='LocalVisBakend')]},
      r'vis_backends\.0\.type=.*did you mean LocalVisBackend'),
     ({'test_dataloader.dataset': dict(_delete_=True, type='ADE20KDataset')}, r'did you mean mmseg\.ADE20KDataset\?'),
+    *[({'test_dataloader.dataset': dict(_delete_=True, type=name, dataset=SCENES, **wrong)}, say)
+      for name, wrong, say in [
+        ('RepeatDataset', dict(times=0), r'test_dataloader\.dataset\.times=0 is out of range'),
+        ('RepeatDataset', dict(times=-1), r'test_dataloader\.dataset\.times=-1 is out of range'),
+        ('mmpretrain.KFoldDataset', dict(fold=5, num_splits=3), r'dataset\.fold=5: .*the folds are 0\.\.2')]],
+    ({'test_dataloader.dataset': dict(_delete_=True, type='mmseg.BaseSegDataset', metainfo=dict(classes=11))},
+     r'dataset\.metainfo\.classes=11: give the names, a list'),
+    ({'test_dataloader.dataset': dict(_delete_=True, type='mmseg.BaseSegDataset', data_root='x',
+                                      data_prefix=dict(img='images', seg='masks'))},
+     r'dataset\.data_prefix has img, seg: the keys of mmseg are img_path and seg_map_path'),
     ({'test_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset', oversample_thr=0.5, dataset=SCENES)},
      r'dataset\.dataset: ClassBalancedDataset asks .* by get_cat_ids\(\), which StreetScenes does not have: leave'),
     ({'test_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset', oversample_thr=0.5, dataset=dict(

@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import load_file
 
-from mmdistill.engine.training import continue_training
+from mmdistill.engine.training import continue_training, whole_checkpoints
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
@@ -136,3 +136,11 @@ def test_a_last_checkpoint_that_names_nothing(tmp_path, text):
         continue_training(cfg, True)
     except DistillError as error:
         assert 'last_checkpoint names ' in str(error) and len(str(error)) < 5000
+
+
+def test_a_checkpoint_that_the_disk_had_no_room_for_is_removed(tmp_path):
+    torch.save(dict(a=torch.zeros(99)), tmp_path / 'iter_10.pth')
+    with pytest.raises(OSError), whole_checkpoints(tmp_path):
+        (tmp_path / 'iter_20.pth').write_bytes((tmp_path / 'iter_10.pth').read_bytes()[:-50])
+        raise OSError(28, 'No space left on device')
+    assert [path.name for path in tmp_path.iterdir()] == ['iter_10.pth']
