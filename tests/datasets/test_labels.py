@@ -33,6 +33,15 @@ def test_reads_classes_labels_and_folders(tmp_path):
     assert labels.inputs([], (8, 8)) == {} and labels.annotation({}, 0) == {}
 
 
+def test_a_class_that_a_fold_left_out(tmp_path):
+    """Its images are there: the advice is not to remove its folder."""
+    write(tmp_path, ('a', 'b', 'c'))
+    inner = dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path))
+    fold = DATASETS.build(dict(type='mmpretrain.KFoldDataset', dataset=inner, fold=0, num_splits=3, seed=None))
+    with pytest.raises(DistillError, match='has no image: KFoldDataset has left all of its images out: give it a seed'):
+        [DatasetLabels(fold).of_class(label) for label in range(3)]
+
+
 @pytest.mark.parametrize('classes, folders', [
     (NAMES, ['dog', 'cat', 'owl']),
     (('tench, Tinca', 'a/b', 'c'), ['tench_Tinca', 'a_b', 'c']),

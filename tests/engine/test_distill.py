@@ -3,8 +3,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -185,3 +188,24 @@ def test_inputs_that_are_replaced_between_two_runs(tools, town, weights, guide, 
     network.with_suffix('.old').unlink()
     done = tools(*command, '--resume')
     assert done.returncode == 0 and image.is_file(), done.stderr[-2000:]
+
+
+CHECKING = """
+import time
+import mmdistill.engine.check as check
+def check_run(*_):
+    print('checking', flush=True)
+    time.sleep(30)
+check.check_run = check_run
+"""
+
+
+def test_a_run_that_is_stopped_early_says_what_is_there(tools, streets, finished, tmp_path):
+    work = shutil.copytree(finished[0], tmp_path / 'work')
+    job = tools.start('distill', streets, '--work-dir', work, '--resume', before=CHECKING)
+    while 'checking' not in Path(job.stdout).read_text():
+        time.sleep(0.01)
+    os.kill(job.pid, signal.SIGTERM)
+    done = tools.end(job)
+    assert done.returncode == 143 and done.stderr.splitlines()[-1] == (
+        f'stopped by SIGTERM: 6 images are in {work}/distilled; the same command with --resume goes on')
