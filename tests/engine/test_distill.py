@@ -203,7 +203,7 @@ check.check_run = check_run
 def test_a_run_that_is_stopped_early_says_what_is_there(tools, streets, finished, tmp_path):
     work = shutil.copytree(finished[0], tmp_path / 'work')
     job = tools.start('distill', streets, '--work-dir', work, '--resume', before=CHECKING)
-    while 'checking' not in Path(job.stdout).read_text():
+    while not Path(job.stdout).exists() or 'checking' not in Path(job.stdout).read_text():
         time.sleep(0.01)
     os.kill(job.pid, signal.SIGTERM)
     done = tools.end(job)
