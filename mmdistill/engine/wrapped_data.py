@@ -47,12 +47,12 @@ def _compare(first: Tuple[str, Any], second: Tuple[str, Any], ignored: Any) -> N
     if 'classes' not in ignored and (difference := other_classes(classes, others)):
         raise DistillError(f'{there} has other classes than {here}: {difference}; give both the same metainfo.classes, '
                            'in the same order')
-    if 'classes' not in ignored and left.get('classes') != right.get('classes'):
-        raise DistillError(f'{there} and {here} have the same classes, but ConcatDataset tells numbers from strings, '
-                           'and lists from tuples: write metainfo.classes of both alike')
     for name in ('reduce_zero_label', *sorted({*left, *right} - {'classes', 'reduce_zero_label'})):
         values = [metainfo.get(name) for metainfo in (left, right)]
         if name not in ignored and str(values[0]) != str(values[1]):
             shown, other = (shorten(str(value)) for value in values)
             raise DistillError(f'{there} has {name}={other}, but {here} {shown}, and ConcatDataset takes only equal '
                                f"ones: set both alike, or ignore_keys=['{name}'] beside datasets")
+    if 'classes' not in ignored and left.get('classes') != right.get('classes'):
+        raise DistillError(f'{there} and {here} have the same classes, but ConcatDataset tells numbers from strings, '
+                           'and lists from tuples: write metainfo.classes of both alike')
