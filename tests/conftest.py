@@ -1,6 +1,7 @@
 """What every test shares: no network, no display, and python in a process of its own."""
 import json
 import os
+import signal
 import string
 import subprocess
 import sys
@@ -17,6 +18,13 @@ os.environ.pop('MMDISTILL_CACHE', None)
 def pytest_addoption(parser) -> None:
     """``--faults``: see ``make faults``."""
     parser.addoption('--faults', type=int, default=10, help='faults of each kind in tests/faults, about')
+
+
+def listen() -> None:
+    """For ``preexec_fn``: a process heeds the signals that ask it to end, also where the tests were started with nohup
+    or in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(scope='session')

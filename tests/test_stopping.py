@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmdistill import stopping
+from tests.conftest import listen
 
 SCRIPT = """
 import os, sys, time
@@ -133,7 +134,7 @@ def start(tmp_path, root):
     def run(name, wait=True, **env):
         env = {**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1', **env}
         process = subprocess.Popen([sys.executable, str(tmp_path / 'script.py'), name, str(tmp_path)], text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, preexec_fn=listen)
         begun.append(process)
         if wait:
             assert process.stdout.readline() == 'ready\n', process.communicate()
@@ -212,7 +213,7 @@ def test_a_second_signal_ends_it_at_once(start):
 def test_nohup_is_respected(start, tmp_path, root):
     process = subprocess.Popen(['nohup', sys.executable, str(tmp_path / 'script.py'), 'sleeping', str(tmp_path)],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                               env={**os.environ, 'PYTHONPATH': str(root)})
+                               env={**os.environ, 'PYTHONPATH': str(root)}, preexec_fn=listen)
     assert process.stdout.readline() == 'ready\n'
     process.send_signal(signal.SIGHUP)
     time.sleep(0.5)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.conftest import save_layout_unet
+from tests.conftest import listen, save_layout_unet
 
 SERVER = '''
 import json, os, runpy, sys, traceback
@@ -66,7 +66,8 @@ class Tools:
         self.root, self.folder, self.count = root, folder, 0
         env = {**os.environ, 'PYTHONPATH': str(root), 'OMP_NUM_THREADS': '1'}
         self.server = subprocess.Popen([sys.executable, '-c', SERVER], cwd=root, env=env, text=True,
-                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       preexec_fn=listen)
 
     def _ask(self, **job) -> int:
         self.server.stdin.write(json.dumps(job) + '\n')
