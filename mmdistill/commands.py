@@ -67,8 +67,8 @@ def evaluate(args: argparse.Namespace) -> None:
     torchrun or Slurm each process trains its share of them.
     """
     rank, world, local = place(args)
-    stopping.current.join(rank, world)
     if args.launcher != 'none':
+        stopping.current.join(rank, world)
         # Each student is trained by one process alone: it sees one GPU and no process group.
         devices = os.environ.get('CUDA_VISIBLE_DEVICES')
         os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
@@ -137,7 +137,7 @@ def verify(args: argparse.Namespace) -> None:
     from .datasets.verify import summary, verify_set
     wrong = 0
     for root in args.sets:
-        root = Path(root, 'distilled') if Path(root, 'distilled').is_dir() else Path(root)
+        root = _set_folder(root)
         problems = verify_set(root)
         print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root))
         wrong += len(problems)
@@ -159,8 +159,12 @@ def export(args: argparse.Namespace) -> None:
         if (results := read_results(work_dir)) is None:
             raise DistillError(f'--results {work_dir}: there is no results.json: give a work dir of mmdistill evaluate')
         tables.append(markdown(table_cells(results['rows'])))
-    root = Path(args.set, 'distilled') if Path(args.set, 'distilled').is_dir() else Path(args.set)
-    print(export_set(root, args.out, args.to, args.shard_images, tables))
+    print(export_set(_set_folder(args.set), args.out, args.to, args.shard_images, tables))
+
+
+def _set_folder(folder: str) -> Path:
+    """A distilled set: the folder, or the one in the work dir that it is."""
+    return Path(folder, 'distilled') if Path(folder, 'distilled').is_dir() else Path(folder)
 
 
 def report(args: argparse.Namespace) -> None:

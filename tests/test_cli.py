@@ -9,7 +9,7 @@ import textwrap
 import pytest
 
 import mmdistill
-from mmdistill import cli, commands
+from mmdistill import cli, commands, stopping
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 
@@ -178,3 +178,10 @@ def test_torchrun_starts_the_module(root, tmp_path):
                           env={**os.environ, 'PYTHONPATH': str(root)})
     assert done.returncode == 1 and f'error: cannot read the config {config}, line 3: NameError' in done.stderr
     assert (tmp_path / 'a.py0').exists() or (tmp_path / 'a.py1').exists()
+
+
+@pytest.mark.parametrize('command', ['distill', 'train', 'evaluate'])
+def test_a_command_without_a_launcher_outlives_the_shell_that_started_it(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(stopping.Stopping, 'join', lambda *_: pytest.fail('it would end with its parent'))
+    with pytest.raises(SystemExit, match='no config at'):
+        cli.main([command, str(tmp_path / 'none.py')])
