@@ -5,7 +5,7 @@ from mmengine.utils import ProgressBar as _ProgressBar
 
 
 class ProgressBar(_ProgressBar):
-    """MMEngine's bar, of which :func:`end_line` knows."""
+    """MMEngine's bar; :func:`end_line` ends its line when it was interrupted."""
     shown: Optional['ProgressBar'] = None  # the one whose line has not been ended
 
     def start(self) -> None:

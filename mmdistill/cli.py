@@ -139,14 +139,14 @@ def _line(error: Exception) -> Optional[str]:
         return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f' {error.filename}' if error.filename else ''
-        return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.kept()}'
+        return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.what_is_kept()}'
     if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's, which is not imported
         return f'out of memory ({text[:200]}): make fewer images at a time, or smaller ones'
     if isinstance(error, RuntimeError) and 'DataLoader worker' in text:
         return (f'a process that reads data died, killed or out of memory ({text[:200]}): run it again, with fewer '
                 'workers')
     if isinstance(error, RuntimeError) and 'PytorchStreamWriter failed' in text:
-        return f'cannot write a checkpoint, the disk is full perhaps: free it. {stopping.current.kept()}'
+        return f'cannot write a checkpoint, the disk is full perhaps: free it. {stopping.current.what_is_kept()}'
     return None
 
 

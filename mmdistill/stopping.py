@@ -78,7 +78,7 @@ class Stopping:
             self._sockets[1].close()  # which ends the thread
 
     def join(self, rank: int, world: int) -> None:
-        """Be one of the ``world`` processes of a run, which end with their launcher."""
+        """Note that a launcher started this process, one of ``world``: it ends when the launcher does."""
         self.rank, self.world, self._launcher = rank, world, os.getppid()
 
     def watch(self, folder: Any) -> None:
@@ -117,7 +117,7 @@ class Stopping:
             time.sleep(0.1)
         if _lost_peer(error):
             self.fail('error: another process of this run ended without a word, killed perhaps, or out of memory: '
-                      f'{self._kept()}')
+                      f'{self.what_is_kept()}')
         end_bar()
         traceback.print_exception(error)
         self.fail(f'error: {type(error).__name__}: {error}')
@@ -129,10 +129,11 @@ class Stopping:
             failed = self._peer()
             if self.rank == 0:
                 why = 'since its launcher has ended' if self._is_orphan() else f'by {_NAMES[name]}'
-                self._say(failed or f'stopped {why}: {self._kept()}')
+                self._say(failed or f'stopped {why}: {self.what_is_kept()}')
             self.leave(1 if failed else 128 + signal.Signals[name])
 
-    def _kept(self) -> str:
+    def what_is_kept(self) -> str:
+        """What :attr:`kept` says."""
         try:
             return self.kept()
         except Exception:

@@ -27,6 +27,15 @@ def listen() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
+def running(pid) -> bool:
+    """Whether a process is there and has not ended."""
+    try:
+        with open(f'/proc/{pid}/stat') as file:
+            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
+    except OSError:
+        return False
+
+
 @pytest.fixture(scope='session')
 def root() -> Path:
     """The repository's root."""

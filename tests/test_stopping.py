@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 
 from mmdistill import stopping
-from tests.conftest import listen
+from tests.conftest import listen, running
 
 SCRIPT = """
 import os, sys, time
@@ -176,14 +176,6 @@ def children(pid, count):
             return found
         time.sleep(0.05)
     raise AssertionError(f'{len(found)} children')
-
-
-def running(pid):
-    try:
-        with open(f'/proc/{pid}/stat') as file:
-            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize('name, words', [('SIGINT', 'Ctrl-C'), ('SIGTERM', 'SIGTERM'), ('SIGHUP', 'SIGHUP')])

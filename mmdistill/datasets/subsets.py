@@ -3,7 +3,7 @@ import logging
 import os.path as osp
 import traceback
 from contextlib import contextmanager
-from typing import Any, Iterator, Mapping, Optional
+from typing import Any, Iterator, List, Mapping, Optional, Sequence
 
 from mmengine.logging import print_log
 
@@ -31,12 +31,16 @@ def _wrong(indices: Any, count: int, where: str) -> DistillError:
     shown = shorten(str(indices))
     if not count:
         return DistillError(f'{where}: it finds no image: check data_root, data_prefix and img_suffix')
-    outside = [index for index in indices if isinstance(index, int) and not -count <= index < count] if isinstance(
-        indices, (list, tuple)) else []
+    outside = _outside(indices, count) if isinstance(indices, (list, tuple)) else []
     if not outside:
         return DistillError(f'{where}.indices={shown} has to be a whole number, or a list of them')
     return DistillError(f'{where}.indices={shown}: {outside[0]} is out of range, since the dataset has {count} images, '
                         f'0..{count - 1}: correct it, or leave indices out')
+
+
+def _outside(indices: Sequence[Any], count: int) -> List[int]:
+    """Those that no list of ``count`` samples has."""
+    return [index for index in indices if isinstance(index, int) and not -count <= index < count]
 
 
 @contextmanager
@@ -74,7 +78,7 @@ def check_subset(root: str, count: int, indices: Any, where: str = 'indices') ->
     if isinstance(indices, int):
         chosen = min(abs(indices), count)
     elif isinstance(indices, (list, tuple)):
-        if outside := [index for index in indices if isinstance(index, int) and not -count <= index < count]:
+        if outside := _outside(indices, count):
             raise DistillError(f'{where}={shorten(str(list(indices)))}: {outside[0]} is out of range, since the '
                                f'distilled set {root} has {count} images: {advice}')
         chosen = len({*indices})

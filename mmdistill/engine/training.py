@@ -102,7 +102,7 @@ def continue_training(cfg: Any, resume: bool) -> None:
 
 
 def guard_loading(runner: Runner) -> None:
-    """Have a checkpoint that is none of this training end it with a DistillError."""
+    """Turn what MMEngine raises for a checkpoint of something else into a DistillError."""
     load = runner.load_or_resume
 
     def guarded() -> None:

@@ -50,7 +50,7 @@ class SegmentorGuide(nn.Module):
         register_all_modules(init_default_scope=False)
         config, checkpoint = published_model(config, checkpoint, 'mmseg')
         name = config if isinstance(config, str) else 'the given model'
-        cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
+        cfg = _config_of(config)
         self.model, meta = frozen_network(dict(cfg.model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
         pre = self.model.data_preprocessor
         self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
@@ -91,7 +91,7 @@ class SegmentorGuide(nn.Module):
     def check_trained(cls, settings: Mapping[str, Any], classes: Sequence[str]) -> None:
         """See :meth:`check_classes`; by the config, and the ``meta`` of a checkpoint that is on this machine, alone."""
         config, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmseg')
-        cfg = read_config(config) if isinstance(config, str) else Config(dict(model=config))
+        cfg = _config_of(config)
         head = cfg.model.get('decode_head') or {}
         head = head[-1] if isinstance(head, (list, tuple)) else head
         if count := head.get('out_channels') or head.get('num_classes'):
@@ -139,6 +139,10 @@ class SegmentorGuide(nn.Module):
     def forget(self) -> None:
         """Let go of the last batch and its graph."""
         self._seen, self._logits, self._outputs = None, None, []
+
+
+def _config_of(config: Union[str, dict]) -> Config:
+    return read_config(config) if isinstance(config, str) else Config(dict(model=config))
 
 
 def _check(known: KnownClasses, outputs: Optional[Sequence[int]], classes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""Students are trained in processes, of which one may die."""
+"""The training of students goes on when one of its processes dies."""
 import os
 import re
 import signal
@@ -29,7 +29,7 @@ def wrong(seed):
 
 @pytest.fixture
 def jobs(tmp_path, monkeypatch):
-    """Jobs, of which those in ``deaths`` kill their process so many times."""
+    """Four jobs; ``deaths`` says by a job's name how often it kills its process."""
     monkeypatch.setattr(workers, 'train_student', train)
     return lambda deaths: [
         Job('set', 'student', 0, 1, dict(name=name),

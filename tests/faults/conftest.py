@@ -18,26 +18,13 @@ from safetensors.numpy import load_file
 from tests.engine.conftest import class_weights, guide, streets, tools, tree, weights  # noqa: F401
 from tests.engine.test_distill_classes import write_config
 from tests.engine.test_training import SHORT
+from tests.evaluation.test_matrix import CONFIG, PROTOCOL
 
 SHARES = dict(kill=1.0, disk=0.3, altered=0.6, hostile=0.4)  # of N
 CLASSES = ('n1', 'n2', 'n3')
-COMPARISON = """
-_base_ = ['{root}/configs/_base_/datasets/streets.py']
-train_dataset = dict(num_scenes=9)
-test_dataset = dict(num_scenes=4)
-protocol = '{folder}/protocol.py'
-training_sets = dict(
-    random_real=dict(selector=dict(type='RandomSelector')),
-    distilled=dict(data_root='{distilled}'))
-budget = 3
-image_sets = 1
-"""
-PROTOCOL = """
-_base_ = ['{root}/configs/students/unet_streets-64x64.py']
-model = dict(backbone=dict(base_channels=4), decode_head=dict(in_channels=4, channels=4))
-train_cfg = dict(max_iters=3, val_interval=1)
-train_dataloader = dict(batch_size=2)
-param_scheduler = []
+ONE_RUN = """
+training_sets['distilled'] = dict(data_root={distilled!r})
+image_sets = evaluations = 1
 """
 
 
@@ -156,9 +143,9 @@ def jobs(root, tools, streets, class_weights, tree, tmp_path_factory):  # noqa: 
             lambda work: {}))
     for name, job in made.items():
         if name == 'evaluate':
-            (folder / 'protocol.py').write_text(PROTOCOL.format(root=root))
-            (folder / 'comparison.py').write_text(COMPARISON.format(
-                root=root, folder=folder, distilled=made['streets'].finished / 'distilled'))
+            (folder / 'protocol.py').write_text(PROTOCOL.format(root=root, iters=3))
+            (folder / 'comparison.py').write_text(CONFIG.format(root=root, folder=folder) + ONE_RUN.format(
+                distilled=str(made['streets'].finished / 'distilled')))
         job.finished = folder / name
         job.finished.mkdir()
         start = time.monotonic()

@@ -50,7 +50,7 @@ def header(canary: Path) -> bytes:
 
 
 def document(change):
-    """A JSON document of which every text is another."""
+    """The JSON document with all strings replaced."""
     def make(canary, text):
         def visit(one):
             if isinstance(one, dict):

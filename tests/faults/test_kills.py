@@ -4,6 +4,8 @@ import re
 import signal
 import time
 
+from tests.conftest import running
+
 SIGNALS = [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT]
 KEPT = dict(streets='images? (is|are) in .*--resume', objects='images? (is|are) in .*--resume',
             train='checkpoint .*the same command', evaluate='finished students .*the same command',
@@ -16,14 +18,6 @@ def children(pid):
             return [int(one) for one in file.read().split()]
     except OSError:
         return []
-
-
-def running(pid):
-    try:
-        with open(f'/proc/{pid}/stat') as file:
-            return file.read().rpartition(')')[2].split()[0] not in 'ZX'
-    except OSError:
-        return False
 
 
 def end(tools, job, number, delay):
