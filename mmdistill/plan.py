@@ -29,6 +29,12 @@ class Request:
     prompt: Optional[str] = None  # text for generators that read one
     # Address of the latents to start from, 'file#class id/number', the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
+    candidate: NonNegativeInt = 0  # number of the candidate set that the image belongs to, where one of several is kept
+
+    @property
+    def group(self) -> Tuple[Tuple[int, ...], int]:
+        """Classes and candidate set: requests of one group are the images of a class in one distilled set."""
+        return self.classes, self.candidate
 
     def single_class(self, known: Optional[Collection[int]] = None) -> int:
         """The class of a request for one class, which has to be among the known ones; otherwise a DistillError."""
