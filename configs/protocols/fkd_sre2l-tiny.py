@@ -4,9 +4,9 @@
 # mmdistill train configs/protocols/fkd_sre2l-tiny.py
 _base_ = './fkd_sre2l.py'
 
-protocol = dict(id='fkd_sre2l-tiny', epochs_by_ipc=[(None, 30)])  # a tenth
+protocol = dict(id='fkd_sre2l-tiny')
 image_size = 64
-max_epochs = 30
+max_epochs = 30  # a tenth
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [

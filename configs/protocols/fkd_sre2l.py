@@ -8,7 +8,7 @@
 # For your images change one key, train_dataloader.dataset.data_root.
 _base_ = '../_base_/protocols/soft_labels.py'
 
-protocol = dict(id='fkd_sre2l', labels='soft', temperature=20, epochs_by_ipc=[(None, 300)])
+protocol = dict(id='fkd_sre2l', labels='soft', temperature=20)
 image_size = 224
 max_epochs = 300
 

@@ -4,7 +4,12 @@
 # mmdistill train configs/protocols/idc_hard-tiny.py
 _base_ = './idc_hard.py'
 
-protocol = dict(id='idc_hard-tiny', epochs_by_ipc=[(10, 200), (50, 150), (200, 100), (500, 50), (None, 30)])  # a tenth
+protocol = dict(
+    id='idc_hard-tiny',
+    by_size=[
+        (classes, ipc, dict(settings, epochs=settings['epochs'] // 10))  # a tenth
+        for classes, ipc, settings in _base_.protocol.by_size
+    ])
 image_size = 64
 max_epochs = 200
 

@@ -4,12 +4,9 @@
 # mmdistill train configs/protocols/rded-tiny.py
 _base_ = './rded.py'
 
-protocol = dict(
-    id='rded-tiny',
-    epochs_by_ipc=[(None, 30)],  # a tenth
-    batch_size_by_ipc=[(10, 50), (None, 100)])
+protocol = dict(id='rded-tiny')
 image_size = 64
-max_epochs = 30
+max_epochs = 30  # a tenth
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [
@@ -30,7 +27,7 @@ test_pipeline = [
     dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=50,  # the released code's for 10 classes and 10 images per class
+    batch_size=50,  # for 10 classes of 10 images
     num_workers=0,
     persistent_workers=False,
     dataset=dict(pipeline=train_pipeline))

@@ -4,16 +4,25 @@
 # Labels: gt_score has a teacher's probabilities at temperature 20. The protocol's teacher gives them for the batch
 # after CutMix; without it mmpretrain makes one-hot ones of the class ids, and that is another protocol.
 # mmdistill train configs/protocols/rded.py
-# For your images change one key, train_dataloader.dataset.data_root. The batch sizes are ImageNet-1K's and
-# ImageNet-100's; of 10 classes the released code takes 50 and 100.
+# For your images change one key, train_dataloader.dataset.data_root. The numbers in this file are for ImageNet-1K with
+# 10 images per class; `mmdistill evaluate` takes those of by_size for others.
 _base_ = '../_base_/protocols/soft_labels.py'
 
 protocol = dict(
     id='rded',
     labels='soft',
     temperature=20,
-    epochs_by_ipc=[(None, 300)],
-    batch_size_by_ipc=[(10, 100), (None, 200)])
+    ipc=10,
+    # (Largest number of classes, largest ipc, settings), None: any; the first row that fits counts. The released code
+    # has 1, 10 and 50 images per class, 10, 100 and 1000 classes, and double batches from 100 classes.
+    by_size=[
+        (99, 1, dict(batch_size=10)),
+        (99, 10, dict(batch_size=50)),
+        (99, None, dict(batch_size=100)),
+        (None, 1, dict(batch_size=20)),
+        (None, 10, dict(batch_size=100)),
+        (None, None, dict(batch_size=200)),
+    ])
 image_size = 224
 max_epochs = 300
 
@@ -31,7 +40,7 @@ train_pipeline = [
     dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=100,  # of 10 images per class
+    batch_size=100,
     dataset=dict(_base_.train_dataset, pipeline=train_pipeline))
 val_dataloader = dict(batch_size=100)
 test_dataloader = val_dataloader

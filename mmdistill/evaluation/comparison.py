@@ -18,7 +18,7 @@ from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
 from .protocols import load_protocol, student_models
-from .schedule import fit_schedule
+from .schedule import check_schedule
 from .training_sets import KINDS, READS
 
 _RUNNER = {*RUNNER_KEYS, 'custom_imports'}
@@ -64,7 +64,7 @@ def check_comparison(cfg: Config) -> Comparison:
         check_component(comparison.encoder, ENCODERS, 'encoder')
     if comparison.judge:
         task.check_judge(comparison.judge)
-    fit_schedule(protocol, comparison.ipc, comparison.epochs)
+    check_schedule(protocol, comparison.ipc, comparison.epochs)
     for name, model in student_models(comparison.students or {}).items():
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')

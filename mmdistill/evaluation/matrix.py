@@ -17,7 +17,7 @@ from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
 from .protocols import cell_config, load_protocol, student_models
 from .results import Cells, mean_of, rare_classes, read_results, summarise
-from .schedule import by_ipc, fit_schedule
+from .schedule import settings_by_size
 from .training_sets import RealData, TrainingSet, build_dataset
 from .workers import Job, run_jobs
 
@@ -47,9 +47,8 @@ class Matrix:
                      for name, spec in settings.training_sets.items()}
         self.configs = {}
         for name, model in student_models(settings.students or {'default': None}).items():
-            config = cell_config(self.protocol, model, test, len(self.classes), settings.overrides)
-            fit_schedule(config, settings.ipc, settings.epochs)
-            self.configs[name] = config
+            self.configs[name] = cell_config(self.protocol, model, test, len(self.classes), settings.overrides,
+                                             settings.ipc, settings.epochs)
         # Adding sets, students or runs continues a comparison; another protocol or test set is another one.
         self.hash = config_hash([self.protocol.to_dict(), test, settings.overrides, settings.epochs])
         read_results(self.work_dir, expected=self.hash)
@@ -62,9 +61,12 @@ class Matrix:
         if settings.evaluations > 1:
             notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the test set along the '
                          'training, which is optimistic.')
+        by_size = settings_by_size(self.rules, len(self.classes), settings.ipc)
+        if by_size:
+            notes.append(f'Its settings for {len(self.classes):,} classes and IPC {settings.ipc or self.rules["ipc"]}: '
+                         f'{", ".join(f"{key} {value:g}" for key, value in by_size.items())}.')
         if settings.epochs:
-            full = (settings.ipc and by_ipc(self.rules, 'epochs_by_ipc', settings.ipc)
-                    or self.protocol.train_cfg.max_epochs)
+            full = by_size.get('epochs') or self.protocol.train_cfg.max_epochs
             notes.append(f'The schedule was shortened: {settings.epochs} epochs in place of {full}.')
         if settings.overrides:
             notes.append(f'Deviations from the protocol: {json.dumps(settings.overrides)}.')

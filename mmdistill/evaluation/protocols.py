@@ -9,6 +9,7 @@ from mmdistill.config import merge_options, read_config
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.settings import check_value
+from .schedule import fit_to_size, set_epochs
 
 _FOLDER = Path(__file__).resolve().parents[1] / '.mim' / 'configs' / 'protocols'
 
@@ -29,7 +30,8 @@ def load_protocol(name: str) -> Config:
 
 
 def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
-                overrides: Optional[Dict[str, Any]] = None) -> Config:
+                overrides: Optional[Dict[str, Any]] = None, ipc: Optional[int] = None,
+                epochs: Optional[int] = None) -> Config:
     """The ordinary OpenMMLab config that one student is trained and tested by.
 
     Args:
@@ -37,10 +39,13 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
         model: The student in place of the protocol's; None keeps that.
         test_dataset: What it is tested on.
         num_classes: Of the test set; the student's heads get as many outputs.
-        overrides: Merged into the protocol last, as ``--cfg-options`` would be; every deviation is in here.
+        overrides: Merged into the protocol after its settings for this size, as ``--cfg-options`` would be.
+        ipc: Images per class, on which these settings depend; None: those that the protocol's own values are for.
+        epochs: To these the schedule is shortened or stretched in the end.
 
     Raises:
-        DistillError: The model weighs its classes one by one, for another number of them.
+        DistillError: The model weighs its classes one by one, for another number of them; or the schedule cannot be
+            stretched.
     """
     cfg = copy.deepcopy(protocol)
     if model is not None:
@@ -53,7 +58,10 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
     pipeline = pipeline_of(cfg.test_dataloader.dataset)
     cfg.test_dataloader.dataset = ConfigDict(with_pipeline(without_pipeline(test_dataset), pipeline))
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
+    fit_to_size(cfg, num_classes, ipc)
     merge_options(cfg, overrides or {})
+    if epochs is not None:
+        set_epochs(cfg, epochs)
     return cfg
 
 

@@ -1,30 +1,75 @@
-"""Epochs and batch size of a protocol by images per class, and its schedule stretched to any number of epochs."""
-from typing import Any, Mapping, MutableMapping, Optional, Sequence
+"""A protocol's settings by the number of classes and images per class, and its schedule stretched to any length."""
+from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Sequence, Tuple
 
 from mmdistill.errors import DistillError
+from mmdistill.settings import NonNegative, Positive, PositiveInt, check_value, nearest
+
+Row = Tuple[Optional[PositiveInt], Optional[PositiveInt], Mapping]
+_HINTS: Dict[str, Any] = dict(epochs=PositiveInt, batch_size=PositiveInt, lr=Positive, weight_decay=NonNegative)
 
 
-def by_ipc(protocol: Mapping[str, Any], key: str, ipc: int) -> Optional[int]:
-    """Epochs (``key`` is ``'epochs_by_ipc'``) or batch size (``'batch_size_by_ipc'``) for ``ipc`` images per class.
+def settings_by_size(rules: Mapping[str, Any], classes: int, ipc: Optional[int]) -> Dict[str, Any]:
+    """The settings that ``by_size`` in a config's ``protocol`` has for training sets of this size.
 
-    The key of a config's ``protocol`` has rows (largest ipc, value) in ascending order; the row of None stands for all
-    above. None where the protocol has no such key. A DistillError where it has no row for ``ipc``.
+    The rows of ``by_size`` are (largest number of classes, largest number of images per class, settings), with None for
+    any number; the first row that fits counts. Settings are ``epochs``, ``batch_size``, ``lr`` and ``weight_decay``;
+    those that a row leaves out keep the config's values.
+
+    Args:
+        rules: The key ``protocol`` of a config.
+        classes: Number of classes of the training set.
+        ipc: Its images per class; None: ``protocol.ipc``, those that the values in the config are for.
+
+    Raises:
+        DistillError: A row is malformed, or none fits.
     """
-    for largest, value in protocol.get(key, [(None, None)]):
-        if largest is None or ipc <= largest:
-            return value
-    raise DistillError(f'protocol {protocol.get("id")} has no {key} for {ipc} images per class: give it a row of None')
+    rows, ipc = _rows(rules, ipc)
+    for most_classes, most_images, settings in rows:
+        if classes <= (most_classes or classes) and ipc <= (most_images or ipc):
+            return dict(settings)
+    if rows:
+        raise DistillError(f'protocol {rules.get("id")}: no row of by_size fits {classes} classes and {ipc} images per '
+                           'class: add one of (None, None, {...})')
+    return {}
 
 
-def fit_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
-    """Give a config ``epochs``, or its protocol's for ``ipc``, and the batch size of that; changes ``cfg``."""
-    rules = cfg.get('protocol') or {}
-    if ipc is not None:
-        epochs = epochs or by_ipc(rules, 'epochs_by_ipc', ipc)
-        if size := by_ipc(rules, 'batch_size_by_ipc', ipc):
-            cfg['train_dataloader']['batch_size'] = size
-    if epochs is not None:
-        set_epochs(cfg, epochs)
+def _rows(rules: Mapping[str, Any], ipc: Optional[int]) -> Tuple[Sequence[Row], int]:
+    """The checked rows of ``by_size`` and the images per class to look up."""
+    rows = rules.get('by_size') or []
+    check_value('protocol.by_size', rows, List[Row])
+    check_value('protocol.ipc', rules.get('ipc'), Optional[PositiveInt])
+    for number, (_, _, settings) in enumerate(rows):
+        for key, value in settings.items():
+            where = f'protocol.by_size.{number}.2.{key}'
+            if key not in _HINTS:
+                raise DistillError(f'{where}: unknown setting{nearest(key, _HINTS)}; known: {", ".join(_HINTS)}')
+            check_value(where, value, _HINTS[key])
+    if rows and not (ipc or rules.get('ipc')):
+        raise DistillError(f'protocol {rules.get("id")} has settings by images per class: give the comparison an ipc, '
+                           'or protocol.ipc')
+    return rows, ipc or rules.get('ipc') or 0
+
+
+def check_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
+    """Check a protocol's ``by_size``, and that its schedule can be stretched, before any dataset is read.
+
+    ``cfg`` is changed. A DistillError for malformed rows and what :func:`set_epochs` refuses.
+    """
+    rows, _ = _rows(cfg.get('protocol') or {}, ipc)
+    lengths = [settings['epochs'] for _, _, settings in rows if 'epochs' in settings]
+    if longest := epochs or max(lengths, default=None):
+        set_epochs(cfg, longest)
+
+
+def fit_to_size(cfg: MutableMapping[str, Any], classes: int, ipc: Optional[int]) -> None:
+    """Give a config the settings of its protocol for this size (:func:`settings_by_size`); changes ``cfg``."""
+    settings = settings_by_size(cfg.get('protocol') or {}, classes, ipc)
+    if 'batch_size' in settings:
+        cfg['train_dataloader']['batch_size'] = settings['batch_size']
+    for key in settings.keys() & {'lr', 'weight_decay'}:
+        cfg['optim_wrapper']['optimizer'][key] = settings[key]
+    if 'epochs' in settings:
+        set_epochs(cfg, settings['epochs'])
 
 
 def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:

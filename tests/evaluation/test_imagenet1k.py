@@ -18,8 +18,8 @@ from mmdistill.plan import Plan, Request
 from mmdistill.registry import MODELS
 
 WNIDS = imagenet_wnids()
-NAMES = ['fkd_sre2l_ipc10_imagenet1k-224px', 'rded_ipc10_imagenet1k-224px', 'idc_hard_in1k_ipc10_imagenet1k-224px',
-         'idc_hard_in100_ipc10_imagenet100-224px']
+NAMES = ['fkd_sre2l_ipc10_imagenet1k-224px', 'rded_ipc10_imagenet1k-224px', 'idc_hard_ipc10_imagenet1k-224px',
+         'idc_hard_ipc10_imagenet100-224px']
 
 
 @pytest.fixture(scope='module')
@@ -72,9 +72,9 @@ def test_the_shipped_comparisons(root, trees, tmp_path, name):
             assert student.custom_hooks[0].teacher.outputs == 'imagenet'
             assert (student.model.backbone.type, student.model.backbone.depth) == ('ResNet', 18)
         elif subset:
-            assert student.train_cfg.max_epochs == 1333 and student.optim_wrapper.optimizer.lr == 0.01
+            assert student.train_cfg.max_epochs == 2000 and student.optim_wrapper.optimizer.lr == 0.01
         else:
-            assert student.train_cfg.max_epochs == 2000 and student.train_dataloader.batch_size == 128
+            assert student.train_cfg.max_epochs == 3000 and student.train_dataloader.batch_size == 128
             assert student.optim_wrapper.optimizer == dict(type='SGD', lr=0.1, momentum=0.9, weight_decay=1e-4)
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 import mmpretrain.datasets
 import mmpretrain.models  # noqa: F401
 from mmdistill.config import merge_options
-from mmdistill.evaluation.schedule import by_ipc, set_epochs
+from mmdistill.evaluation.schedule import set_epochs
 
 CLASSIFICATION = ['idc_hard', 'fkd_sre2l', 'rded', 'rded_nopatch']
 TINY = [f'{name}-tiny' for name in CLASSIFICATION]
@@ -74,8 +74,7 @@ def runner_of(cfg, work_dir):
 
 def test_every_protocol_is_tested_here_and_names_itself(root):
     names = {path.stem for path in (root / 'configs/protocols').glob('*.py')}
-    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_in100', 'idc_hard_in1k', 'mmseg_m2f', 'mmseg_m2f_coco-stuff',
-                     'mmseg_m2f-tiny'}
+    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_adamw', 'mmseg_m2f', 'mmseg_m2f_coco-stuff', 'mmseg_m2f-tiny'}
     for name in names:
         path = root / f'configs/protocols/{name}.py'
         assert Config.fromfile(path).protocol.id == name
@@ -88,14 +87,8 @@ def test_idc_hard(load):
     assert cfg.protocol.labels == 'hard'
     assert cfg.train_dataloader.batch_size == 64
     assert cfg.optim_wrapper == dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4))
-    for ipc, epochs in ((1, 2000), (10, 2000), (11, 1500), (50, 1500), (51, 1000), (200, 1000), (201, 500), (500, 500),
-                        (501, 300), (1300, 300)):
-        assert by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) == epochs
-        set_epochs(cfg, epochs)
-        assert cfg.train_cfg.max_epochs == epochs
-        assert cfg.param_scheduler == dict(type='MultiStepLR', by_epoch=True, gamma=0.2,
-                                           milestones=[2 * epochs // 3, 5 * epochs // 6])
-    assert by_ipc(cfg.protocol, 'batch_size_by_ipc', 10) is None
+    assert cfg.train_cfg.max_epochs == 2000
+    assert cfg.param_scheduler == dict(type='MultiStepLR', by_epoch=True, gamma=0.2, milestones=[1333, 1666])
     assert cfg.data_preprocessor.batch_augments == dict(augments=[dict(type='CutMix', alpha=1.0)])  # every batch
     steps = plain(cfg.train_pipeline)
     assert [step['type'] for step in steps] == [
@@ -112,35 +105,29 @@ def test_idc_hard(load):
     assert cfg.model.head.loss == dict(type='CrossEntropyLoss')
 
 
-@pytest.mark.parametrize('name, epochs, optimizer, batch_size', [
-    ('idc_hard_in100', (1333, 1000, 666, 333, 200), dict(lr=0.01, weight_decay=5e-4), 64),
-    ('idc_hard_in1k', (2000, 1500, 1000, 500, 300), dict(lr=0.1, weight_decay=1e-4), 128)])
-def test_idc_hard_of_more_classes(load, name, epochs, optimizer, batch_size):
-    """Two thirds of the epochs for 100 classes, another optimiser for more; all else is idc_hard's."""
-    cfg, base = load(name), load('idc_hard')
-    assert tuple(by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) for ipc in (10, 50, 200, 500, 501)) == epochs
-    assert cfg.optim_wrapper.optimizer == dict(type='SGD', momentum=0.9, **optimizer)
-    assert cfg.train_dataloader.batch_size == cfg.val_dataloader.batch_size == batch_size
-    assert cfg.train_cfg.max_epochs == epochs[0]
-    assert cfg.param_scheduler.milestones == [2 * epochs[0] // 3, 5 * epochs[0] // 6]
-    for part in ('model', 'data_preprocessor', 'train_pipeline', 'test_pipeline', 'train_dataset'):
-        assert cfg[part] == base[part]
+def test_idc_hard_adamw_differs_by_the_optimizer_alone(load):
+    cfg, base = load('idc_hard_adamw').to_dict(), load('idc_hard').to_dict()
+    assert cfg.pop('optim_wrapper') == dict(optimizer=dict(type='AdamW', lr=1e-3, weight_decay=0.01))
+    for part in cfg, base:
+        assert part.pop('protocol').pop('labels') == 'hard'
+    base.pop('optim_wrapper')
+    assert cfg == base
+    built = build_optim_wrapper(MODELS.build(load('idc_hard').model), load('idc_hard_adamw').optim_wrapper).optimizer
+    assert {(type(built), group['lr'], group['weight_decay']) for group in built.param_groups} == {
+        (torch.optim.AdamW, 1e-3, 0.01)}
 
 
-@pytest.mark.parametrize('name, crop, shuffled, batch_sizes, cosines', [
-    ('fkd_sre2l', (0.08, 1.0), False, (1024, 1024), 1),
-    ('rded', (0.5, 1.0), True, (100, 200), 2),
-    ('rded_nopatch', (0.5, 1.0), False, (100, 200), 2),
+@pytest.mark.parametrize('name, crop, shuffled, batch_size, cosines', [
+    ('fkd_sre2l', (0.08, 1.0), False, 1024, 1),
+    ('rded', (0.5, 1.0), True, 100, 2),
+    ('rded_nopatch', (0.5, 1.0), False, 100, 2),
 ])
-def test_soft_label_protocols(load, name, crop, shuffled, batch_sizes, cosines):
+def test_soft_label_protocols(load, name, crop, shuffled, batch_size, cosines):
     cfg = load(name)
     assert cfg.protocol.labels == 'soft' and cfg.protocol.temperature == 20
     assert cfg.model.head.loss == KL
     assert cfg.optim_wrapper == ADAMW
-    for ipc, batch_size in zip((10, 50), batch_sizes):
-        assert by_ipc(cfg.protocol, 'epochs_by_ipc', ipc) == cfg.train_cfg.max_epochs == 300
-        assert (by_ipc(cfg.protocol, 'batch_size_by_ipc', ipc) or cfg.train_dataloader.batch_size) == batch_size
-    assert cfg.train_dataloader.batch_size == batch_sizes[0]
+    assert cfg.train_cfg.max_epochs == 300 and cfg.train_dataloader.batch_size == batch_size
     assert cfg.param_scheduler == dict(type='CosineAnnealingLR', by_epoch=True, T_max=cosines * 300, begin=0, end=300)
     assert cfg.data_preprocessor.batch_augments == dict(augments=[dict(type='CutMix', alpha=1.0)])
     shuffle = [dict(type='mmdistill.ShufflePatches', factor=2)] if shuffled else []
@@ -184,7 +171,10 @@ def test_tiny_siblings_differ_in_size_alone(load, name):
             assert {k: v for k, v in ours[kind].items() if v != theirs[kind][k]}.keys() <= {'scale', 'crop_size'}
     set_epochs(full, tiny.train_cfg.max_epochs)
     assert tiny.param_scheduler == full.param_scheduler
-    assert tiny.train_cfg.max_epochs == by_ipc(tiny.protocol, 'epochs_by_ipc', 10)
+    if 'by_size' in full.protocol:
+        for row, tiny_row in zip(full.protocol.by_size, tiny.protocol.by_size, strict=True):
+            settings = dict(row[2], epochs=row[2].epochs // 10) if 'epochs' in row[2] else row[2]
+            assert (*row[:2], settings) == tuple(tiny_row)
 
 
 @pytest.mark.parametrize('name', CLASSIFICATION + TINY)

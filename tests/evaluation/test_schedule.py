@@ -7,9 +7,10 @@ from mmengine.config import Config
 from mmengine.optim import CosineAnnealingLR, LinearLR, MultiStepLR
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation.schedule import by_ipc, set_epochs
+from mmdistill.evaluation.schedule import settings_by_size, set_epochs
 
-PROTOCOL = dict(id='p', epochs_by_ipc=[(10, 2000), (50, 1500), (None, 300)], batch_size_by_ipc=[(10, 100)])
+PROTOCOL = dict(id='p', ipc=5, by_size=[
+    (10, 10, dict(epochs=2000)), (10, None, dict(epochs=1500)), (20, 5, dict(lr=0.1, batch_size=128)), (None, 1, {})])
 SCHEDULERS = dict(MultiStepLR=MultiStepLR, CosineAnnealingLR=CosineAnnealingLR, LinearLR=LinearLR)
 
 
@@ -32,17 +33,21 @@ def rates(cfg):
     return seen
 
 
-@pytest.mark.parametrize('ipc, epochs', [(1, 2000), (10, 2000), (11, 1500), (50, 1500), (51, 300), (10**6, 300)])
-def test_epochs_by_ipc(ipc, epochs):
-    assert by_ipc(PROTOCOL, 'epochs_by_ipc', ipc) == epochs
-    assert by_ipc(Config(dict(protocol=PROTOCOL)).protocol, 'epochs_by_ipc', ipc) == epochs
+@pytest.mark.parametrize('classes, ipc, settings', [
+    (1, 1, dict(epochs=2000)), (10, 10, dict(epochs=2000)), (10, 11, dict(epochs=1500)), (10, 10**6, dict(epochs=1500)),
+    (11, 1, dict(lr=0.1, batch_size=128)), (20, 5, dict(lr=0.1, batch_size=128)), (21, 1, {}),
+    (10, None, dict(epochs=2000)), (11, None, dict(lr=0.1, batch_size=128))])
+def test_the_first_row_that_fits_counts(classes, ipc, settings):
+    assert settings_by_size(PROTOCOL, classes, ipc) == settings
+    assert settings_by_size(Config(dict(protocol=PROTOCOL)).protocol, classes, ipc) == settings
 
 
-def test_batch_size_by_ipc():
-    assert by_ipc(PROTOCOL, 'batch_size_by_ipc', 10) == 100
-    assert by_ipc(dict(id='p'), 'batch_size_by_ipc', 10) is None
-    with pytest.raises(DistillError, match='protocol p has no batch_size_by_ipc for 11 images per class'):
-        by_ipc(PROTOCOL, 'batch_size_by_ipc', 11)
+def test_sizes_without_a_row():
+    assert settings_by_size(dict(id='p'), 10, 10) == settings_by_size({}, 10, None) == {}
+    with pytest.raises(DistillError, match='protocol p: no row of by_size fits 21 classes and 2 images per class: add'):
+        settings_by_size(PROTOCOL, 21, 2)
+    with pytest.raises(DistillError, match='protocol p has settings by images per class: give the comparison an ipc'):
+        settings_by_size(dict(PROTOCOL, ipc=None), 10, None)
 
 
 @pytest.mark.parametrize('epochs', [1, 2, 7, 300, 500, 1000, 1500, 2000, 3000])

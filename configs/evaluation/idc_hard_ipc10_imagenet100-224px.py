@@ -1,11 +1,11 @@
 # ImageNet-100, 10 images per class, with hard labels: D4M, DMGD and random real images.
 # The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet100-512px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet100-256px.py
-# mmdistill evaluate configs/evaluation/idc_hard_in100_ipc10_imagenet100-224px.py
+# mmdistill evaluate configs/evaluation/idc_hard_ipc10_imagenet100-224px.py
 # Not in data/imagenet? --cfg-options data_root=/path/to/imagenet; val is needed here.
 _base_ = '../_base_/datasets/imagenet100.py'
 
-protocol = 'idc_hard_in100'
+protocol = 'idc_hard'
 students = dict(
     resnetap10='mmdistill::students/resnetap10_224px.py', convnet6='mmdistill::students/convnet6_224px.py')
 training_sets = dict(
