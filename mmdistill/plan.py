@@ -5,7 +5,7 @@ The plan is written before the first image is made; sharding, resuming and count
 import hashlib
 import re
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any, Collection, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Annotated, Any, Collection, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from .documents import check_paths, check_record, read_document
 from .errors import DistillError
@@ -84,6 +84,14 @@ class Plan:
         data.update(requests=tuple(Request(**{**r, 'classes': tuple(r.get('classes', ()))}) for r in data['requests']),
                     classes=tuple(data['classes']), palette=tuple(map(tuple, data['palette'])))
         return cls(**data)
+
+
+def groups_of(requests: Iterable[Request]) -> Dict[Tuple, List[Request]]:
+    """The requests of each group, in order."""
+    groups: Dict[Tuple, List[Request]] = {}
+    for request in requests:
+        groups.setdefault(request.group, []).append(request)
+    return groups
 
 
 def check_classes(classes: Sequence[str], palette: Sequence) -> None:

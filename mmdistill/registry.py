@@ -121,7 +121,10 @@ GUIDANCES = LazyRegistry('guidance', {
     'guidance.segmentation': 'SegmentationConsistency',
     'guidance.features': 'ClassFeatureMatching',
     'guidance.semantic': 'SemanticMatching',
-    'guidance.transport': 'TransportMatching'})
+    'guidance.transport': 'TransportMatching',
+    'guidance.points': 'PointMatching',
+    'guidance.sets': 'SetMatching',
+    'guidance.alignment': 'FeatureAlignment'})
 CLEANERS = LazyRegistry('cleaner', {'cleaning.votes': 'MajorityVote', 'cleaning.losses': 'LossThreshold'})
 WRITERS = LazyRegistry('writer', {
     'datasets.writers': 'ClassWriter SegWriter', 'datasets.coco_stuff.writer': 'COCOJsonWriter'})

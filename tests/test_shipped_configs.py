@@ -20,7 +20,7 @@ NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if
 # Networks alone; everything else can be run.
 NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet101_224px', 'resnet18-in_224px', 'resnet18_224px',
             'resnet50_224px', 'resnetap10_224px', 'resnetap10_64px']
-DISTILL = ('d3s2', 'd4m', 'dmgd', 'quickstart')
+DISTILL = ('cgs', 'coda', 'd3s2', 'd4m', 'dap', 'dmgd', 'mgd3', 'quickstart')
 OURS = ('Distiller', 'ClassDiffusion', 'LayoutDiffusion')  # are built with weights
 
 
@@ -199,6 +199,7 @@ def test_hooks_are_addressed_by_their_names(name, hook, key, value):
 
 
 @pytest.mark.parametrize('name', ['d4m/unguided_class-unet_ipc10_imagenette-128px', 'quickstart/dmgd_objects-64px',
-                                  'quickstart/unguided_objects-64px', 'dmgd/mgd3_class-unet_ipc10_imagenette-128px'])
+                                  'quickstart/unguided_objects-64px', 'mgd3/mgd3_class-unet_ipc10_imagenette-128px',
+                                  'cgs/cgs_class-unet_ipc10_objects-64px'])
 def test_what_starts_from_noise_has_no_strength(name):
     assert read_config(str(FOLDER / f'{name}.py')).model.generator.get('strength', 1.0) == 1.0

@@ -8,8 +8,9 @@ from mmdistill.components import check_component, resolve
 from mmdistill.config import type_name
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
+from mmdistill.guidance.base import check_objectives
 from mmdistill.registry import CLEANERS, GENERATORS, GUIDANCES, LazyRegistry
-from mmdistill.settings import check_settings, parameters
+from mmdistill.settings import check_settings, parameters, setting
 from mmdistill.tasks.base import Task
 from mmdistill.tasks.resources import Resources, declared_needs
 from .planning import Planner
@@ -45,6 +46,7 @@ class GuidanceSettings:
         component = resolve(generator, GENERATORS, 'model.generator')
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
         Guidance.check(self.guidance, HOOK, steps)
+        check_objectives(self._stands(), setting(Guidance, self.guidance, 'update'), HOOK)
 
     def build(self, resources: Resources) -> Guidance:
         """The guidance of a run, whose objectives get what the ``resources`` of its task make."""
@@ -55,10 +57,20 @@ class GuidanceSettings:
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
 
     def outline(self) -> Guidance:
-        """The guidance with objectives that say their space alone, for counting."""
-        spaces = [getattr(resolve(cfg, GUIDANCES, HOOK), 'space', 'latent') for cfg in self.objectives]
-        stands = {str(i): SimpleNamespace(space=space, weight=1.0) for i, space in enumerate(spaces)}
-        return Guidance(stands, semantic=(lambda condition, t: condition) if self.semantic else None, **self.guidance)
+        """The guidance with objectives that say what they are alone, for counting."""
+        return Guidance(self._stands(), semantic=(lambda condition, t: condition) if self.semantic else None,
+                        **self.guidance)
+
+    def _stands(self) -> Dict[str, Any]:
+        """What the objectives say of themselves, by name."""
+        stands = {}
+        for cfg in self.objectives:
+            objective = resolve(cfg, GUIDANCES, HOOK)
+            stands[type_name(cfg)] = SimpleNamespace(
+                space=getattr(objective, 'space', None), weight=1.0, greedy=getattr(objective, 'greedy', False),
+                joint=cfg.get('joint', getattr(objective, 'joint', False)),
+                reads_network=getattr(objective, 'reads_network', False))
+        return stands
 
     def asks_segmentor(self) -> bool:
         """Whether an objective needs the segmentor of the settings."""

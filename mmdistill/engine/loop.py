@@ -17,7 +17,7 @@ from mmdistill.errors import DistillError
 from mmdistill.generation import Synthesis
 from mmdistill.generation.cost import Cost
 from mmdistill.guidance import Guidance
-from mmdistill.plan import Plan, Request
+from mmdistill.plan import Plan, Request, groups_of
 from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_datasets
@@ -173,12 +173,18 @@ class DistillLoop(BaseLoop):
         done = len(requests) - len(pending)
         if done:
             self.logger.info(f'{done} images are there, {len(pending)} to make')
-        memories = guidance.memories if guidance else []
+        memories, joint = (guidance.memories, guidance.joint) if guidance else ([], False)
         mine, spare, ready = pending[runner.rank::runner.world_size], 0, None
-        if memories:  # whole classes, since a sample needs those of its class that come before it
+        groups = groups_of(requests)
+        if joint:  # whole groups; one that was interrupted is made again, to the same bytes
+            begun = {request.group for request in pending}
+            mine = [request for group in groups.values() for request in group
+                    if request.group in begun and self._is_mine(request)]
+        if memories:  # whole groups, since a sample needs those of its group that come before it
             self._recall(memories)
-            self.generator.narrow(-(-len(self.plan.classes) // runner.world_size))  # a batch has no class twice
-            mine = [request for request in pending if self._is_mine(request)]
+            self.generator.narrow(-(-len(groups) // runner.world_size))  # a batch has no group twice
+            numbers = {request: number for group in groups.values() for number, request in enumerate(group)}
+            mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
             spare = self.generator.micro_batch
 
             def ready(request: Request) -> bool:
@@ -188,7 +194,7 @@ class DistillLoop(BaseLoop):
             starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
             return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
-        self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, ready)
+        self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, joint, ready)
         if self.cost is not None:
             runner.register_hook(PaceHook(self.cost, len(mine)))
         runner.call_hook('before_test_epoch')

@@ -1,7 +1,7 @@
 """Micro-batches through the denoising loop, in one go or in two parts."""
 import math
 from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from ..errors import DistillError
 from ..masks import IGNORE, resize_mask
 from ..plan import Request
 from .autoencoders import decode, in_slices, slice_rows
+from .conditions import Condition
 from .process import first_step
 from .sampler import sample
 from .trace import GuidanceRecord, GuidanceTrace
@@ -45,6 +46,10 @@ class Sampled(NamedTuple):
 class MicroBatches:
     """Runs the loop of a :class:`LatentGenerator` on ``micro_batch`` rows, empty ones filled up with repeats.
 
+    With a joint guidance a batch is a group of requests (:attr:`~mmdistill.plan.Request.group`), however many they are
+    and without repeats, and the denoiser sees ``micro_batch`` of its rows at once. All requests of a group have to
+    come together, in the plan's order.
+
     The steps before the first guided one do not depend on the finished samples. Rows that would be empty there take
     ``spare`` requests along, so that only guided batches, which may not have two samples of a class, have empty rows.
     Schedulers with a memory cannot be stopped there.
@@ -68,6 +73,7 @@ class MicroBatches:
                 raise ValueError(f'{len(wanted)} requests with {len(values)} masks or latents')
         if masks is None and own.annotation == 'masks':
             raise DistillError(f'{type(own).__name__} makes images of masks and got none: take a generator of classes')
+        joint = guidance is not None and guidance.joint
         first = 0 if latents is None else first_step(len(own.process), own.strength)
         if guidance is not None and guidance.objectives:
             guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
@@ -78,15 +84,22 @@ class MicroBatches:
                         None if latents is None else self._start(request, latents[row]))
                     for row, request in enumerate(everything[begin:end], begin)]
 
-        for begin in range(0, len(requests), own.micro_batch):
-            end = min(begin + own.micro_batch, len(requests))
+        for begin, end in self._cuts(requests, joint):
             following = None if spare is None else jobs(end, end + own.micro_batch)
             sampled = self._run(jobs(begin, end), first, guidance, following)
             rows = slice_rows(own.micro_batch, own.image_size)
             with torch.no_grad(), steady_threads(own.device, rows):
-                final = torch.stack(self._filled(list(sampled.latents)))
+                final = sampled.latents if joint else torch.stack(self._filled(list(sampled.latents)))
                 decoded = in_slices(lambda part: decode(own.vae, part), final, rows)
             yield decoded[:end - begin], sampled
+
+    def _cuts(self, requests: Sequence[Request], joint: bool) -> List[Tuple[int, int]]:
+        """First request of each batch, and the one behind its last."""
+        if joint:
+            starts = [i for i, request in enumerate(requests) if not i or request.group != requests[i - 1].group]
+        else:
+            starts = list(range(0, len(requests), self.generator.micro_batch))
+        return list(zip(starts, [*starts[1:], len(requests)]))
 
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
         """Denoise at most ``micro_batch`` jobs from step ``first``; in two parts where that is possible."""
@@ -112,7 +125,8 @@ class MicroBatches:
     def _steps(self, jobs: List[Job], guidance, begin: int, end: Optional[int] = None,
                begun: Sequence[tuple] = ()) -> Sampled:
         """The steps from ``begin`` to ``end``, from noise and start latents or from what earlier steps gave."""
-        own, count, jobs = self.generator, len(jobs), self._filled(jobs)
+        own, count, joint = self.generator, len(jobs), guidance is not None and guidance.joint
+        jobs = jobs if joint else self._filled(jobs)
         randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
         with steady_threads(own.device, own.micro_batch):
             if begun:
@@ -129,9 +143,10 @@ class MicroBatches:
                 condition = own.condition([job.request for job in jobs], masks).to(own.device)
             failures: Dict[int, str] = {}
             record = GuidanceRecord()
-            final = sample(own.denoiser, own.process, x, condition, cfg=own.cfg, guidance=guidance,
-                           decode=own.guidance_decode, generators=randoms, begin=begin, end=end, failures=failures,
-                           record=record)
+            rows = own.micro_batch * (1 if own.cfg.scale == 1 else 2)
+            final = sample(_in_rows(own.denoiser, rows) if joint else own.denoiser, own.process, x, condition,
+                           cfg=own.cfg, guidance=guidance, decode=own.guidance_decode, generators=randoms, begin=begin,
+                           end=end, failures=failures, record=record)
         return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
 
@@ -155,6 +170,15 @@ class MicroBatches:
             raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
                                f'generator has {own.num_classes} classes (255 = ignore)')
         return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, own.image_size))).long()
+
+
+def _in_rows(denoiser: Callable, rows: int) -> Callable:
+    """A denoiser that sees ``rows`` rows at once."""
+    def call(x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+        parts = [slice(start, start + rows) for start in range(0, len(x), rows)]
+        return torch.cat([denoiser(x[part], t[part], condition.rows(part)) for part in parts])
+
+    return call
 
 
 def _stacked(rows: List[Optional[Tensor]]) -> Optional[Tensor]:

@@ -41,6 +41,11 @@ class Condition:
                          {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()},
                          self.requests + other.requests)
 
+    def rows(self, rows: slice) -> 'Condition':
+        """Some of the rows."""
+        tensors, nulls = ({k: v[rows] for k, v in part.items()} for part in (self.tensors, self.nulls))
+        return Condition(tensors, nulls, self.requests[rows])
+
     def to(self, device) -> 'Condition':
         """The same on another device."""
         tensors, nulls = ({k: v.to(device) for k, v in part.items()} for part in (self.tensors, self.nulls))

@@ -107,7 +107,7 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
     tflop = {'sampling': plain.flops / rows * filled * (steps - first)}
     if guided:
         stages['guidance'] = passes.guided_step(rows)
-        through = plain.flops if guidance.through == 'xt' else 0  # the forward pass is sampling's
+        through = plain.flops if guidance.through_network else 0  # the forward pass is sampling's
         tflop['guidance'] = (stages['guidance'].flops - through) / rows * filled * guided
     stages['decoding'] = passes.decoding(slice_of)
     tflop['decoding'] = stages['decoding'].flops / slice_of * math.ceil(filled / slice_of) * slice_of

@@ -31,15 +31,19 @@ class Passes:
             return count(lambda: self._denoise(x, condition))
 
     def guided_step(self, rows: int) -> Counted:
-        """What guidance adds to a step; with ``through='xt'`` also the step itself."""
+        """What guidance adds to a step; where it goes through the network also the step itself. An objective that
+        ``reads_network`` counts as a whole conditional pass."""
         leaf, condition = self._latents(rows).requires_grad_(), self._rows(rows)
 
         def run() -> None:
             x = leaf * 1  # the counter's hooks refuse a leaf
-            if self.guidance.through == 'xt':
+            if self.guidance.through_network:
                 x = self._denoise(x, condition)
-            spaces = {objective.space for objective in self.guidance.objectives.values()}
-            energy = x.square().mean() if 'image' not in spaces else self._look(x).mean()
+            objectives = self.guidance.objectives.values()
+            energy = self._look(x).mean() if any(o.space == 'image' for o in objectives) else x.square().mean()
+            if any(getattr(o, 'reads_network', False) for o in objectives):
+                times = self.generator.process.timesteps[0].to(META).expand(rows)
+                energy = energy + self.generator.denoiser(x, times, condition).square().mean()
             energy.backward()
             leaf.grad = None
 

@@ -1,5 +1,5 @@
 """The noise process of a stock diffusers scheduler, in the terms that guidance needs."""
-from typing import List, Optional, Tuple
+from typing import List, NamedTuple, Optional, Tuple
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, FlowMatchEulerDiscreteScheduler
@@ -7,6 +7,14 @@ from torch import Tensor
 
 from ..errors import DistillError
 from .schedulers import scheduler_class
+
+
+class Level(NamedTuple):
+    """The noise level of a step: its latents are ``alpha * x0 + sigma * eps``."""
+    step: int  # index of the step, 0 for the first
+    timestep: float  # what the network is told
+    alpha: float
+    sigma: float
 
 
 class NoiseProcess:
@@ -53,6 +61,10 @@ class NoiseProcess:
 
     def __len__(self) -> int:
         return len(self.timesteps)
+
+    def level(self, i: int) -> Level:
+        """The noise level of the latents that step ``i`` begins with."""
+        return Level(i, self.timesteps[i].item(), self.alphas[i], self.sigmas[i])
 
     def start(self, first: int = 0) -> None:
         """Forget the last batch; the next step is ``first``."""

@@ -1,5 +1,6 @@
 """The denoising loop: one for all methods."""
-from typing import Callable, Dict, List, Optional, Tuple
+from functools import partial
+from typing import Callable, Dict, List, Optional
 
 import torch
 from torch import Tensor
@@ -24,15 +25,23 @@ class ClassifierFreeGuidance:
     def __init__(self, scale: float = 1.0, channels: Optional[int] = None):
         self.scale, self.channels = scale, channels
 
-    def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
+    def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition,
+                 correct: Optional[Callable[[Tensor], Tensor]] = None) -> Tensor:
         """The combined prediction in the dtype of ``x``; a learned variance is the conditional pass's.
 
-        ``denoiser(x, t, condition) -> (B, C or 2C, h, w)``, of noisy latents (B, C, h, w), at timestep ``t`` ().
+        Args:
+            denoiser: ``(x, t, condition) -> (B, C or 2C, h, w)``.
+            x: (B, C, h, w) noisy latents.
+            t: () timestep.
+            condition: Of B rows.
+            correct: Changes the conditional output before the two are combined, so that the scale amplifies it.
         """
+        correct = correct or (lambda out: out)
         if self.scale == 1:
-            return denoiser(x, t.expand(len(x)), condition).to(x.dtype)
+            return correct(denoiser(x, t.expand(len(x)), condition).to(x.dtype))
         out = denoiser(torch.cat([x, x]), t.expand(2 * len(x)), condition.null().cat(condition)).to(x.dtype)
         uncond, cond = out.chunk(2)
+        cond = correct(cond)
         guided = self.channels or x.shape[1]
         mixed = uncond[:, :guided] + self.scale * (cond[:, :guided] - uncond[:, :guided])
         return torch.cat([mixed, cond[:, guided:]], dim=1)
@@ -46,9 +55,9 @@ def sample(
 ) -> Tensor:
     """Turn noise into clean latents.
 
-    Each step predicts x0, lets the guidance shift it (or the output, or the step's result), and leaves the step itself
+    Each step predicts x0, lets the guidance shift it (or an output, or the step's result), and leaves the step itself
     to the stock scheduler. Latents are float32 whatever the network's dtype is: rounding them at each step costs far
-    more than rounding inside the network. No operation mixes rows.
+    more than rounding inside the network. Only a joint objective of the guidance mixes rows.
 
     Args:
         denoiser: ``(x (B, C, h, w), t (B,), condition) -> output in the scheduler's type``; frozen.
@@ -70,43 +79,72 @@ def sample(
     cfg = cfg or ClassifierFreeGuidance()
     x = x.to(torch.promote_types(x.dtype, torch.float32))
     process.start(begin)
-    guided = () if guidance is None else guidance.steps(len(process))
+    steps = () if guidance is None else guidance.steps(len(process))
     semantic = None if guidance is None else guidance.semantic
     watch = _FiniteWatch(x)
     times = process.timesteps.to(x.device)
     for i in range(len(process))[begin:end]:
         step_condition = semantic(condition, process.timesteps[i].item()) if semantic else condition
-        active = i in guided
-        through = active and guidance.through == 'xt'
+        guided = _GuidedStep(guidance, process, condition, decode, i) if i in steps else None
+        through = guided is not None and guidance.through_network
         with torch.set_grad_enabled(through):
             x = x.detach().requires_grad_(through)
-            out = cfg(denoiser, x, times[i], step_condition)
+            correct = partial(guided.conditional, x) if guided and guidance.update == 'conditional' else None
+            out = cfg(denoiser, x, times[i], step_condition, correct)
             x0 = process.x0(x, out, i)
-        if active:
-            shift, losses = guidance.shift(x, x0, condition, i, process, decode)
-            watch.see(shift, i, 'the gradient of the guidance is')
         with torch.no_grad():
-            moved = x0
-            if active and guidance.update != 'prev':
-                x0, out, moved = _shifted(guidance.update, process, x, x0, out, shift, i)
+            if guided:
+                out = guided.output(x, x0, out)
             x = process.step(out, i, x, generators)
-            if active and guidance.update == 'prev':
-                moved, x = x, x + shift
-            if active and record is not None:
-                record.see(losses, shift, moved)
+            if guided:
+                x = guided.latents(x)
+                watch.see(guided.shift, i, 'the gradient of the guidance is')
+                if record is not None:
+                    record.see(guided.losses, guided.shift, guided.moved)
         watch.see(x, i, 'latents are')
     watch.report(condition, failures)
     return x.detach()
 
 
-def _shifted(update: str, process: NoiseProcess, x: Tensor, x0: Tensor, out: Tensor, shift: Tensor, i: int
-             ) -> Tuple[Tensor, Tensor, Tensor]:
-    """Clean prediction and output of step ``i``, one of them shifted, and what was shifted, as it was."""
-    if update == 'x0':
-        return x0 + shift, process.to_output(x, x0 + shift, out, i), x0
-    said, variance = out[:, :x.shape[1]], out[:, x.shape[1]:]
-    out = torch.cat([said + shift, variance], dim=1)
-    return process.x0(x, out, i), out, said
+class _GuidedStep:
+    """One guided step: the shift of what the guidance's ``update`` names, and what was shifted, as it was."""
+    shift: Tensor
+    losses: Dict[str, Tensor]
+    moved: Tensor
+
+    def __init__(self, guidance, process: NoiseProcess, condition: Condition, decode: Optional[Callable], i: int):
+        self.guidance, self.process, self.condition, self.decode, self.i = guidance, process, condition, decode, i
+
+    def conditional(self, x: Tensor, out: Tensor) -> Tensor:
+        """The output of the conditional pass whose clean prediction is shifted."""
+        x0 = self.process.x0(x, out, self.i)
+        self._look(x, x0)
+        self.moved = x0.detach()
+        return self.process.to_output(x.detach(), self.moved + self.shift, out.detach(), self.i)
+
+    def output(self, x: Tensor, x0: Tensor, out: Tensor) -> Tensor:
+        """The output after classifier-free guidance, shifted if the guidance shifts that or its clean prediction."""
+        update = self.guidance.update
+        if update == 'conditional':
+            return out
+        self._look(x, x0)
+        if update == 'x0':
+            self.moved = x0
+            return self.process.to_output(x, x0 + self.shift, out, self.i)
+        if update == 'output':
+            self.moved, variance = out[:, :x.shape[1]], out[:, x.shape[1]:]
+            return torch.cat([self.moved + self.shift, variance], dim=1)
+        return out
+
+    def latents(self, x: Tensor) -> Tensor:
+        """The latents after the step, shifted if the guidance shifts those."""
+        if self.guidance.update != 'prev':
+            return x
+        self.moved = x
+        return x + self.shift
+
+    def _look(self, x: Tensor, x0: Tensor) -> None:
+        self.shift, self.losses = self.guidance.shift(x, x0, self.condition, self.i, self.process, self.decode)
 
 
 class _FiniteWatch:

@@ -1,9 +1,12 @@
 """Objectives that steer the denoising loop, and the guidance that applies them. No OpenMMLab package is needed."""
+from .alignment import FeatureAlignment
 from .base import Guidance, Objective
 from .features import ClassFeatureMatching, ClassStatistics
+from .points import PointMatching
 from .segmentation import SegmentationConsistency
 from .semantic import SemanticMatching
+from .sets import SetMatching
 from .transport import TransportMatching
 
-__all__ = ['ClassFeatureMatching', 'ClassStatistics', 'Guidance', 'Objective', 'SegmentationConsistency',
-           'SemanticMatching', 'TransportMatching']
+__all__ = ['ClassFeatureMatching', 'ClassStatistics', 'FeatureAlignment', 'Guidance', 'Objective', 'PointMatching',
+           'SegmentationConsistency', 'SemanticMatching', 'SetMatching', 'TransportMatching']

@@ -1,19 +1,26 @@
 """Guidance: objectives that steer the denoising loop by their gradient."""
+from functools import reduce
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Tuple
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
+from ..plan import Request
 from ..settings import PositiveInt, Share, setting, validated
 
 
 class Objective(Protocol):
-    """A loss of the clean prediction.
+    """A loss of the clean prediction, or of the noisy latents.
 
     Attributes:
         weight: Factor of this objective in the sum.
-        space: ``'image'`` for a loss of the decoded image in [-1, 1], ``'latent'`` for one of the latents.
+        space: ``'image'`` for a loss of the decoded clean prediction in [-1, 1], ``'latent'`` for one of the clean
+            prediction itself, ``'noisy'`` for one of the noisy latents.
+        joint: Optional; True where the images of a group (:attr:`~mmdistill.plan.Request.group`: those of a class)
+            have to be made together, because the loss of one depends on the others.
+        greedy: Optional; True where they have to be made one after the other: ``remember(request, latents)`` takes each
+            finished one, and ``ready(request)`` says whether a request can be made.
         annotation: ``'masks'`` or ``'classes'`` where it works for one of them only.
         needs: What its constructor is given by the run instead of the config: names of resources, or a dict of them
             to the settings that go to the resource. Only read of objectives that are built from a config.
@@ -21,13 +28,15 @@ class Objective(Protocol):
     weight: float
     space: str
 
-    def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,): one loss for each sample, none of which depends on another row.
+    def __call__(self, x: Tensor, batch, *level) -> Tensor:
+        """(B,): one loss for each sample, which depends on no other row, or if ``joint`` on those of its group; the
+        gradient of their sum is what guides.
 
         Args:
             x: (B, 3, H, W) images or (B, C, h, w) latents.
             batch: The :class:`~mmdistill.generation.conditions.Condition` of the rows: tensors by name, among them
                 ``mask`` (B, H, W) int64 for generators of masks, and ``requests``.
+            *level: Given where ``space`` is ``'noisy'``: the :class:`~mmdistill.generation.process.Level` of ``x``.
         """
 
 
@@ -56,6 +65,12 @@ class Guidance:
     2), and where the predicted noise does not depend on :math:`z_t` it is what ``through='x0'`` gives. A shift of the
     output is one of x0 by the factor above, so that ``'output'`` weighs early steps more than ``'x0'`` does.
 
+    ``update='conditional'`` shifts the clean prediction of the conditional pass before classifier-free guidance, which
+    then amplifies the shift: CoDA's correction (:class:`~mmdistill.guidance.points.PointMatching`).
+
+    An objective of the noisy latents gives its gradient by :math:`z_t`, whatever ``through`` is for the others, and
+    needs ``update='prev'``: the gradient at :math:`z_t` shifts :math:`z_{t-1}`.
+
     Args:
         objectives: By name, or in a sequence (their class names then name them).
         window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``, in the order in which they
@@ -66,7 +81,8 @@ class Guidance:
             dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.
         update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it,
-            ``'output'`` the network's output before it, with ``through='x0'`` or ``'xt'``.
+            ``'output'`` the network's output before it, ``'conditional'`` the clean prediction of the conditional pass
+            alone; the last two with ``through='x0'`` or ``'xt'``.
         norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
             scale serves any latent size.
         step: ``'constant'``, or ``'sigma'``: the scale times the standard deviation of the ancestral step's posterior,
@@ -88,7 +104,8 @@ class Guidance:
 
     @validated
     def __init__(self, objectives: Any, *, window: Tuple[Share, Share] = (0.25, 1.0), scale: float = 3.0,
-                 through: Literal['x0', 'linear', 'xt'] = 'x0', update: Literal['x0', 'prev', 'output'] = 'x0',
+                 through: Literal['x0', 'linear', 'xt'] = 'x0',
+                 update: Literal['x0', 'prev', 'output', 'conditional'] = 'x0',
                  norm: Literal['none', 'unit', 'rms'] = 'unit',
                  step: Literal['constant', 'sigma', 'noise'] = 'constant',
                  every: PositiveInt = 1, semantic: Optional[Callable] = None):
@@ -98,9 +115,7 @@ class Guidance:
             if len(named) < len(objectives):
                 raise DistillError('guidance: two objectives of one class: give them as a dict with a name for each')
             objectives = named
-        for name, objective in objectives.items():
-            if getattr(objective, 'space', None) not in ('image', 'latent') or not hasattr(objective, 'weight'):
-                raise DistillError(f"guidance: {name} needs a space, 'image' or 'latent', and a weight: set both")
+        check_objectives(objectives, update, 'guidance')
         if not objectives and semantic is None:
             raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
         self.objectives: Dict[str, Objective] = dict(objectives)
@@ -116,8 +131,9 @@ class Guidance:
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         through, update, norm, step = (setting(cls, settings, key) for key in ('through', 'update', 'norm', 'step'))
-        if update == 'output' and through == 'linear':
-            raise DistillError(f"{where}: update='output' takes the gradient by the output, which through='linear' is "
+        by = dict(output='output', conditional='clean prediction').get(update)
+        if by and through == 'linear':
+            raise DistillError(f"{where}: update={update!r} takes the gradient by the {by}, which through='linear' is "
                                "not: set through='x0' (the network held constant) or 'xt' (through the network)")
         if step == 'noise' and norm != 'unit':
             raise DistillError(f"{where}: step='noise' sets the length of the shift, so norm={norm!r} has no meaning: "
@@ -134,6 +150,16 @@ class Guidance:
         """The objectives with a true ``greedy``: their ``remember(request, latents)`` takes each finished sample."""
         return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
 
+    @property
+    def joint(self) -> bool:
+        """Whether the images of a group have to be made together, in one batch."""
+        return any(getattr(objective, 'joint', False) for objective in self.objectives.values())
+
+    @property
+    def through_network(self) -> bool:
+        """Whether the gradient goes through the network's prediction."""
+        return self.through == 'xt' and any(o.space != 'noisy' for o in self.objectives.values())
+
     def steps(self, num_steps: int) -> range:
         """Indices of the guided steps; the range starts at ``num_steps`` where there are no objectives."""
         return _guided(self.window, self.every, num_steps) if self.objectives else range(num_steps, num_steps)
@@ -146,24 +172,32 @@ class Guidance:
 
         Args:
             x, x0: (B, C, h, w) noisy latents and clean prediction; the latter has to depend on ``x``, which requires a
-                gradient, for ``through='xt'``.
+                gradient, where :attr:`through_network`.
             condition: Of B rows, given to the objectives.
             i: Index of the step.
-            process: The noise process, for ``through='linear'``, ``update='output'`` and steps that are not constant.
+            process: The noise process, for objectives of noisy latents, ``through='linear'``, ``update='output'`` and
+                steps that are not constant.
             decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable; for objectives of images.
         """
+        spaces = {objective.space for objective in self.objectives.values()}
         with torch.enable_grad():
-            leaf = x
-            if self.through != 'xt':
-                x0 = leaf = x0.detach().requires_grad_()
-            inputs = {'latent': x0}
-            if decode is not None and any(o.space == 'image' for o in self.objectives.values()):
-                inputs['image'] = decode(x0)  # once for all objectives
-            losses = {name: o(inputs[o.space], condition) for name, o in self.objectives.items()}
+            if not self.through_network:
+                x0 = x0.detach().requires_grad_()
+                x = x.detach().requires_grad_() if 'noisy' in spaces else x
+            inputs: Dict[str, Tuple] = dict(latent=(x0, condition))
+            if 'noisy' in spaces:
+                inputs['noisy'] = (x, condition, process.level(i))
+            if decode is not None and 'image' in spaces:
+                inputs['image'] = (decode(x0), condition)  # once for all objectives
+            losses = {name: o(*inputs[o.space]) for name, o in self.objectives.items()}
             energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
-            (gradient, ) = torch.autograd.grad(energy.sum(), leaf)
-        if self.through == 'linear':
-            gradient = gradient / process.alphas[i]
+            leaves = {} if spaces == {'noisy'} else dict(clean=x if self.through_network else x0)
+            if 'noisy' in spaces and not self.through_network:
+                leaves['noisy'] = x
+            gradients = dict(zip(leaves, torch.autograd.grad(energy.sum(), [*leaves.values()])))
+        if self.through == 'linear' and 'clean' in gradients:
+            gradients['clean'] = gradients['clean'] / process.alphas[i]
+        gradient: Any = reduce(torch.add, gradients.values())
         if self.update == 'output':
             gradient = gradient * (process.slope(i) * (process.alphas[i] if self.through == 'xt' else 1.0))
         shift = -self._scale(x, x0.detach(), i, process) * self._normalise(gradient)
@@ -185,6 +219,30 @@ class Guidance:
         rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1)
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
+
+
+def check_objectives(objectives: Mapping[str, Any], update: str, where: str) -> None:
+    """Raise a DistillError where objectives, by name, are none, or do not fit each other or the ``update``."""
+    for name, objective in objectives.items():
+        space = getattr(objective, 'space', None)
+        if space not in ('image', 'latent', 'noisy') or not hasattr(objective, 'weight'):
+            raise DistillError(f"{where}: {name} needs a space, 'image', 'latent' or 'noisy', and a weight: set both")
+        if space == 'noisy' and update != 'prev':
+            raise DistillError(f"{where}: {name} is a loss of the noisy latents, and update={update!r} shifts "
+                               "something else: set update='prev'")
+    joint, greedy = ([name for name, o in objectives.items() if getattr(o, attribute, False)]
+                     for attribute in ('joint', 'greedy'))
+    if joint and greedy:
+        raise DistillError(f'{where}: {joint[0]} makes the images of a class together, {greedy[0]} one after the '
+                           'other: leave one of them out')
+
+
+def group_rows(requests: Sequence[Request]) -> List[List[int]]:
+    """The rows of each group (:attr:`~mmdistill.plan.Request.group`) among the requests of a batch."""
+    groups: Dict[Tuple, List[int]] = {}
+    for row, request in enumerate(requests):
+        groups.setdefault(request.group, []).append(row)
+    return list(groups.values())
 
 
 def _guided(window: Sequence[float], every: int, num_steps: int) -> range:

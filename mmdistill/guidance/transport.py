@@ -1,5 +1,5 @@
 """Transport matching: entropic optimal transport from a class's samples to its support points."""
-from typing import Dict, Literal, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DistillError
-from ..plan import Request
+from ..plan import Request, groups_of
 from ..settings import Positive, PositiveInt, validated
 
 _FAR = 1e6  # cost of a support point that a class does not have: its mass of 0 stays 0 in the log domain
@@ -27,20 +27,18 @@ class TransportMatching:
     POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding
     does not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
 
-    With one support point the plan is the masses themselves: ``target='class'`` is then mean matching. ``'own'`` gives
-    each sample one point, the k-th sample of a class its k-th, and no finished samples: the loss is the distance to
-    that point, mode guidance as in MGD3 (reconstruction: MGD3 pulls by the difference of the latents themselves).
+    With one support point the plan is the masses themselves: that is mean matching.
 
     Args:
         supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents; of all classes of the requests.
         masses: Class id → (n,) shares, which sum to 1.
-        requests: All of the plan, each class's in the order in which they are made.
+        requests: All of the plan, each group's (:attr:`~mmdistill.plan.Request.group`) in the order in which they are
+            made; "class" above stands for the images of a class in one candidate set.
         weight: Factor in a sum of objectives.
         epsilon: Strength of the entropy, above 0.
         iterations: Of Sinkhorn, at least 1; the released number is no converged one.
         unroll: Whether the gradient goes through the iterations, as in the released code. By default it is the envelope
             theorem's, which holds the plan constant: that of the regularised cost once the iterations have converged.
-        target: ``'class'`` or ``'own'``.
 
     Example:
         >>> transport = TransportMatching(clusters.centers, clusters.masses, plan.requests)
@@ -49,41 +47,38 @@ class TransportMatching:
     """
     space = 'latent'
     annotation = 'classes'
+    greedy = True
     needs = ('supports', 'masses', 'requests')
 
     @validated
     def __init__(self, supports: Mapping[int, np.ndarray], masses: Mapping[int, np.ndarray],
                  requests: Sequence[Request], weight: float = 1.0, epsilon: Positive = 0.1, iterations: PositiveInt = 5,
-                 unroll: bool = False, target: Literal['class', 'own'] = 'class'):
+                 unroll: bool = False):
         self.weight, self.epsilon, self.iterations, self.unroll = weight, epsilon, iterations, unroll
-        self.greedy = target == 'class'  # whether a sample waits for those of its class that come before it
-        self._place: Dict[Request, Tuple[int, int]] = {}  # class and number in it
-        sizes: Dict[int, int] = {}
-        for request in requests:
-            label = request.single_class(supports)
-            self._place[request] = label, sizes.setdefault(label, 0)
-            sizes[label] += 1
-        self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in sizes}
-        self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in sizes}
-        self._slots = max(sizes.values(), default=0) if self.greedy else 0
-        self._finished: Dict[int, Dict[int, Tensor]] = {label: {} for label in sizes}  # costs by number
+        groups = groups_of(requests)
+        self._number = {request: number for group in groups.values() for number, request in enumerate(group)}
+        labels = {request.single_class(supports) for request in requests}
+        self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in labels}
+        self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in labels}
+        self._slots = max(map(len, groups.values()), default=0)
+        self._finished: Dict[Tuple, Dict[int, Tensor]] = {group: {} for group in groups}  # costs by number
         self._batch: Optional[Tuple] = None
 
     def ready(self, request: Request) -> bool:
         """Whether all earlier samples of the class are remembered, so that the image is that of an undisturbed run."""
-        label, number = self._of(request)
-        return not self.greedy or all(before in self._finished[label] for before in range(number))
+        finished, number = self._of(request)
+        return all(before in finished for before in range(number))
 
     def remember(self, request: Request, latents: Tensor) -> None:
         """Take the final latents (C, h, w), on the CPU, of a request into the source of those that follow."""
-        label, number = self._of(request)
-        points = self._points[label].double()
+        finished, number = self._of(request)
+        points = self._points[request.classes[0]].double()
         if latents.numel() != points.shape[1] or not latents.isfinite().all():
             raise DistillError(f'request {request.id}: finished latents of shape {tuple(latents.shape)} do not match '
                                f'support points of {points.shape[1]} values, or are not finite: remove its image '
                                'and latents, and resume the run')
         row = F.normalize(latents.double().flatten()[None], dim=1)
-        self._finished[label][number] = _distance(row, points[None])[0]
+        finished[number] = _distance(row, points[None])[0]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """(B,) losses of clean predictions (B, C, h, w), with ``batch.requests``."""
@@ -108,24 +103,22 @@ class TransportMatching:
         return self._batch[1:]
 
     def _row(self, request: Request) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        label, number = self._of(request)
+        (finished, number), label = self._of(request), request.classes[0]
         points, masses = self._points[label], self._masses[label]
-        if not self.greedy:
-            one = torch.ones(1).double()
-            return points[number % len(points)][None], one, one, torch.zeros(0, 1)
         empty = max(map(len, self._points.values())) - len(points)
         source, costs = torch.zeros(1 + self._slots).double(), torch.zeros(self._slots, len(points)).double()
         source[0] = 1
-        for before, cost in self._finished[label].items():
+        for before, cost in finished.items():
             if before < number:
                 source[1 + before], costs[before] = 1, cost
         return (F.pad(points, (0, 0, 0, empty)), source / source.sum(), F.pad(masses, (0, empty)),
                 F.pad(costs, (0, empty), value=_FAR))
 
-    def _of(self, request: Request) -> Tuple[int, int]:
-        if request not in self._place:
+    def _of(self, request: Request) -> Tuple[Dict[int, Tensor], int]:
+        """The finished samples of a request's group, and its number there."""
+        if request not in self._number:
             raise DistillError(f'transport matching: request {request.id} is not in the plan that it was built for')
-        return self._place[request]
+        return self._finished[request.group], self._number[request]
 
 
 def _distance(rows: Tensor, points: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from mmdistill.bars import ProgressBar
 from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
+from mmdistill.plan import groups_of
 from mmdistill.selection import ClassClusters, LatentClusters
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
 from .latents import RealLatents
@@ -45,7 +46,7 @@ class ClassResources(Resources):
         source, settings = self.run.source, dict(self._settings)
         wanted = settings.pop('n_clusters', 10)
         if wanted is None:
-            wanted = -(-len(self.run.plan.requests) // len(source.classes))
+            wanted = max(map(len, groups_of(self.run.plan.requests).values()))
         if short := few_images(source, wanted):
             self.run.logger.warning(f'Fewer than {wanted} real images, so each is a support point (a single one draws '
                                     f'all samples of its class): {short}')
@@ -64,7 +65,7 @@ class ClassResources(Resources):
         if not {'supports', 'masses'} & {*needs} or Path(run.work_dir, SUPPORTS).is_file():
             return {}
         support, counts = settings.get('support') or {}, run.source.counts
-        wanted = support.get('n_clusters', 10) or -(-len(run.plan.requests) // len(counts))
+        wanted = support.get('n_clusters', 10) or max(map(len, groups_of(run.plan.requests).values()))
         drawn = support.get('strategy', 'kmeans') == 'density'
         return dict(encoded=sum(min(count, wanted) if drawn else count for count in counts))
 

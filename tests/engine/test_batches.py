@@ -33,3 +33,11 @@ def test_without_spare_batches_are_full():
     made = list(RequestBatches(requests((0, 0, 0, 1, 1)), inputs, 2))
     assert [[request.seed for request in batch['requests']] for batch in made] == [[0, 1], [2, 3], [4]]
     assert all(set(batch) == {'requests', 'latents'} for batch in made)
+
+
+def test_joint_batches_are_groups():
+    plan = [Request(f'r{n}', n, classes=(label, ), candidate=candidate)
+            for n, (label, candidate) in enumerate([(0, 0), (0, 0), (0, 0), (0, 1), (1, 1), (1, 1)])]
+    batches = RequestBatches(plan, inputs, 2, joint=True)
+    assert [[request.seed for request in batch['requests']] for batch in batches] == [[0, 1, 2], [3], [4, 5]]
+    assert len(batches) == 3

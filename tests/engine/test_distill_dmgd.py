@@ -101,8 +101,7 @@ def test_each_part_matters(tools, config, finished, tree, tmp_path):
     """The same requests without one of the parts, or with other support points."""
     plain = images(finished.work, tree)
     for name, change in (('no_semantic', dict(semantic=None)), ('no_transport', dict(objectives=[], support=None)),
-                         ('own', dict(objectives=[dict(type='TransportMatching', target='own')],
-                                      support=dict(n_clusters=None))),
+                         ('points', dict(objectives=[dict(type='PointMatching')], support=dict(n_clusters=None))),
                          ('density', dict(support=dict(n_clusters=2, strategy='density')))):
         folder = tmp_path / name
         folder.mkdir()

@@ -133,20 +133,6 @@ def test_one_support_point_is_mean_matching():
     torch.testing.assert_close(gradient(transport, x, rows_of(request(2, 3))), alone / 4)
 
 
-def test_own_target_is_guidance_to_single_modes():
-    transport = build(target='own')
-    assert not transport.greedy and build().greedy
-    x = numbers(2, *SHAPE, seed=9)
-    losses = transport(x, rows_of(request(0, 2), request(1, 4)))  # of the second class's 3 points, in turn
-    expected = [costs(0, x[0])[0, 2], costs(1, x[1])[0, 1]]
-    assert losses.tolist() == pytest.approx(expected)
-    k = torch.from_numpy(SUPPORTS[0][2]).flatten()
-    unit = x[0].flatten() / x[0].norm()
-    to_mode = unit - k / k.norm()
-    tangent = (to_mode - unit * (unit @ to_mode)) / to_mode.norm() / x[0].norm()
-    torch.testing.assert_close(gradient(transport, x, rows_of(request(0, 2), request(1, 4)))[0].flatten(), tangent)
-
-
 def test_rows_do_not_depend_on_each_other():
     """Classes with other numbers of support points and finished samples in one batch, in float32, to the bit."""
     transport = build()
@@ -186,8 +172,7 @@ def test_guidance_moves_samples_towards_the_support_points():
 
 
 def test_bad_input():
-    for settings, message in ((dict(epsilon=0), 'epsilon=0 is out of range'), (dict(iterations=0), 'iterations=0'),
-                              (dict(target='mode'), "target='mode' is unknown")):
+    for settings, message in ((dict(epsilon=0), 'epsilon=0 is out of range'), (dict(iterations=0), 'iterations=0')):
         with pytest.raises(DistillError, match=message):
             build(**settings)
     with pytest.raises(DistillError, match=r'request x is for classes \[7\]: plan it for one class of the'):
@@ -202,12 +187,17 @@ def test_bad_input():
             build().remember(PLAN[0], latents)
 
 
-def test_requests_with_one_seed_are_not_confused():
-    plan = [Request('a', 7, classes=(0, )), Request('b', 7, classes=(1, )), Request('c', 7, classes=(0, ))]
-    transport = TransportMatching(SUPPORTS, MASSES, plan, target='own')
+def test_candidate_sets_are_matched_apart():
+    """The images of another candidate set are those of another class: neither waited for nor in the source."""
+    plan = [Request(f'{n}_{candidate}', 7, classes=(0, ), candidate=candidate) for candidate in range(2)
+            for n in range(2)]
+    transport = TransportMatching(SUPPORTS, MASSES, plan)
     x = numbers(1, *SHAPE, seed=9)
-    losses = transport(x.expand(3, -1, -1, -1), rows_of(*plan))
-    assert losses.tolist() == pytest.approx([costs(label, x[0])[0, n] for label, n in ((0, 0), (1, 0), (0, 1))])
+    alone = transport(x, rows_of(plan[0]))
+    transport.remember(plan[0], numbers(*SHAPE, seed=1).float())
+    assert transport.ready(plan[1]) and transport.ready(plan[2]) and not transport.ready(plan[3])
+    assert torch.equal(transport(x, rows_of(plan[2])), alone)
+    assert not torch.equal(transport(x, rows_of(plan[1])), alone)
 
 
 def test_a_request_is_ready_when_those_before_it_are_remembered():
@@ -218,7 +208,7 @@ def test_a_request_is_ready_when_those_before_it_are_remembered():
     transport.remember(request(0, 2), torch.ones(SHAPE))
     assert not transport.ready(request(0, 3))
     transport.remember(request(0, 1), torch.ones(SHAPE))
-    assert transport.ready(request(0, 3)) and build(target='own').ready(request(0, 3))
+    assert transport.ready(request(0, 3))
 
 
 def test_both_sides_of_the_transport_have_mass_1():

@@ -1,4 +1,4 @@
-"""The configs of configs/dmgd on a small DiT of ImageNet's 1000 classes."""
+"""The configs for DiT-XL/2 of all methods of guidance, on a small DiT of ImageNet's 1000 classes."""
 import json
 import shutil
 
@@ -47,7 +47,8 @@ def test_ids_are_those_of_imagenets_classes(root, name):
 
 
 @pytest.mark.parametrize('method, dataset', [
-    ('dmgd', 'imagenette'), ('dmgd', 'imagewoof'), ('dmgd', 'imagenet1k'), ('mgd3', 'imagenette')])
+    ('dmgd', 'imagenette'), ('dmgd', 'imagewoof'), ('dmgd', 'imagenet1k'), ('mgd3', 'imagenette'),
+    ('coda', 'imagewoof'), ('cgs', 'imagenette'), ('dap', 'imagenette')])
 def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, dataset):
     base = Config.fromfile(root / f'configs/_base_/datasets/{dataset}.py')
     wnids = base.get('classes') or imagenet_wnids()[:2]
@@ -62,20 +63,23 @@ def test_the_shipped_configs_run(tools, root, dit_folder, tmp_path, method, data
         options += ['test_dataloader.dataset.type=mmdistill.ImageNetSubset', 'model.generator.class_ids=[0,1]',
                     f'test_dataloader.dataset.classes=[{",".join(wnids)}]',
                     'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]']
-    done = tools('distill', root / f'configs/dmgd/{method}_dit-xl2_ipc10_{dataset}-256px.py', '--work-dir',
+    if method == 'dap':  # this DiT has two blocks
+        options += ['custom_hooks.GuidedSynthesisHook.objectives.FeatureAlignment.blocks=(0,1)']
+    done = tools('distill', root / f'configs/{method}/{method}_dit-xl2_ipc10_{dataset}-256px.py', '--work-dir',
                  tmp_path / 'work', '--cfg-options', *options)
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = json.loads((tmp_path / 'work/distilled/meta/distilled.json').read_text())
     assert len(manifest['images']) == 2 * len(wnids)
-    modes = method == 'mgd3'
+    name, scale, supports = dict(dmgd=('DMGD', 0.1, 3), mgd3=('MGD3', 0.1, 2), coda=('CoDA', 0.05, 2),
+                                 cgs=('CGS', 100, 1), dap=('DAP', 1.0, 3))[method]
     guidance, generator = manifest['extra']['guidance'], manifest['weights']
-    assert manifest['method'] == ('MGD3' if modes else 'DMGD') and guidance['scale'] == 0.1
+    assert manifest['method'] == name and guidance['scale'] == scale
     assert (generator['cfg_scale'], generator['scheduler']['variance_type']) == (4.0, 'learned_range')
     assert generator['timestep_shift'] == 0 and 'timestep embedding with shift 0' in done.stdout + done.stderr
-    assert (guidance['semantic'] is None) == modes
-    assert (tmp_path / 'work/distilled/latents').exists() != modes
+    assert (guidance['semantic'] is not None) == (method == 'dmgd')
+    assert (tmp_path / 'work/distilled/latents').exists() == (method == 'dmgd')
     clusters = ClassClusters.load(tmp_path / 'work/support_points.safetensors')
-    assert {len(rows) for rows in clusters.centers.values()} == {2 if modes else 3}
+    assert {len(rows) for rows in clusters.centers.values()} == {supports}
 
 
 def test_the_window_is_the_papers(root):

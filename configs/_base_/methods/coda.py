@@ -1,0 +1,15 @@
+# CoDA: the conditional prediction of each image is drawn to a representative real latent before classifier-free
+# guidance amplifies it, in the first 90 % of the steps. What is ours: see mmdistill.guidance.PointMatching.
+_base_ = '../distill_runtime.py'
+
+test_cfg = dict(method='CoDA')
+guidance = dict(
+    type='GuidedSynthesisHook',
+    objectives=[dict(type='PointMatching')],
+    support=dict(n_clusters=None, strategy='medoids'),  # one per image of a class
+    window=(0, 0.9),
+    scale=0.05,  # gamma, for the latents of DiT
+    update='conditional',
+    step='sigma',
+    norm='none')
+custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

@@ -1,0 +1,10 @@
+# CGS on the built-in object pictures: 10 images per class instead of 200, with the built-in weights.
+# mmdistill distill configs/cgs/cgs_class-unet_ipc10_objects-64px.py
+_base_ = [
+    '../_base_/methods/cgs.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'
+]
+
+# The workers draw the pictures that the autoencoder encodes.
+test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
+guidance = dict(_base_.guidance, scale=100)
+custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

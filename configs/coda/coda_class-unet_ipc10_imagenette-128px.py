@@ -1,0 +1,12 @@
+# CoDA on ImageNette at 128 pixels: 10 images per class, by the project's own class-conditional generator.
+# mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
+# mmdistill distill configs/coda/coda_class-unet_ipc10_imagenette-128px.py
+_base_ = [
+    '../_base_/methods/coda.py', '../_base_/generators/class-unet_imagenette-128px.py',
+    '../_base_/datasets/imagenette.py'
+]
+
+model = dict(generator=dict(micro_batch=10))
+test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)
+guidance = dict(_base_.guidance, scale=1.0)
+custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]
