@@ -15,7 +15,7 @@ from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
 from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
-from mmdistill.tasks.clusters import class_clusters, few_images
+from mmdistill.tasks.clusters import Strategy, class_clusters, encoded_images, few_images
 
 StartLatents = Callable[[Request], np.ndarray]
 PROTOTYPES = 'prototypes.safetensors'
@@ -168,9 +168,10 @@ class PrototypePlanner(ClassPlanner):
 
     @validated
     def __init__(self, ipc: PositiveInt, prompt: str = '{}', crop: bool = True, batch_size: PositiveInt = 32,
-                 random_state: NonNegativeInt = 0) -> None:
+                 random_state: NonNegativeInt = 0, strategy: Strategy = 'kmeans') -> None:
         super().__init__(ipc, prompt)
-        self.settings: Dict[str, Any] = dict(crop=crop, batch_size=batch_size, random_state=random_state)
+        self.settings: Dict[str, Any] = dict(strategy=strategy, crop=crop, batch_size=batch_size,
+                                             random_state=random_state)
 
     def latent(self, source: Any, label: int, number: int) -> str:
         return f'{PROTOTYPES}#{label}/{number % min(self.ipc, source.counts[label])}'
@@ -183,7 +184,9 @@ class PrototypePlanner(ClassPlanner):
         return requests
 
     def real_images(self, run: Any) -> int:
-        return 0 if osp.isfile(osp.join(run.work_dir, PROTOTYPES)) else len(run.source)
+        if osp.isfile(osp.join(run.work_dir, PROTOTYPES)):
+            return 0
+        return encoded_images(run.source, self.ipc, self.settings['strategy'])
 
     def start_latents(self, run: Any) -> StartLatents:
         centers = class_clusters(run, PROTOTYPES, self.ipc, **self.settings).centers

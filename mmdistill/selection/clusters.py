@@ -1,18 +1,25 @@
-"""K-means of each class's latents, streamed: D4M's prototypes and DMGD's support points."""
+"""K-means of each class's latents: D4M's prototypes and DMGD's support points; and the real latents nearest to them."""
+import warnings
 from dataclasses import dataclass, field
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Tuple
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_limits
 
 from ..cache import read_arrays, write_arrays
 from ..errors import DistillError
 from ..settings import NonNegativeInt, PositiveInt
 from .base import check_params
 
+#: Of the algorithm; part of the fingerprint of clusters that are kept. Raise it when other centres come out.
+CLUSTERS_VERSION = 2
 _FORMAT = 2
-_MAX_STEP = 16384  # latents that wait for a step: 1 GiB of Stable Diffusion's at 512 pixels
+_MAX_BYTES = 1 << 30  # of a class's latents that are clustered at once: 16 384 of Stable Diffusion's at 512 pixels
+_MIN_STEP, _MAX_STEP = 256, 16384  # latents that wait for a step of a larger class
+_STARTS = 3  # of k-means; by benchmarks/clusters.py, one start has 1 % more inertia, ten have 0.8 % less
 
 
 @dataclass(frozen=True)
@@ -63,11 +70,16 @@ class ClassClusters:
 
 @dataclass(eq=False, repr=False)
 class LatentClusters(BaseEstimator):
-    """Streaming k-means of one class: scikit-learn's ``MiniBatchKMeans.partial_fit``, no image left out.
+    """K-means of one class: minimises Σ_i min_k ‖z_i − c_k‖² over the centres c_k.
 
-    A step of k-means takes 256 latents or 4 ``n_clusters``, the larger; the result depends on the order of the latents
-    and not on their batches. :meth:`finish` takes what is left for a last step (D4M's released code drops it for all
-    classes but the last). A class with fewer images than clusters gets its images as centres.
+    If the latents of the class take at most 1 GiB in float32, this is scikit-learn's ``KMeans`` of all of them: Lloyd's
+    iterations until no image changes its cluster, the best of three starts by k-means++. Each centre is then the mean
+    of its images, computed in float64. A larger class is streamed through ``MiniBatchKMeans.partial_fit``, as in D4M's
+    released code; a step takes 256 latents or 4 ``n_clusters``, the larger, and :meth:`finish` takes what is left for
+    a last one (the released code drops it for all classes but the last).
+
+    The result depends on the order of the latents and not on their batches, nor on the number of threads, since it is
+    computed on one. A class with no more images than clusters gets its images as centres.
 
     Args:
         n_clusters: Centres: images per class (D4M) or support points (DMGD).
@@ -75,8 +87,10 @@ class LatentClusters(BaseEstimator):
 
     Attributes:
         centers_: float32 (n, ...), n <= ``n_clusters``.
-        counts_: int64 (n,), images at each centre. Each was counted when it came; later images moved the centres.
-        inertia_: Sum of the squared distances of the images to their centres at that time.
+        counts_: int64 (n,), images at each centre; 0 only where a class has fewer different images than centres. In a
+            streamed class each was counted when it came; later images moved the centres.
+        inertia_: Sum of the squared distances of the images to their centres; in a streamed class, at that time.
+        latents_: float32 (N, ...), all latents of the class in order; None where it was streamed.
     """
     n_clusters: PositiveInt
     label: NonNegativeInt = 0
@@ -86,36 +100,92 @@ class LatentClusters(BaseEstimator):
         """Take a batch (B, ...), clustered in float32; a DistillError for a bad parameter or non-finite latents."""
         if not hasattr(self, '_waiting'):
             check_params(self)
-            seed = int(np.random.SeedSequence((self.random_state, self.label)).generate_state(1)[0])
-            self._model = MiniBatchKMeans(self.n_clusters, n_init=1, random_state=seed)
             self._waiting: List[np.ndarray] = []
-            self.counts_, self.inertia_ = np.zeros(self.n_clusters, np.int64), 0.0
-        step = max(256, min(4 * self.n_clusters, max(self.n_clusters, _MAX_STEP)))
+            self._stream: Optional[MiniBatchKMeans] = None
+            self._bytes = 0
+        step = max(_MIN_STEP, min(4 * self.n_clusters, max(self.n_clusters, _MAX_STEP)))
         for row, latent in enumerate(np.asarray(latents, np.float32)):
             if not np.isfinite(latent).all():
                 raise DistillError(f'the latent of an image of class {self.label} (number {row} of its batch) is not '
                                    'finite: encode in float32 or bfloat16, or remove the image')
             self._waiting.append(latent.copy())  # a view would keep the whole batch
-            if len(self._waiting) == step:
-                self._step()
+            self._bytes += latent.nbytes
+            while self._bytes > _MAX_BYTES and len(self._waiting) >= step:
+                self._step(step)
         return self
 
     def finish(self) -> 'LatentClusters':
-        """Take the latents that wait, and set the attributes; a DistillError where there was no latent."""
-        waiting, started = getattr(self, '_waiting', []), hasattr(self, '_shape')
-        if not waiting and not started:
+        """Cluster what waits, and set the attributes; a DistillError where there was no latent."""
+        if not getattr(self, '_bytes', 0):
             raise DistillError(f'class {self.label} has no image: leave it out or add images')
-        if not started and len(waiting) < self.n_clusters:
-            self.centers_, self.counts_ = np.stack(waiting), np.ones(len(waiting), np.int64)
+        self.latents_: Optional[np.ndarray] = None
+        if self._stream is None:
+            self.latents_ = np.stack(self._waiting)
+            self._waiting = []
+            self._fit(self.latents_)
             return self
-        if waiting:
-            self._step()
-        self.centers_ = self._model.cluster_centers_.reshape(-1, *self._shape).astype(np.float32, copy=False)
+        if self._waiting:
+            self._step(len(self._waiting))
+        self.centers_ = self._stream.cluster_centers_.reshape(-1, *self._shape).astype(np.float32, copy=False)
         return self
 
-    def _step(self) -> None:
-        rows = np.stack(self._waiting)
-        self._shape, self._waiting = rows.shape[1:], []
-        self._model.partial_fit(rows.reshape(len(rows), -1))
-        self.counts_ += np.bincount(self._model.labels_, minlength=self.n_clusters)
-        self.inertia_ += float(self._model.inertia_)
+    def _fit(self, latents: np.ndarray) -> None:
+        if len(latents) <= self.n_clusters:
+            self.centers_, self.counts_, self.inertia_ = latents, np.ones(len(latents), np.int64), 0.0
+            return
+        rows = latents.reshape(len(latents), -1)
+        with threadpool_limits(1), warnings.catch_warnings():
+            warnings.simplefilter('ignore', ConvergenceWarning)  # of images that are there twice: counts_ says so
+            model = KMeans(self.n_clusters, n_init=_STARTS, tol=0, random_state=self._seed()).fit(rows)
+        centers, labels = model.cluster_centers_.astype(np.float64), model.labels_
+        self.counts_ = np.bincount(labels, minlength=self.n_clusters)
+        for center in np.flatnonzero(self.counts_):
+            centers[center] = rows[labels == center].mean(0, dtype=np.float64)
+        self.inertia_ = float(sum(np.square(row - centers[label]).sum() for row, label in zip(rows, labels)))
+        self.centers_ = centers.astype(np.float32).reshape(-1, *latents.shape[1:])
+
+    def _step(self, size: int) -> None:
+        rows = np.stack(self._waiting[:size])
+        del self._waiting[:size]
+        if self._stream is None:
+            self._stream = MiniBatchKMeans(self.n_clusters, n_init=1, random_state=self._seed())
+            self._shape, self.counts_, self.inertia_ = rows.shape[1:], np.zeros(self.n_clusters, np.int64), 0.0
+        with threadpool_limits(1):
+            self._stream.partial_fit(rows.reshape(size, -1))
+        self.counts_ += np.bincount(self._stream.labels_, minlength=self.n_clusters)
+        self.inertia_ += float(self._stream.inertia_)
+
+    def _seed(self) -> int:
+        return int(np.random.SeedSequence((self.random_state, self.label)).generate_state(1)[0])
+
+
+class NearestLatents:
+    """The medoid of each cluster: of the latents whose nearest centre it is, the one nearest to that centre.
+
+    A centre that no latent is nearest to gets the latent nearest to it of all. Of equal distances the first latent
+    counts. CoDA (ICLR 2026) represents each of its clusters by a real latent, too; it clusters by UMAP and HDBSCAN,
+    k-means is ours.
+
+    Args:
+        centers: float32 (n, ...).
+
+    Attributes:
+        latents_: float32 (n, ...), of what was given so far.
+    """
+
+    def __init__(self, centers: np.ndarray) -> None:
+        self.centers, self.latents_ = centers, centers.copy()
+        self._ranks: List[Tuple[bool, float]] = [(True, np.inf)] * len(centers)  # of the latents: the smallest is best
+
+    def partial_fit(self, latents: np.ndarray, y=None) -> 'NearestLatents':
+        """Take a batch (B, ...) of the latents that were clustered."""
+        rows = np.asarray(latents, np.float32).reshape(len(latents), -1)
+        # No matrix product: it would round differently for another batch, and equal images would not be equally far.
+        distances = np.stack([np.square(rows - center).sum(1, dtype=np.float64)
+                              for center in self.centers.reshape(len(self.centers), -1)], 1)
+        foreign = distances.argmin(1)[:, None] != np.arange(len(self.centers))
+        for center, (is_foreign, distance) in enumerate(zip(foreign.T, distances.T)):
+            row = np.lexsort((distance, is_foreign))[0]
+            if (rank := (bool(is_foreign[row]), float(distance[row]))) < self._ranks[center]:
+                self._ranks[center], self.latents_[center] = rank, latents[row]
+        return self

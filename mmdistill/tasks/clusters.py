@@ -1,10 +1,10 @@
 """Latents that stand for the classes of the real set, made once and kept: prototypes and support points."""
 import shutil
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
@@ -14,12 +14,15 @@ from mmdistill.cache import shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import groups_of
-from mmdistill.selection import ClassClusters, LatentClusters
+from mmdistill.selection import ClassClusters, LatentClusters, NearestLatents
+from mmdistill.selection.clusters import CLUSTERS_VERSION
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
 from .latents import RealLatents
 from .resources import Resources
 
 SUPPORTS = 'support_points.safetensors'
+Strategy = Literal['kmeans', 'medoids', 'density']
+_Latents = Callable[[Mapping[int, np.ndarray]], Iterator[Tuple[int, np.ndarray]]]  # see RealLatents.of
 
 
 class ClassResources(Resources):
@@ -64,10 +67,9 @@ class ClassResources(Resources):
     def real_images(cls, settings: Mapping[str, Any], needs: Sequence[str], run: Any) -> Dict[str, int]:
         if not {'supports', 'masses'} & {*needs} or Path(run.work_dir, SUPPORTS).is_file():
             return {}
-        support, counts = settings.get('support') or {}, run.source.counts
+        support = settings.get('support') or {}
         wanted = support.get('n_clusters', 10) or max(map(len, groups_of(run.plan.requests).values()))
-        drawn = support.get('strategy', 'kmeans') == 'density'
-        return dict(encoded=sum(min(count, wanted) if drawn else count for count in counts))
+        return dict(encoded=encoded_images(run.source, wanted, support.get('strategy', 'kmeans')))
 
     def describe(self) -> Dict[str, Any]:
         return dict(support=self._settings)
@@ -78,9 +80,13 @@ def few_images(source: Any, wanted: int) -> str:
     return ', '.join(f'{name} {count}' for name, count in zip(source.classes, source.counts) if count < wanted)
 
 
-def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
-                   strategy: Literal['kmeans', 'density'] = 'kmeans', crop: bool = True, batch_size: PositiveInt = 32,
-                   random_state: NonNegativeInt = 0) -> ClassClusters:
+def encoded_images(source: Any, wanted: int, strategy: str) -> int:
+    """How many real images :func:`class_clusters` encodes; the second time of medoids of a streamed class apart."""
+    return sum(min(count, wanted) if strategy == 'density' else count for count in source.counts)
+
+
+def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: Strategy = 'kmeans', crop: bool = True,
+                   batch_size: PositiveInt = 32, random_state: NonNegativeInt = 0) -> ClassClusters:
     """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
 
     Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
@@ -93,13 +99,14 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
     Args:
         name: File name, ending in ``.safetensors``.
         n_clusters: Of each class; a class with fewer images has one for each.
-        strategy: ``'kmeans'`` of all real images' latents, or ``'density'``: the latents of real images drawn at
-            random without replacement, all of one mass; they are dense where the class is.
+        strategy: ``'kmeans'``, the centres of all real images' latents; ``'medoids'``, the real latent nearest to each
+            of these centres, with the centre's mass; or ``'density'``, the latents of real images drawn at random
+            without replacement, all of one mass: they are dense where the class is.
         crop, batch_size: See :class:`~mmdistill.tasks.latents.RealLatents`.
         random_state: Seed of k-means, or of the draw.
     """
     path, latents = Path(run.work_dir, name), RealLatents(run, crop, batch_size)
-    settings = config_hash([latents.key, n_clusters, strategy, random_state])
+    settings = config_hash([latents.key, n_clusters, strategy, random_state, CLUSTERS_VERSION])
     fingerprint = config_hash([run.source.fingerprint(), settings])
     kept = _load(path, fingerprint)
     clusters = kept or next(filter(None, (_load(file, fingerprint) for file in
@@ -116,9 +123,8 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *,
               for label in pending[get_rank()::get_world_size()]}
     others = f', the others are in {parts[0][0].parent}' if len(pending) < len(parts) else ''
     run.logger.info(f'{path.name}: {len(pending)} of {len(parts)} classes to do{others}')
-    # One cluster more than drawn images: each image is then a centre, as it is.
-    _cluster(latents.of(images, strategy == 'kmeans'), parts, n_clusters + (strategy == 'density'), random_state,
-             sum(map(len, images.values())))
+    _cluster(images, partial(latents.of, keep=strategy != 'density'), parts,
+             partial(LatentClusters, n_clusters, random_state=random_state), strategy == 'medoids')
     barrier()
     if is_main_process():
         _merge([ClassClusters.load(file) for file, _ in parts.values()], fingerprint).save(path)
@@ -135,20 +141,26 @@ def _parts(run: Any, folder: Path, settings: str) -> Dict[int, Tuple[Path, str]]
                     or folder / f'{label}.safetensors', one) for label, one in enumerate(prints)}
 
 
-def _cluster(batches: Iterator[Tuple[int, np.ndarray]], parts: Mapping[int, Tuple[Path, str]], n_clusters: int,
-             random_state: int, total: int) -> None:
+def _cluster(images: Mapping[int, np.ndarray], latents: _Latents, parts: Mapping[int, Tuple[Path, str]],
+             make: Callable[..., LatentClusters], medoids: bool) -> None:
     """Cluster one class after the other, each into a file of its own."""
     bar: Optional[ProgressBar] = None  # begins after the lines of the log
-    for label, latents_of_class in groupby(batches, key=itemgetter(0)):
-        model = LatentClusters(n_clusters, label, random_state)
-        for _, latents in latents_of_class:
-            model.partial_fit(latents)
+    for label, batches in groupby(latents(images), key=itemgetter(0)):
+        model = make(label=label)
+        for _, batch in batches:
+            model.partial_fit(batch)
             if is_main_process():
-                bar = bar or ProgressBar(total)
-                bar.update(len(latents))
-        model.finish()
+                bar = bar or ProgressBar(sum(map(len, images.values())))
+                bar.update(len(batch))
+        points = model.finish().centers_
+        if medoids:
+            nearest = NearestLatents(points)
+            again = latents({label: images[label]}) if model.latents_ is None else [(label, model.latents_)]
+            for _, batch in again:
+                nearest.partial_fit(batch)
+            points = nearest.latents_
         path, fingerprint = parts[label]
-        ClassClusters({label: model.centers_}, {label: model.counts_}, {label: model.inertia_},
+        ClassClusters({label: points}, {label: model.counts_}, {label: model.inertia_},
                       dict(fingerprint=fingerprint)).save(path)
     if bar:
         bar.file.write('\n')

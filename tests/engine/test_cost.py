@@ -82,6 +82,8 @@ def test_the_work_of_each_planner(tmp_path):
     assert (work.batches, work.images, work.encoded, work.from_latents) == ([3, 3, 1], 7, 0, False)
     work = work_of(Run(tmp_path, PrototypePlanner(2)))
     assert work.encoded == 50 and work.from_latents
+    for strategy, expected in (('medoids', 50), ('density', 10)):
+        assert work_of(Run(tmp_path, PrototypePlanner(2, strategy=strategy))).encoded == expected
     (tmp_path / 'prototypes.safetensors').touch()
     assert work_of(Run(tmp_path, PrototypePlanner(2))).encoded == 0
 
@@ -98,7 +100,7 @@ def test_finished_images_are_not_counted_again(tmp_path):
 
 @pytest.mark.parametrize('support, expected', [
     (dict(), 50), (dict(n_clusters=4, strategy='density'), 20), (dict(n_clusters=99, strategy='density'), 50),
-    (dict(n_clusters=None, strategy='density'), 10)])
+    (dict(n_clusters=None, strategy='density'), 10), (dict(n_clusters=4, strategy='medoids'), 50)])
 def test_support_points_are_encoded(tmp_path, support, expected):
     work = work_of(Run(tmp_path, ClassPlanner(2), guidance('TransportMatching', support=support), Classification()))
     assert (work.encoded, work.measured) == (expected, 0)

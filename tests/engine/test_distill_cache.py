@@ -2,10 +2,12 @@
 import shutil
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mmdistill.selection import ClassClusters
 from tests.engine.test_distill_classes import COUNTS, WNIDS, config, photos  # noqa: F401
 
 # Writes a line for each image that the autoencoder encodes.
@@ -156,3 +158,32 @@ def test_a_cache_that_cannot_be_used_is_refused(run, tmp_path):
                'shutil.disk_usage = lambda _: types.SimpleNamespace(free=9)')
     assert done.code == 1 and not done.encoded
     assert 'the latents of 18 real images take 0.0 GB, and 0.0 GB are free there' in done.error.splitlines()[-1]
+
+
+STREAMED = '''
+import mmdistill.selection.clusters as clusters
+clusters._MAX_BYTES = clusters._MIN_STEP = 4
+'''
+
+
+def test_medoids_are_latents_of_real_images(run, cache, tree):
+    """With ``ipc`` 9 each image is a prototype: all latents. A class that is streamed, in steps of 8, is read twice."""
+    latents = ClassClusters.load(run('custom_hooks.0.ipc=9', cache=cache).work / 'prototypes.safetensors').centers
+    assert [len(rows) for rows in latents.values()] == list(COUNTS)
+    two, medoids = 'custom_hooks.0.ipc=2', 'custom_hooks.0.strategy=medoids'
+    for before, encoded in (('', sum(COUNTS)), (STREAMED, sum(COUNTS) + COUNTS[1])):
+        plain, cached = run(two, medoids, before=before), run(two, medoids, cache=cache, before=before)
+        assert plain.encoded == encoded and cached.encoded == 0, plain.error
+        same(cached, plain, tree)
+        means = run(two, before=before)
+        of_means, of_medoids = (ClassClusters.load(one.work / 'prototypes.safetensors') for one in (means, plain))
+        for label, rows in of_medoids.centers.items():
+            centers = of_means.centers[label]
+            distances = np.square(latents[label][:, None].astype(float) - centers).sum((2, 3, 4))
+            nearest = distances.argmin(1)
+            np.testing.assert_array_equal(rows, [latents[label][distances[:, k].argmin()] for k in range(len(rows))])
+            np.testing.assert_array_equal(of_medoids.counts[label], of_means.counts[label])
+            if not before:
+                np.testing.assert_array_equal(of_means.counts[label], np.bincount(nearest, minlength=len(centers)))
+        assert tree(plain.work / 'distilled') != tree(means.work / 'distilled')
+        shutil.rmtree(cache / 'clusters')

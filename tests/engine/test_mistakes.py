@@ -185,7 +185,7 @@ CLASSIFICATION = [
      "SetMatching is a loss of the noisy latents, and update='x0' shifts something else: set update='prev'"),
     ({f'{GUIDE}.objectives': [dict(type='FeatureAlignment', block=(4, 12))]}, r'did you mean blocks\?'),
     ({f'{GUIDE}.support': dict(strategy='grid')},
-     r"support\.strategy='grid' is unknown: set it to 'kmeans' or 'density'"),
+     r"support\.strategy='grid' is unknown: set it to 'kmeans' or 'medoids' or 'density'"),
     ({f'{GUIDE}.support': dict(n_clusters=0)}, r'support\.n_clusters=0 is out of range'),
     ({f'{GUIDE}.support': dict(n_cluster=4)}, r'support\.n_cluster: .*did you mean n_clusters\?'),
     ({f'{GUIDE}.support': dict(batch_size=0)}, r'support\.batch_size=0 is out of range'),
@@ -203,6 +203,7 @@ PROTOTYPES = [
     ({'custom_hooks.PrototypeHook.crop': 'yes'}, r"custom_hooks\.0\.crop='yes' has to be True or False"),
     ({'custom_hooks.PrototypeHook.batch_size': 0}, r'custom_hooks\.0\.batch_size=0 is out of range'),
     ({'custom_hooks.PrototypeHook.random_state': -1}, r'custom_hooks\.0\.random_state=-1 is out of range'),
+    ({'custom_hooks.PrototypeHook.strategy': 'medoid'}, r"custom_hooks\.0\.strategy='medoid' is unknown: set it to "),
     ({'custom_hooks.PrototypeHook.n_clusters': 3}, r'custom_hooks\.0\.n_clusters: unknown setting of PrototypeHook'),
     ({'model.generator.strength': 0.01}, r'strength.*0.01.*leaves none'),
 ]

@@ -95,6 +95,8 @@ class PrototypeHook(PlanHook):
             squashed to it as in the released code.
         batch_size: Real images that the autoencoder sees at once, 32 by default.
         random_state: Seed of k-means, 0 by default. The run's own seed draws the noise alone.
+        strategy: ``'kmeans'`` (default), ``'medoids'`` or ``'density'``; see
+            :func:`~mmdistill.tasks.clusters.class_clusters`.
 
     Example:
         >>> custom_hooks = [dict(type='PrototypeHook', ipc=10)]
