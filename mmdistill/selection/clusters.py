@@ -138,7 +138,7 @@ class LatentClusters(BaseEstimator):
             warnings.simplefilter('ignore', ConvergenceWarning)  # of images that are there twice: counts_ says so
             model = KMeans(self.n_clusters, n_init=_STARTS, tol=0, random_state=self._seed()).fit(rows)
         centers, labels = model.cluster_centers_.astype(np.float64), model.labels_
-        self.counts_ = np.bincount(labels, minlength=self.n_clusters)
+        self.counts_: np.ndarray = np.bincount(labels, minlength=self.n_clusters)
         for center in np.flatnonzero(self.counts_):
             centers[center] = rows[labels == center].mean(0, dtype=np.float64)
         self.inertia_ = float(sum(np.square(row - centers[label]).sum() for row, label in zip(rows, labels)))
