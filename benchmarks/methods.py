@@ -1,0 +1,160 @@
+"""All training-free methods on the built-in object pictures: students, and the time that each takes.
+
+    python benchmarks/methods.py [METHOD ...] [--seeds 5] [--variants plain weights choice both] [--labels hard soft]
+    python benchmarks/methods.py --choose METHOD ... [--seeds 3]
+
+Each method distils as many image sets as there are seeds, with one student each: 10 images per class by the built-in
+generator. Seconds are those of one core without encoding the real images, which is done once. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
+validation pictures, with other seeds, and is how the settings of the configs were chosen. Run again, it does what is
+missing. With soft labels the teacher is trained first.
+"""
+import argparse
+import json
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+
+import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
+from mmdistill.cli import main as command
+from mmdistill.config import merge_options, read_config
+from mmdistill.evaluation import Matrix, markdown
+from mmdistill.evaluation.results import format_value
+
+FAST = {'model.generator.scheduler': 'DPMSolverMultistepScheduler', 'model.generator.num_steps': 20}
+METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
+    ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
+    ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
+    ('coda', 'coda', 'class-unet_ipc10_'))}
+HOOK = 'custom_hooks.GuidedSynthesisHook.'
+# Settings that are compared on the validation pictures: method → name → options of its config.
+CHOICES = dict(
+    unguided=dict(plain={}),
+    mgd3={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.1, 0.3, 1, 3)},
+    coda={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.05, 0.2, 0.5, 1.5)},
+    cgs={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (30, 100, 300, 1000)},
+    dap={f'{joint}, {scale:g}': {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit',
+                                 f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'}
+         for joint in ('each', 'joint') for scale in (0.1, 0.3)})
+CHOSEN = dict(type='CandidateChoiceHook', encoder=dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64))
+VARIANTS = dict(plain=(False, False), weights=(False, True), choice=(True, False), both=(True, True))
+
+
+def distil(unit):
+    """Distil a set in a work dir unless it is there; seconds, which are kept beside it."""
+    torch.set_num_threads(1)
+    path, options, choice, seed, folder = unit
+    took = Path(folder, 'seconds.json')
+    if not took.is_file():
+        cfg = read_config(path)
+        merge_options(cfg, {**options, 'test_cfg.seed': seed, 'test_dataloader.num_workers': 0})
+        by = 'prototype' if cfg.custom_hooks[0].type == 'PrototypeHook' else 'nearest'
+        cfg.custom_hooks.append(dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by=by)))
+        if choice:
+            cfg.custom_hooks[0].candidates = 5
+            cfg.custom_hooks.append(CHOSEN)
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        cfg.dump(f'{folder}/run.py')
+        begin = time.time()
+        try:
+            command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])
+        except SystemExit as end:  # would end the process without a word to its parent
+            raise RuntimeError(f'{folder}: {end.code}') from None
+        took.write_text(json.dumps(time.time() - begin))
+    return folder, json.loads(took.read_text())
+
+
+def distil_all(units, workers):
+    """Seconds of each folder; all sets, a few at a time, each in a process of its own."""
+    seconds = {}
+    with multiprocessing.get_context('fork').Pool(workers, maxtasksperchild=1) as pool:
+        for number, (folder, took) in enumerate(pool.imap_unordered(distil, units), 1):
+            seconds[folder] = took
+            print(f'[{number}/{len(units)}] {folder}: {took:.0f} s', flush=True)
+    return seconds
+
+
+def compare(sets, args, labels, split, folder):
+    """Name → (mean, standard deviation) of the students' top-1."""
+    soft = '-soft' if labels == 'soft' else ''
+    comparison = read_config(f'configs/evaluation/convnet4{soft}_ipc10_objects-64px.py')
+    comparison.training_sets = sets
+    comparison.image_sets, comparison.trainings = args.seeds, 1
+    comparison.test_dataset.split = split
+    if soft:
+        teacher(args)
+        merge_options(comparison, dict(overrides={
+            'custom_hooks.OnlineLabelsHook.teacher.checkpoint': str(args.work_dir / 'teacher/iter_1500.pth')}))
+    results = Matrix(comparison, folder).run(args.workers)
+    return {row['set']: format_value(row) for row in results['rows'] if row['metric'] == 'top1'}
+
+
+def teacher(args):
+    """Train the teacher of the soft labels unless it is there."""
+    if not (args.work_dir / 'teacher/iter_1500.pth').is_file():
+        command(['train', 'configs/teachers/convnet4-teacher_objects-64px.py', '--work-dir',
+                 str(args.work_dir / 'teacher')])
+
+
+def choose(args):
+    """The settings of CHOICES on the validation pictures."""
+    units, sets = [], {}
+    for method in args.methods:
+        for name, options in CHOICES[method].items():
+            folders = [str(args.work_dir / f'choose/{method}_{name.replace(", ", "_")}_{seed}')
+                       for seed in range(100, 100 + args.seeds)]
+            units += [(METHODS[method], options, False, seed, folder)
+                      for seed, folder in enumerate(folders, 100)]
+            sets[f'{method} {name}'] = dict(data_root=[f'{folder}/distilled' for folder in folders])
+    distil_all(units, args.workers)
+    found = compare(sets, args, 'hard', 'val', args.work_dir / 'choose/comparison')
+    print(markdown([['setting', 'top-1'], *([name, found[name]] for name in sets)]))
+
+
+def table(args):
+    """All methods and variants on the test pictures."""
+    units, folders = [], {}
+    for method in args.methods:
+        for choice in sorted({VARIANTS[variant][0] for variant in args.variants}):
+            folders[method, choice] = [str(args.work_dir / f'{method}{"_choice" * choice}_{seed}')
+                                       for seed in range(args.seeds)]
+            units += [(METHODS[method], {}, choice, seed, folder)
+                      for seed, folder in enumerate(folders[method, choice])]
+    seconds = distil_all(units, args.workers)
+    sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
+                herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
+    took = {}
+    for method in args.methods:
+        for variant in args.variants:
+            choice, weights = VARIANTS[variant]
+            name, chosen = f'{method} {variant}', folders[method, choice]
+            sets[name] = dict(data_root=[f'{folder}/distilled' for folder in chosen], **dict(weights=True) if weights else {})
+            took[name] = f'{sum(seconds[folder] for folder in chosen) / len(chosen):.0f}'
+    found = {labels: compare(sets, args, labels, 'test', args.work_dir / f'comparison_{labels}')
+             for labels in args.labels}
+    lines = [[name, *(found[labels][name] for labels in args.labels), took.get(name, '')] for name in sets]
+    print(markdown([['set', *(f'{labels} labels' for labels in args.labels), 'seconds'], *lines]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('methods', nargs='*', default=list(METHODS), choices=[*METHODS, list(METHODS)], metavar='METHOD')
+    parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
+    parser.add_argument('--seeds', type=int, default=5, help='image sets, with one student each')
+    parser.add_argument('--variants', nargs='+', default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument('--labels', nargs='+', default=['hard', 'soft'], choices=['hard', 'soft'])
+    parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
+    parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
+    args = parser.parse_args()
+    args.work_dir = args.work_dir.resolve()
+    os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
+    os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
+    sys.exit(choose(args) if args.choose else table(args))
+
+
+if __name__ == '__main__':
+    main()
