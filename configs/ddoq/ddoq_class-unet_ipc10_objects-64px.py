@@ -1,9 +1,0 @@
-# DDOQ on the built-in object pictures: 10 weighted images per class, with the built-in weights.
-# mmdistill distill configs/ddoq/ddoq_class-unet_ipc10_objects-64px.py
-_base_ = [
-    '../_base_/methods/ddoq.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'
-]
-
-model = dict(generator=dict(strength=0.7))
-# The workers draw the pictures that the autoencoder encodes.
-test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
