@@ -4,9 +4,10 @@
     python benchmarks/methods.py --choose METHOD ... [--seeds 3]
 
 Each method distils as many image sets as there are seeds, with one student each: 10 images per class by the built-in
-generator. Seconds are those of one core without encoding the real images, which is done once. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
-validation pictures, with other seeds, and is how the settings of the configs were chosen. Run again, it does what is
-missing. With soft labels the teacher is trained first.
+generator. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
+validation pictures, with other seeds; the settings of the configs were chosen so. Seconds are those of one core,
+without the encoding of the real images, which is done once. Run again, it does what is missing. With soft labels the
+teacher is trained first.
 """
 import argparse
 import json
@@ -17,7 +18,6 @@ import time
 from pathlib import Path
 
 import torch
-from mmengine.config import Config
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
@@ -132,7 +132,9 @@ def table(args):
         for variant in args.variants:
             choice, weights = VARIANTS[variant]
             name, chosen = f'{method} {variant}', folders[method, choice]
-            sets[name] = dict(data_root=[f'{folder}/distilled' for folder in chosen], **dict(weights=True) if weights else {})
+            sets[name] = dict(data_root=[f'{folder}/distilled' for folder in chosen])
+            if weights:
+                sets[name]['weights'] = True
             took[name] = f'{sum(seconds[folder] for folder in chosen) / len(chosen):.0f}'
     found = {labels: compare(sets, args, labels, 'test', args.work_dir / f'comparison_{labels}')
              for labels in args.labels}
@@ -142,7 +144,7 @@ def table(args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('methods', nargs='*', default=list(METHODS), choices=[*METHODS, list(METHODS)], metavar='METHOD')
+    parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(METHODS)}; all by default')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
     parser.add_argument('--seeds', type=int, default=5, help='image sets, with one student each')
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS), choices=VARIANTS)
@@ -150,7 +152,9 @@ def main():
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
     args = parser.parse_args()
-    args.work_dir = args.work_dir.resolve()
+    args.methods, args.work_dir = args.methods or list(METHODS), args.work_dir.resolve()
+    if unknown := [method for method in args.methods if method not in METHODS]:
+        parser.error(f'{unknown[0]} is none of {", ".join(METHODS)}')
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
     os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
     sys.exit(choose(args) if args.choose else table(args))

@@ -43,8 +43,8 @@ def test_its_commands_make_a_set(folder):
     options = ['--cfg-options', 'custom_hooks.ClassPlanHook.ipc=1', 'test_dataloader.dataset.num_images=40',
                'model.generator.num_steps=6', '--work-dir']
     for number, command in enumerate(commands):
-        done = subprocess.run([sys.executable, '-m', 'mmdistill', *command.split(), *options, str(folder / str(number))],
-                              cwd=folder, capture_output=True, text=True, env=environment(folder))
+        line = [sys.executable, '-m', 'mmdistill', *command.split(), *options, str(folder / str(number))]
+        done = subprocess.run(line, cwd=folder, capture_output=True, text=True, env=environment(folder))
         assert done.returncode == 0, done.stderr[-2000:]
     assert not (folder / '0/distilled').exists()
     manifest = json.loads((folder / '1/distilled/meta/distilled.json').read_text())
