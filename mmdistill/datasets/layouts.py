@@ -14,6 +14,7 @@ from .wrappers import RealSamples
 
 _ENCODING = ('reduce_zero_label', 'label_map', 'ignore_index')  # what decides which ids stand in the files
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
+CLASS_SUFFIXES = {'JPEG': '.JPEG', 'PNG': '.png'}  # of images in ImageNet's tree
 MASK_FORMATS = {'.png': 'PNG', '.tif': 'TIFF', '.tiff': 'TIFF'}
 
 
@@ -187,7 +188,7 @@ class ClassLayout:
     task: ClassVar[str] = 'classification'
     name: str = 'imagenet'
     image_dir: str = 'train'  # folder of the folders, relative to the data root
-    image_suffix: str = '.JPEG'  # what follows the stem of an image
+    image_suffix: str = CLASS_SUFFIXES['JPEG']  # what follows the stem of an image
     ann_file: str = 'meta/train.txt'  # the list, relative to the data root
 
     def files(self, stem: str) -> Dict[str, str]:

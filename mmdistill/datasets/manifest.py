@@ -61,6 +61,7 @@ class _Cleaning(TypedDict, total=False):
 class _Extra(TypedDict, total=False):
     cleaning: _Cleaning
     reading: Dict[str, Any]
+    files: Dict[str, Any]
 
 
 class _Making(TypedDict, total=False):

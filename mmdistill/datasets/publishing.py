@@ -34,7 +34,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
         out: A new or empty folder.
         form: ``'imagefolder'``: a folder per class, ``train/03_name/``, whose sorted order is that of the class ids
             (torchvision's ``ImageFolder``). ``'ddranking'``: the same in DD-Ranking's order of the classes.
-            ``'webdataset'``: tar files of ``KEY.jpg``, ``KEY.cls`` or ``KEY.mask.png``, and ``KEY.json``.
+            ``'webdataset'``: tar files of ``KEY.jpg`` (or ``.png``), ``KEY.cls`` or ``KEY.mask.png``, and ``KEY.json``.
         shard_images: Images in each tar file.
         tables: Markdown tables of results, for the README.
 

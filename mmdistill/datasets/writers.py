@@ -1,7 +1,7 @@
 """Writers: lay images and labels down as a dataset of OpenMMLab."""
 import io
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple, Union
+from typing import Annotated, Any, Dict, Literal, Mapping, Optional, Tuple, Union
 
 import numpy as np
 from PIL import Image
@@ -11,17 +11,26 @@ from safetensors.numpy import load_file, save
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from mmdistill.registry import WRITERS
-from mmdistill.settings import PositiveInt, nearest, validated
-from .layouts import LAYOUTS, ClassLayout, SegLayout, get_layout, other_layouts
+from mmdistill.settings import PositiveInt, Range, nearest, validated
+from .layouts import CLASS_SUFFIXES, LAYOUTS, ClassLayout, SegLayout, get_layout, other_layouts
 from .manifest import is_written
 
 
-def encode_image(image: np.ndarray, image_format: str) -> bytes:
-    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, TIFF, or JPEG of quality 95 with full chroma."""
-    options = dict(quality=95, subsampling=0) if image_format == 'JPEG' else {}
+_QUALITY = 95  # of JPEG files
+
+
+def encode_image(image: np.ndarray, image_format: str, quality: int = _QUALITY) -> bytes:
+    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, TIFF, or JPEG without chroma subsampling."""
+    options = dict(quality=quality, subsampling=0) if image_format == 'JPEG' else {}
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, image_format, **options)
     return buffer.getvalue()
+
+
+def describe_files(image_format: str, size: Tuple[int, int], quality: int = _QUALITY) -> Dict[str, Any]:
+    """JSON values on image files: format, size (H, W) and, of JPEG, quality and chroma subsampling."""
+    options = dict(quality=quality, subsampling='4:4:4') if image_format == 'JPEG' else {}
+    return dict(format=image_format, size=list(size), **options)
 
 
 def check_image(request_id: str, image: np.ndarray) -> None:
@@ -75,6 +84,10 @@ class SegWriter:
         if isinstance(layout, str) and layout not in ('source', *LAYOUTS):
             raise DistillError(f'{where}.layout={layout!r} is unknown{nearest(layout, ["source", *LAYOUTS])}')
 
+    def describe(self, size: Tuple[int, int]) -> Dict[str, Any]:
+        """JSON values for the manifest: how images of the generator's ``size`` (H, W) are written."""
+        return describe_files(self.layout.image_format, size)
+
     def paths(self, request_id: str) -> Tuple[Path, Path]:
         """The files of a request: image, mask; a DistillError for an id that is no plain file name."""
         if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0\n'):
@@ -109,7 +122,6 @@ class SegWriter:
                 mask_path.unlink(missing_ok=True)
             raise
 
-
     def image(self, request_id: str) -> np.ndarray:
         """The image of a request as its file has it, RGB uint8 (H, W, 3); a DistillError where it cannot be read."""
         path, _ = self.paths(request_id)
@@ -127,7 +139,8 @@ class SegWriter:
 
 @WRITERS.register_module()
 class ClassWriter:
-    """Writes images in ImageNet's layout: ``train/<folder of the class>/<number>.JPEG``, and ``meta/train.txt``.
+    """Writes images in ImageNet's layout: ``train/<folder of the class>/<number>.JPEG`` (or ``.png``), and
+    ``meta/train.txt``.
 
     The list is written with the manifest, when all images are there. The bytes depend on the pixels alone. Latents
     that later images depend on go to ``latents/<folder>/<number>.safetensors``, before their image: where that is
@@ -135,7 +148,10 @@ class ClassWriter:
 
     Args:
         root: The data root; its folders are made with the first image of a class.
-        size: Side, or (H, W), in pixels that images are resized to (Lanczos); None keeps the generator's.
+        size: Side, or (H, W), in pixels that images are resized to; None keeps the generator's.
+        image_format: ``'JPEG'``, as ImageNet has it, or ``'PNG'``, without loss.
+        quality: Of JPEG, whose chroma is not subsampled.
+        resample: Pillow's filter for another ``size``.
 
     Examples:
         >>> writer = ClassWriter('work_dirs/run/distilled', size=224)
@@ -144,10 +160,21 @@ class ClassWriter:
     annotation = 'classes'
 
     @validated
-    def __init__(self, root: Union[str, Path], size: Union[None, PositiveInt, Tuple[PositiveInt, PositiveInt]] = None
-                 ) -> None:
-        self.root, self.layout = Path(root), ClassLayout()
+    def __init__(self, root: Union[str, Path], size: Union[None, PositiveInt, Tuple[PositiveInt, PositiveInt]] = None,
+                 image_format: Literal['JPEG', 'PNG'] = 'JPEG', quality: Annotated[int, Range(1, 100)] = _QUALITY,
+                 resample: Literal['lanczos', 'bicubic', 'bilinear', 'hamming', 'box'] = 'lanczos') -> None:
+        if image_format == 'PNG' and quality != _QUALITY:
+            raise DistillError(f'test_cfg.writer.quality={quality}: PNG has no quality; leave it out, or set '
+                               'image_format to JPEG')
+        self.root, self.layout = Path(root), ClassLayout(image_suffix=CLASS_SUFFIXES[image_format])
+        self.image_format, self.quality, self.resample = image_format, quality, resample
         self.size = (size, size) if isinstance(size, int) else None if size is None else (size[0], size[1])
+
+    def describe(self, size: Tuple[int, int]) -> Dict[str, Any]:
+        """JSON values for the manifest: how images of the generator's ``size`` (H, W) are written."""
+        written = self.size or size
+        resized = {} if written == tuple(size) else dict(resized_from=list(size), resample=self.resample)
+        return dict(describe_files(self.image_format, written, self.quality), **resized)
 
     def path(self, request_id: str) -> Path:
         """The file of a request; a DistillError for an id that is not ``folder/name``."""
@@ -171,10 +198,10 @@ class ClassWriter:
         check_image(request_id, image)
         path = self.path(request_id)
         if self.size and self.size != image.shape[:2]:
-            image = np.asarray(Image.fromarray(image).resize(self.size[::-1], Image.Resampling.LANCZOS))
+            image = np.asarray(Image.fromarray(image).resize(self.size[::-1], Image.Resampling[self.resample.upper()]))
         if latents is not None:
             write_atomic(self._latents_path(request_id), save(dict(latents=np.ascontiguousarray(latents))))
-        write_atomic(path, encode_image(image, 'JPEG'))
+        write_atomic(path, encode_image(image, self.image_format, self.quality))
 
     def latents(self, request_id: str) -> np.ndarray:
         """The latents that were written with an image, float32 (C, h, w); a DistillError where they cannot be read."""

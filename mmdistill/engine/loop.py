@@ -222,6 +222,8 @@ class DistillLoop(BaseLoop):
         extra = dict(guidance=guidance.describe()) if guidance else {}
         if reading := self.source.reading():
             extra['reading'] = reading
+        if describe := getattr(self.writer, 'describe', None):
+            extra['files'] = describe(self.generator.image_size)
         if cleaning:
             cleaners = cleaning.build(self.resources['cleaning'])
             self.inputs.add_measured()

@@ -9,6 +9,7 @@ from PIL import Image
 
 import mmdistill.datasets  # noqa: F401
 from mmdistill.datasets import ClassWriter, read_manifest, write_manifest
+from mmdistill.datasets.verify import verify_set
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import WRITERS
@@ -52,22 +53,59 @@ def test_size(tmp_path, size, expected):
     assert {Image.open(path).size for path in tmp_path.rglob('*.JPEG')} == {expected}
 
 
+@pytest.mark.parametrize('resample', ['lanczos', 'bicubic', 'bilinear', 'hamming', 'box'])
+def test_png_is_without_loss_and_resized_by_the_filter(tmp_path, resample):
+    images = make(tmp_path, size=(16, 24), image_format='PNG', resample=resample)
+    paths = [tmp_path / f'train/{wnid}/0000{n}.png' for n in range(2) for wnid in WNIDS]
+    assert sorted(paths) == sorted(path for path in (tmp_path / 'train').rglob('*') if path.is_file())
+    for path, image in zip(paths, images):
+        picture = Image.open(path)
+        expected = Image.fromarray(image).resize((24, 16), getattr(Image, resample.upper()))
+        assert picture.format == 'PNG' and (np.asarray(picture) == np.asarray(expected)).all()
+    assert [image['image'] for image in read_manifest(tmp_path)['images']] == [
+        str(path.relative_to(tmp_path)) for path in paths]
+    assert (tmp_path / 'meta/train.txt').read_text().splitlines()[1] == 'n01440764/00000.png 1'
+    assert verify_set(tmp_path) == []
+
+
+def test_quality(tmp_path):
+    images = make(tmp_path, quality=60)
+    expected = io.BytesIO()
+    Image.fromarray(images[0]).save(expected, 'JPEG', quality=60, subsampling=0)
+    assert (tmp_path / 'train/n02086240/00000.JPEG').read_bytes() == expected.getvalue()
+
+
+def test_what_the_manifest_says_of_the_files(tmp_path):
+    for settings, expected in (
+            (dict(), dict(format='JPEG', size=[32, 48], quality=95, subsampling='4:4:4')),
+            (dict(size=(32, 48), resample='box'), dict(format='JPEG', size=[32, 48], quality=95, subsampling='4:4:4')),
+            (dict(size=16, image_format='PNG'),
+             dict(format='PNG', size=[16, 16], resized_from=[32, 48], resample='lanczos'))):
+        assert ClassWriter(tmp_path, **settings).describe((32, 48)) == expected
+
+
+@pytest.mark.parametrize('image_format', ['JPEG', 'PNG'])
 @pytest.mark.parametrize('cfg', [
     dict(type='mmdistill.DistilledDataset'),
     dict(type='mmdistill.DistilledDataset', split='train', classes=list(WNIDS)),
     dict(type='ImageNet', split='train', classes=list(WNIDS)),
     dict(type='CustomDataset', data_prefix='train', ann_file='meta/train.txt', metainfo=dict(classes=WNIDS)),
+    dict(type='CustomDataset', data_prefix='train', metainfo=dict(classes=sorted(WNIDS))),
 ])
-def test_the_host_reads_it(tmp_path, cfg):
-    images = make(tmp_path)
+def test_the_host_reads_it(tmp_path, cfg, image_format):
+    images = make(tmp_path, image_format=image_format)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     dataset = HOST_DATASETS.build(dict(cfg, data_root=str(tmp_path), pipeline=pipeline))
-    assert tuple(dataset.metainfo['classes']) == WNIDS and dataset.get_gt_labels().tolist() == [0, 1, 0, 1]
+    if cfg['type'] == 'CustomDataset' and 'ann_file' not in cfg:  # the folders are listed, sorted
+        assert dataset.get_gt_labels().tolist() == [0, 0, 1, 1]
+        images = [images[index] for index in (1, 3, 0, 2)]
+    else:
+        assert tuple(dataset.metainfo['classes']) == WNIDS and dataset.get_gt_labels().tolist() == [0, 1, 0, 1]
     if 'Distilled' in cfg['type']:
         assert dataset.metainfo['label_texts'] == ('Shih-Tzu', 'tench')
     for sample, image in zip(dataset, images):
         read = sample['inputs'].numpy().transpose(1, 2, 0)[..., ::-1].astype(int)
-        assert np.abs(read - image).mean() < 2
+        assert (read == image).all() if image_format == 'PNG' else 0 < np.abs(read - image).mean() < 2
 
 
 @pytest.mark.parametrize('key, value', [('split', 'val'), ('classes', ['n01440764', 'n02086240']),
@@ -96,6 +134,12 @@ def test_wrong_images_ids_and_sizes(tmp_path):
     for size in (0, (4, 4, 4)):
         with pytest.raises(DistillError, match='size'):
             ClassWriter(tmp_path, size)
+    for settings, message in ((dict(image_format='png'), "image_format='png' is unknown: set it to 'JPEG' or 'PNG'"),
+                              (dict(quality=101), 'quality=101 is out of range'),
+                              (dict(image_format='PNG', quality=90), 'quality=90: PNG has no quality; leave it out'),
+                              (dict(resample='nearest'), "resample='nearest' is unknown")):
+        with pytest.raises(DistillError, match=message):
+            ClassWriter(tmp_path, **settings)
     (tmp_path / 'train').write_text('')
     with pytest.raises(DistillError, match='another folder'):
         writer.write('a/0', image)

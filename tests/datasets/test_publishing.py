@@ -21,9 +21,9 @@ WOOF = [imagenet_wnids()[label] for label in sorted(DD_RANKING['ImageWoof'])]  #
 @pytest.fixture
 def make(tmp_path):
     """``make(classes)``: a set of two images per class, the red of each being its class id."""
-    def run(classes, weights=None):
+    def run(classes, weights=None, **settings):
         root = tmp_path / 'distilled'
-        writer, requests = ClassWriter(root, size=None), []
+        writer, requests = ClassWriter(root, **settings), []
         for label, name in enumerate(classes):
             for number in range(2):
                 requests.append(Request(id=f'c{label}/{number:05d}', seed=number, source_index=0, source='a',
@@ -47,6 +47,20 @@ def test_sorted_folders_have_the_ids_of_the_set(make, tmp_path):
     export_set(make(names), tmp_path / 'out', 'imagefolder')
     assert labels_by_red(tmp_path / 'out/train') == {label: label for label in range(11)}
     assert len(list((tmp_path / 'out/train').rglob('*.JPEG'))) == 22
+
+
+@pytest.mark.parametrize('form', ['imagefolder', 'ddranking', 'webdataset'])
+def test_png_files_stay_as_they_are(make, tmp_path, form):
+    root = make(['a', 'b'], image_format='PNG')
+    export_set(root, tmp_path / 'out', form)
+    if form == 'webdataset':
+        with tarfile.open(tmp_path / 'out/train-000000.tar') as archive:
+            found = [archive.extractfile(one).read() for one in archive if one.name.endswith('.png')]
+    else:
+        assert labels_by_red(tmp_path / 'out/train') == {0: 0, 1: 1}
+        found = [path.read_bytes() for path in sorted((tmp_path / 'out/train').rglob('*.png'))]
+    images = [(root / f'train/c{label}/0000{number}.png').read_bytes() for label in range(2) for number in range(2)]
+    assert found == images and all(data.startswith(b'\x89PNG') for data in images)
 
 
 def test_dd_ranking_numbers_the_classes_of_imagewoof_in_its_own_order(make, tmp_path, capsys):

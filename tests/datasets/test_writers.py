@@ -63,6 +63,8 @@ def test_png_source_is_lossless_and_keeps_its_suffix(tmp_path, pair):
     writer.write('a', *pair)
     assert files(tmp_path) == ['gt/a_gt.png', 'left/a_left.png']
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / 'left/a_left.png')), pair[0])
+    assert Image.open(tmp_path / 'left/a_left.png').format == 'PNG'
+    assert writer.describe((8, 9)) == dict(format='PNG', size=[8, 9])
 
 
 def test_same_bytes_again(tmp_path, pair):

@@ -152,6 +152,29 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, 
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
+def test_png_images_stopped_and_resumed(tools, config, finished, tree, tmp_path):
+    """The same pixels but for JPEG's loss; what the manifest says of the files; an other format is another run."""
+    arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1',
+                 'test_cfg.writer.image_format=PNG', 'test_cfg.writer.resample=bicubic')
+    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('train/*/*.png'))) >= 2)
+    done = tools('distill', config, '--work-dir', tmp_path, '--resume')
+    assert done.returncode == 1 and 'belongs to another config' in done.stderr
+    done = tools(*arguments, '--resume')
+    assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
+    assert tools('verify', tmp_path / 'distilled').returncode == 0
+    files = [json.loads((work / 'distilled/meta/distilled.json').read_text())['extra']['files']
+             for work in (finished.work, tmp_path)]
+    resized = dict(size=[24, 24], resized_from=[32, 32])
+    assert files == [dict(resized, format='JPEG', quality=95, subsampling='4:4:4', resample='lanczos'),
+                     dict(resized, format='PNG', resample='bicubic')]
+    names = [name for name in tree(tmp_path / 'distilled') if name.endswith('.png')]
+    assert len(names) == 9
+    for name in names:
+        pixels, jpeg = (np.asarray(Image.open(path).convert('RGB')).astype(int) for path in (
+            tmp_path / 'distilled' / name, finished.work / 'distilled' / name.replace('.png', '.JPEG')))
+        assert pixels.shape == (24, 24, 3) and 0 < np.abs(pixels - jpeg).mean() < 12
+
+
 BROKEN_OFF = '''
 from mmdistill.selection import LatentClusters
 finish = LatentClusters.finish

@@ -196,6 +196,7 @@ CLASSIFICATION = [
     ({f'{GUIDE}.semantic.compat': 'paper'}, r"semantic\.compat='paper'"),
     ({'model.generator.class_ids': 'all'}, r"model\.generator\.class_ids='all' has to be"),
     ({'test_cfg.writer': dict(size=0)}, r'test_cfg\.writer\.size=0 is out of range'),
+    ({'test_cfg.writer': dict(image_format='GIF')}, r"test_cfg\.writer\.image_format='GIF' is unknown: set it"),
     ({'test_cfg.writer': dict(size='224')}, r"test_cfg\.writer\.size='224' has to be"),
     ({'test_cfg.writer': dict(type='SegWriter')}, 'SegWriter is for masks.*classification: take ClassWriter'),
 ]
