@@ -131,14 +131,15 @@ class LatentClusters(BaseEstimator):
 
     def _fit(self, latents: np.ndarray) -> None:
         if len(latents) <= self.n_clusters:
-            self.centers_, self.counts_, self.inertia_ = latents, np.ones(len(latents), np.int64), 0.0
+            self.centers_, self.inertia_ = latents, 0.0
+            self.counts_: np.ndarray = np.ones(len(latents), np.int64)
             return
         rows = latents.reshape(len(latents), -1)
         with threadpool_limits(1), warnings.catch_warnings():
             warnings.simplefilter('ignore', ConvergenceWarning)  # of images that are there twice: counts_ says so
             model = KMeans(self.n_clusters, n_init=_STARTS, tol=0, random_state=self._seed()).fit(rows)
         centers, labels = model.cluster_centers_.astype(np.float64), model.labels_
-        self.counts_: np.ndarray = np.bincount(labels, minlength=self.n_clusters)
+        self.counts_ = np.bincount(labels, minlength=self.n_clusters)
         for center in np.flatnonzero(self.counts_):
             centers[center] = rows[labels == center].mean(0, dtype=np.float64)
         self.inertia_ = float(sum(np.square(row - centers[label]).sum() for row, label in zip(rows, labels)))
