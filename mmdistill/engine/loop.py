@@ -1,7 +1,7 @@
 """The loop of a distillation run."""
 import os
 import os.path as osp
-from typing import Any, Dict, Literal, Optional, Sequence, Union
+from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -173,28 +173,16 @@ class DistillLoop(BaseLoop):
         done = len(requests) - len(pending)
         if done:
             self.logger.info(f'{done} images are there, {len(pending)} to make')
-        memories, joint = (guidance.memories, guidance.joint) if guidance else ([], False)
-        mine, spare, ready = pending[runner.rank::runner.world_size], 0, None
-        groups = groups_of(requests)
-        if joint:  # whole groups; one that was interrupted is made again, to the same bytes
-            begun = {request.group for request in pending}
-            mine = [request for group in groups.values() for request in group
-                    if request.group in begun and self._is_mine(request)]
-        if memories:  # whole groups, since a sample needs those of its group that come before it
+        memories = guidance.memories if guidance else []
+        if memories:
             self._recall(memories)
-            self.generator.narrow(-(-len(groups) // runner.world_size))  # a batch has no group twice
-            numbers = {request: number for group in groups.values() for number, request in enumerate(group)}
-            mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
-            spare = self.generator.micro_batch
-
-            def ready(request: Request) -> bool:
-                return all(memory.ready(request) for memory in memories)
+        mine, batching = self._share(pending, guidance)
 
         def inputs(batch: Sequence[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
             starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
             return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
-        self.dataloader = RequestBatches(mine, inputs, self.batch_size, spare, joint, ready)
+        self.dataloader = RequestBatches(mine, inputs, self.batch_size, **batching)
         if self.cost is not None:
             runner.register_hook(PaceHook(self.cost, len(mine)))
         runner.call_hook('before_test_epoch')
@@ -208,6 +196,23 @@ class DistillLoop(BaseLoop):
             log_guidance(runner, traces, index)
             runner.call_hook('after_test_iter', batch_idx=index, data_batch=batch, outputs=outputs)
         barrier()
+
+    def _share(self, pending: Sequence[Request], guidance: Optional[Guidance]) -> Tuple[List[Request], Dict[str, Any]]:
+        """This rank's part of the pending requests in the order in which they are made, and how they are batched."""
+        groups, world_size = groups_of(self.plan.requests), self.runner.world_size
+        if guidance is not None and guidance.joint:  # whole groups; one that was interrupted is made again
+            begun = {request.group for request in pending}
+            return [request for group in groups.values() for request in group
+                    if request.group in begun and self._is_mine(request)], dict(joint=True)
+        memories = guidance.memories if guidance else []
+        if not memories:
+            return list(pending[self.runner.rank::world_size]), {}
+        # Whole groups, since a sample needs those of its group that come before it.
+        self.generator.narrow(-(-len(groups) // world_size))  # a batch has no group twice
+        numbers = {request: number for group in groups.values() for number, request in enumerate(group)}
+        mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
+        return mine, dict(spare=self.generator.micro_batch,
+                          ready=lambda request: all(memory.ready(request) for memory in memories))
 
     def _finish(self) -> None:
         """Write the manifest, or refuse to where images are missing."""

@@ -126,18 +126,10 @@ class MicroBatches:
                begun: Sequence[tuple] = ()) -> Sampled:
         """The steps from ``begin`` to ``end``, from noise and start latents or from what earlier steps gave."""
         own, count, joint = self.generator, len(jobs), guidance is not None and guidance.joint
-        jobs = jobs if joint else self._filled(jobs)
+        jobs, begun = (jobs, list(begun)) if joint else (self._filled(jobs), self._filled(list(begun)))
         randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
         with steady_threads(own.device, own.micro_batch):
-            if begun:
-                latents, states, _ = zip(*self._filled(list(begun)))
-                for random, state in zip(randoms, states):
-                    random.set_state(state)
-                x = torch.stack(latents)
-            else:
-                x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
-                if (starts := _stacked([job.start for job in jobs])) is not None:
-                    x = own.process.noisy(starts.to(own.device), x, begin)
+            x = self._start_of(jobs, randoms, begin, begun)
             masks = _stacked([job.mask for job in jobs])
             with torch.no_grad():
                 condition = own.condition([job.request for job in jobs], masks).to(own.device)
@@ -149,6 +141,17 @@ class MicroBatches:
                            end=end, failures=failures, record=record)
         return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
+
+    def _start_of(self, jobs: List[Job], randoms: List[torch.Generator], begin: int, begun: Sequence[tuple]) -> Tensor:
+        """The latents of step ``begin``; the generators are then where they were when the step began."""
+        own = self.generator
+        if begun:
+            for random, (_, state, _) in zip(randoms, begun):
+                random.set_state(state)
+            return torch.stack([latents for latents, _, _ in begun])
+        x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
+        starts = _stacked([job.start for job in jobs])
+        return x if starts is None else own.process.noisy(starts.to(own.device), x, begin)
 
     def _filled(self, rows: List[Any]) -> List[Any]:
         return rows + rows[-1:] * (self.generator.micro_batch - len(rows))

@@ -1,6 +1,6 @@
 """Guidance: objectives that steer the denoising loop by their gradient."""
 from functools import reduce
-from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
@@ -179,21 +179,15 @@ class Guidance:
                 steps that are not constant.
             decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable; for objectives of images.
         """
-        spaces = {objective.space for objective in self.objectives.values()}
         with torch.enable_grad():
-            if not self.through_network:
-                x0 = x0.detach().requires_grad_()
-                x = x.detach().requires_grad_() if 'noisy' in spaces else x
+            x, x0, leaves = self._leaves(x, x0)
             inputs: Dict[str, Tuple] = dict(latent=(x0, condition))
-            if 'noisy' in spaces:
+            if 'noisy' in self._spaces:
                 inputs['noisy'] = (x, condition, process.level(i))
-            if decode is not None and 'image' in spaces:
+            if decode is not None and 'image' in self._spaces:
                 inputs['image'] = (decode(x0), condition)  # once for all objectives
             losses = {name: o(*inputs[o.space]) for name, o in self.objectives.items()}
             energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
-            leaves = {} if spaces == {'noisy'} else dict(clean=x if self.through_network else x0)
-            if 'noisy' in spaces and not self.through_network:
-                leaves['noisy'] = x
             gradients = dict(zip(leaves, torch.autograd.grad(energy.sum(), [*leaves.values()])))
         if self.through == 'linear' and 'clean' in gradients:
             gradients['clean'] = gradients['clean'] / process.alphas[i]
@@ -202,6 +196,22 @@ class Guidance:
             gradient = gradient * (process.slope(i) * (process.alphas[i] if self.through == 'xt' else 1.0))
         shift = -self._scale(x, x0.detach(), i, process) * self._normalise(gradient)
         return shift, {name: loss.detach() for name, loss in losses.items()}
+
+    @property
+    def _spaces(self) -> Set[str]:
+        return {objective.space for objective in self.objectives.values()}
+
+    def _leaves(self, x: Tensor, x0: Tensor) -> Tuple[Tensor, Tensor, Dict[str, Tensor]]:
+        """Noisy latents and clean prediction for the objectives, and what the gradient is taken by: ``'clean'`` for
+        those of the clean prediction, ``'noisy'`` for the others."""
+        if self.through_network:
+            return x, x0, dict(clean=x)  # which the noisy latents are, too
+        leaves, x0 = {}, x0.detach().requires_grad_()
+        if self._spaces != {'noisy'}:
+            leaves['clean'] = x0
+        if 'noisy' in self._spaces:
+            x = leaves['noisy'] = x.detach().requires_grad_()
+        return x, x0, leaves
 
     def _scale(self, x: Tensor, x0: Tensor, i: int, process) -> Any:
         """The step size of all samples, or of each, (B, 1, 1, 1)."""
