@@ -201,8 +201,10 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
 
 def _kept_images(work_dir: Path) -> str:
     from .datasets.checksums import Journal
-    (journal := Journal(work_dir, work_dir / 'distilled', None)).read()
-    return f'{len(journal) or "no"} images are in {work_dir / "distilled"}; the same command with --resume goes on'
+    root = next((folder for folder in (work_dir / 'candidates', work_dir / 'distilled') if folder.is_dir()),
+                work_dir / 'distilled')
+    (journal := Journal(work_dir, root, None)).read()
+    return f'{len(journal) or "no"} images are in {root}; the same command with --resume goes on'
 
 
 def _kept_checkpoint(work_dir: Path) -> str:

@@ -1,8 +1,9 @@
 """The registries of mmdistill.
 
 Each root registry of MMEngine has a child here under the scope ``mmdistill``, so that a stock config of any OpenMMLab
-package can name ``mmdistill.X`` without custom imports. Seven registries are our own: tasks, selectors, generators,
-guidances (the objectives of the guided denoising loop), cleaners of labels, writers, and encoders of the set metrics.
+package can name ``mmdistill.X`` without custom imports. Nine registries are our own: tasks, selectors, generators,
+guidances (the objectives of the guided denoising loop), choices among candidates, weights of images, cleaners of
+labels, writers, and encoders of images.
 """
 from contextlib import contextmanager
 from importlib import import_module
@@ -86,6 +87,7 @@ LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
 HOOKS = _child(
     roots.HOOKS, engine__hooks__export='ExportHook PreviewHook SampleGridHook',
     engine__hooks__composing='MaskSelectionHook ClassPlanHook PrototypeHook GuidedSynthesisHook LabelCleaningHook',
+    engine__hooks__finishing='CandidateChoiceHook ImageWeightsHook',
     labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
@@ -96,7 +98,8 @@ TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
     models__latent_diffusion='ClassDiffusion LayoutDiffusion',
-    models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss', models__segmentor='SegmentorGuide')
+    models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss WeightedLoss',
+    models__segmentor='SegmentorGuide')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
 METRICS = _child(
     roots.METRICS, evaluation__class_iou='ClassIoU', evaluation__class_accuracy='ClassAccuracy',
@@ -125,6 +128,8 @@ GUIDANCES = LazyRegistry('guidance', {
     'guidance.points': 'PointMatching',
     'guidance.sets': 'SetMatching',
     'guidance.alignment': 'FeatureAlignment'})
+CHOICES = LazyRegistry('choice', {'choice.coverage': 'CoverageChoice'})
+IMAGE_WEIGHTS = LazyRegistry('image weights', {'choice.shares': 'ClusterShares'})
 CLEANERS = LazyRegistry('cleaner', {'cleaning.votes': 'MajorityVote', 'cleaning.losses': 'LossThreshold'})
 WRITERS = LazyRegistry('writer', {
     'datasets.writers': 'ClassWriter SegWriter', 'datasets.coco_stuff.writer': 'COCOJsonWriter'})

@@ -1,6 +1,6 @@
 """Distilled sets as datasets: what the manifest says decides."""
 import os.path as osp
-from typing import Any, Dict
+from typing import Any, Dict, Mapping
 
 from mmdistill.documents import inside
 from mmdistill.errors import DistillError
@@ -12,7 +12,7 @@ from .verify import check_set
 
 
 @DATASETS.register_module(name='DistilledDataset')
-def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
+def distilled_dataset(data_root: str, verify: bool = False, weights: bool = False, **kwargs: Any):
     """Any distilled set, ``type='mmdistill.DistilledDataset'`` in a config of mmseg or mmpretrain.
 
     Classes, names and encoding are those of the manifest; it also says whether the set is one of mmsegmentation or
@@ -22,6 +22,8 @@ def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
     Args:
         data_root: The folder that ``mmdistill distill`` wrote.
         verify: Check first that all files are whole (:mod:`~mmdistill.datasets.verify`), by their checksums.
+        weights: Whether the target of each image, ``gt_score``, is its weight in the manifest times the one-hot row of
+            its class; of classification. See :class:`mmdistill.models.losses.WeightedLoss`.
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
             Those that the manifest decides may be left in a config as long as they agree with it. ``indices`` choose
             among the distilled images.
@@ -37,9 +39,25 @@ def distilled_dataset(data_root: str, verify: bool = False, **kwargs: Any):
     if verify:
         check_set(data_root)
     manifest = read_manifest(data_root)
+    if weights:
+        check_weights(data_root, manifest)
+        kwargs['weights'] = True
     check_subset(data_root, len(manifest['images']), kwargs.get('indices'))
     cls = task_of_manifest(manifest, data_root).distilled_dataset()
     return cls(data_root=data_root, manifest=manifest, **kwargs)
+
+
+def check_weights(data_root: str, manifest: Mapping[str, Any]) -> None:
+    """Raise a DistillError unless a set is one of classification whose images have weights, one above 0."""
+    if manifest['task'] != 'classification':
+        raise DistillError(f'{data_root} is a set for {manifest["task"]}, whose images have no weights: leave weights '
+                           'out')
+    found = [image.get('weight') for image in manifest['images']]
+    if None in found:
+        raise DistillError(f'{data_root} has no weights in its {MANIFEST}: add an ImageWeightsHook to the config that '
+                           'made it and run it again with --resume, or leave weights out')
+    if not any(found):
+        raise DistillError(f'all images of {data_root} have the weight 0 in its {MANIFEST}: leave weights out')
 
 
 def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any], metainfo: Dict[str, Any]

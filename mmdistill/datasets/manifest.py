@@ -4,18 +4,19 @@ It is written last, so a set without one is unfinished.
 """
 import hashlib
 import json
+import math
 import platform
 from contextlib import suppress
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, TypedDict, Union
+from typing import Annotated, Any, Callable, Dict, List, Mapping, Optional, TypedDict, Union
 
 from mmdistill.documents import check_paths, check_record, inside, read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_atomic, write_json
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
-from mmdistill.settings import NonNegativeInt
+from mmdistill.settings import NonNegativeInt, Range
 from mmdistill.version import __version__
 from .layouts import ClassLayout, SegLayout
 
@@ -25,6 +26,7 @@ MANIFEST = 'meta/distilled.json'
 _OPENMMLAB = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
               *(f'onedl-{name}' for name in _OPENMMLAB), *_OPENMMLAB)
+Weight = Annotated[float, Range(0, math.inf, below=True)]
 
 
 class _Origin(TypedDict, total=False):
@@ -37,6 +39,7 @@ class _Origin(TypedDict, total=False):
     source_mask: Optional[str]
     prompt: Optional[str]
     latent: Optional[str]
+    weight: Weight
 
 
 class _Image(_Origin):
@@ -95,7 +98,8 @@ def library_versions() -> Dict[str, str]:
 
 def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, ClassLayout],
                    weights: Mapping[str, Any], extra: Optional[Mapping[str, Any]] = None,
-                   files: Optional[Callable[[str], Dict[str, str]]] = None) -> Path:
+                   files: Optional[Callable[[str], Dict[str, str]]] = None,
+                   image_weights: Optional[Mapping[str, float]] = None) -> Path:
     """Finish a distilled set: list the images where the layout asks for it, then write the manifest, atomically.
 
     The bytes depend on the arguments and the installed libraries alone: no times, no paths but the plan's own.
@@ -107,6 +111,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
         extra: More JSON values for the manifest.
         files: Request id to the files that were written, paths below the root by kind; the layout's by default. The
             manifest has the SHA-256 of each.
+        image_weights: Request id to what its image weighs in a training, 0 or more.
 
     Raises:
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
@@ -122,7 +127,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
         images.append(dict(
             id=request.id, **names, sha256=digests, seed=request.seed, source_index=request.source_index,
             source=request.source, source_mask=request.mask, classes=request.classes, prompt=request.prompt,
-            latent=request.latent))
+            latent=request.latent, **(dict(weight=image_weights[request.id]) if image_weights else {})))
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')

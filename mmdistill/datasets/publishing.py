@@ -114,7 +114,7 @@ def _parts(root: Path, image: Mapping[str, Any]) -> List[Tuple[str, bytes]]:
         parts.append((f'mask{Path(image["mask"]).suffix.lower()}', (root / image['mask']).read_bytes()))
     else:
         parts.append(('cls', str(image['classes'][0]).encode()))
-    about = {key: image[key] for key in ('id', 'classes', 'prompt') if image.get(key) is not None}
+    about = {key: image[key] for key in ('id', 'classes', 'prompt', 'weight') if image.get(key) is not None}
     return [*parts, ('json', json.dumps(about, sort_keys=True).encode())]
 
 

@@ -21,7 +21,7 @@ class UnionDataset(ConcatDataset):
         pipeline: Of each dataset that has none of its own.
 
     Raises:
-        DistillError: Their classes are not the same in the same order.
+        DistillError: Their classes are not the same in the same order, or some have weights and others not.
 
     Example:
         >>> train_dataloader = dict(dataset=dict(
@@ -40,6 +40,9 @@ class UnionDataset(ConcatDataset):
             if tuple(map(str, dataset.metainfo['classes'])) != first:
                 raise DistillError(f'UnionDataset: the classes of datasets.{number} are not those of datasets.0: give '
                                    'all the same metainfo.classes')
+        if 0 < (weighted := [getattr(dataset, 'weights', False) for dataset in built]).count(True) < len(built):
+            raise DistillError(f'UnionDataset: datasets.{weighted.index(True)} has weights and '
+                               f'datasets.{weighted.index(False)} has none: give weights=True to all or to none')
         # As ConcatDataset.__init__ does it, but that refuses wrappers among the datasets, and metainfo that differs.
         self.datasets, self._metainfo = built, built[0].metainfo
         self.ignore_keys: List[str] = []

@@ -71,7 +71,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
 def has_begun(work_dir: str) -> bool:
     """Whether a run has left its plan, or images, in its work dir."""
     return osp.isfile(osp.join(work_dir, 'plan.json')) or any(
-        files for _, _, files in os.walk(osp.join(work_dir, 'distilled')))
+        files for folder in ('distilled', 'candidates') for _, _, files in os.walk(osp.join(work_dir, folder)))
 
 
 def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:

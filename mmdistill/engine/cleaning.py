@@ -1,5 +1,5 @@
 """Cleaning the labels of a run's finished images."""
-from typing import Any, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -8,8 +8,69 @@ from mmengine.dist import all_reduce, barrier, get_rank, get_world_size, is_main
 
 from mmdistill.bars import ProgressBar
 from mmdistill.cleaning import IgnoredPixels, LabelCleaner, clean_masks
+from mmdistill.components import resolve
+from mmdistill.config import type_name
+from mmdistill.errors import DistillError
 from mmdistill.plan import Request
+from mmdistill.registry import CLEANERS
+from mmdistill.settings import check_settings
+from mmdistill.tasks.base import Task
+from mmdistill.tasks.resources import Resources, declared_needs
+from .parts import check_distinct, check_part
+from .planning import Planner
 from .progress import log_ignored
+
+HOOK = 'custom_hooks.LabelCleaningHook'
+
+
+class CleaningSettings:
+    """Configs of label cleaners, and what they are made from.
+
+    Args:
+        cleaners: Configs of registered cleaners.
+        settings: Of the task's resources.
+    """
+
+    def __init__(self, cleaners: Sequence[dict], settings: Mapping[str, Any]) -> None:
+        self.cleaners, self.resources = list(cleaners), dict(settings)
+
+    def check(self, task: Task, planner: Planner, writer: Callable) -> None:
+        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
+
+        Raises:
+            DistillError: A mistake as :meth:`GuidanceSettings.check` finds it, too few images of a mask for a cleaner,
+                or a writer whose masks cannot be written again.
+        """
+        check_settings(task.resources, self.resources, HOOK, ('run', ))
+        if not self.cleaners:
+            raise DistillError(f'{HOOK}.cleaners=[]: name at least one cleaner, or leave the hook out')
+        check_distinct(self.cleaners, f'{HOOK}.cleaners')
+        where = [f'{HOOK}.cleaners.{i}' for i in range(len(self.cleaners))]
+        needs = dict(check_part(cfg, CLEANERS, task, key) for cfg, key in zip(self.cleaners, where))
+        task.resources.check(self.resources, needs, HOOK)
+        images = getattr(planner, 'images_per_mask', 1)
+        for cfg, key in zip(self.cleaners, where):
+            needed = getattr(resolve(cfg, CLEANERS, key), 'images_needed', 1)
+            if images < needed:
+                raise DistillError(f'{key}: {type_name(cfg)} needs {needed} images of a mask or more, the plan has '
+                                   f'{images}: raise custom_hooks.MaskSelectionHook.images_per_mask')
+        if not (hasattr(writer, 'image') and hasattr(writer, 'write_mask')):
+            raise DistillError(f'test_cfg.writer: {writer.__name__} has no image() and write_mask(), by which labels '
+                               'are cleaned: derive it from SegWriter, or leave LabelCleaningHook out')
+
+    def build(self, resources: Resources) -> Dict[str, Any]:
+        """The cleaners of a run by name, which get what the ``resources`` of its task make."""
+        return {type_name(cfg): CLEANERS.build(resources.give(resolve(cfg, CLEANERS, HOOK), cfg))
+                for cfg in self.cleaners}
+
+    @property
+    def needs(self) -> List[str]:
+        """The resources that the cleaners declare."""
+        return [name for cfg in self.cleaners for name in declared_needs(resolve(cfg, CLEANERS, HOOK))]
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON values for the manifest and the config's hash."""
+        return dict(self.resources, cleaners=self.cleaners)
 
 
 def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, Any]:

@@ -1,22 +1,26 @@
-"""What the hooks of a run decide between them: its plan, its guidance and the cleaning of its labels."""
+"""What the hooks of a run decide between them: its plan, its guidance, and what becomes of its images."""
 from types import SimpleNamespace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 from mmengine.hooks import Hook
 
-from mmdistill.components import check_component, resolve
+from mmdistill.components import resolve
 from mmdistill.config import type_name
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.guidance.base import check_objectives
-from mmdistill.registry import CLEANERS, GENERATORS, GUIDANCES, LazyRegistry
+from mmdistill.registry import GENERATORS, GUIDANCES
 from mmdistill.settings import check_settings, parameters, setting
 from mmdistill.tasks.base import Task
 from mmdistill.tasks.resources import Resources, declared_needs
+from .choosing import ChoiceSettings
+from .cleaning import HOOK as CLEANING
+from .cleaning import CleaningSettings
+from .parts import check_distinct, check_part
 from .planning import Planner
+from .weighing import WeightSettings
 
 HOOK = 'custom_hooks.GuidedSynthesisHook'
-CLEANING = 'custom_hooks.LabelCleaningHook'
 
 
 class GuidanceSettings:
@@ -38,10 +42,10 @@ class GuidanceSettings:
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
         if not self.objectives and not self.semantic:
             raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
-        _check_distinct(self.objectives, f'{HOOK}.objectives')
+        check_distinct(self.objectives, f'{HOOK}.objectives')
         components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
         components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
-        needs = dict(_check_part(cfg, GUIDANCES, task, where) for where, cfg in components)
+        needs = dict(check_part(cfg, GUIDANCES, task, where) for where, cfg in components)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
@@ -87,82 +91,15 @@ class GuidanceSettings:
         return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
 
 
-class CleaningSettings:
-    """Configs of label cleaners, and what they are made from.
-
-    Args:
-        cleaners: Configs of registered cleaners.
-        settings: Of the task's resources.
-    """
-
-    def __init__(self, cleaners: Sequence[dict], settings: Mapping[str, Any]) -> None:
-        self.cleaners, self.resources = list(cleaners), dict(settings)
-
-    def check(self, task: Task, planner: Planner, writer: Callable) -> None:
-        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
-
-        Raises:
-            DistillError: A mistake as :meth:`GuidanceSettings.check` finds it, too few images of a mask for a cleaner,
-                or a writer whose masks cannot be written again.
-        """
-        check_settings(task.resources, self.resources, CLEANING, ('run', ))
-        if not self.cleaners:
-            raise DistillError(f'{CLEANING}.cleaners=[]: name at least one cleaner, or leave the hook out')
-        _check_distinct(self.cleaners, f'{CLEANING}.cleaners')
-        where = [f'{CLEANING}.cleaners.{i}' for i in range(len(self.cleaners))]
-        needs = dict(_check_part(cfg, CLEANERS, task, key) for cfg, key in zip(self.cleaners, where))
-        task.resources.check(self.resources, needs, CLEANING)
-        images = getattr(planner, 'images_per_mask', 1)
-        for cfg, key in zip(self.cleaners, where):
-            needed = getattr(resolve(cfg, CLEANERS, key), 'images_needed', 1)
-            if images < needed:
-                raise DistillError(f'{key}: {type_name(cfg)} needs {needed} images of a mask or more, the plan has '
-                                   f'{images}: raise custom_hooks.MaskSelectionHook.images_per_mask')
-        if not (hasattr(writer, 'image') and hasattr(writer, 'write_mask')):
-            raise DistillError(f'test_cfg.writer: {writer.__name__} has no image() and write_mask(), by which labels '
-                               'are cleaned: derive it from SegWriter, or leave LabelCleaningHook out')
-
-    def build(self, resources: Resources) -> Dict[str, Any]:
-        """The cleaners of a run by name, which get what the ``resources`` of its task make."""
-        return {type_name(cfg): CLEANERS.build(resources.give(resolve(cfg, CLEANERS, CLEANING), cfg))
-                for cfg in self.cleaners}
-
-    @property
-    def needs(self) -> List[str]:
-        """The resources that the cleaners declare."""
-        return [name for cfg in self.cleaners for name in declared_needs(resolve(cfg, CLEANERS, CLEANING))]
-
-    def describe(self) -> Dict[str, Any]:
-        """JSON values for the manifest and the config's hash."""
-        return dict(self.resources, cleaners=self.cleaners)
-
-
-def _check_distinct(parts: Sequence[dict], where: str) -> None:
-    names = [type_name(cfg) for cfg in parts]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise DistillError(f'{where}: {twice} stands there twice: leave one of them')
-
-
-def _check_part(cfg: Mapping[str, Any], registry: LazyRegistry, task: Task, where: str) -> Tuple[str, List[str]]:
-    """Check a part of a config that is given resources; its name, and the resources that it needs."""
-    part = resolve(cfg, registry, where)
-    task.check_annotation(part, where, registry)
-    needed = declared_needs(part)
-    taken = {key for keys in needed.values() for key in keys}
-    check_component({key: value for key, value in cfg.items() if key not in taken}, registry, where, needed)
-    for name, keys in needed.items():
-        resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
-        check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
-    return part.__name__, list(needed)
-
-
 class Composition:
-    """The plan, the guidance and the label cleaning of a run, as its hooks hand them over, in any order."""
+    """The parts of a run as its hooks hand them over, in any order."""
 
     def __init__(self) -> None:
         self.planner: Optional[Planner] = None  # decides which images are made
         self.guidance: Optional[GuidanceSettings] = None  # decides what steers them; None for plain sampling
         self.cleaning: Optional[CleaningSettings] = None  # decides which pixels lose their label; None for no cleaning
+        self.choice: Optional[ChoiceSettings] = None  # decides which candidates are kept; None where each is
+        self.weights: Optional[WeightSettings] = None  # decides what an image weighs; None for sets without weights
 
     def set_planner(self, planner: Planner) -> None:
         """Take the run's planner; a DistillError where there is one already."""
@@ -183,13 +120,25 @@ class Composition:
             raise DistillError('custom_hooks: two hooks clean the labels: put all cleaners into one LabelCleaningHook')
         self.cleaning = cleaning
 
+    def set_choice(self, choice: ChoiceSettings) -> None:
+        """Take what chooses among candidates; a DistillError where there is something already."""
+        if self.choice is not None:
+            raise DistillError('custom_hooks: two hooks choose among the candidates: keep one CandidateChoiceHook')
+        self.choice = choice
+
+    def set_weights(self, weights: WeightSettings) -> None:
+        """Take what weighs the images; a DistillError where there is something already."""
+        if self.weights is not None:
+            raise DistillError('custom_hooks: two hooks weigh the images: keep one ImageWeightsHook')
+        self.weights = weights
+
     def check(self, task: Task, generator: Mapping[str, Any], writer: Callable) -> Planner:
         """Check that the parts fit the task, the ``generator``'s settings, the class of the writer and each other; the
         planner.
 
         Raises:
-            DistillError: No hook plans, or one for another task, or see :meth:`GuidanceSettings.check` and
-                :meth:`CleaningSettings.check`.
+            DistillError: No hook plans, or one for another task, candidates and no hook that chooses among them,
+                or see ``check`` of the settings of each part.
         """
         if self.planner is None:
             raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
@@ -200,6 +149,14 @@ class Composition:
             self.guidance.check(task, generator, self.planner.starts)
         if self.cleaning is not None:
             self.cleaning.check(task, self.planner, writer)
+        if self.choice is not None:
+            self.choice.check(task, self.planner)
+        elif self.planner.candidates > 1:
+            raise DistillError(f'custom_hooks: {self.planner.candidates} candidates are planned for each image, and no '
+                               "hook chooses among them: add dict(type='CandidateChoiceHook', ...), or leave "
+                               'candidates out')
+        if self.weights is not None:
+            self.weights.check(task, self.planner)
         return self.planner
 
     def check_classes(self, task: Task, classes: Sequence[str]) -> None:
@@ -210,15 +167,18 @@ class Composition:
                 task.resources.check_classes(part.resources, classes, where)
 
     def real_images(self, task: Task, run: Any) -> Dict[str, int]:
-        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`: of planner, guidance and cleaning together."""
+        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`: of all parts together."""
         totals = dict(encoded=self.planner.real_images(run) if self.planner else 0, measured=0)
+        totals['encoded'] += self.weights.real_images(run) if self.weights else 0
         for part in (self.guidance, self.cleaning):
             found = {} if part is None else task.resources.real_images(part.resources, part.needs, run)
             totals = {key: value + found.get(key, 0) for key, value in totals.items()}
         return totals
 
     def describe(self) -> List[Any]:
-        """JSON values: all that the hooks decide of the images."""
+        """JSON values: all that the hooks decide of the images as they are made.
+
+        Another choice or other weights are for the same images: a finished run may be continued with them."""
         cleaning = [self.cleaning.describe()] if self.cleaning else []
         return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]
 

@@ -10,7 +10,6 @@ from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
 from mmdistill.datasets.checksums import Journal
-from mmdistill.datasets.manifest import write_manifest
 from mmdistill.datasets.origin import provenance
 from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
@@ -23,9 +22,9 @@ from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, run_hash, writer_config
-from .cleaning import clean_labels
 from .composition import Composition
 from .cost import PaceHook, announce_cost
+from .finishing import finish
 from .inherited import KEY, same_split
 from .inputs import Inputs
 from .planning import StartLatents, check_ids, check_sources
@@ -39,7 +38,7 @@ class DistillLoop(BaseLoop):
 
     Hooks hand over a planner and a guidance (:class:`~mmdistill.engine.composition.Composition`). Each rank makes its
     share of the requests that are not yet on disk; the manifest, written last, completes the set in
-    ``{work_dir}/distilled``.
+    ``{work_dir}/distilled``. Where some of the images will be chosen, all go to ``{work_dir}/candidates`` first.
 
     Args:
         dataloader: ``test_dataloader``: its dataset is the real one, of mmsegmentation or mmpretrain; its batch size
@@ -62,6 +61,9 @@ class DistillLoop(BaseLoop):
         source: Reads the real dataset.
         work_dir, logger, num_workers: The runner's and the dataloader's.
         plan: Of this run; :meth:`run` makes or reads it.
+        root, writer, files: The folder that the images go to, what writes them, and request id → kind → path below
+            that folder.
+        final_root, final_writer, final_files: The same of the set; they are others where some images are chosen.
     """
     plan: Plan
     cost: Optional[Cost]  # the estimate, where there is one
@@ -84,13 +86,19 @@ class DistillLoop(BaseLoop):
         self.method, self.seed, self.resume, self.dry_run = method, seed, resume, dry_run
         self.tflops, self.cost = tflops, None
         self.on_nonfinite, self.work_dir, self.logger = on_nonfinite, runner.work_dir, runner.logger
-        self.plan_path, self.root = osp.join(self.work_dir, 'plan.json'), osp.join(self.work_dir, 'distilled')
+        self.plan_path = osp.join(self.work_dir, 'plan.json')
         self.composition = Composition()
         check_fit(self.task, runner.cfg.model['generator'], writer)
-        self.writer = WRITERS.build(dict(writer_config(writer, self.task, self.dataset), root=self.root))
-        self.files = getattr(self.writer, 'files', self.writer.layout.files)
-        self.journal = Journal(self.work_dir, self.root, self.files, runner.rank)
+        self._writer = writer_config(writer, self.task, self.dataset)
+        self._write_to('distilled')
+        self.final_root, self.final_writer, self.final_files = self.root, self.writer, self.files
         runner.visualizer.dataset_meta = self.metainfo = dict(self.dataset.metainfo, classes=self.source.classes)
+
+    def _write_to(self, folder: str) -> None:
+        self.root = osp.join(self.work_dir, folder)
+        self.writer = WRITERS.build(dict(self._writer, root=self.root))
+        self.files = getattr(self.writer, 'files', self.writer.layout.files)
+        self.journal = Journal(self.work_dir, self.root, self.files, self.runner.rank)
 
     @property
     def generator(self) -> Any:
@@ -106,6 +114,8 @@ class DistillLoop(BaseLoop):
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
+        if self.composition.choice:
+            self._write_to('candidates')
         planner.check(self.source)
         runner.model.take_metainfo(self.metainfo)
         self.composition.check_classes(self.task, self.source.classes)
@@ -122,7 +132,7 @@ class DistillLoop(BaseLoop):
             self.inputs.add_measured()
             self.inputs.save()
             self._synthesize(starts, guidance)
-            self._finish()
+            finish(self)
         runner.call_hook('after_test')
         return {}
 
@@ -132,9 +142,10 @@ class DistillLoop(BaseLoop):
         return plan
 
     def _new_plan(self, planner) -> Plan:
-        if any(files for _, _, files in os.walk(self.root)):
-            raise DistillError(f'{self.root} holds a distilled set: continue it with --resume, remove it, or choose '
-                               'another --work-dir')
+        for root in (self.final_root, self.root):
+            if any(files for _, _, files in os.walk(root)):
+                raise DistillError(f'{root} holds a distilled set: continue it with --resume, remove it, or choose '
+                                   'another --work-dir')
         source = self.source
         source.check_files()
         other = same_split(self.runner.cfg)
@@ -157,13 +168,15 @@ class DistillLoop(BaseLoop):
         return guidance
 
     def _note_inputs(self) -> None:
-        """Make the resources of guidance and cleaning; a DistillError where a resumed run began with other networks."""
+        """Make the resources of guidance and cleaning, and the encoder of a choice; a DistillError where a resumed run
+        began with other networks."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
         self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
         self.inputs.add('generator', self.generator.sources)
         for name, resources in self.resources.items():
             if found := resources.fingerprint():
                 self.inputs.add(name, found)
+        self.encoder = self.composition.choice.build_encoder() if self.composition.choice else None
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
         """Make this rank's share of the images."""
@@ -213,34 +226,6 @@ class DistillLoop(BaseLoop):
         mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
         return mine, dict(spare=self.generator.micro_batch,
                           ready=lambda request: all(memory.ready(request) for memory in memories))
-
-    def _finish(self) -> None:
-        """Write the manifest, or refuse to where images are missing."""
-        self.journal.read()
-        missing = [request.id for request in self.plan.requests if not self.is_done(request)]
-        if missing and self.on_nonfinite == 'skip':
-            raise DistillError(f'{len(missing)} images are not finite, or wait for such, and were left out, so the set '
-                               f'is unfinished: {", ".join(missing)}; --resume tries them again, which helps where the '
-                               'cause was outside; else lower the scale of guidance or run in float32, in another '
-                               '--work-dir')
-        guidance, cleaning = self.composition.guidance, self.composition.cleaning
-        extra = dict(guidance=guidance.describe()) if guidance else {}
-        if reading := self.source.reading():
-            extra['reading'] = reading
-        if describe := getattr(self.writer, 'describe', None):
-            extra['files'] = describe(self.generator.image_size)
-        if cleaning:
-            cleaners = cleaning.build(self.resources['cleaning'])
-            self.inputs.add_measured()
-            self.inputs.save()
-            extra['cleaning'] = dict(cleaning.describe(), ignored=clean_labels(self, cleaners))
-        extra['inputs'] = self.inputs.describe()
-        if is_main_process():
-            if finish := getattr(self.writer, 'finish', None):
-                finish(self.plan)
-            write_manifest(self.root, self.plan, self.writer.layout, self.generator.describe(), extra, self.files)
-            self.logger.info(f'Distilled set is complete: {len(self.plan.requests)} images in {self.root}')
-        self.runner.call_hook('after_test_epoch', metrics=dict(images=len(self.plan.requests)))
 
     def _is_mine(self, request: Request) -> bool:
         """Whether this rank makes the request's class."""

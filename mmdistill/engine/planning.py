@@ -12,13 +12,19 @@ from mmdistill.datasets.class_folders import name_key
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan, Request, request_seed
 from mmdistill.registry import SELECTORS
-from mmdistill.selection import format_table, plot_selection, selection_table
+from mmdistill.selection import ClassClusters, format_table, plot_selection, selection_table
 from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.clusters import Strategy, class_clusters, encoded_images, few_images
 
 StartLatents = Callable[[Request], np.ndarray]
 PROTOTYPES = 'prototypes.safetensors'
+
+
+def latent_address(request: Request) -> Tuple[int, int]:
+    """Class id and number in it of the latents that a request starts from."""
+    label, number = str(request.latent).partition('#')[2].split('/')
+    return int(label), int(number)
 
 
 def check_ids(requests: Sequence[Request], writer: Any) -> None:
@@ -55,6 +61,7 @@ class Planner:
     """Decides the requests of a run; a hook hands one to the loop."""
     annotation: str  # 'masks' or 'classes': what it plans images of
     starts = False  # whether there are start_latents()
+    candidates = 1  # how many images are made for each that is kept
 
     def check(self, source: Any) -> None:
         """Raise a DistillError where it cannot plan images of a real dataset, before anything long."""
@@ -65,6 +72,10 @@ class Planner:
 
     def start_latents(self, run: Any) -> Optional[StartLatents]:
         """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise."""
+        return None
+
+    def clusters(self, run: Any) -> Optional[ClassClusters]:
+        """The clusters whose centres :meth:`start_latents` gives; None for others, or where there are none."""
         return None
 
     def real_images(self, run: Any) -> int:
@@ -128,16 +139,20 @@ class MaskPlanner(Planner):
 
 class ClassPlanner(Planner):
     """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first; see
-    :class:`~.hooks.composing.ClassPlanHook`."""
+    :class:`~.hooks.composing.ClassPlanHook`.
+
+    Further candidates, ``<folder of the class>/<number>_<candidate>``, follow set by set, so that the first set of an
+    interrupted run is complete before the second begins.
+    """
     annotation = 'classes'
 
     @validated
-    def __init__(self, ipc: PositiveInt, prompt: str = '{}') -> None:
+    def __init__(self, ipc: PositiveInt, prompt: str = '{}', candidates: PositiveInt = 1) -> None:
         try:
             prompt.format('')
         except (KeyError, IndexError, ValueError):
             raise DistillError(f'prompt={prompt!r}: the only field is {{}}, the label text') from None
-        self.ipc, self.prompt = ipc, prompt
+        self.ipc, self.prompt, self.candidates = ipc, prompt, candidates
 
     def latent(self, source: Any, label: int, number: int) -> Optional[str]:
         """Address of the start latents of image ``number`` of a class; None for pure noise."""
@@ -149,16 +164,18 @@ class ClassPlanner(Planner):
 
     def requests(self, run: Any) -> List[Request]:
         source = run.source
-        return [Request(id=(name := f'{source.folders[label]}/{number:05d}'), seed=request_seed(run.seed, name),
-                        classes=(label, ), prompt=self.prompt.format(text.strip()),
-                        latent=self.latent(source, label, number))
-                for number in range(self.ipc) for label, text in enumerate(source.label_texts)]
+        return [Request(id=(name := f'{source.folders[label]}/{number:05d}' + f'_{candidate}' * (candidate > 0)),
+                        seed=request_seed(run.seed, name), classes=(label, ), prompt=self.prompt.format(text.strip()),
+                        latent=self.latent(source, label, number), candidate=candidate)
+                for candidate in range(self.candidates) for number in range(self.ipc)
+                for label, text in enumerate(source.label_texts)]
 
     def describe(self) -> Dict[str, Any]:
-        return dict(ipc=self.ipc, prompt=self.prompt)
+        several = dict(candidates=self.candidates) if self.candidates > 1 else {}
+        return dict(ipc=self.ipc, prompt=self.prompt, **several)
 
     def provenance(self, run: Any) -> Dict[str, Any]:
-        return dict(ipc=self.ipc, prompt=self.prompt, label_texts=list(run.source.label_texts))
+        return dict(ClassPlanner.describe(self), label_texts=list(run.source.label_texts))
 
 
 class PrototypePlanner(ClassPlanner):
@@ -168,8 +185,8 @@ class PrototypePlanner(ClassPlanner):
 
     @validated
     def __init__(self, ipc: PositiveInt, prompt: str = '{}', crop: bool = True, batch_size: PositiveInt = 32,
-                 random_state: NonNegativeInt = 0, strategy: Strategy = 'kmeans') -> None:
-        super().__init__(ipc, prompt)
+                 random_state: NonNegativeInt = 0, strategy: Strategy = 'kmeans', candidates: PositiveInt = 1) -> None:
+        super().__init__(ipc, prompt, candidates)
         self.settings: Dict[str, Any] = dict(strategy=strategy, crop=crop, batch_size=batch_size,
                                              random_state=random_state)
 
@@ -188,11 +205,14 @@ class PrototypePlanner(ClassPlanner):
             return 0
         return encoded_images(run.source, self.ipc, self.settings['strategy'])
 
+    def clusters(self, run: Any) -> ClassClusters:
+        return class_clusters(run, PROTOTYPES, self.ipc, **self.settings)
+
     def start_latents(self, run: Any) -> StartLatents:
-        centers = class_clusters(run, PROTOTYPES, self.ipc, **self.settings).centers
+        centers = self.clusters(run).centers
 
         def of_request(request: Request) -> np.ndarray:
-            label, number = map(int, str(request.latent).partition('#')[2].split('/'))
+            label, number = latent_address(request)
             return centers[label][number]
 
         return of_request

@@ -70,7 +70,7 @@ def announce(run: Any) -> None:
     plan, logger = run.plan, run.logger
     found = Counter(index for request in plan.requests for index in request.classes)
     counts = {name: found[index] for index, name in enumerate(plan.classes)}
-    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{_for_masks(plan)}; {_listed(counts)}')
+    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{_for_each(plan)}; {_listed(counts)}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
@@ -79,13 +79,20 @@ def announce(run: Any) -> None:
         logger.info(f'Guidance: {run.composition.guidance.describe()}')
     if run.composition.cleaning:
         logger.info(f'Label cleaning: {run.composition.cleaning.describe()}')
+    if run.composition.choice:
+        logger.info(f'Choice: {run.composition.choice.describe()}')
+    if run.composition.weights:
+        logger.info(f'Image weights: {run.composition.weights.describe()}')
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
-        logger.info(f'Distilled set: {Path(run.root).resolve()}')
+        logger.info(f'Distilled set: {Path(run.final_root).resolve()}')
 
 
-def _for_masks(plan: Plan) -> str:
+def _for_each(plan: Plan) -> str:
     each = plan.provenance.get('images_per_mask', 1)
+    candidates = 1 + max(request.candidate for request in plan.requests)
+    if candidates > 1:
+        return f', {candidates} candidates for each of {len(plan.requests) // candidates} that are kept'
     return f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
 
 

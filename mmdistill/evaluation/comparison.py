@@ -7,6 +7,7 @@ from mmengine.config import Config
 
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, merge_options
+from mmdistill.datasets.distilled import check_weights
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
@@ -81,9 +82,12 @@ def _present(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
     """Check that the config of a training set has exactly one of the keys that it may have, with a right value."""
     where = f'training_sets.{name}'
-    if not isinstance(spec, Mapping) or len(spec) != 1:
+    if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
         raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
-    (key, value), = spec.items()
+    (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
+    check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
+    if weighted and key != 'data_root':
+        raise DistillError(f'{where}.weights: {key} has no manifest with weights: leave weights out')
     where = f'{where}.{key}'
     members = value if isinstance(value, (list, tuple)) else [value]
     if key not in KINDS:
@@ -104,9 +108,12 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
             _check_dataset(member, task, where)
         elif key == 'data_root':
             check_value(where, member, str)
-            found = task_of_manifest(read_manifest(member), member).name
+            manifest = read_manifest(member)
+            found = task_of_manifest(manifest, member).name
             if found != task.name:
                 raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
+            if weighted:
+                check_weights(member, manifest)
 
 
 def _check_union(value: Any, where: str, comparison: Comparison) -> None:
@@ -117,6 +124,11 @@ def _check_union(value: Any, where: str, comparison: Comparison) -> None:
         raise DistillError(f'{where}: {absent[0]!r} is no single set of this comparison{nearest(absent[0], single)}')
     if len(set(value)) < max(2, len(value)):
         raise DistillError(f'{where}={list(value)}: give it two or more different sets')
+    sets = [comparison.training_sets[name] for name in value]
+    weighted = [isinstance(spec, Mapping) and bool(spec.get('weights')) for spec in sets]
+    if 0 < sum(weighted) < len(weighted):
+        raise DistillError(f'{where}: {value[weighted.index(True)]!r} has weights and {value[weighted.index(False)]!r} '
+                           'has none: give weights=True to all or to none')
 
 
 def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:

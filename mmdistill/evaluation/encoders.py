@@ -1,6 +1,6 @@
 """Encoders: from the images of a dataset to the features that set metrics and selectors work on."""
 import copy
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
 
@@ -56,9 +56,42 @@ class Encoder:
         """(B, 3, H, W) on the network's device, as :meth:`read` gives them → features (B, D)."""
         raise NotImplementedError
 
+    @cached_property
+    def _digest(self) -> str:
+        return network_digest(self.network)
+
     def fingerprint(self) -> str:
         """Changes when a weight or a setting does."""
-        return config_hash([type(self).__name__, self.settings, network_digest(self.network)])
+        return config_hash([type(self).__name__, self.settings, self._digest])
+
+    def features(self, paths: Sequence[str], batch_size: int = 32, *, cache: Union[None, str, Path] = None,
+                 root: Optional[str] = None, workers: int = 0, show: bool = False) -> np.ndarray:
+        """Features float32 (N, D) of the images at some paths, by :attr:`read_image`.
+
+        Args:
+            paths: One or more.
+            batch_size, cache, workers: See :func:`encode_dataset`.
+            root: Folder below which the paths count, so that it may move.
+            show: Whether to say what is read from the cache, and to show the progress.
+
+        Raises:
+            DistillError: An image cannot be read, or their sizes differ after the encoder's pipeline.
+        """
+        folder = None if cache is None else _folder(self, paths, root, cache)
+        parts = in_parts(paths, batch_size, _PART,
+                         lambda start: folder and folder / f'{batch_size}-{start}.safetensors')
+        count = sum(len(batch) for part in parts if part.missing for batch in part.batches)
+        if count < len(paths) and show:
+            print_log(f'Features of {len(paths) - count} of {len(paths)} images are read from {folder}', 'current')
+        bar = ProgressBar(count) if count and show else None
+        found, done = np.empty((len(paths), 0), np.float32), 0
+        for _, features in rows_of(parts, partial(_prepare, self, workers, bar)):
+            found = found if done else np.empty((len(paths), features.shape[1]), np.float32)
+            found[done:done + len(features)] = features
+            done += len(features)
+        if bar:
+            bar.file.write('\n')
+        return found
 
 
 @ENCODERS.register_module()
@@ -178,21 +211,8 @@ def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cach
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
     if not paths or not all(paths):
         raise DistillError(f'{type(dataset).__name__} names no image files: give one with images on disk')
-    encoder = encoder.of_dataset(dataset)
-    folder = None if cache is None else _folder(encoder, paths, getattr(dataset, 'data_root', None), cache)
-    parts = in_parts(paths, batch_size, _PART, lambda start: folder and folder / f'{batch_size}-{start}.safetensors')
-    count = sum(len(batch) for part in parts if part.missing for batch in part.batches)
-    if count < len(paths):
-        print_log(f'Features of {len(paths) - count} of {len(paths)} images are read from {folder}', 'current')
-    bar = ProgressBar(count) if count else None
-    found, done = np.empty((len(paths), 0), np.float32), 0
-    for _, features in rows_of(parts, partial(_prepare, encoder, workers, bar)):
-        found = found if done else np.empty((len(paths), features.shape[1]), np.float32)
-        found[done:done + len(features)] = features
-        done += len(features)
-    if bar:
-        bar.file.write('\n')
-    return found
+    return encoder.of_dataset(dataset).features(paths, batch_size, cache=cache, workers=workers, show=True,
+                                                root=getattr(dataset, 'data_root', None))
 
 
 def _folder(encoder: Encoder, paths: Sequence[str], root: Optional[str], cache: Union[str, Path]) -> Path:

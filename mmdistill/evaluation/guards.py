@@ -36,9 +36,11 @@ def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
 def check_soft_labels(name: str, dataset) -> None:
     """Raise a DistillError unless every image of the set ``name`` has a soft label (``gt_score``).
 
-    mmpretrain would make one-hot labels of the class ids of others, which is another protocol.
+    mmpretrain would make one-hot labels of the class ids of others, which is another protocol; so are one-hot rows
+    with weights.
     """
-    bare = next((i for i in range(len(dataset)) if 'gt_score' not in dataset.get_data_info(i)), None)
+    bare = next((i for i in range(len(dataset)) if 'gt_score' not in (info := dataset.get_data_info(i))
+                 or 'weight' in info), None)
     if bare is not None:
         raise DistillError(f'{name}: its image {bare} has no soft label (gt_score), and the protocol learns from soft '
                            'labels: give the set some, or choose a protocol of hard labels')

@@ -15,7 +15,7 @@ from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
-from .protocols import cell_config, load_protocol, student_models
+from .protocols import cell_config, load_protocol, student_models, weighted_config
 from .results import Cells, mean_of, rare_classes, read_results, summarise
 from .schedule import settings_by_size
 from .training_sets import RealData, TrainingSet, build_dataset
@@ -73,6 +73,8 @@ class Matrix:
         if self.rare:
             notes.append(f'`{task.rare_metric}` is the mean over the classes with under 1 % of the real set\'s '
                          f'{task.counted}: {", ".join(self.rare)}.')
+        if weighted := [name for name, one in self.sets.items() if one.weighted]:
+            notes.append(f'The images of {", ".join(weighted)} weigh in the loss what their manifests say.')
         return notes + task.notes(self.real.dataset, self.test)
 
     def jobs(self) -> List[Job]:
@@ -93,6 +95,8 @@ class Matrix:
                 image_set = run // settings.trainings % count
                 dataset, content, images = datasets[name, image_set]
                 for student, config in self.configs.items():
+                    if self.sets[name].weighted:
+                        config = weighted_config(config, student)
                     key = dict(student=config.to_dict(), train=content, seed=run, evaluations=settings.evaluations,
                                libraries=versions)
                     jobs.append(Job(name, student, image_set, images, key, dict(
@@ -132,7 +136,7 @@ class Matrix:
         return dict(
             set=job.set, student=job.student, image_set=job.image_set, seed=job.arguments['seed'], metrics=metrics,
             curve=result['curve'], classes=classes, images=job.images, seconds=round(result['seconds'], 2),
-            config_hash=config_hash(job.key))
+            config_hash=config_hash(job.key), **(dict(weighted=True) if self.sets[job.set].weighted else {}))
 
     @cached_property
     def rare(self) -> List[str]:
@@ -146,6 +150,7 @@ def _content(cfg: dict, dataset) -> Any:
         members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
         return [_content(part, member) for part, member in zip(cfg['datasets'], members)]
     if cfg['type'] == 'mmdistill.DistilledDataset':
-        return content_digest(cfg['data_root'])
+        digest = content_digest(cfg['data_root'])
+        return dict(digest=digest, weights=True) if cfg.get('weights') else digest
     paths = paths_of(dataset)
     return dict(cfg, files=files_fingerprint([path for path in paths if '://' not in path], '\n'.join(paths)))

@@ -65,6 +65,20 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
     return cfg
 
 
+def weighted_config(cfg: Config, name: str) -> Config:
+    """A copy of the config of a student whose loss heeds the weights of its images; ``name`` is the student's."""
+    cfg = copy.deepcopy(cfg)
+    if 'head' not in cfg.model:
+        raise DistillError(f'the student {name}, a {cfg.model.get("type")}, has no head whose loss could heed the '
+                           'weights of images: leave weights out, or take another student')
+    head = cfg.model.head
+    loss = head.get('loss') or dict(type='CrossEntropyLoss')
+    if loss.get('type') not in ('mmdistill.WeightedLoss', 'WeightedLoss'):
+        head.loss = ConfigDict(type='mmdistill.WeightedLoss', loss=loss)
+    head.pop('cal_acc', None)  # of class ids alone
+    return cfg
+
+
 def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Optional[dict]]:
     """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or None."""
     models: Dict[str, Optional[dict]] = {}

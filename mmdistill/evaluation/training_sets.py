@@ -114,7 +114,8 @@ class TrainingSet:
     Args:
         name: Its name.
         spec: Its config, one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each a value or a
-            list with one for each image set; ``selector`` (real images that it chooses); ``source_of`` (the real
+            list with one for each image set, with ``data_root`` also ``weights`` (whether the images weigh what their
+            manifest says); ``selector`` (real images that it chooses); ``source_of`` (the real
             images that another set's were made from); ``union`` (the names of other sets, all of whose images it has).
         real: The real training set.
         budget: Of selectors that name none: images, or their share.
@@ -123,7 +124,8 @@ class TrainingSet:
 
     def __init__(self, name: str, spec: Mapping[str, Any], real: RealData, budget: Union[int, float, None],
                  others: Mapping[str, Mapping[str, Any]]) -> None:
-        (self.kind, value), = spec.items()
+        self.kind, value = next((key, value) for key, value in spec.items() if key in KINDS)
+        self._weights = bool(spec.get('weights'))
         self.name, self.real, self.budget = name, real, budget
         if self.kind == 'source_of':
             value = others[value]['data_root']
@@ -131,6 +133,11 @@ class TrainingSet:
         self.members = [TrainingSet(one, others[one], real, budget, others) for one in self.values
                         ] if self.kind == 'union' else []
         self._selected: Dict[int, List[int]] = {}
+
+    @property
+    def weighted(self) -> bool:
+        """Whether its images have weights, which a student's loss has to know."""
+        return self._weights or any(member.weighted for member in self.members)
 
     def num_image_sets(self, wanted: int) -> int:
         """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names.
@@ -161,7 +168,10 @@ class TrainingSet:
         value = self.values[image_set % len(self.values)]
         if self.kind == 'source_of':
             return self.real.subset(self._sources(value))
-        return dict(value) if self.kind == 'dataset' else dict(type='mmdistill.DistilledDataset', data_root=str(value))
+        if self.kind == 'dataset':
+            return dict(value)
+        weights = dict(weights=True) if self._weights else {}
+        return dict(type='mmdistill.DistilledDataset', data_root=str(value), **weights)
 
     def _sources(self, root: str) -> List[int]:
         """Indices in the real dataset of the images that those of a distilled set were made from, each once."""

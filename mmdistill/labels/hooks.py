@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmdistill.errors import DistillError
-from mmdistill.models.losses import TemperatureKLLoss
+from mmdistill.models.losses import TemperatureKLLoss, inner_loss
 from mmdistill.registry import HOOKS
 from mmdistill.settings import Positive, check_settings, validated
 from .replay import ReplayedViews
@@ -19,8 +19,9 @@ from .teacher import NORMALISED, Teacher
 class OnlineLabelsHook(Hook):
     """A teacher labels each training batch after augmentation and mixing: the very pixels that the student sees.
 
-    It follows the student's data preprocessor and replaces ``gt_score``, with probabilities at ``temperature``. The
-    teacher is no part of the model: neither the optimiser nor the checkpoints know it.
+    It follows the student's data preprocessor and replaces ``gt_score``, with probabilities at ``temperature``, times
+    the weight where the training set has weights (:class:`mmdistill.models.losses.WeightedLoss`). The teacher is no
+    part of the model: neither the optimiser nor the checkpoints know it.
 
     Args:
         teacher: Arguments of :class:`mmdistill.labels.Teacher`.
@@ -45,6 +46,7 @@ class OnlineLabelsHook(Hook):
         pre: Any = check_student(runner, self.temperature).data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])
+        self._weighted = 'weight' in runner.train_dataloader.dataset.get_data_info(0)
         self._handle = pre.register_forward_hook(self._relabel, with_kwargs=True)
 
     def after_train(self, runner: Runner) -> None:
@@ -56,7 +58,7 @@ class OnlineLabelsHook(Hook):
             return
         scores = (self.teacher(_pixels(pre, data['inputs'])) / self.temperature).softmax(1)
         for sample, score in zip(data['data_samples'], scores.to(data['inputs'].device)):
-            sample.set_gt_score(score)
+            sample.set_gt_score(score * sample.gt_score.sum() if self._weighted else score)
 
 
 @HOOKS.register_module()
@@ -85,7 +87,7 @@ class ReplayedLabelsHook(Hook):
 def check_student(runner: Runner, temperature: float) -> nn.Module:
     """The model without its wrapper; a DistillError where its loss has another temperature than the labels."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-    loss = getattr(getattr(model, 'head', None), 'loss_module', None)
+    loss = inner_loss(getattr(getattr(model, 'head', None), 'loss_module', None))
     if isinstance(loss, TemperatureKLLoss) and loss.temperature != temperature:
         raise DistillError(f'the labels have temperature {temperature:g} and the loss {loss.temperature:g}: use one')
     return model

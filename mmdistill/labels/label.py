@@ -155,6 +155,9 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
 
     Image paths are kept relative to the set's ``img_prefix``; a DistillError where one is outside.
     """
+    if 'weight' in dataset.get_data_info(0):
+        raise DistillError('labels.dataset has weights=True, and a file of one label per image has no place for them: '
+                           'leave weights out')
     batches = _logits(teacher, lambda index: dataset[index]['inputs'], range(len(dataset)), **settings)
     scores = (torch.cat(list(batches)) / temperature).softmax(1).numpy()
     if not np.isfinite(scores).all():

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
+import numpy as np
 import torch
 
 from mmdistill.datasets.wrapped_configs import inner_configs, part_configs
@@ -21,7 +22,8 @@ class ReplayedViews(torch.utils.data.Dataset):
     """Any classification set of mmpretrain, whose random views repeat and have a teacher's labels in a store.
 
     The views follow from (seed, image, epoch) (:mod:`mmdistill.labels.views`), so they need no store themselves. A
-    mixed view costs the loading of two images.
+    mixed view costs the loading of two images. Weights of a ``DistilledDataset(weights=True)`` are mixed alike, and
+    scale the labels (:class:`mmdistill.models.losses.WeightedLoss`).
 
     ``mmdistill label`` with the config of the training makes the store; the training needs a ``ReplayedLabelsHook``.
 
@@ -89,8 +91,18 @@ class ReplayedViews(torch.utils.data.Dataset):
             raise DistillError("ReplayedViews does not know the epoch: add custom_hooks=[dict(type="
                                "'mmdistill.ReplayedLabelsHook')] to the config")
         sample = self.view(image, epoch)
-        sample['data_samples'].set_gt_score(torch.from_numpy(self._labels.scores(image, epoch)))
+        scores, weight = self._labels.scores(image, epoch), self._weight(image, epoch, sample['inputs'].shape[-2:])
+        sample['data_samples'].set_gt_score(torch.from_numpy(scores if weight is None else scores * np.float32(weight)))
         return sample
+
+    def _weight(self, image: int, epoch: int, size: Any) -> Optional[float]:
+        """The weight of a view of (H, W) pixels, mixed as it is; None for a set without weights."""
+        weight = self.dataset.get_data_info(image).get('weight')
+        if weight is None or self.cutmix is None:
+            return weight
+        partner, rows, columns = draw_mix(self.seed, image, epoch, len(self), size, self.cutmix)
+        share = (rows.stop - rows.start) * (columns.stop - columns.start) / (size[0] * size[1])
+        return (1 - share) * weight + share * self.dataset.get_data_info(partner)['weight']
 
     def set_epoch(self, epoch: int) -> None:
         """Which epoch's views the set has; worker processes that run already see it too."""

@@ -7,6 +7,6 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'distiller': ['Distiller'],
     'evaluation_nets': ['ConvNet', 'ResNetAP'],
     'latent_diffusion': ['ClassDiffusion', 'LayoutDiffusion'],
-    'losses': ['TemperatureKLLoss'],
+    'losses': ['TemperatureKLLoss', 'WeightedLoss'],
     'segmentor': ['SegmentorGuide'],
 })

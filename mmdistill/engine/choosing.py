@@ -1,0 +1,126 @@
+"""Choosing among the candidates of a run's finished images."""
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, Dict, List, Mapping, Tuple
+
+from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size, is_main_process
+
+from mmdistill.bars import ProgressBar
+from mmdistill.components import check_component
+from mmdistill.datasets.manifest import MANIFEST
+from mmdistill.errors import DistillError
+from mmdistill.files import write_atomic
+from mmdistill.plan import Plan, Request
+from mmdistill.registry import CHOICES, ENCODERS
+from mmdistill.tasks.base import Task
+from .planning import Planner
+
+HOOK = 'custom_hooks.CandidateChoiceHook'
+
+
+class ChoiceSettings:
+    """Configs of what chooses, and of the encoder whose features it compares: the settings of ``CandidateChoiceHook``.
+    """
+
+    def __init__(self, choice: Mapping[str, Any], encoder: Mapping[str, Any]) -> None:
+        self.choice, self.encoder = choice, encoder
+
+    def check(self, task: Task, planner: Planner) -> None:
+        """Check everything that is known before data and weights are read.
+
+        Raises:
+            DistillError: A wrong name or setting, a choice for another task, a plan without candidates.
+        """
+        component = check_component(self.choice, CHOICES, f'{HOOK}.choice')
+        task.check_annotation(component, f'{HOOK}.choice', CHOICES)
+        check_component(self.encoder, ENCODERS, f'{HOOK}.encoder')
+        if planner.candidates < 2:
+            raise DistillError(f'{HOOK}: the plan has one candidate for each image: set candidates=5 in ClassPlanHook '
+                               'or PrototypeHook, or leave CandidateChoiceHook out')
+
+    def build_encoder(self) -> Any:
+        """The encoder, with its weights."""
+        return ENCODERS.build(dict(self.encoder))
+
+    def describe(self) -> Dict[str, Any]:
+        """JSON values for the manifest."""
+        return dict(choice=self.choice, encoder=self.encoder)
+
+
+def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
+    """Choose among the candidates of a run, all of which are there; every rank does its share of the classes.
+
+    Args:
+        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
+        encoder: See :mod:`mmdistill.evaluation.encoders`.
+
+    Returns:
+        The plan of the chosen images alone, in the order of candidate set 0, and JSON values about the choice: its
+        settings, the means of what it reports, and for each class by name the candidate set of each of its images.
+    """
+    settings, source = run.composition.choice, run.source
+    choice = CHOICES.build(dict(settings.choice))
+    images = images_of_classes(run.plan)
+    mine = sorted(images)[get_rank()::get_world_size()]
+    real, digest = encoder.of_dataset(source.dataset), encoder.fingerprint()
+    data_root, root, files = getattr(source.dataset, 'data_root', None), Path(run.root), run.files
+    run.logger.info(f'Choosing among {len(run.plan.requests)} candidates')
+    bar = ProgressBar(len(mine)) if is_main_process() and mine else None
+    found: Dict[int, Tuple[List[int], Dict[str, float]]] = {}
+    for label in mine:
+        paths = [str(root / files(request.id)['image']) for candidates in images[label] for request in candidates]
+        made = encoder.features(paths, workers=run.num_workers)
+        kept, report = choice(
+            made.reshape(len(images[label]), -1, made.shape[1]),
+            real.features([source.images[index] for index in source.of_class(label)], workers=run.num_workers,
+                          cache=Path(run.work_dir, 'real_features'), root=data_root), label)
+        found[label] = [int(one) for one in kept], report
+        if bar:
+            bar.update()
+    if bar:
+        bar.file.write('\n')
+    chosen = {label: value for part in all_gather_object(found) for label, value in part.items()}
+    places = {candidates[0].id: (label, number) for label in images for number, candidates in enumerate(images[label])}
+    requests = []
+    for request in run.plan.requests:
+        if request.candidate == 0:
+            label, number = places[request.id]
+            requests.append(images[label][number][chosen[label][0][number]])
+    names = chosen[min(chosen)][1]
+    means = {name: round(fmean(report[name] for _, report in chosen.values()), 6) for name in names}
+    run.logger.info('Choice, means over the classes: ' + ', '.join(
+        f'{name} {means[f"{name}_first"]:.4g} -> {value:.4g}' if f'{name}_first' in means else f'{name} {value:.4g}'
+        for name, value in means.items() if not name.endswith('_first')) + ' (candidate set 0 -> chosen)')
+    kept = {source.classes[label]: chosen[label][0] for label in sorted(chosen)}
+    return replace(run.plan, requests=tuple(requests)), dict(
+        settings.describe(), features=digest, means=means, candidates=kept)
+
+
+def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:
+    """Class id → for each of its images the candidates, set 0 first."""
+    sets: Dict[int, Dict[int, List[Request]]] = {}
+    for request in plan.requests:
+        sets.setdefault(request.single_class(), {}).setdefault(request.candidate, []).append(request)
+    return {label: [list(candidates) for candidates in zip(*(found[number] for number in sorted(found)))]
+            for label, found in sets.items()}
+
+
+def copy_chosen(run: Any, plan: Plan) -> None:
+    """Copy the files of the chosen images to the folder of the set, which then holds no other ones.
+
+    Files of another choice are removed, and the manifest that lists them first."""
+    if is_main_process():
+        root, target, names = Path(run.root), Path(run.final_root), set[str]()
+        for request in plan.requests:
+            names.update(run.files(request.id).values())
+        folders = {name.partition('/')[0] for name in names}
+        others = [path for folder in sorted(folders) for path in (target / folder).rglob('*')
+                  if path.is_file() and path.relative_to(target).as_posix() not in names]
+        if others:
+            (target / MANIFEST).unlink(missing_ok=True)
+        for path in others:
+            path.unlink()
+        for name in sorted(names):
+            write_atomic(target / name, (root / name).read_bytes())
+    barrier()

@@ -1,0 +1,53 @@
+"""What is done when all images of a run are there: the set is completed."""
+from typing import Any, Dict
+
+from mmengine.dist import is_main_process
+
+from mmdistill.datasets.manifest import write_manifest
+from mmdistill.errors import DistillError
+from .choosing import choose, copy_chosen
+from .cleaning import clean_labels
+from .weighing import weigh
+
+
+def finish(run: Any) -> None:
+    """Clean, choose and weigh what the hooks of a run ask for, and write the manifest.
+
+    Args:
+        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
+
+    Raises:
+        DistillError: Images were left out since they are not finite.
+    """
+    run.journal.read()
+    missing = [request.id for request in run.plan.requests if not run.is_done(request)]
+    if missing and run.on_nonfinite == 'skip':
+        raise DistillError(f'{len(missing)} images are not finite, or wait for such, and were left out, so the set '
+                           f'is unfinished: {", ".join(missing)}; --resume tries them again, which helps where the '
+                           'cause was outside; else lower the scale of guidance or run in float32, in another '
+                           '--work-dir')
+    parts = run.composition
+    extra: Dict[str, Any] = dict(guidance=parts.guidance.describe()) if parts.guidance else {}
+    if reading := run.source.reading():
+        extra['reading'] = reading
+    if describe := getattr(run.final_writer, 'describe', None):
+        extra['files'] = describe(run.generator.image_size)
+    if parts.cleaning:
+        cleaners = parts.cleaning.build(run.resources['cleaning'])
+        run.inputs.add_measured()
+        run.inputs.save()
+        extra['cleaning'] = dict(parts.cleaning.describe(), ignored=clean_labels(run, cleaners))
+    plan, weights = run.plan, None
+    if parts.choice and not missing:
+        plan, extra['choice'] = choose(run, run.encoder)
+        copy_chosen(run, plan)
+    if parts.weights and not missing:
+        weights, extra['image_weights'] = weigh(run, plan), parts.weights.describe()
+    extra['inputs'] = run.inputs.describe()
+    if is_main_process():
+        if write_more := getattr(run.final_writer, 'finish', None):
+            write_more(plan)
+        write_manifest(run.final_root, plan, run.final_writer.layout, run.generator.describe(), extra, run.final_files,
+                       weights)
+        run.logger.info(f'Distilled set is complete: {len(plan.requests)} images in {run.final_root}')
+    run.runner.call_hook('after_test_epoch', metrics=dict(images=len(plan.requests)))

@@ -1,0 +1,30 @@
+"""Checks of the parts of a run that are given resources: objectives and cleaners."""
+from typing import Any, List, Mapping, Sequence, Tuple
+
+from mmdistill.components import check_component, resolve
+from mmdistill.config import type_name
+from mmdistill.errors import DistillError
+from mmdistill.registry import LazyRegistry
+from mmdistill.settings import check_settings
+from mmdistill.tasks.base import Task
+from mmdistill.tasks.resources import declared_needs
+
+
+def check_distinct(parts: Sequence[dict], where: str) -> None:
+    """Raise a DistillError where two parts of a config, at key ``where``, have one name."""
+    names = [type_name(cfg) for cfg in parts]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise DistillError(f'{where}: {twice} stands there twice: leave one of them')
+
+
+def check_part(cfg: Mapping[str, Any], registry: LazyRegistry, task: Task, where: str) -> Tuple[str, List[str]]:
+    """Check a part of a config that is given resources; its name, and the resources that it needs."""
+    part = resolve(cfg, registry, where)
+    task.check_annotation(part, where, registry)
+    needed = declared_needs(part)
+    taken = {key for keys in needed.values() for key in keys}
+    check_component({key: value for key, value in cfg.items() if key not in taken}, registry, where, needed)
+    for name, keys in needed.items():
+        resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
+        check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
+    return part.__name__, list(needed)
