@@ -9,6 +9,7 @@ from mmdistill.tasks.base import task_of_manifest
 from .manifest import MANIFEST, read_manifest
 from .subsets import check_subset
 from .verify import check_set
+from .wrappers import parts_of
 
 
 @DATASETS.register_module(name='DistilledDataset')
@@ -58,6 +59,11 @@ def check_weights(data_root: str, manifest: Mapping[str, Any]) -> None:
                            'made it and run it again with --resume, or leave weights out')
     if not any(found):
         raise DistillError(f'all images of {data_root} have the weight 0 in its {MANIFEST}: leave weights out')
+
+
+def has_weights(dataset: Any) -> bool:
+    """Whether images of a dataset, behind whatever wrappers, have weights."""
+    return any(getattr(part.dataset, 'weights', None) is True for part in parts_of(dataset))
 
 
 def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any], metainfo: Dict[str, Any]

@@ -5,6 +5,7 @@ from mmengine.dataset import ConcatDataset
 
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
+from .distilled import has_weights
 from .wrapped_configs import with_pipeline
 
 
@@ -40,7 +41,7 @@ class UnionDataset(ConcatDataset):
             if tuple(map(str, dataset.metainfo['classes'])) != first:
                 raise DistillError(f'UnionDataset: the classes of datasets.{number} are not those of datasets.0: give '
                                    'all the same metainfo.classes')
-        if 0 < (weighted := [getattr(dataset, 'weights', False) for dataset in built]).count(True) < len(built):
+        if 0 < (weighted := [*map(has_weights, built)]).count(True) < len(built):
             raise DistillError(f'UnionDataset: datasets.{weighted.index(True)} has weights and '
                                f'datasets.{weighted.index(False)} has none: give weights=True to all or to none')
         # As ConcatDataset.__init__ does it, but that refuses wrappers among the datasets, and metainfo that differs.

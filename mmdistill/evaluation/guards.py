@@ -5,6 +5,7 @@ from typing import Any, List, Optional, Sequence
 
 import numpy as np
 
+from mmdistill.datasets.distilled import has_weights
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest
 
@@ -39,8 +40,8 @@ def check_soft_labels(name: str, dataset) -> None:
     mmpretrain would make one-hot labels of the class ids of others, which is another protocol; so are one-hot rows
     with weights.
     """
-    bare = next((i for i in range(len(dataset)) if 'gt_score' not in (info := dataset.get_data_info(i))
-                 or 'weight' in info), None)
+    hard = has_weights(dataset)
+    bare = next((i for i in range(len(dataset)) if hard or 'gt_score' not in dataset.get_data_info(i)), None)
     if bare is not None:
         raise DistillError(f'{name}: its image {bare} has no soft label (gt_score), and the protocol learns from soft '
                            'labels: give the set some, or choose a protocol of hard labels')

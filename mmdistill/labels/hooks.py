@@ -7,6 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
+from mmdistill.datasets.distilled import has_weights
 from mmdistill.errors import DistillError
 from mmdistill.models.losses import TemperatureKLLoss, inner_loss
 from mmdistill.registry import HOOKS
@@ -46,7 +47,7 @@ class OnlineLabelsHook(Hook):
         pre: Any = check_student(runner, self.temperature).data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])
-        self._weighted = 'weight' in runner.train_dataloader.dataset.get_data_info(0)
+        self._weighted = has_weights(runner.train_dataloader.dataset)
         self._handle = pre.register_forward_hook(self._relabel, with_kwargs=True)
 
     def after_train(self, runner: Runner) -> None:

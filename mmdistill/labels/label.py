@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from mmdistill.bars import ProgressBar
 from mmdistill.components import resolve
+from mmdistill.datasets.distilled import has_weights
 from mmdistill.datasets.wrapped_configs import inner_configs, map_inner, part_configs
 from mmdistill.datasets.wrappers import real_dataset, real_parts
 from mmdistill.engine.check import check_dataset
@@ -155,7 +156,7 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
 
     Image paths are kept relative to the set's ``img_prefix``; a DistillError where one is outside.
     """
-    if 'weight' in dataset.get_data_info(0):
+    if has_weights(dataset):
         raise DistillError('labels.dataset has weights=True, and a file of one label per image has no place for them: '
                            'leave weights out')
     batches = _logits(teacher, lambda index: dataset[index]['inputs'], range(len(dataset)), **settings)

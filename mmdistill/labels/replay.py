@@ -8,6 +8,7 @@ from typing import Any, Dict, Optional, Union
 import numpy as np
 import torch
 
+from mmdistill.datasets.distilled import has_weights
 from mmdistill.datasets.wrapped_configs import inner_configs, part_configs
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
@@ -49,6 +50,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         pipelines = [part.get('pipeline') for _, part in part_configs(dataset)]
         self._pipeline = copy.deepcopy(pipelines if inner_configs(dataset) else dataset.get('pipeline'))
         self.dataset = DATASETS.build(dataset)
+        self._weighted = has_weights(self.dataset)
         self._labels: Optional[LabelStore] = None
         self._epoch = torch.full((), -1, dtype=torch.int64).share_memory_()  # one value for all workers
 
@@ -97,8 +99,10 @@ class ReplayedViews(torch.utils.data.Dataset):
 
     def _weight(self, image: int, epoch: int, size: Any) -> Optional[float]:
         """The weight of a view of (H, W) pixels, mixed as it is; None for a set without weights."""
-        weight = self.dataset.get_data_info(image).get('weight')
-        if weight is None or self.cutmix is None:
+        if not self._weighted:
+            return None
+        weight = self.dataset.get_data_info(image)['weight']
+        if self.cutmix is None:
             return weight
         partner, rows, columns = draw_mix(self.seed, image, epoch, len(self), size, self.cutmix)
         share = (rows.stop - rows.start) * (columns.stop - columns.start) / (size[0] * size[1])

@@ -1,0 +1,139 @@
+"""A comparison of a distilled set with and without the weights of its images."""
+import json
+import re
+
+import pytest
+from mmengine.config import Config
+
+from mmdistill.cli import main
+from mmdistill.datasets import ClassWriter, write_manifest
+from mmdistill.errors import DistillError
+from mmdistill.evaluation import Matrix
+from mmdistill.evaluation.comparison import check_comparison
+from mmdistill.evaluation.protocols import weighted_config
+from mmdistill.plan import Plan, Request
+from mmdistill.toy.object_pictures import CLASSES, object_picture
+
+CONFIG = """
+_base_ = ['{root}/configs/_base_/datasets/objects.py']
+train_dataset = dict(num_images=20)
+test_dataset = dict(num_images=20)
+protocol = '{folder}/protocol.py'
+training_sets = dict(
+    plain=dict(data_root='{folder}/distilled'),
+    weighted=dict(data_root='{folder}/distilled', weights=True),
+    both=dict(union=['weighted', 'again']),
+    again=dict(data_root=['{folder}/distilled'], weights=True),
+    random_real=dict(selector=dict(type='RandomPerClassSelector')))
+ipc = 2
+"""
+PROTOCOL = """
+_base_ = ['{root}/configs/students/convnet4_objects-64px.py']
+model = dict(backbone=dict(width=4), head=dict(in_channels=4 * 4 * 4, cal_acc=False))
+train_cfg = dict(max_iters=4, val_interval=4)
+train_dataloader = dict(batch_size=5)
+param_scheduler = []
+"""
+
+
+@pytest.fixture
+def folder(root, tmp_path):
+    """Twenty pictures with weights, and a comparison of a few steps."""
+    writer = ClassWriter(tmp_path / 'distilled')
+    requests = tuple(Request(f'{CLASSES[i % 10]}/{i // 10:05d}', i, classes=(i % 10, )) for i in range(20))
+    for i, request in enumerate(requests):
+        writer.write(request.id, object_picture(i, 'train', 64)[0])
+    weights = {request.id: 0.0 if i < 10 else 2.0 for i, request in enumerate(requests)}
+    plan = Plan('D4M', 'hash', 0, CLASSES, (), 20, requests)
+    write_manifest(tmp_path / 'distilled', plan, writer.layout, {}, image_weights=weights)
+    for name, text in (('protocol', PROTOCOL), ('config', CONFIG)):
+        (tmp_path / f'{name}.py').write_text(text.format(root=root, folder=tmp_path))
+    return tmp_path
+
+
+def test_a_comparison_with_weights(folder):
+    main(['evaluate', str(folder / 'config.py'), '--work-dir', str(folder / 'work'), '--workers', '1'])
+    results = json.loads((folder / 'work/results.json').read_text())
+    assert {run['set']: run.get('weighted') for run in results['runs']} == dict(
+        plain=None, weighted=True, both=True, again=True, random_real=None)
+    assert {run['set']: run['images'] for run in results['runs']}['both'] == 40
+    cells = {run['set']: run['config_hash'] for run in results['runs']}
+    assert cells['weighted'] == cells['again'] and len({*cells.values()}) == 4
+    note = 'The images of weighted, both, again weigh in the loss what their manifests say.'
+    assert note in results['notes'] and note in (folder / 'work/results.md').read_text()
+    keys = [json.loads(path.read_text())['key'] for path in (folder / 'work/cells').glob('*.json')]
+    losses = sorted(key['student']['model']['head']['loss']['type'] for key in keys)
+    assert losses == ['LabelSmoothLoss'] * 2 + ['mmdistill.WeightedLoss'] * 2
+    main(['report', str(folder / 'work'), '--out', str(folder / 'page.html')])
+
+
+def test_the_students_heed_the_weights(folder, monkeypatch):
+    """Images of weight 0 may as well not be there: the same loss, once their pixels are others."""
+    from mmdistill.evaluation.students import train_student
+    matrix = Matrix(Config.fromfile(folder / 'config.py'), folder / 'work')
+    jobs = {job.set: job for job in matrix.jobs()}
+    seen = []
+
+    def watch(self, logits, target, **kwargs):
+        loss = forward(self, logits, target, **kwargs)
+        rows = (-target * logits.log_softmax(1)).sum(1).sum() / target.sum()
+        smooth = -(logits.log_softmax(1).mean(1) * target.sum(1)).sum() / target.sum()
+        seen.append((loss.item(), (0.9 * rows + 0.1 * smooth).item(), target.sum(1)))
+        return loss
+
+    from mmdistill.models import WeightedLoss
+    forward = WeightedLoss.forward
+    monkeypatch.setattr(WeightedLoss, 'forward', watch)
+    train_student(**jobs['weighted'].arguments)
+    assert len(seen) == 4 and {weight for _, _, sums in seen for weight in sums.tolist()} == {0, 2}
+    for found, expected, _ in seen:
+        assert found == pytest.approx(expected, rel=1e-4)
+    train_student(**jobs['plain'].arguments)
+    assert len(seen) == 4
+
+
+MISTAKES = [
+    (dict(data_root='DIR', weights='yes'), "training_sets.mine.weights='yes' has to be True or False"),
+    (dict(weights=True), 'training_sets.mine: give it exactly one of data_root'),
+    (dict(data_root='DIR', weight=True), 'training_sets.mine: give it exactly one of data_root'),
+    (dict(selector=dict(type='RandomPerClassSelector'), weights=True),
+     'training_sets.mine.weights: selector has no manifest with weights: leave weights out'),
+    (dict(union=['plain', 'weighted']), "'weighted' has weights and 'plain' has none: give weights=True to all or to"),
+    (dict(data_root='BARE', weights=True), 'has no weights in its meta/distilled.json: add an ImageWeightsHook'),
+]
+
+
+@pytest.mark.parametrize(('spec', 'expected'), MISTAKES)
+def test_mistakes(folder, spec, expected):
+    manifest = json.loads((folder / 'distilled/meta/distilled.json').read_text())
+    for image in manifest['images']:
+        image.pop('weight')
+    (folder / 'bare/meta').mkdir(parents=True)
+    (folder / 'bare/meta/distilled.json').write_text(json.dumps(manifest))
+    places = dict(DIR=str(folder / 'distilled'), BARE=str(folder / 'bare'))
+    cfg = Config.fromfile(folder / 'config.py')
+    cfg.training_sets.mine = {key: places.get(value, value) if isinstance(value, str) else value
+                              for key, value in spec.items()}
+    with pytest.raises(DistillError, match=re.escape(expected)):
+        check_comparison(cfg)
+
+
+def test_a_protocol_of_stored_soft_labels_takes_no_weights_for_them(folder):
+    cfg = Config.fromfile(folder / 'config.py')
+    (folder / 'protocol.py').write_text((folder / 'protocol.py').read_text() + "protocol = dict(labels='soft')\n")
+    cfg.training_sets = dict(mine=cfg.training_sets.weighted)
+    with pytest.raises(DistillError, match='mine: its image 0 has no soft label'):
+        Matrix(cfg, folder / 'work').jobs()
+
+
+def test_the_loss_of_a_student():
+    def wrap(**model):
+        return weighted_config(Config(dict(model=dict(type='X', **model))), 'mine').model.head
+
+    assert wrap(head=dict(loss=dict(type='A'), cal_acc=True)) == dict(
+        loss=dict(type='mmdistill.WeightedLoss', loss=dict(type='A')))
+    assert wrap(head=dict()).loss.loss.type == 'CrossEntropyLoss'
+    once = dict(type='mmdistill.WeightedLoss', loss=dict(type='A'))
+    assert wrap(head=dict(loss=once)).loss == once
+    with pytest.raises(DistillError, match='the student mine, a X, has no head whose loss'):
+        wrap()
