@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size, is_main_process
 
-from mmdistill.bars import ProgressBar
+from mmdistill.bars import track
 from mmdistill.components import check_component
 from mmdistill.datasets.manifest import MANIFEST
 from mmdistill.errors import DistillError
@@ -59,42 +59,42 @@ def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
         The plan of the chosen images alone, in the order of candidate set 0, and JSON values about the choice: its
         settings, the means of what it reports, and for each class by name the candidate set of each of its images.
     """
-    settings, source = run.composition.choice, run.source
-    choice = CHOICES.build(dict(settings.choice))
-    images = images_of_classes(run.plan)
-    mine = sorted(images)[get_rank()::get_world_size()]
-    real, digest = encoder.of_dataset(source.dataset), encoder.fingerprint()
-    data_root, root, files = getattr(source.dataset, 'data_root', None), Path(run.root), run.files
     run.logger.info(f'Choosing among {len(run.plan.requests)} candidates')
-    bar = ProgressBar(len(mine)) if is_main_process() and mine else None
-    found: Dict[int, Tuple[List[int], Dict[str, float]]] = {}
-    for label in mine:
-        paths = [str(root / files(request.id)['image']) for candidates in images[label] for request in candidates]
-        made = encoder.features(paths, workers=run.num_workers)
-        kept, report = choice(
-            made.reshape(len(images[label]), -1, made.shape[1]),
-            real.features([source.images[index] for index in source.of_class(label)], workers=run.num_workers,
-                          cache=Path(run.work_dir, 'real_features'), root=data_root), label)
-        found[label] = [int(one) for one in kept], report
-        if bar:
-            bar.update()
-    if bar:
-        bar.file.write('\n')
-    chosen = {label: value for part in all_gather_object(found) for label, value in part.items()}
-    places = {candidates[0].id: (label, number) for label in images for number, candidates in enumerate(images[label])}
-    requests = []
-    for request in run.plan.requests:
-        if request.candidate == 0:
-            label, number = places[request.id]
-            requests.append(images[label][number][chosen[label][0][number]])
-    names = chosen[min(chosen)][1]
-    means = {name: round(fmean(report[name] for _, report in chosen.values()), 6) for name in names}
+    images = images_of_classes(run.plan)
+    parts = all_gather_object(_choose_mine(run, encoder, images))
+    chosen = dict(sorted((label, value) for part in parts for label, value in part.items()))
+    kept = {candidates[0].id: candidates[number] for label, (numbers, _) in chosen.items()
+            for candidates, number in zip(images[label], numbers)}
+    means = {name: round(fmean(report[name] for _, report in chosen.values()), 6)
+             for name in next(iter(chosen.values()))[1]}
     run.logger.info('Choice, means over the classes: ' + ', '.join(
         f'{name} {means[f"{name}_first"]:.4g} -> {value:.4g}' if f'{name}_first' in means else f'{name} {value:.4g}'
         for name, value in means.items() if not name.endswith('_first')) + ' (candidate set 0 -> chosen)')
-    kept = {source.classes[label]: chosen[label][0] for label in sorted(chosen)}
-    return replace(run.plan, requests=tuple(requests)), dict(
-        settings.describe(), features=digest, means=means, candidates=kept)
+    requests = tuple(kept[request.id] for request in run.plan.requests if request.candidate == 0)
+    return replace(run.plan, requests=requests), dict(
+        run.composition.choice.describe(), features=encoder.fingerprint(), means=means,
+        candidates={run.source.classes[label]: numbers for label, (numbers, _) in chosen.items()})
+
+
+def _choose_mine(run: Any, encoder: Any, images: Mapping[int, List[List[Request]]]
+                 ) -> Dict[int, Tuple[List[int], Dict[str, float]]]:
+    """Class id → candidates that are kept, and the choice's report, of this rank's classes.
+
+    No batch of the encoder has images of two classes, so that features do not depend on the number of ranks."""
+    choice, source, root = CHOICES.build(dict(run.composition.choice.choice)), run.source, Path(run.root)
+    real = encoder.of_dataset(source.dataset)
+    how = dict(cache=Path(run.work_dir, 'real_features'), root=getattr(source.dataset, 'data_root', None))
+    mine = sorted(images)[get_rank()::get_world_size()]
+    found: Dict[int, Tuple[List[int], Dict[str, float]]] = {}
+    for label in track(mine, len(mine)) if is_main_process() and mine else mine:
+        paths = [str(root / run.files(request.id)['image']) for candidates in images[label] for request in candidates]
+        made = encoder.features(paths, workers=run.num_workers)
+        kept, report = choice(
+            made.reshape(len(images[label]), -1, made.shape[1]),
+            real.features([source.images[index] for index in source.of_class(label)], workers=run.num_workers, **how),
+            label)
+        found[label] = [int(one) for one in kept], report
+    return found
 
 
 def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:

@@ -82,12 +82,7 @@ def _present(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
     """Check that the config of a training set has exactly one of the keys that it may have, with a right value."""
     where = f'training_sets.{name}'
-    if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
-        raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
-    (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
-    check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
-    if weighted and key != 'data_root':
-        raise DistillError(f'{where}.weights: {key} has no manifest with weights: leave weights out')
+    key, value, weighted = _parts(spec, where)
     where = f'{where}.{key}'
     members = value if isinstance(value, (list, tuple)) else [value]
     if key not in KINDS:
@@ -107,13 +102,28 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
         if key == 'dataset':
             _check_dataset(member, task, where)
         elif key == 'data_root':
-            check_value(where, member, str)
-            manifest = read_manifest(member)
-            found = task_of_manifest(manifest, member).name
-            if found != task.name:
-                raise DistillError(f'{where}={member!r} is a set of {found}, the protocol trains {task.name}')
-            if weighted:
-                check_weights(member, manifest)
+            _check_set(member, where, task, weighted)
+
+
+def _parts(spec: Any, where: str) -> Tuple[str, Any, bool]:
+    """What a training set is made from, its value, and whether its images have weights."""
+    if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
+        raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
+    (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
+    check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
+    if weighted and key != 'data_root':
+        raise DistillError(f'{where}.weights: {key} has no manifest with weights: leave weights out')
+    return key, value, weighted
+
+
+def _check_set(root: Any, where: str, task: Task, weighted: bool) -> None:
+    check_value(where, root, str)
+    manifest = read_manifest(root)
+    found = task_of_manifest(manifest, root).name
+    if found != task.name:
+        raise DistillError(f'{where}={root!r} is a set of {found}, the protocol trains {task.name}')
+    if weighted:
+        check_weights(root, manifest)
 
 
 def _check_union(value: Any, where: str, comparison: Comparison) -> None:
