@@ -12,13 +12,15 @@ from mmdistill import registry
 PARTS = {
     'DATASETS': ['StreetScenes', 'DistilledDataset'],
     'LOOPS': ['DistillLoop'],
-    'HOOKS': ['MaskSelectionHook', 'GuidedSynthesisHook'],
+    'HOOKS': ['MaskSelectionHook', 'GuidedSynthesisHook', 'CandidateChoiceHook', 'ImageWeightsHook'],
     'MODELS': ['AutoencoderTrainer', 'LayoutDiffusion'],
 }
 OWN_PARTS = {
     'SELECTORS': ['ClassBalancedGreedy', 'HerdingSelector', 'RandomPerClassSelector'],
     'GENERATORS': ['LayoutUNetGenerator', 'ControlNetGenerator'],
     'GUIDANCES': ['SegmentationConsistency', 'ClassFeatureMatching'],
+    'CHOICES': ['CoverageChoice'],
+    'IMAGE_WEIGHTS': ['ClusterShares'],
     'WRITERS': ['SegWriter'],
     'ENCODERS': ['LatentEncoder', 'BackboneEncoder'],
 }

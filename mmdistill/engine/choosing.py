@@ -11,7 +11,7 @@ from mmdistill.components import check_component
 from mmdistill.datasets.manifest import MANIFEST
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
-from mmdistill.plan import Plan, Request
+from mmdistill.plan import Plan, Request, groups_of
 from mmdistill.registry import CHOICES, ENCODERS
 from mmdistill.tasks.base import Task
 from .planning import Planner
@@ -39,8 +39,9 @@ class ChoiceSettings:
             raise DistillError(f'{HOOK}: the plan has one candidate for each image: set candidates=5 in ClassPlanHook '
                                'or PrototypeHook, or leave CandidateChoiceHook out')
 
-    def build_encoder(self) -> Any:
-        """The encoder, with its weights."""
+    def prepare(self, plan: Plan) -> Any:
+        """The encoder, with its weights; a DistillError where the plan was edited so that nothing can be chosen."""
+        images_of_classes(plan)
         return ENCODERS.build(dict(self.encoder))
 
     def describe(self) -> Dict[str, Any]:
@@ -98,12 +99,18 @@ def _choose_mine(run: Any, encoder: Any, images: Mapping[int, List[List[Request]
 
 
 def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:
-    """Class id → for each of its images the candidates, set 0 first."""
-    sets: Dict[int, Dict[int, List[Request]]] = {}
-    for request in plan.requests:
-        sets.setdefault(request.single_class(), {}).setdefault(request.candidate, []).append(request)
-    return {label: [list(candidates) for candidates in zip(*(found[number] for number in sorted(found)))]
-            for label, found in sets.items()}
+    """Class id → for each of its images the candidates, set 0 first; a DistillError where the candidate sets of a plan
+    are of other sizes."""
+    sets: Dict[int, List[List[Request]]] = {}
+    for _, requests in sorted(groups_of(plan.requests).items()):
+        sets.setdefault(requests[0].single_class(), []).append(requests)
+    count = 1 + max(request.candidate for request in plan.requests)
+    for label, found in sets.items():
+        if len(found) < count or len({*map(len, found)}) > 1:
+            raise DistillError(f'the plan has candidate sets of {", ".join(str(len(one)) for one in found)} images for '
+                               f'class {plan.classes[label]!r}, and {count} of one size are needed: restore the plan, '
+                               'or begin another run in another --work-dir')
+    return {label: [list(candidates) for candidates in zip(*found)] for label, found in sets.items()}
 
 
 def copy_chosen(run: Any, plan: Plan) -> None:

@@ -176,7 +176,7 @@ class DistillLoop(BaseLoop):
         for name, resources in self.resources.items():
             if found := resources.fingerprint():
                 self.inputs.add(name, found)
-        self.encoder = self.composition.choice.build_encoder() if self.composition.choice else None
+        self.encoder = self.composition.choice.prepare(self.plan) if self.composition.choice else None
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
         """Make this rank's share of the images."""

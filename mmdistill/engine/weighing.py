@@ -8,7 +8,7 @@ from mmengine.dist import all_gather_object, get_rank, get_world_size
 from PIL import Image
 
 from mmdistill.choice import count_nearest
-from mmdistill.components import check_component
+from mmdistill.components import check_component, resolve
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan, Request
 from mmdistill.registry import IMAGE_WEIGHTS
@@ -39,7 +39,7 @@ class WeightSettings:
     @property
     def by(self) -> str:
         """What images stand for: ``'prototype'`` or ``'nearest'``."""
-        return setting(IMAGE_WEIGHTS.get(self.weights['type']), self.weights, 'by')
+        return setting(resolve(self.weights, IMAGE_WEIGHTS, f'{HOOK}.weights'), self.weights, 'by')
 
     def real_images(self, run: Any) -> int:
         """How many real images are encoded."""
@@ -64,6 +64,7 @@ def weigh(run: Any, plan: Plan) -> Dict[str, float]:
     for request in plan.requests:
         classes.setdefault(request.single_class(), []).append(request)
     weights: Dict[str, float] = {}
+    clusters: Dict[int, np.ndarray]
     if settings.by == 'nearest':
         counts = _nearest(run, classes)
         clusters = {label: np.arange(len(requests)) for label, requests in classes.items()}

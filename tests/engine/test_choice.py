@@ -114,6 +114,49 @@ def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_pa
     assert tree(tmp_path / 'distilled') == tree(finished.set)
 
 
+DMGD = dict(type='GuidedSynthesisHook', objectives=[dict(type='TransportMatching')], window=(0.25, 0.75), scale=0.5,
+            support=dict(n_clusters=4, batch_size=4), through='linear', update='prev', step='sigma', norm='rms')
+CGS = dict(type='GuidedSynthesisHook', objectives=[dict(type='SetMatching')], window=(0, 1), scale=30.0, update='prev',
+           norm='none', support=dict(n_clusters=1, batch_size=4))
+
+
+@pytest.mark.parametrize('guidance', [DMGD, CGS], ids=['greedy', 'joint'])
+def test_guidance_that_compares_images_does_so_within_a_candidate_set(tools, config, encoder, tree, tmp_path, guidance):
+    """Set 0 is the set without other candidates; choice and weights go with it, whatever the batches."""
+    def distil(name, *arguments, sets=1, hooks=()):
+        plan = dict(type='ClassPlanHook', ipc=2, **(dict(candidates=sets) if sets > 1 else {}))
+        generator = dict(num_steps=8, scheduler=dict(_delete_=True, type='DDPMScheduler', timestep_spacing='linspace'))
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        text = f'model = dict(generator={generator!r})\ncustom_hooks = {[plan, guidance, *hooks]!r}'
+        done = tools('distill', derive(config, folder, text), '--work-dir', folder / 'work', *arguments)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return folder / 'work'
+
+    more = [dict(type='CandidateChoiceHook', encoder=encoder),
+            dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by='nearest'))]
+    alone, several = distil('alone'), distil('several', sets=2, hooks=more)
+    first = {name: data for name, data in tree(several / 'candidates').items() if '_1.' not in name}
+    assert len(first) == (12 if guidance is DMGD else 6)  # images, and latents of the greedy one
+    assert first == {name: data for name, data in tree(alone / 'distilled').items() if 'meta' not in name}
+    other = distil('other', '--cfg-options', 'test_dataloader.batch_size=1', sets=2, hooks=more)
+    assert tree(other / 'distilled') == tree(several / 'distilled')
+    images = read_manifest(several / 'distilled')['images']
+    assert len(images) == 6 and sum(image['weight'] for image in images) == pytest.approx(6)
+    assert all(('latents' in image) == (guidance is DMGD) for image in images)
+    assert verify_set(several / 'distilled') == []
+
+
+def test_an_edited_plan_without_some_candidates(tools, config, finished, tmp_path):
+    shutil.copy(finished.work / 'plan.json', tmp_path / 'plan.json')
+    plan = json.loads((tmp_path / 'plan.json').read_text())
+    plan['requests'].pop()
+    (tmp_path / 'plan.json').write_text(json.dumps(plan))
+    done = tools('distill', config, '--work-dir', tmp_path, '--resume')
+    assert done.returncode == 1 and not (tmp_path / 'candidates').exists()
+    assert f"candidate sets of 3, 3, 2 images for class '{WNIDS[2]}', and 3 of one size are needed" in done.stderr
+
+
 KILLED = dict(
     choice='import mmdistill.engine.finishing as f, os\nf.choose = lambda run, encoder: os.kill(os.getpid(), 9)',
     copy='import mmdistill.engine.choosing as c, os\nw, n = c.write_atomic, []\n'

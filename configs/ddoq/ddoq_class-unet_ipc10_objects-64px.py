@@ -1,0 +1,9 @@
+# DDOQ on the built-in object pictures: 10 images per class with weights, with the built-in weights of the generator.
+# mmdistill distill configs/ddoq/ddoq_class-unet_ipc10_objects-64px.py
+_base_ = [
+    '../_base_/methods/ddoq.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'
+]
+
+model = dict(generator=dict(strength=0.7))
+# The workers draw the pictures that the autoencoder encodes.
+test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
