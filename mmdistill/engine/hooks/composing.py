@@ -72,6 +72,8 @@ class ClassPlanHook(PlanHook):
         ipc: Images per class.
         prompt: Template of the prompts; ``{}`` becomes the class's label text. Generators that are told the class do
             not read it.
+        candidates: Images that are made for each, with other random numbers; with more than 1 a
+            :class:`~mmdistill.engine.hooks.finishing.CandidateChoiceHook` keeps one of them.
     """
     planner = ClassPlanner
 
@@ -90,7 +92,7 @@ class PrototypeHook(PlanHook):
     with different seeds. The mean of the autoencoder's Gaussian is clustered, where the released code draws from it.
 
     Args:
-        ipc, prompt: See :class:`ClassPlanHook`.
+        ipc, prompt, candidates: See :class:`ClassPlanHook`. All candidates of an image start from one prototype.
         crop: Whether real images are scaled to cover the generator's size and cropped at the centre (default), or
             squashed to it as in the released code.
         batch_size: Real images that the autoencoder sees at once, 32 by default.
