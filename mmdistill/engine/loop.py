@@ -1,5 +1,4 @@
 """The loop of a distillation run."""
-import os
 import os.path as osp
 from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
@@ -27,6 +26,7 @@ from .cost import PaceHook, announce_cost
 from .finishing import finish
 from .inherited import KEY, same_split
 from .inputs import Inputs
+from .places import check_empty
 from .planning import StartLatents, check_ids, check_sources
 from .progress import announce, announce_source, log_guidance
 from .wrapped_data import readable_parts
@@ -61,8 +61,7 @@ class DistillLoop(BaseLoop):
         source: Reads the real dataset.
         work_dir, logger, num_workers: The runner's and the dataloader's.
         plan: Of this run; :meth:`run` makes or reads it.
-        root, writer, files: The folder that the images go to, what writes them, and request id → kind → path below
-            that folder.
+        root, writer, files: Folder of the images, what writes them, and request id → kind → path below that folder.
         final_root, final_writer, final_files: The same of the set; they are others where some images are chosen.
     """
     plan: Plan
@@ -142,10 +141,7 @@ class DistillLoop(BaseLoop):
         return plan
 
     def _new_plan(self, planner) -> Plan:
-        for root in (self.final_root, self.root):
-            if any(files for _, _, files in os.walk(root)):
-                raise DistillError(f'{root} holds a distilled set: continue it with --resume, remove it, or choose '
-                                   'another --work-dir')
+        check_empty(self.final_root, self.root)
         source = self.source
         source.check_files()
         other = same_split(self.runner.cfg)
@@ -168,8 +164,7 @@ class DistillLoop(BaseLoop):
         return guidance
 
     def _note_inputs(self) -> None:
-        """Make the resources of guidance and cleaning, and the encoder of a choice; a DistillError where a resumed run
-        began with other networks."""
+        """Make what guidance, cleaning and choice need; a DistillError where a resumed run began with others."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
         self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
         self.inputs.add('generator', self.generator.sources)

@@ -1,5 +1,6 @@
 """Where a run may write."""
 import inspect
+import os
 import os.path as osp
 from typing import Any, Mapping, Optional
 
@@ -9,6 +10,14 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 
 _LISTING = ('BaseSegDataset', 'CustomDataset')  # bases of what lists the folder of its images
+
+
+def check_empty(*folders: str) -> None:
+    """Raise a DistillError where there are files in the folders that a new run will write to."""
+    for folder in folders:
+        if any(files for _, _, files in os.walk(folder)):
+            raise DistillError(f'{folder} holds a distilled set: continue it with --resume, remove it, or choose '
+                               'another --work-dir')
 
 
 def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: str) -> None:
