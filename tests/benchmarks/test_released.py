@@ -50,7 +50,8 @@ def test_dmgd_has_all_choices_at_once():
 
 def test_d4m_has_all_choices_at_once():
     assert preset(D4M) == {
-        'model.generator.dtype': 'float16'}
+        'model.generator.dtype': 'float16', 'test_cfg.writer.image_format': 'PNG',
+        'test_cfg.writer.resample': 'bicubic'}
     cfg = read_config(f'mmdistill::{D4M}_released.py')
     generator = cfg.model.generator
     assert (generator.strength, generator.cfg_scale, generator.num_steps) == (0.7, 8.0, 50)

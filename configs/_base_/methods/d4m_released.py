@@ -4,3 +4,4 @@
 _base_ = './d4m_sd15.py'
 
 model = dict(generator=dict(dtype='float16'))
+test_cfg = dict(writer=dict(image_format='PNG', resample='bicubic'))
