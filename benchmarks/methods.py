@@ -34,9 +34,9 @@ HOOK = 'custom_hooks.GuidedSynthesisHook.'
 # Settings that are compared on the validation pictures: method → name → options of its config.
 CHOICES = dict(
     unguided=dict(plain={}),
-    mgd3={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.1, 0.3, 1, 3)},
+    mgd3={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.03, 0.1, 0.3)},
     coda={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.05, 0.2, 0.5, 1.5)},
-    cgs={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (30, 100, 300, 1000)},
+    cgs={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (3, 10, 30)},
     dap={f'{joint}, {scale:g}': {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit',
                                  f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'}
          for joint in ('each', 'joint') for scale in (0.1, 0.3)})
