@@ -22,7 +22,7 @@ def test_the_figure_of_the_docs(sigma, root, monkeypatch, capsys):
     monkeypatch.setattr('sys.argv', ['sigma.py', '--window', *map(str, window)])
     sigma.main()
     assert 'steps 4 to 19 of 50: at most 0.33%' in capsys.readouterr().out
-    assert '0.33 %' in (root / 'docs/methods.md').read_text()
+    assert '0.33 %' in (root / 'docs/methods/dmgd.md').read_text()
 
 
 def test_a_dit_with_a_learned_variance(sigma, sd_folder):
