@@ -1,6 +1,7 @@
 """All training-free methods on the built-in object pictures: students, and the time that each takes.
 
-    python benchmarks/methods.py [METHOD ...] [--seeds 5] [--variants plain weights choice both] [--labels hard soft]
+    python benchmarks/methods.py [METHOD ...] [--seeds 5] [--labels hard soft]
+                                 [--variants plain weights choice both paper fast]
     python benchmarks/methods.py --choose METHOD ... [--seeds 3]
 
 Each method distils as many image sets as there are seeds, with one student each: 10 images per class by the built-in
@@ -25,7 +26,9 @@ from mmdistill.config import merge_options, read_config
 from mmdistill.evaluation import Matrix, markdown
 from mmdistill.evaluation.results import format_value
 
-FAST = {'model.generator.scheduler': 'DPMSolverMultistepScheduler', 'model.generator.num_steps': 20}
+PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
+    type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace')}
+FAST = {'model.generator.num_steps': 20, 'model.generator.scheduler': 'DPMSolverMultistepScheduler'}
 METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
     ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
@@ -41,7 +44,9 @@ CHOICES = dict(
                                  f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'}
          for joint in ('each', 'joint') for scale in (0.1, 0.3)})
 CHOSEN = dict(type='CandidateChoiceHook', encoder=dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64))
-VARIANTS = dict(plain=(False, False), weights=(False, True), choice=(True, False), both=(True, True))
+# Name → whether one of five candidates is chosen, whether students use weights, and options of the config.
+VARIANTS = dict(plain=(False, False, {}), weights=(False, True, {}), choice=(True, False, {}), both=(True, True, {}),
+                paper=(False, False, PAPER), fast=(False, False, FAST))
 
 
 def distil(unit):
@@ -117,23 +122,23 @@ def choose(args):
 
 def table(args):
     """All methods and variants on the test pictures."""
-    units, folders = [], {}
+    units, folders = {}, {}
     for method in args.methods:
-        for choice in sorted({VARIANTS[variant][0] for variant in args.variants}):
-            folders[method, choice] = [str(args.work_dir / f'{method}{"_choice" * choice}_{seed}')
-                                       for seed in range(args.seeds)]
-            units += [(METHODS[method], {}, choice, seed, folder)
-                      for seed, folder in enumerate(folders[method, choice])]
-    seconds = distil_all(units, args.workers)
+        for variant in args.variants:
+            choice, _, options = VARIANTS[variant]
+            name = f'{method}{"_choice" * choice}{f"_{variant}" if options else ""}'
+            folders[method, variant] = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
+            units.update((folder, (METHODS[method], options, choice, seed, folder))
+                         for seed, folder in enumerate(folders[method, variant]))
+    seconds = distil_all(list(units.values()), args.workers)
     sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
                 herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
     took = {}
     for method in args.methods:
         for variant in args.variants:
-            choice, weights = VARIANTS[variant]
-            name, chosen = f'{method} {variant}', folders[method, choice]
+            name, chosen = f'{method} {variant}', folders[method, variant]
             sets[name] = dict(data_root=[f'{folder}/distilled' for folder in chosen])
-            if weights:
+            if VARIANTS[variant][1]:
                 sets[name]['weights'] = True
             took[name] = f'{sum(seconds[folder] for folder in chosen) / len(chosen):.0f}'
     found = {labels: compare(sets, args, labels, 'test', args.work_dir / f'comparison_{labels}')
@@ -147,7 +152,7 @@ def main():
     parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(METHODS)}; all by default')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
     parser.add_argument('--seeds', type=int, default=5, help='image sets, with one student each')
-    parser.add_argument('--variants', nargs='+', default=list(VARIANTS), choices=VARIANTS)
+    parser.add_argument('--variants', nargs='+', default=list(VARIANTS)[:4], choices=VARIANTS)
     parser.add_argument('--labels', nargs='+', default=['hard', 'soft'], choices=['hard', 'soft'])
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
