@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from mmdistill.imagenet import imagenet_wnids
-from tests.engine.test_dmgd_configs import dit_folder  # noqa: F401
+from tests.engine.test_dit_configs import dit_folder  # noqa: F401
 
 WNIDS = imagenet_wnids()
 
