@@ -8,5 +8,3 @@ _base_ = [
 
 model = dict(generator=dict(micro_batch=10))
 test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)
-guidance = dict(_base_.guidance, scale=5)
-custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]
