@@ -177,7 +177,7 @@ def test_killed_while_it_finishes(tools, config, finished, tree, tmp_path, place
 
 def test_killed_among_the_candidates(tools, config, finished, tree, tmp_path):
     arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
-    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('*.JPEG'))) >= 11)
+    tools.killed(*arguments, when=lambda: len(list((tmp_path / 'candidates').rglob('*.JPEG'))) >= 11)
     assert not (tmp_path / 'distilled').exists()
     damaged = tmp_path / 'candidates/train' / WNIDS[1] / '00000.JPEG'
     damaged.write_bytes(damaged.read_bytes()[:-9])

@@ -142,7 +142,7 @@ def test_two_processes_give_the_same_bytes(tools, config, finished, tree, tmp_pa
 
 def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, tmp_path):
     arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1')
-    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('*.JPEG'))) >= 2)
+    tools.killed(*arguments, when=lambda: len(list((tmp_path / 'distilled').rglob('*.JPEG'))) >= 2)
     before = tree(tmp_path / 'distilled')
     assert 2 <= len(before) < 11 and 'meta/distilled.json' not in before
     done = tools(*arguments)  # a new run does not mix with the old one
@@ -156,7 +156,7 @@ def test_png_images_stopped_and_resumed(tools, config, finished, tree, tmp_path)
     """The same pixels but for JPEG's loss; what the manifest says of the files; an other format is another run."""
     arguments = ('distill', config, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=1',
                  'test_cfg.writer.image_format=PNG', 'test_cfg.writer.resample=bicubic')
-    tools.killed(*arguments, when=lambda: len(list(tmp_path.rglob('train/*/*.png'))) >= 2)
+    tools.killed(*arguments, when=lambda: len(list((tmp_path / 'distilled').rglob('*.png'))) >= 2)
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
     assert done.returncode == 1 and 'belongs to another config' in done.stderr
     done = tools(*arguments, '--resume')
