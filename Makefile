@@ -1,6 +1,9 @@
 # make quickstart   distil a small data set, train on it, compare: work_dirs/quickstart/
-# make test         what CI runs: lint, then the tests
+# make test         lint, then all tests; half an hour. CI runs `make test docs`
+# make test-fast    the tests that take no more than a few seconds each; a minute
 # make faults       kills, full disks, altered and hostile files, many more than in the tests; FAULTS=200, an hour
+# make docs         the documentation as a site, without a warning: build/docs/index.html
+# make coverage     which share of the lines the tests run; TESTS='-m fast' for some of them
 # make lint         ruff, mypy, and no function above cyclomatic complexity 15
 # make setup        only .venv (all of the above make it when it is not there)
 # make clean        remove .venv and what was built; results in work_dirs/ stay
@@ -8,6 +11,7 @@
 
 PYTHON ?=
 FAULTS ?= 200
+TESTS ?=
 export PYTHON
 
 # glibc gives the memory of large tensors back to the kernel and asks for it again at each operation, which takes up to a
@@ -21,7 +25,10 @@ export MALLOC_TOP_PAD_ ?= 268435456
 inputs := $(wildcard requirements/*) setup.py pyproject.toml mmdistill/version.py
 stamp := .venv/.ready-$(shell (pwd; cat $(inputs)) | cksum | tr ' ' '-')
 
-.PHONY: quickstart test faults lint setup clean
+# What only some developers need is installed when they ask for it.
+pip := .venv/bin/python -m pip install -q --disable-pip-version-check -c requirements/tested.txt
+
+.PHONY: quickstart test test-fast faults docs coverage lint setup clean
 .DEFAULT_GOAL := quickstart
 
 quickstart: $(stamp)
@@ -33,14 +40,28 @@ test: lint
 	@echo 'Report: work_dirs/tests.xml'
 	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
 
+test-fast: $(stamp)
+	@.venv/bin/python -m pytest -q -m fast --durations=5
+
 faults: $(stamp)
 	@mkdir -p work_dirs
 	@echo 'Report: work_dirs/faults.xml'
 	@.venv/bin/python -m pytest -ra tests/faults --faults $(FAULTS) --junit-xml=work_dirs/faults.xml
 
+docs: $(stamp)
+	@$(pip) -r requirements/docs.txt
+	@.venv/bin/python -m sphinx -q -W --keep-going -j auto -d build/docs.cache docs build/docs
+	@echo 'Site: build/docs/index.html'
+
+coverage: $(stamp)
+	@$(pip) -r requirements/dev.txt
+	@mkdir -p work_dirs/coverage
+	@.venv/bin/python -m pytest -q $(TESTS) --cov --cov-report=term --cov-report=html:work_dirs/coverage/html
+	@echo 'Lines: work_dirs/coverage/html/index.html'
+
 lint: $(stamp)
 	@echo 'Lint: ruff, mypy, complexity'
-	@.venv/bin/ruff check setup.py mmdistill tools tests benchmarks
+	@.venv/bin/ruff check setup.py docs/conf.py mmdistill tools tests benchmarks
 	@.venv/bin/mypy
 	@.venv/bin/python -m pytest -q tests/test_package.py -k complex
 

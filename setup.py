@@ -22,6 +22,7 @@ def requirements(name: str) -> list:
 # mmdistill/.mim holds relative links to tools, configs and model-index.yml, as OpenMMLab's packages have them: a wheel
 # carries the real files, an editable install follows the links.
 PACKAGE_DATA = [
+    'py.typed',
     'imagenet.json',
     'evaluation/report/templates/*',
     '.mim/model-index.yml',
@@ -43,12 +44,27 @@ setup(
     author='The mmdistill contributors',
     license='Apache-2.0',
     keywords='dataset distillation, diffusion, semantic segmentation, OpenMMLab',
+    # Project URLs and a licence classifier are absent on purpose: there is no public address yet, and `license` is an
+    # SPDX expression, which replaces the classifier.
+    classifiers=[
+        'Development Status :: 3 - Alpha',
+        'Environment :: GPU :: NVIDIA CUDA',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
+        'Topic :: Scientific/Engineering :: Image Processing',
+        'Typing :: Typed',
+    ],
     python_requires='>=3.10',
     packages=find_packages(include=['mmdistill', 'mmdistill.*']),
     package_data={'mmdistill': PACKAGE_DATA},
     install_requires=requirements('core'),
     extras_require={name: requirements(name)
-                    for name in ('onedl', 'openmmlab', 'tests')},
+                    for name in ('onedl', 'openmmlab', 'tests', 'docs', 'dev')},
     entry_points=dict(console_scripts=['mmdistill = mmdistill.cli:main']),
     zip_safe=False,
 )

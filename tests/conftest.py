@@ -20,6 +20,40 @@ def pytest_addoption(parser) -> None:
     parser.addoption('--faults', type=int, default=10, help='faults of each kind in tests/faults, about')
 
 
+TESTS = Path(__file__).resolve().parent
+# Folders and files that take more than about two seconds on two cores. Their tests are `slow`, all others `fast`.
+SLOW = (
+    'benchmarks', 'engine', 'evaluation', 'faults', 'hosts', 'labels', 'datasets/coco_stuff/test_convert.py',
+    'datasets/coco_stuff/test_dataset.py', 'datasets/test_imagenet.py', 'datasets/test_labels.py',
+    'datasets/test_layouts.py', 'datasets/test_mask_reading.py', 'datasets/test_masks.py', 'datasets/test_union.py',
+    'datasets/test_wrappers.py', 'generation/test_autoencoders.py', 'generation/test_batching.py',
+    'generation/test_class_conditional.py', 'generation/test_controlnet.py', 'generation/test_cost.py',
+    'generation/test_freestyle.py', 'generation/test_generators.py', 'generation/test_img2img.py',
+    'generation/test_sampler.py', 'generation/test_timesteps.py', 'guidance/test_semantic.py',
+    'guidance/test_sets.py', 'models/test_ranks.py', 'selection/test_baselines.py', 'selection/test_greedy.py',
+    'selection/test_histograms.py', 'toy/test_objects.py', 'toy/test_streets.py', 'weights/test_forms.py',
+    'weights/test_layout.py', 'test_cli.py', 'test_docs.py', 'test_no_network.py', 'test_package.py',
+    'test_registry.py', 'test_shipped_configs.py', 'test_stopping.py', 'test_write_your_own.py')
+
+
+def is_slow(path: Path) -> bool:
+    """Whether a test file is on the list above, or in a folder of it."""
+    relative = path.relative_to(TESTS)
+    return any(str(part) in SLOW for part in (relative, *relative.parents))
+
+
+def pytest_ignore_collect(collection_path: Path, config):
+    """Slow files are not imported for ``-m fast``."""
+    if config.option.markexpr == 'fast' and TESTS in collection_path.parents and is_slow(collection_path):
+        return True
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Every test is ``slow`` or ``fast``."""
+    for item in items:
+        item.add_marker('slow' if is_slow(item.path) else 'fast')
+
+
 def listen() -> None:
     """For ``preexec_fn``: a process heeds the signals that ask it to end, also where the tests were started with nohup
     or in the background."""

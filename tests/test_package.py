@@ -66,7 +66,7 @@ def test_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
     with zipfile.ZipFile(wheel) as archive:
         entries = {info.filename: info for info in archive.infolist()}
     wanted = [name for name in repository_files() if not (ROOT / name).is_symlink()]
-    expected = {name for name in wanted if re.match(r'mmdistill/.*\.(py|json|safetensors|html|css)$', name)}
+    expected = {name for name in wanted if re.match(r'mmdistill/.*\.(py|json|safetensors|html|css|typed)$', name)}
     expected |= {f'mmdistill/.mim/{name}' for name in wanted if re.match(r'(configs|tools)/.*\.(py|sh|yml|md)$', name)}
     expected |= {'mmdistill/.mim/model-index.yml'}
     assert expected <= set(entries)
@@ -76,8 +76,9 @@ def test_wheel_holds_every_file_of_the_package_as_a_real_file(wheel):
     assert {name for name in entries if '.dist-info/' not in name} == expected
     assert not [name for name, info in entries.items() if stat.S_ISLNK(info.external_attr >> 16)]
     assert any(name.endswith('licenses/LICENSE') for name in entries)
-    assert {'mmdistill/toy/weights/streets/segmentor/model.safetensors', 'mmdistill/cli.py', 'mmdistill/__main__.py'
-            } <= expected
+    assert wheel.stat().st_size < 20e6
+    assert {'mmdistill/toy/weights/streets/segmentor/model.safetensors', 'mmdistill/cli.py', 'mmdistill/__main__.py',
+            'mmdistill/py.typed'} <= expected
 
 
 def test_metadata(wheel):
@@ -86,7 +87,8 @@ def test_metadata(wheel):
         metadata = message_from_string(archive.read(name).decode())
     assert metadata['Version'] == mmdistill.__version__
     assert metadata['Requires-Python'] == '>=3.10'
-    assert {'onedl', 'openmmlab', 'tests'} <= set(metadata.get_all('Provides-Extra'))
+    assert f'version: {mmdistill.__version__}\n' in (ROOT / 'CITATION.cff').read_text()
+    assert {'onedl', 'openmmlab', 'tests', 'docs', 'dev'} <= set(metadata.get_all('Provides-Extra'))
     core = [Requirement(line) for line in metadata.get_all('Requires-Dist') if 'extra' not in line]
     assert 'torch' in [requirement.name for requirement in core]
     # Two stacks share the import names, so that the core can ask for neither.
@@ -135,7 +137,7 @@ def test_installed_wheel_distils_from_any_folder(installed, tmp_path, start):
     assert len(plan['requests']) == 2 and os.listdir(tmp_path) == ['work']
 
 
-@pytest.mark.parametrize('name', ['core', 'onedl', 'openmmlab', 'tests'])
+@pytest.mark.parametrize('name', ['core', 'onedl', 'openmmlab', 'tests', 'docs', 'dev'])
 def test_requirements_are_lower_bounds_that_the_tested_versions_meet(name):
     def read(file):
         lines = (ROOT / f'requirements/{file}.txt').read_text().splitlines()
