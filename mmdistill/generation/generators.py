@@ -122,7 +122,8 @@ class LatentGenerator:
             weights, config: See :class:`~mmdistill.weights.hub.Weights`; with the sub-folders :attr:`parts`.
             scheduler: See :func:`~mmdistill.generation.schedulers.load_scheduler`.
             guidance_vae: Folder, hub address or single file.
-            dtype, **settings: Of the constructor.
+            dtype: Of the constructor.
+            **settings: Of the constructor.
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)

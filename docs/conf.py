@@ -1,0 +1,61 @@
+"""The site: `make docs` builds it from the Markdown pages of this folder and from the docstrings of the package."""
+import re
+from importlib import import_module
+from pathlib import Path
+
+import mmdistill
+
+DOCS = Path(__file__).resolve().parent
+
+project = 'mmdistill'
+author = 'The mmdistill contributors'
+copyright = author
+release = version = mmdistill.__version__
+
+extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.napoleon', 'sphinx.ext.mathjax']
+html_theme = 'furo'
+html_title = f'mmdistill {version}'
+html_show_sourcelink = False
+myst_heading_anchors = 4  # the anchors that GitHub makes, too
+myst_enable_extensions = ['dollarmath']
+autodoc_member_order = 'bysource'
+autodoc_typehints = 'description'
+autodoc_typehints_description_target = 'documented'
+# set_…_request are scikit-learn's, on selectors.
+autodoc_default_options = {
+    'members': True, 'exclude-members': 'set_fit_request, set_partial_fit_request, set_score_request'}
+napoleon_use_ivar = True
+suppress_warnings = ['misc.highlighting_failure']  # Python with an ellipsis in it
+
+# Packages export names that are imported when they are first asked for; autodoc looks only at what is there.
+for name in ('datasets', 'engine', 'models', 'evaluation', 'labels'):
+    package = import_module(f'mmdistill.{name}')
+    for member in package.__all__:
+        setattr(package, member, getattr(package, member))
+
+
+def drop_links_to_folders(app, name: str, source: list) -> None:
+    """A link to a folder outside the docs, such as ../configs/d4m, has no page on the site: its text remains."""
+    def replace(match: re.Match) -> str:
+        target = (DOCS / name).parent / match[2].partition('#')[0]
+        return match[1] if target.is_dir() else match[0]
+
+    source[0] = re.sub(r'\[([^\]\n]+)\]\((\.\.?/[^)\s]+)\)', replace, source[0])
+
+
+def find_where_exported(app, env, node, content):
+    """Docstrings name the module that defines a class; the site shows it in the package that exports it."""
+    parts = node.get('reftarget', '').split('.')
+    if node.get('refdomain') != 'py' or parts[0] != 'mmdistill' or len(parts) < 4:
+        return None
+    domain = env.get_domain('py')
+    for end in (-1, -2):  # a class, a method of one
+        target = '.'.join([*parts[:2], *parts[end:]])
+        if target in domain.objects:
+            return domain.resolve_xref(env, node['refdoc'], app.builder, node['reftype'], target, node, content)
+    return None
+
+
+def setup(app) -> None:
+    app.connect('source-read', drop_links_to_folders)
+    app.connect('missing-reference', find_where_exported)
