@@ -1,4 +1,4 @@
-"""Packaging of mmdistill. No mm* package is a core dependency: two stacks share the import names (see README.md)."""
+"""Packaging of mmdistill. No mm* package is a core dependency: two stacks share the import names (docs/install.md)."""
 from pathlib import Path
 
 from setuptools import find_packages, setup

@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 
 import mmdistill
+from mmdistill import settings
 
 DOCS = Path(__file__).resolve().parent
 
@@ -56,6 +57,28 @@ def find_where_exported(app, env, node, content):
     return None
 
 
+def ranges() -> dict:
+    """What autodoc writes for the annotated types of mmdistill.settings → their names."""
+    types = {}
+    for name in ('PositiveInt', 'NonNegativeInt', 'Positive', 'NonNegative', 'Share'):
+        annotation = getattr(settings, name)
+        known = annotation.__metadata__[0]
+        text = f'low={known.low}, high={known.high}, above={known.above}, below={known.below}'
+        types[f'Annotated[{annotation.__origin__.__name__}, Range({text})]'] = name
+    return types
+
+
+def shorten_types(app, domain: str, kind: str, node, known=ranges()) -> None:  # noqa: B008
+    """``PositiveInt`` in place of ``Annotated[int, Range(low=1, ...)]``."""
+    for types in app.env.current_document.autodoc_annotations.values():
+        for argument, text in types.items():
+            text = re.sub(r'~?typing\.Annotated|~?mmdistill\.settings\.Range', lambda m: m[0].split('.')[-1], text)
+            for long, short in known.items():
+                text = text.replace(long, short)
+            types[argument] = text
+
+
 def setup(app) -> None:
+    app.connect('object-description-transform', shorten_types, priority=400)  # before autodoc's, 500
     app.connect('source-read', drop_links_to_folders)
     app.connect('missing-reference', find_where_exported)

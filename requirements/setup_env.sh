@@ -144,7 +144,7 @@ if have_ops; then
     step "mmcv with its compiled ops: there already" true
 else
     nvcc_fits >/dev/null 2>&1 || \
-        echo "note: a GPU, but no nvcc of torch's CUDA version: mmcv's ops are compiled for the CPU only (see README.md)"
+        echo "note: a GPU, but no nvcc of torch's CUDA version: mmcv's ops are compiled for the CPU only (see docs/install.md)"
     step "mmcv: compiling its ops, about 8 minutes on 2 cores, once; then pip's cache has it" install_mmcv
 fi
 step 'the other OpenMMLab packages, diffusers, tests and lint' \
