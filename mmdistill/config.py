@@ -3,7 +3,7 @@ import inspect
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
@@ -187,3 +187,10 @@ def _move_data(cfg: Config, target: str) -> None:
 
     for key, value in moved(dict(cfg.items())).items():
         cfg[key] = value
+
+
+def without_scope(value: Any, scope: str) -> Any:
+    """A config without ``_scope_`` where that is ``scope``, as MMEngine writes it into what ``package::`` inherits."""
+    if isinstance(value, Mapping):
+        return {key: without_scope(item, scope) for key, item in value.items() if (key, item) != ('_scope_', scope)}
+    return [without_scope(item, scope) for item in value] if isinstance(value, (list, tuple)) else value

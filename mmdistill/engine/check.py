@@ -11,7 +11,7 @@ from mmengine.registry import VISBACKENDS
 from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
-from mmdistill.config import RUNNER_KEYS
+from mmdistill.config import RUNNER_KEYS, without_scope
 from mmdistill.datasets.listing import bad_list
 from mmdistill.datasets.reading import check_backend
 from mmdistill.datasets.subsets import bad_indices
@@ -78,7 +78,8 @@ def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
     """Hash of what decides the images: dataset, generator, method, seed, plan, guidance, writer."""
     loop = resolve(cfg['test_cfg'], LOOPS, 'test_cfg')
     method, seed, writer = (setting(loop, cfg['test_cfg'], key) for key in ('method', 'seed', 'writer'))
-    return config_hash([cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer])
+    decisive = [cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer]
+    return config_hash(without_scope(decisive, SCOPE))  # the same whether inherited by a path or as mmdistill::
 
 
 def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:

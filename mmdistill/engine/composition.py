@@ -10,13 +10,13 @@ from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.guidance.base import check_objectives
 from mmdistill.registry import GENERATORS, GUIDANCES
-from mmdistill.settings import check_settings, parameters, setting
+from mmdistill.settings import NO_SETTINGS, check_settings, parameters, setting
 from mmdistill.tasks.base import Task
 from mmdistill.tasks.resources import Resources, declared_needs
 from .choosing import ChoiceSettings
 from .cleaning import HOOK as CLEANING
 from .cleaning import CleaningSettings
-from .parts import check_distinct, check_part
+from .parts import check_distinct, check_part, check_role
 from .planning import Planner
 from .weighing import WeightSettings
 
@@ -45,6 +45,8 @@ class GuidanceSettings:
         check_distinct(self.objectives, f'{HOOK}.objectives')
         components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
         components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
+        for where, cfg in components:
+            check_role(cfg, where, generator)
         needs = dict(check_part(cfg, GUIDANCES, task, where) for where, cfg in components)
         task.resources.check(self.resources, needs, HOOK)
         component = resolve(generator, GENERATORS, 'model.generator')
@@ -59,6 +61,13 @@ class GuidanceSettings:
 
         return Guidance([built(cfg) for cfg in self.objectives],
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
+
+    def check_generator(self, generator: Any) -> None:
+        """Raise a DistillError where an objective does not fit the loaded generator, before real images are read."""
+        for i, cfg in enumerate(self.objectives):
+            if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):
+                check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator,
+                      f'{HOOK}.objectives.{i}')
 
     def outline(self) -> Guidance:
         """The guidance with objectives that say what they are alone, for counting."""

@@ -167,6 +167,8 @@ class DistillLoop(BaseLoop):
         """Make what guidance, cleaning and choice need; a DistillError where a resumed run began with others."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
         self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
+        if self.composition.guidance:
+            self.composition.guidance.check_generator(self.generator)
         self.inputs.add('generator', self.generator.sources)
         for name, resources in self.resources.items():
             if found := resources.fingerprint():

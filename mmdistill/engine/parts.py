@@ -4,7 +4,7 @@ from typing import Any, List, Mapping, Sequence, Tuple
 from mmdistill.components import check_component, resolve
 from mmdistill.config import type_name
 from mmdistill.errors import DistillError
-from mmdistill.registry import LazyRegistry
+from mmdistill.registry import GUIDANCES, LazyRegistry
 from mmdistill.settings import check_settings
 from mmdistill.tasks.base import Task
 from mmdistill.tasks.resources import declared_needs
@@ -28,3 +28,18 @@ def check_part(cfg: Mapping[str, Any], registry: LazyRegistry, task: Task, where
         resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
         check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
     return part.__name__, list(needed)
+
+
+def check_role(cfg: Mapping[str, Any], where: str, generator: Mapping[str, Any]) -> None:
+    """Raise a DistillError where an objective stands for ``semantic`` or the reverse, or reads inner layers of a
+    compiled network."""
+    component, name = resolve(cfg, GUIDANCES, where), type_name(cfg)
+    objective, asked = hasattr(component, 'space'), not where.endswith('.semantic')
+    if asked and not objective:
+        raise DistillError(f"{where}: {name} has no space, so it is no objective: if it changes the condition set "
+                           f"semantic=dict(type='{name}'), else give the class space and weight")
+    if objective and not asked:
+        raise DistillError(f'{where}: {name} is an objective and changes no condition: move it to objectives')
+    if getattr(component, 'reads_network', False) and generator.get('compile'):
+        raise DistillError(f'{where}: {name} reads inner layers of the network, which a compiled one does not give: '
+                           'leave model.generator.compile out')

@@ -11,6 +11,8 @@ from mmdistill.plan import Plan
 from mmdistill.tasks.base import repeated_name
 from .inherited import TRAINING_KEY, same_split
 
+_LARGE_STEP = 0.5  # of the latents
+
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
     """Log the objectives' losses at the first and the last guided step, and the size of the step.
@@ -28,6 +30,8 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
     scalars['guidance/step'] = fmean(trace.step for trace in traces)
     runner.logger.info(f'Guidance, first to last guided step: {", ".join(losses)}; a step is '
                        f'{scalars["guidance/step"]:.2%} of the latents')
+    if scalars['guidance/step'] > _LARGE_STEP:
+        runner.logger.warning('A step of guidance this large destroys images: lower the scale of GuidedSynthesisHook')
     runner.visualizer.add_scalars(scalars, step=step)
 
 

@@ -64,6 +64,14 @@ class FeatureAlignment:
             self._requests.setdefault(request.single_class(supports), request)
         self._means: Dict[Tuple[int, float], Tensor] = {}  # by class and timestep
 
+    @classmethod
+    def check_generator(cls, settings: Mapping[str, Any], generator: Any, where: str) -> None:
+        """Raise a DistillError where the generator's network does not have the ``blocks`` of the settings."""
+        try:
+            inner_layers(generator.denoiser, settings.get('blocks'))
+        except DistillError as error:
+            raise DistillError(f'{where}: {error}') from None
+
     def __call__(self, x: Tensor, batch, level: Any) -> Tensor:
         """(B,) losses of noisy latents (B, C, h, w) at a noise level; with ``joint`` equal shares of a group's."""
         features = self._features(x, level, batch)

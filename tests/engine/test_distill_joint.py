@@ -80,3 +80,29 @@ def test_bad_input(tools, config, tmp_path):
         done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options', *options)
         line = done.stderr.splitlines()[-1]
         assert done.returncode == 1 and line.startswith('error: ') and say in line, done.stderr
+
+
+def test_blocks_that_the_network_lacks_are_refused_before_real_images_are_read(tools, config, tmp_path):
+    hook = dict(FEATURES, objectives=[dict(type='FeatureAlignment', blocks=(4, 12))])
+    child = derive(config, tmp_path, f"custom_hooks = [dict(type='ClassPlanHook', ipc={IPC}), {hook!r}]")
+    done = tools('distill', child, '--work-dir', tmp_path / 'work')
+    line = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and line.startswith('error: custom_hooks.GuidedSynthesisHook.objectives.0: blocks=')
+    assert not (tmp_path / 'work/support_points.safetensors').exists() and 'Encoding' not in done.stdout
+
+
+def test_a_step_that_destroys_images_is_warned_of(tools, config, tmp_path):
+    loud, quiet = (tools('distill', config, '--work-dir', tmp_path / str(scale), '--cfg-options',
+                         f'custom_hooks.1.scale={scale}') for scale in (1e6, 1e-3))
+    assert 'destroys images: lower the scale' in loud.stdout + loud.stderr
+    assert 'destroys images' not in quiet.stdout + quiet.stderr
+
+
+def test_a_plan_belongs_to_a_config_however_it_is_inherited(tools, root, tmp_path):
+    name = 'mgd3/mgd3_class-unet_ipc10_objects-64px.py'
+    for number, base in enumerate((str(root / 'configs' / name), f'mmdistill::{name}')):
+        (tmp_path / f'{number}.py').write_text(
+            f'_base_ = {base!r}\ncustom_hooks = [*_base_.custom_hooks]\ntest_cfg = dict(seed=3)\n')
+        done = tools('distill', tmp_path / f'{number}.py', '--work-dir', tmp_path / 'work', '--dry-run',
+                     *['--resume'] * number)
+        assert done.returncode == 0, done.stderr
