@@ -23,7 +23,7 @@ import torch
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
 from mmdistill.config import merge_options, read_config
-from mmdistill.evaluation import Matrix, markdown
+from mmdistill.evaluation import ComparisonRunner, markdown
 from mmdistill.evaluation.results import format_value
 
 PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
@@ -94,7 +94,7 @@ def compare(sets, args, labels, split, folder):
         teacher(args)
         merge_options(comparison, dict(overrides={
             'custom_hooks.OnlineLabelsHook.teacher.checkpoint': str(args.work_dir / 'teacher/iter_1500.pth')}))
-    results = Matrix(comparison, folder).run(args.workers)
+    results = ComparisonRunner(comparison, folder).run(args.workers)
     return {row['set']: format_value(row) for row in results['rows'] if row['metric'] == 'top1'}
 
 

@@ -15,7 +15,7 @@ import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
 from mmdistill.config import read_config
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.evaluation import Cells
+from mmdistill.evaluation import ResultCache
 from mmdistill.files import config_hash
 
 CONFIG, STUDENT = 'configs/quickstart/d3s2_streets-64x64.py', 'configs/students/unet_streets-64x64.py'
@@ -35,7 +35,7 @@ class Bench:
         self.root, self.seeds, self.workers = Path(args.work_dir).resolve(), args.seeds, args.workers
         self.stop = time.time() + 60 * args.minutes
         self.same_images = {}  # config → one that makes the same images, of other labels, which are copied
-        self.cells = Cells(self.root / 'cells')
+        self.cells = ResultCache(self.root / 'cells')
 
     @staticmethod
     def add_arguments(parser: argparse.ArgumentParser, work_dir: str) -> None:

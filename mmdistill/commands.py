@@ -75,17 +75,17 @@ def evaluate(args: argparse.Namespace) -> None:
         args.launcher, args.workers = 'none', args.workers or 1
     from .evaluation.comparison import check_comparison
     cfg = load_config(args, check_comparison)
-    from .evaluation.matrix import Matrix
+    from .evaluation.comparison_runner import ComparisonRunner
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
     with held(args, cfg):
-        matrix = Matrix(cfg, cfg.work_dir)
-        results = matrix.run(args.workers, rank, world)
+        runner = ComparisonRunner(cfg, cfg.work_dir)
+        results = runner.run(args.workers, rank, world)
         if rank:
             return
         parts = [markdown(table_cells(results['rows'])), '', *results['notes']]
-        if measured := measure_sets(matrix):
+        if measured := measure_sets(runner):
             parts += ['', markdown(summary_cells(measured)), '', f'Features: {measured["encoder"]}.']
         text = '\n'.join([*parts, ''])
         write_atomic(Path(cfg.work_dir) / 'results.md', text.encode())

@@ -23,7 +23,7 @@ def quickstart(root, monkeypatch, tmp_path):
         noted.distilled.append((config.test_cfg.method, work_dir.relative_to(noted.work_dir).as_posix()))
         return dict(seconds=7.0, resumed=False)
 
-    class Matrix:
+    class ComparisonRunner:
 
         def __init__(self, cfg, work_dir):
             self.cfg, self.work_dir = cfg, work_dir
@@ -39,7 +39,7 @@ def quickstart(root, monkeypatch, tmp_path):
         noted.page = dict(kwargs, work_dirs=work_dirs, out=out)
 
     monkeypatch.setattr(tool, 'distil', distil)
-    monkeypatch.setattr(mmdistill.evaluation, 'Matrix', Matrix)
+    monkeypatch.setattr(mmdistill.evaluation, 'ComparisonRunner', ComparisonRunner)
     monkeypatch.setattr(mmdistill.evaluation.report, 'write_report', page)
     monkeypatch.chdir(root)
 

@@ -10,7 +10,7 @@ from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.verify import verify_set
 from mmdistill.documents import read_document, read_file
 from mmdistill.errors import DistillError
-from mmdistill.evaluation.results import Cells, read_results
+from mmdistill.evaluation.results import ResultCache, read_results
 from mmdistill.files import file_digest
 from tests.datasets.test_publishing import make  # noqa: F401
 
@@ -39,9 +39,9 @@ def test_readers(endless, tmp_path):
     endless(tmp_path / 'results.json')
     with pytest.raises(DistillError, match='results.json is not a readable result .*no regular file'):
         read_results(tmp_path)
-    cells = Cells(tmp_path)
-    endless(cells.path({}))
-    assert cells.get({}) is None
+    cache = ResultCache(tmp_path)
+    endless(cache.path({}))
+    assert cache.get({}) is None
     endless(tmp_path / 'checksums.0.jsonl')
     Journal(tmp_path, tmp_path, None).read()
 

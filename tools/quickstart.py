@@ -113,18 +113,18 @@ def main() -> None:
     os.chdir(ROOT)  # the configs name each other and the weights from here
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
-    from mmdistill.evaluation import Cells, Matrix, markdown, table_cells
+    from mmdistill.evaluation import ResultCache, ComparisonRunner, markdown, table_cells
     from mmdistill.evaluation.report import write_report
     from mmdistill.files import write_json
 
-    cells, rows, text = Cells(args.work_dir / 'cells'), [], []
+    cells, rows, text = ResultCache(args.work_dir / 'cells'), [], []
     folders = dict(streets=args.work_dir / 'comparison', objects=args.work_dir / 'objects/comparison')
     parts = [part for part in PARTS if part in args.parts]
     remarks = []
     for part in parts:
         comparison, notes = dict(streets=streets, objects=objects)[part](args, cells)
         comparison.image_sets = args.seeds
-        results = Matrix(comparison, folders[part]).run(args.workers)
+        results = ComparisonRunner(comparison, folders[part]).run(args.workers)
         rows += [dict(row, data=part) for row in results['rows']]
         text += ['', PARTS[part], markdown(table_cells(results['rows'])), '', *results['notes'], *notes]
         remarks.append(notes)

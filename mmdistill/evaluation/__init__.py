@@ -5,8 +5,8 @@ from mmdistill.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(__name__, {
     'class_accuracy': ['ClassAccuracy'],
     'class_iou': ['ClassIoU'],
-    'matrix': ['Matrix'],
-    'results': ['Cells', 'markdown', 'rare_classes', 'read_results', 'summarise', 'table_cells'],
+    'comparison_runner': ['ComparisonRunner'],
+    'results': ['ResultCache', 'markdown', 'rare_classes', 'read_results', 'summarise', 'table_cells'],
     'students': ['train_student'],
     'training_metrics': ['MeanLoss', 'PSNR'],
 })

@@ -1,4 +1,4 @@
-"""mmpretrain's metric, with what it reaches for each class beside the mean."""
+"""mmpretrain's accuracy, overall and per class."""
 from typing import Dict
 
 import numpy as np
@@ -9,15 +9,15 @@ from mmdistill.registry import METRICS
 
 @METRICS.register_module()
 class ClassAccuracy(Accuracy):
-    """mmpretrain's top-1 ``Accuracy`` that also gives the accuracy of each class.
+    """mmpretrain's top-1 ``Accuracy``, with the accuracy per class.
 
-    The metrics are in points, 0..100: ``top1`` and one ``top1.{class}`` a class; NaN for a class that is not in the
-    test set.
+    The metrics are percentages, 0..100: ``top1`` and one ``top1.{class}`` per class, which is NaN for a class that is
+    not in the test set.
     """
     default_prefix = None
 
     def compute_metrics(self, results: list) -> Dict[str, float]:
-        """The metrics of all images' scores and labels."""
+        """Compute the metrics from the scores and labels of all images."""
         labels = np.array([int(result['gt_label']) for result in results])
         predictions = np.array([int(result['pred_score'].argmax()) if 'pred_score' in result
                                 else int(result['pred_label']) for result in results])

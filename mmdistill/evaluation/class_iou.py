@@ -1,4 +1,4 @@
-"""mmseg's metric, with what it reaches for each class beside the mean."""
+"""mmseg's IoU, mean and per class."""
 from typing import Dict
 
 import numpy as np
@@ -9,14 +9,14 @@ from mmdistill.registry import METRICS
 
 @METRICS.register_module()
 class ClassIoU(IoUMetric):
-    """mmseg's ``IoUMetric`` that also gives what that one only prints: the IoU of each class.
+    """mmseg's ``IoUMetric`` that also returns the IoU per class, which mmseg only prints.
 
-    The metrics are in points, 0..100, not rounded: ``mIoU``, ``aAcc`` and one ``IoU.{class}`` a class; NaN for a class
-    that is neither in the masks nor predicted, which ``mIoU`` leaves out.
+    The metrics are percentages, 0..100, not rounded: ``mIoU``, ``aAcc`` and one ``IoU.{class}`` per class. The IoU of a
+    class that is neither in the masks nor predicted is NaN, and ``mIoU`` ignores it.
     """
 
     def compute_metrics(self, results: list) -> Dict[str, float]:
-        """The metrics of the pixel counts (intersection, union, predicted, labelled) of all images."""
+        """Compute the metrics from each image's pixel counts (intersection, union, predicted, labelled)."""
         intersection, union, _, labelled = (sum(counts).double().numpy() for counts in zip(*results))
         with np.errstate(invalid='ignore'):
             ious = 100 * intersection / union

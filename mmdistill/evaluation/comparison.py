@@ -1,4 +1,4 @@
-"""What an evaluation config says, checked before a dataset or a weight is read."""
+"""Evaluation configs, checked before any dataset or weight is read."""
 import inspect
 from dataclasses import dataclass
 from typing import Any, Mapping, Optional, Sequence, Tuple
@@ -30,27 +30,34 @@ class Comparison:
     """A comparison of training sets under one protocol: the keys of an evaluation config."""
     protocol: str  #: Its id, or the path of any config of mmseg or mmpretrain.
     train_dataset: dict  #: The real training set.
-    test_dataset: dict  #: What the students are tested on.
-    training_sets: dict  #: Name → see :class:`~mmdistill.evaluation.training_sets.TrainingSet`; None: left out.
+    test_dataset: dict  #: The test set of the students.
+    training_sets: dict  #: Name → :class:`~mmdistill.evaluation.training_sets.TrainingSet` config; None skips the set.
     students: Optional[dict] = None  #: Name → path of a config with ``model``, a model, or None for the protocol's own.
-    budget: Optional[Budget] = None  #: Of the baselines: images, or their share.
-    ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, in place of ``budget``.
-    image_sets: PositiveInt = 1  #: Image sets of each training set that can be drawn again.
-    trainings: PositiveInt = 1  #: Of each image set. Every training set gets ``image_sets * trainings`` runs.
-    evaluations: PositiveInt = 1  #: Of each student along its training, evenly spread.
-    epochs: Optional[PositiveInt] = None  #: Where the schedule is shortened.
+    budget: Optional[Budget] = None  #: Size of the baselines: number of images, or share of the real set.
+    ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, instead of ``budget``.
+    image_sets: PositiveInt = 1  #: Image sets of each training set that a random selector draws.
+    trainings: PositiveInt = 1  #: Trainings per image set. Every training set gets ``image_sets * trainings`` runs.
+    evaluations: PositiveInt = 1  #: Evaluations of each student during its training, evenly spaced.
+    epochs: Optional[PositiveInt] = None  #: Epochs, if the protocol's schedule is to be shortened.
     encoder: Optional[dict] = None  #: For baselines and metrics on features (:mod:`mmdistill.evaluation.encoders`).
-    judge: Optional[dict] = None  #: A network whose agreement with the annotation is measured; of segmentation.
+    judge: Optional[dict] = None  #: Segmentation network whose agreement with the masks is measured.
     neighbours: PositiveInt = 5  #: k of coverage and density.
     overrides: Optional[dict] = None  #: Merged into the protocol last.
 
 
 def check_comparison(cfg: Config) -> Comparison:
-    """Check a whole evaluation config; nothing is built, no dataset and no weight is read."""
+    """Check a whole evaluation config without building anything or reading any dataset or weight.
+
+    Args:
+        cfg: The evaluation config; its keys are the fields of :class:`Comparison` and MMEngine's runner keys.
+
+    Raises:
+        DistillError: A key is unknown, missing or has a wrong value.
+    """
     fields = parameters(Comparison)
     check_spelling(cfg, {*fields, *_RUNNER})
     values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
-    values.update(_present(values))
+    values.update(_enabled_sets(values))
     for key, (parameter, hint) in fields.items():
         if parameter.default is parameter.empty and not values.get(key):
             raise DistillError(f'the evaluation config has no {key}: see configs/evaluation')
@@ -72,15 +79,15 @@ def check_comparison(cfg: Config) -> Comparison:
     return comparison
 
 
-def _present(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The training sets that are not None, so that a command line can leave one out."""
+def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The training sets that are not None, so that a set can be skipped from the command line."""
     sets = values.get('training_sets')
     return dict(training_sets={name: spec for name, spec in sets.items() if spec is not None}) if isinstance(
         sets, Mapping) else {}
 
 
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
-    """Check that the config of a training set has exactly one of the keys that it may have, with a right value."""
+    """Check that the config of a training set has exactly one of the keys ``KINDS``, with a valid value."""
     where = f'training_sets.{name}'
     key, value, weighted = _parts(spec, where)
     where = f'{where}.{key}'
@@ -106,7 +113,7 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
 
 
 def _parts(spec: Any, where: str) -> Tuple[str, Any, bool]:
-    """What a training set is made from, its value, and whether its images have weights."""
+    """Key and value of a training set's config, and whether its images have weights."""
     if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
         raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
     (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
@@ -142,7 +149,7 @@ def _check_union(value: Any, where: str, comparison: Comparison) -> None:
 
 
 def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
-    """The protocol, with the deviations from it, and its task."""
+    """The protocol with the config's ``overrides``, and its task."""
     protocol, name = load_protocol(comparison.protocol), f'protocol {comparison.protocol}'
     task = task_of_scope(protocol.get('default_scope'), name)
     if not protocol.get('test_dataloader'):
@@ -181,7 +188,7 @@ def _check_selector(cfg: Any, where: str, comparison: Comparison) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A config with names in place of classes, as JSON and worker processes take it."""
+    """A config with class names instead of classes, so that JSON and worker processes can handle it."""
     if isinstance(value, Mapping):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,4 +1,4 @@
-"""Encoders: from the images of a dataset to the features that set metrics and selectors work on."""
+"""Encoders: turn the images of a dataset into features for set metrics and selectors."""
 import copy
 from functools import cached_property, partial
 from pathlib import Path
@@ -34,7 +34,13 @@ _PART = 4096  # images in a file of features
 
 
 class Encoder:
-    """A frozen network and how it reads images; ``settings``, JSON values, are whatever else decides the features."""
+    """A frozen network and how it reads images.
+
+    Args:
+        network: The network; it is moved to the device in float32 and evaluation mode.
+        settings: JSON values of everything else that affects the features; part of the cache key.
+        device: Default: a GPU if there is one.
+    """
 
     def __init__(self, network: nn.Module, settings: Any, device: Optional[str] = None) -> None:
         self.device = torch.device(device or ('cuda' if torch.cuda.is_available() else 'cpu'))
@@ -43,17 +49,17 @@ class Encoder:
         self.read_image: Union[ImageReader, UnionReader] = ImageReader()  #: Path → RGB uint8 (H, W, 3)
 
     def of_dataset(self, dataset: Any) -> 'Encoder':
-        """This encoder, for the images of a dataset: :attr:`read_image` reads them as its training does."""
+        """A copy of this encoder whose :attr:`read_image` reads images as the dataset's training pipeline does."""
         encoder = copy.copy(self)
         encoder.read_image = UnionReader([part.dataset for part in parts_of(dataset)])
         return encoder
 
     def read(self, path: str) -> Tensor:
-        """(3, H, W): the image, by :attr:`read_image`, as the network takes it, of one size for all images."""
+        """Read an image as the network's input, (3, H, W); H and W are the same for all images."""
         raise NotImplementedError
 
     def encode(self, images: Tensor) -> Tensor:
-        """(B, 3, H, W) on the network's device, as :meth:`read` gives them → features (B, D)."""
+        """Inputs (B, 3, H, W) from :meth:`read`, on the network's device → features (B, D)."""
         raise NotImplementedError
 
     @cached_property
@@ -61,21 +67,21 @@ class Encoder:
         return network_digest(self.network)
 
     def fingerprint(self) -> str:
-        """Changes when a weight or a setting does."""
+        """Hash of the weights and the settings."""
         return config_hash([type(self).__name__, self.settings, self._digest])
 
     def features(self, paths: Sequence[str], batch_size: int = 32, *, cache: Union[None, str, Path] = None,
                  root: Optional[str] = None, workers: int = 0, show: bool = False) -> np.ndarray:
-        """Features float32 (N, D) of the images at some paths, by :attr:`read_image`.
+        """Features float32 (N, D) of images, read with :attr:`read_image`.
 
         Args:
-            paths: One or more.
+            paths: Paths or URIs of the images, at least one.
             batch_size, cache, workers: See :func:`encode_dataset`.
-            root: Folder below which the paths count, so that it may move.
-            show: Whether to say what is read from the cache, and to show the progress.
+            root: Folder below which paths may be moved without invalidating the cache.
+            show: Whether to log cache hits and to show a progress bar.
 
         Raises:
-            DistillError: An image cannot be read, or their sizes differ after the encoder's pipeline.
+            DistillError: An image cannot be read, or image sizes differ after the encoder's pipeline.
         """
         folder = None if cache is None else _folder(self, paths, root, cache)
         parts = in_parts(paths, batch_size, _PART,
@@ -96,16 +102,19 @@ class Encoder:
 
 @ENCODERS.register_module()
 class LatentEncoder(Encoder):
-    """The scaled latents of an autoencoder, flattened: what a generator of that latent space has to match.
+    """The scaled latents of an autoencoder, flattened: the space in which a latent diffusion model generates.
 
     Args:
-        vae: A diffusers folder or hub id, or ``mmdistill://name``: its ``vae`` part, or itself.
+        vae: A diffusers folder or hub id, or ``mmdistill://name``: an autoencoder, or a pipeline with a ``vae`` part.
         image_size: (height, width) in pixels, or the side of a square.
-        crop: True: images are scaled to cover this size and cropped at the centre. False: squashed to it, as the
-            pairs of a segmentation generator are.
+        crop: True: images are scaled to cover this size and cropped at the centre. False: they are resized to it
+            without keeping the aspect ratio, as the training pairs of a segmentation generator are.
         pool: Averages the latents (C, h, w) to (C, pool, pool) before they are flattened, for large images. By default
             D is C · h · w: 4 · 16 · 16 = 1 024 for 128 pixels and Stable Diffusion's autoencoder.
-        device: By default a GPU if there is one.
+        device: Default: a GPU if there is one.
+
+    Raises:
+        DistillError: The size is no multiple of the autoencoder's scale factor, or ``pool`` is out of range.
     """
 
     @validated
@@ -134,14 +143,17 @@ class LatentEncoder(Encoder):
 
 @ENCODERS.register_module()
 class BackboneEncoder(Encoder):
-    """The last output of an mmpretrain model's backbone, averaged over its positions.
+    """The last feature map of an mmpretrain backbone, averaged over its positions.
 
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
-            that mmpretrain publishes, and its weights; those of the head are not used.
-        pipeline: mmpretrain's transforms between loading and packing; they have to give one size. By default those of
-            the config's ``test_dataloader``. Channel order, mean and deviation are the model's own.
-        device: By default a GPU if there is one.
+            that mmpretrain publishes, and its weights. The weights of the head are not used.
+        pipeline: mmpretrain's transforms between loading and packing; all images must leave it with one size. Default:
+            that of the config's ``test_dataloader``. The model's data preprocessor normalizes the images.
+        device: Default: a GPU if there is one.
+
+    Raises:
+        DistillError: The config has no backbone or no pipeline, or the weights do not fit the backbone.
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
@@ -165,7 +177,7 @@ class BackboneEncoder(Encoder):
         network = MODELS.build(ConfigDict(
             _scope_='mmpretrain', type='ImageClassifier', data_preprocessor=preprocessor,
             backbone=dict(whole.model['backbone'], init_cfg=None)))
-        # What is of the head or the neck is left out; the whole model loads, for its hooks rename foreign keys.
+        # Head and neck are left out. A whole ImageClassifier is built because its hooks rename keys of other projects.
         state = {key: value for key, value in load_weights(checkpoint).items() if key.startswith('backbone.')}
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys
@@ -178,7 +190,7 @@ class BackboneEncoder(Encoder):
         super().__init__(network, [pipeline, preprocessor], device)
 
     def read(self, path: str) -> Tensor:
-        """uint8 (3, H, W), BGR as mmpretrain loads it."""
+        """uint8 (3, H, W), BGR, as mmpretrain loads images."""
         image = np.ascontiguousarray(self.read_image(path)[..., ::-1])
         return self._transforms(dict(img=image, img_path=path, img_shape=image.shape[:2],
                                      ori_shape=image.shape[:2]))['inputs']
@@ -194,19 +206,19 @@ class BackboneEncoder(Encoder):
 
 def encode_dataset(encoder: Encoder, dataset: Any, batch_size: int = 32, *, cache: Union[None, str, Path] = None,
                    workers: int = 0) -> np.ndarray:
-    """Features float32 (N, D) of all images of a dataset, in its order.
+    """Features float32 (N, D) of all images of a dataset, in the dataset's order.
 
     Args:
-        encoder: What encodes them.
-        dataset: Any dataset of mmseg or mmpretrain whose entries name files (``img_path``), whatever its pipeline.
-        batch_size: Images that the network sees at once.
-        cache: A folder for the features; the shared cache (:mod:`mmdistill.cache`), where there is one, takes its
-            place. Features of the same files, weights and settings are read, others are written, part by part.
-        workers: Processes that read images; 0 reads in this one.
+        encoder: The encoder.
+        dataset: Any dataset of mmseg or mmpretrain whose entries have an ``img_path``. Its pipeline is not used.
+        batch_size: Images per forward pass.
+        cache: A folder for the features; the shared cache (:mod:`mmdistill.cache`), if enabled, replaces it. Features
+            of the same files, weights and settings are reused; new ones are saved as they are computed.
+        workers: Processes that read images; 0 reads them in the calling process.
 
     Raises:
-        DistillError: The dataset is empty or names no files, an image cannot be read, or their sizes differ after
-            the encoder's pipeline.
+        DistillError: The dataset is empty or names no files, an image cannot be read, or image sizes differ after the
+            encoder's pipeline.
     """
     paths = [str(dataset.get_data_info(i).get('img_path', '')) for i in range(len(dataset))]
     if not paths or not all(paths):
@@ -222,7 +234,7 @@ def _folder(encoder: Encoder, paths: Sequence[str], root: Optional[str], cache: 
 
 def _prepare(encoder: Encoder, workers: int, bar: Optional[ProgressBar], batches: List[Sequence[str]]
              ) -> Iterator[Callable[[], np.ndarray]]:
-    """Read batches of images, ahead if there are workers; what is given encodes one of them."""
+    """Read batches of images, in worker processes if there are any, and yield functions that encode them."""
     loader: DataLoader = DataLoader(batches, None, num_workers=workers,  # type: ignore[arg-type]
                                     collate_fn=partial(_read_batch, encoder.read))
     for images in loader if batches else ():
@@ -241,7 +253,7 @@ def _features(encoder: Encoder, images: Tensor, bar: Optional[ProgressBar]) -> n
 def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Union[Tensor, DistillError]:
     try:
         images = [read(path) for path in paths]
-    except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
+    except DistillError as error:  # returned, since DataLoader would replace a worker's message by its traceback
         return error
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1:

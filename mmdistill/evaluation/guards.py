@@ -1,4 +1,4 @@
-"""Checks that keep a comparison honest: class order, empty classes, training images that are test images."""
+"""Checks for a fair comparison: class order, empty classes, overlap of training and test images."""
 import os.path as osp
 import re
 from typing import Any, List, Optional, Sequence
@@ -13,7 +13,7 @@ _VAL_NAME = re.compile(r'ILSVRC2012_val_\d+\.JPEG$')
 
 
 def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]) -> None:
-    """Raise a DistillError unless the classes of the training set ``name`` are the test set's, in the same order."""
+    """Raise a DistillError unless the training set ``name`` has the test set's classes in the same order."""
     classes, test_classes = [*map(str, classes)], [*map(str, test_classes)]  # names may be numbers
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
     if extra or absent or len(classes) != len(test_classes):
@@ -27,7 +27,7 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
 
 
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
-    """Raise a DistillError unless every class of the set ``name`` has one of its ``labels``, int (N,) class ids."""
+    """Raise a DistillError unless every class of the set ``name`` occurs in its ``labels``, int (N,) class ids."""
     empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     if len(empty):
         raise DistillError(f'{name}: {len(empty)} of {len(classes)} classes have no image, the first is '
@@ -37,8 +37,8 @@ def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
 def check_soft_labels(name: str, dataset) -> None:
     """Raise a DistillError unless every image of the set ``name`` has a soft label (``gt_score``).
 
-    mmpretrain would make one-hot labels of the class ids of others, which is another protocol; so are one-hot rows
-    with weights.
+    mmpretrain would turn the class ids of images without one into one-hot labels, which is another protocol. The same
+    holds for one-hot labels with image weights.
     """
     hard = has_weights(dataset)
     bare = next((i for i in range(len(dataset)) if hard or 'gt_score' not in dataset.get_data_info(i)), None)
@@ -48,7 +48,7 @@ def check_soft_labels(name: str, dataset) -> None:
 
 
 def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
-    """Raise a DistillError if an image of the training set ``name`` is a test image, by its bytes or by its URI."""
+    """Raise a DistillError if a training image of the set ``name`` has the content or the URI of a test image."""
     sizes = {path: osp.getsize(path) for path in {*train, *test} if osp.isfile(path)}
     shared = {sizes.get(path) for path in train} & {sizes.get(path) for path in test}
 
@@ -63,11 +63,16 @@ def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
 
 
 def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
-    """A sentence on fastai's split of ImageNet's images where the names of real training and test images are of it.
+    """A note if the file names show that real training and test images follow fastai's split of ImageNet.
 
-    The archives of ImageNette and ImageWoof divide the images anew: their training folders hold images of ImageNet's
-    validation set and the other way round. Publications take the subset of the original split, whose test images
-    overlap fastai's training images: a DistillError.
+    The archives of ImageNette and ImageWoof mix ImageNet's training and validation images in both of their folders.
+    Publications use the original split, whose validation images are partly in fastai's training folder.
+
+    Returns:
+        The note, or None for any other split.
+
+    Raises:
+        DistillError: The training images follow fastai's split and the test images the original one.
     """
     train_val, test_val = ([bool(_VAL_NAME.search(path)) for path in paths] for paths in (train, test))
     if not any(train_val) or not any(test_val):

@@ -1,4 +1,4 @@
-"""Whether a segmentor sees in the images what their masks say."""
+"""Agreement of a segmentation network's predictions with the masks of a set."""
 from itertools import groupby, islice
 from typing import Callable, Dict
 
@@ -13,25 +13,26 @@ from mmdistill.masks import IGNORE
 
 def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, batch_size: int = 16
                     ) -> Dict[str, float]:
-    """Agreement of a judge network, which took no part in the making of the images, with their masks.
+    """mIoU between the predictions of a judge network and the masks of a set.
 
-    Its own errors on real images are the bar: measure those with the same call on held-out real pairs.
+    The judge must not have guided the generation of the images. Call this on held-out real pairs for its score on real
+    images, the reference for the score of a distilled set.
 
     Args:
-        segmentor: Images (B, 3, H, W) of their own size, RGB in [-1, 1] → logits (B, K, H, W), such as
+        segmentor: Images (B, 3, H, W) at their original size, RGB in [-1, 1] → logits (B, K, H, W), such as
             :class:`mmdistill.models.SegmentorGuide`. A module is called on the device of its weights.
         masks: The set, K classes.
-        batch_size: Images that the segmentor sees at once; they are of one size.
+        batch_size: Images per forward pass; a batch holds images of one size.
 
     Returns:
-        dict: ``mIoU`` and one ``IoU.{class}`` a class, as :class:`~mmdistill.evaluation.ClassIoU` gives them.
+        dict: ``mIoU`` and one ``IoU.{class}`` per class, in percent, as in :class:`~mmdistill.evaluation.ClassIoU`.
 
     Raises:
-        DistillError: The segmentor has other classes or another size, a pair is unreadable, or no pixel is labelled.
+        DistillError: The logits have another shape, a pair is unreadable, or no pixel is labelled.
     """
     classes = len(masks.classes)
     device = next(segmentor.parameters()).device if isinstance(segmentor, nn.Module) else 'cpu'
-    confusion = np.zeros((classes, classes), np.int64)  # pixels by class of the mask (rows) and of the segmentor
+    confusion = np.zeros((classes, classes), np.int64)  # rows: class in the mask; columns: predicted class
     pairs = (masks.pair(index, masks.checked_mask(index).shape) for index in range(len(masks)))
     for size, of_one_size in groupby(pairs, key=lambda pair: pair[1].shape):
         while batch := list(islice(of_one_size, batch_size)):

@@ -1,4 +1,4 @@
-"""Protocols by name, and the mmseg or mmpretrain config of a protocol, a student and two datasets."""
+"""Named protocols, and the mmseg or mmpretrain configs that train students under them."""
 import copy
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Union
@@ -15,12 +15,16 @@ _FOLDER = Path(__file__).resolve().parents[1] / '.mim' / 'configs' / 'protocols'
 
 
 def protocol_names() -> List[str]:
-    """The protocols that the package brings."""
+    """Names of the protocols that come with the package."""
     return sorted(path.stem for path in _FOLDER.glob('*.py'))
 
 
 def load_protocol(name: str) -> Config:
-    """A protocol by its name, or an ordinary config of mmseg or mmpretrain by its path."""
+    """Load a protocol by its name, or any config of mmseg or mmpretrain by its path.
+
+    Raises:
+        DistillError: There is no such protocol, or the config cannot be read.
+    """
     if name.endswith('.py'):
         return read_config(name)
     if name not in protocol_names():
@@ -29,23 +33,23 @@ def load_protocol(name: str) -> Config:
     return read_config(f'mmdistill::protocols/{name}.py')
 
 
-def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
+def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
                 overrides: Optional[Dict[str, Any]] = None, ipc: Optional[int] = None,
                 epochs: Optional[int] = None) -> Config:
-    """The ordinary OpenMMLab config that one student is trained and tested by.
+    """The OpenMMLab config that trains and tests one student.
 
     Args:
         protocol: Training, augmentation, test pipeline and a default student.
-        model: The student in place of the protocol's; None keeps that.
-        test_dataset: What it is tested on.
-        num_classes: Of the test set; the student's heads get as many outputs.
-        overrides: Merged into the protocol after its settings for this size, as ``--cfg-options`` would be.
-        ipc: Images per class, on which these settings depend; None: those that the protocol's own values are for.
-        epochs: To these the schedule is shortened or stretched in the end.
+        model: The student; None takes the protocol's.
+        test_dataset: Config of the test set.
+        num_classes: Number of classes of the test set, set in all heads of the student.
+        overrides: Merged into the protocol like ``--cfg-options``, after the settings that depend on the set's size.
+        ipc: Images per class, on which these settings depend; None takes ``protocol.ipc``.
+        epochs: The schedule is finally rescaled to this number of epochs.
 
     Raises:
-        DistillError: The model weighs its classes one by one, for another number of them; or the schedule cannot be
-            stretched.
+        DistillError: The model has a ``class_weight`` for another number of classes, has no head for the protocol's
+            loss, or the schedule cannot be rescaled.
     """
     cfg = copy.deepcopy(protocol)
     if model is not None:
@@ -66,7 +70,15 @@ def cell_config(protocol: Config, model: Optional[dict], test_dataset: dict, num
 
 
 def weighted_config(cfg: Config, name: str) -> Config:
-    """A copy of the config of a student whose loss heeds the weights of its images; ``name`` is the student's."""
+    """A copy of a student's config with image weights in its loss (:class:`~mmdistill.models.losses.WeightedLoss`).
+
+    Args:
+        cfg: Config of the student.
+        name: Its name, for messages.
+
+    Raises:
+        DistillError: The student has no head.
+    """
     cfg = copy.deepcopy(cfg)
     if 'head' not in cfg.model:
         raise DistillError(f'the student {name}, a {cfg.model.get("type")}, has no head whose loss could heed the '
@@ -80,7 +92,7 @@ def weighted_config(cfg: Config, name: str) -> Config:
 
 
 def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Optional[dict]]:
-    """The ``model`` of each student: of a config (a path or ``package::path``), as it is given, or None."""
+    """The ``model`` of each student: read from a config (a path or ``package::path``), a model's config, or None."""
     models: Dict[str, Optional[dict]] = {}
     for name, student in students.items():
         check_value(f'students.{name}', student, Union[None, str, dict])
@@ -94,7 +106,7 @@ def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Opt
 
 
 def _set_classes(part: Any, num_classes: int) -> None:
-    """Give every head inside ``part`` its number of classes."""
+    """Set ``num_classes`` of every head inside ``part``."""
     if isinstance(part, dict):
         weights = part.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) not in (num_classes, num_classes + 1):

@@ -1,4 +1,4 @@
-"""Results of students, kept cell by cell, and the table made of them."""
+"""Cached results of students, and tables of them."""
 import json
 import statistics
 from pathlib import Path
@@ -11,19 +11,22 @@ from mmdistill.files import config_hash, write_json
 Row = Dict[str, Any]
 
 
-class Cells:
-    """Measurements in the folder ``root``, so that none is made twice: one JSON file each, named by a hash of its key,
-    which is everything that decides the outcome. A file that was cut short or altered counts as none."""
+class ResultCache:
+    """Caches results in the folder ``root``, one JSON file per result.
+
+    A file is named by the hash of its key, a JSON mapping of everything that affects the result. Truncated or altered
+    files are ignored.
+    """
 
     def __init__(self, root: Union[str, Path]) -> None:
         self.root = Path(root)
 
     def path(self, key: Mapping[str, Any]) -> Path:
-        """The file of a measurement."""
+        """The file for the result of a key."""
         return self.root / f'{config_hash(key)}.json'
 
     def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
-        """The metrics, or None where they have not been measured."""
+        """The cached metrics of a key, or None."""
         try:
             found = json.loads(read_file(self.path(key)))
             return found['metrics'] if found['checksum'] == config_hash(found['metrics']) else None
@@ -31,12 +34,12 @@ class Cells:
             return None
 
     def put(self, key: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """Keep the metrics, atomically."""
+        """Store the metrics of a key, atomically."""
         write_json(self.path(key), dict(key=key, metrics=metrics, checksum=config_hash(metrics)))
 
 
 def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> List[str]:
-    """Names of the classes with some, but under ``share`` (0..1), of the pixels that ``histograms`` (N, K) count."""
+    """Names of the classes that occur, with less than ``share`` (0..1) of the pixels in ``histograms`` (N, K)."""
     pixels = histograms.sum(axis=0)
     return [name for name, count in zip(classes, pixels) if 0 < count < share * pixels.sum()]
 
@@ -48,18 +51,19 @@ def mean_of(values: Iterable[Optional[float]]) -> Optional[float]:
 
 
 def summarise(runs: Sequence[Mapping[str, Any]]) -> List[Row]:
-    """Rows of a comparison: one dict per set, student and metric, over their runs (:meth:`.Matrix.run`).
+    """Mean and deviation over the runs (:meth:`.ComparisonRunner.run`), one dict per set, student and metric.
 
-    It has ``set``, ``student``, ``metric``, ``mean``, ``std`` (of the sample, n - 1; 0.0 for one run), ``seeds``, the
-    number of runs, ``image_sets`` among them, ``images`` in each, and ``seconds``, the mean time of one run.
+    Its keys are ``set``, ``student``, ``metric``, ``mean``, ``std`` (of the sample, n - 1; 0.0 for one run), ``seeds``
+    (number of runs), ``image_sets`` (number of image sets in these runs), ``images`` (images per set) and ``seconds``
+    (mean time of one run).
     """
     rows = []
     for name, student in dict.fromkeys((run['set'], run['student']) for run in runs):
-        own = [run for run in runs if (run['set'], run['student']) == (name, student)]
-        common = dict(image_sets=len({run['image_set'] for run in own}), images=own[0]['images'],
-                      seconds=round(statistics.fmean(run['seconds'] for run in own), 2))
-        for metric in own[0]['metrics']:
-            values = [run['metrics'][metric] for run in own if run['metrics'][metric] is not None]
+        group = [run for run in runs if (run['set'], run['student']) == (name, student)]
+        common = dict(image_sets=len({run['image_set'] for run in group}), images=group[0]['images'],
+                      seconds=round(statistics.fmean(run['seconds'] for run in group), 2))
+        for metric in group[0]['metrics']:
+            values = [run['metrics'][metric] for run in group if run['metrics'][metric] is not None]
             if values:
                 rows.append(dict(
                     set=name, student=student, metric=metric, mean=round(statistics.fmean(values), 4),
@@ -68,7 +72,7 @@ def summarise(runs: Sequence[Mapping[str, Any]]) -> List[Row]:
 
 
 def by_set_and_student(rows: Sequence[Row]) -> Dict[Tuple[str, str], Dict[str, Row]]:
-    """The rows of each training set and student, by their metric."""
+    """Rows grouped by (training set, student), then by metric."""
     lines: Dict[Tuple[str, str], Dict[str, Row]] = {}
     for row in rows:
         lines.setdefault((row['set'], row['student']), {})[row['metric']] = row
@@ -76,35 +80,39 @@ def by_set_and_student(rows: Sequence[Row]) -> Dict[Tuple[str, str], Dict[str, R
 
 
 def table_cells(rows: Sequence[Row]) -> List[List[str]]:
-    """The rows as a table, its header first: a line a set and student, a column a metric."""
+    """The rows as a table with a header: one line per set and student, one column per metric."""
     metrics = list(dict.fromkeys(row['metric'] for row in rows))
     several = len({row['student'] for row in rows}) > 1
     lines = [['set', *['student'] * several, 'images', *metrics, 'image sets', 'runs', 's a run']]
-    for (name, student), own in by_set_and_student(rows).items():
-        first = next(iter(own.values()))
+    for (name, student), by_metric in by_set_and_student(rows).items():
+        first = next(iter(by_metric.values()))
         lines.append([name, *[student] * several, f'{first["images"]:,}',
-                      *(format_value(own[metric]) if metric in own else '' for metric in metrics),
+                      *(format_value(by_metric[metric]) if metric in by_metric else '' for metric in metrics),
                       str(first['image_sets']), str(first['seeds']), f'{first["seconds"]:.0f}'])
     return lines
 
 
 def markdown(lines: Sequence[Sequence[str]]) -> str:
-    """A table, its header first, in Markdown, aligned so that it can be read as plain text."""
+    """A table (header first) in Markdown, with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*lines)]
     lines = [lines[0], ['-' * width for width in widths], *lines[1:]]
     return '\n'.join(f'| {" | ".join(cell.ljust(width) for cell, width in zip(line, widths))} |' for line in lines)
 
 
 def format_value(row: Row) -> str:
-    """``mean ± std`` in points; the mean alone for one seed."""
+    """``mean ± std`` with one decimal; only the mean for a single run."""
     return f'{row["mean"]:.1f} ± {row["std"]:.1f}' if row['seeds'] > 1 else f'{row["mean"]:.1f}'
 
 
 def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> Optional[Dict[str, Any]]:
-    """The ``results.json`` of ``mmdistill evaluate``, or None where there is none.
+    """Read the ``results.json`` of ``mmdistill evaluate``; None if there is none.
+
+    Args:
+        work_dir: The work dir of the comparison.
+        expected: Hash of the protocol and the test set that the results must have.
 
     Raises:
-        DistillError: It cannot be read, or is of another protocol and test set than those of the hash ``expected``.
+        DistillError: The file cannot be read, or has another hash than ``expected``.
     """
     path = Path(work_dir) / 'results.json'
     try:

@@ -1,4 +1,4 @@
-"""A protocol's settings by the number of classes and images per class, and its schedule stretched to any length."""
+"""Protocol settings that depend on the number of classes and images per class, and rescaled schedules."""
 from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Sequence, Tuple
 
 from mmdistill.errors import DistillError
@@ -9,16 +9,16 @@ _HINTS: Dict[str, Any] = dict(epochs=PositiveInt, batch_size=PositiveInt, lr=Pos
 
 
 def settings_by_size(rules: Mapping[str, Any], classes: int, ipc: Optional[int]) -> Dict[str, Any]:
-    """The settings that ``by_size`` in a config's ``protocol`` has for training sets of this size.
+    """The settings from ``protocol.by_size`` for a training set of this size.
 
-    The rows of ``by_size`` are (largest number of classes, largest number of images per class, settings), with None for
-    any number; the first row that fits counts. Settings are ``epochs``, ``batch_size``, ``lr`` and ``weight_decay``;
-    those that a row leaves out keep the config's values.
+    The rows of ``by_size`` are (maximum number of classes, maximum number of images per class, settings), with None for
+    no limit; the first matching row is used. Settings are ``epochs``, ``batch_size``, ``lr`` and ``weight_decay``;
+    settings that a row omits keep the config's values.
 
     Args:
-        rules: The key ``protocol`` of a config.
+        rules: The value of ``protocol`` in a config.
         classes: Number of classes of the training set.
-        ipc: Its images per class; None: ``protocol.ipc``, those that the values in the config are for.
+        ipc: Images per class; None takes ``protocol.ipc``.
 
     Raises:
         DistillError: A row is malformed, or none fits.
@@ -51,9 +51,12 @@ def _rows(rules: Mapping[str, Any], ipc: Optional[int]) -> Tuple[Sequence[Row], 
 
 
 def check_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Optional[int]) -> None:
-    """Check a protocol's ``by_size``, and that its schedule can be stretched, before any dataset is read.
+    """Check a protocol's ``by_size`` and that its schedule can be rescaled, before any dataset is read.
 
-    ``cfg`` is changed. A DistillError for malformed rows and what :func:`set_epochs` refuses.
+    ``cfg`` is modified in place.
+
+    Raises:
+        DistillError: A row is malformed, or :func:`set_epochs` cannot rescale the schedule.
     """
     rows, _ = _rows(cfg.get('protocol') or {}, ipc)
     lengths = [settings['epochs'] for _, _, settings in rows if 'epochs' in settings]
@@ -62,7 +65,7 @@ def check_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Op
 
 
 def fit_to_size(cfg: MutableMapping[str, Any], classes: int, ipc: Optional[int]) -> None:
-    """Give a config the settings of its protocol for this size (:func:`settings_by_size`); changes ``cfg``."""
+    """Apply the settings for this size (:func:`settings_by_size`) to a config, in place."""
     settings = settings_by_size(cfg.get('protocol') or {}, classes, ipc)
     if 'batch_size' in settings:
         cfg['train_dataloader']['batch_size'] = settings['batch_size']
@@ -73,14 +76,14 @@ def fit_to_size(cfg: MutableMapping[str, Any], classes: int, ipc: Optional[int])
 
 
 def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
-    """Make a config with an epoch-based ``train_cfg`` train for ``epochs`` (at least 1), its schedule in proportion.
+    """Set the number of ``epochs`` (at least 1) of an epoch-based config and rescale its schedule, in place.
 
-    ``cfg`` is changed: ``train_cfg.max_epochs`` and ``val_interval``, and ``begin``, ``end``, ``T_max`` of the
-    schedulers are scaled. Milestones are the whole part of ``protocol.milestones`` (shares of the training) times
-    ``epochs`` where the config has that, else scaled too; none is at 0, before the first step.
+    ``train_cfg.max_epochs``, ``val_interval``, and ``begin``, ``end``, ``T_max`` of the schedulers are scaled. If the
+    config has ``protocol.milestones`` (fractions of the training), milestones are these times ``epochs``, rounded down;
+    otherwise they are scaled too. No milestone is below 1.
 
     Raises:
-        DistillError: The config or one of its schedulers counts iterations, or a warm-up is left without an epoch.
+        DistillError: The config or one of its schedulers counts iterations, or a scheduler would have no epoch left.
     """
     loop = cfg['train_cfg']
     old = loop.get('max_epochs')
@@ -95,7 +98,7 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
 
 
 def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[float]]) -> None:
-    """Make the config of a scheduler of ``old`` epochs one of ``epochs``."""
+    """Rescale a scheduler's config from ``old`` to ``epochs`` epochs."""
     name = f'{scheduler["type"]} in param_scheduler'
     if not scheduler.get('by_epoch', True):
         raise DistillError(f'{name} counts iterations (by_epoch=False): have it count epochs, or set train_cfg and '
@@ -103,7 +106,7 @@ def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[fl
     for key in ('begin', 'end', 'T_max'):
         if scheduler.get(key) is not None:
             scheduler[key] = _scaled(scheduler[key], epochs, old)
-    if 'milestones' in scheduler:  # 1e-6: two thirds of 1500 are 1000
+    if 'milestones' in scheduler:  # 1e-6 against rounding: two thirds of 1500 must be 1000
         scheduler['milestones'] = [max(1, int(share * epochs + 1e-6)) for share in shares] if shares else [
             max(1, _scaled(milestone, epochs, old)) for milestone in scheduler['milestones']]
     if scheduler.get('end') is not None and scheduler['end'] <= scheduler.get('begin', 0):

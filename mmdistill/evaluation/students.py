@@ -1,4 +1,4 @@
-"""Training a student on a set, and what it reaches."""
+"""Training and testing of one student."""
 import copy
 import importlib
 import math
@@ -20,7 +20,7 @@ from mmdistill.tasks.base import task_of_scope
 
 
 class _Curve(Hook):
-    """Keeps one metric of every evaluation with the iteration or epoch that it followed."""
+    """Records one metric after every evaluation, with the iteration or epoch."""
 
     def __init__(self, metric: str, by_epoch: bool) -> None:
         self.metric, self.by_epoch = metric, by_epoch
@@ -32,9 +32,11 @@ class _Curve(Hook):
 
 
 @contextmanager
-def _own_globals():
-    """MMEngine keeps its loggers, message hubs, visualizers and scopes in globals, of which the latest rules: the
-    runner that calls us has to find its own again."""
+def _restored_globals():
+    """Restores MMEngine's global loggers, message hubs, visualizers and scopes on exit.
+
+    MMEngine uses the latest instance of each, so a nested runner would replace those of the runner that called it.
+    """
     managers = (MMLogger, MessageHub, Visualizer, DefaultScope)
     before = [OrderedDict(manager._instance_dict) for manager in managers]
     try:
@@ -50,7 +52,7 @@ def _own_globals():
 
 def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str,
                           evaluations: int = 1) -> Config:
-    """A student's config, made to train on another dataset and to be evaluated on its test set as it trains."""
+    """A student's config, changed to train on another dataset and to evaluate on its test set during training."""
     cfg = copy.deepcopy(student_cfg)
     cfg.train_dataloader.dataset = with_pipeline(train_dataset_cfg, pipeline_of(cfg.train_dataloader.dataset))
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
@@ -70,28 +72,29 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
 
 def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str, evaluations: int = 1
                   ) -> Dict[str, Any]:
-    """Train a stock model of mmseg or mmpretrain on a set and test it; MMEngine's globals are as before afterwards.
+    """Train a stock model of mmseg or mmpretrain on a set and test it. MMEngine's globals are restored afterwards.
 
     Args:
-        student_cfg: Its config: any model, schedule and test set.
-        train_dataset_cfg: The training set, as in ``train_dataloader.dataset``; without a pipeline the student's own.
-        seed: Seed of the weights, of the order and of the augmentation.
-        work_dir: Where its logs go.
-        evaluations: How often the student is evaluated, evenly spread; the last time at the end.
+        student_cfg: The student's config, with any model, schedule and test set.
+        train_dataset_cfg: The training set, as in ``train_dataloader.dataset``. If it has no pipeline, the student's is
+            used.
+        seed: Seed of the initial weights, the order of the images and the augmentation.
+        work_dir: Folder for the logs.
+        evaluations: Number of evaluations, evenly spaced; the last one is at the end.
 
     Returns:
-        dict: The metrics of the task's evaluator on the student's test set after the last iteration; ``curve``, a list
-        of (iteration or epoch, the task's metric) of all evaluations; and ``seconds`` of training and evaluation.
+        dict: The metrics of the task's evaluator on the test set after the last iteration; ``curve``, a list of
+        (iteration or epoch, metric of the task) of all evaluations; and ``seconds`` of training and evaluation.
     """
     cfg = student_runner_config(student_cfg, train_dataset_cfg, seed, work_dir, evaluations)
-    # Registers the components of the OpenMMLab package, whatever the scope of the caller.
+    # Registers the components of the student's OpenMMLab package, which need not be the caller's.
     for part in ('datasets', 'models'):
         importlib.import_module(f'{cfg.default_scope}.{part}')
-    # A name of its own: the default one changes once a second only.
+    # A unique name: MMEngine's default name only changes once per second.
     cfg.experiment_name = f'student_{config_hash([cfg.to_dict(), time.time_ns()])}'
     curve = _Curve(task_of_scope(cfg.default_scope, "the student's config").metric, 'max_iters' not in cfg.train_cfg)
     start = time.perf_counter()
-    with _own_globals():
+    with _restored_globals():
         runner = Runner.from_cfg(cfg)
         runner.register_hook(curve)
         runner.train()

@@ -1,4 +1,4 @@
-"""What a generator's parts are judged by while they train."""
+"""Validation metrics for the training of autoencoders and diffusion models."""
 from typing import Dict, List, Sequence
 
 import torch
@@ -9,7 +9,7 @@ from mmdistill.registry import METRICS
 
 @METRICS.register_module()
 class PSNR(BaseMetric):
-    """Mean over images of the PSNR in dB of ``pred_img`` against ``gt_img``, both (3, H, W) in [-1, 1]."""
+    """Mean PSNR in dB of ``pred_img`` against ``gt_img`` over all images, both (3, H, W) in [-1, 1]."""
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
@@ -22,7 +22,7 @@ class PSNR(BaseMetric):
 
 @METRICS.register_module()
 class MeanLoss(BaseMetric):
-    """Mean over samples of the ``loss`` that the model predicts for each."""
+    """Mean over all samples of the ``loss`` that the model returns."""
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         self.results += [sample['loss'] for sample in data_samples]

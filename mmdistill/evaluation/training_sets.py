@@ -1,4 +1,4 @@
-"""The training sets of a comparison: distilled ones, and baselines of real images made by selectors."""
+"""The training sets of a comparison: distilled sets, and baselines of selected real images."""
 import importlib
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -21,10 +21,13 @@ KINDS = ('data_root', 'dataset', 'selector', 'source_of', 'union')
 
 
 class RealData:
-    """The real training set, by the config ``dataset``: what baselines are selected from and guards compare with.
+    """The real training set, from which baselines are selected. Everything is loaded or computed at first use.
 
-    ``cache`` is the folder for what is computed once, class histograms and features; those are of the ``encoder``, by
-    its config (:mod:`mmdistill.evaluation.encoders`).
+    Args:
+        dataset: Its config.
+        task: Its task.
+        cache: Folder for class histograms and features.
+        encoder: Config of the encoder of the features (:mod:`mmdistill.evaluation.encoders`).
     """
 
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
@@ -38,29 +41,32 @@ class RealData:
 
     @cached_property
     def dataset(self) -> Any:
-        """Built without a pipeline; each real sample once (:func:`~mmdistill.datasets.wrappers.real_dataset`)."""
+        """The dataset without a pipeline, each sample once (:func:`~mmdistill.datasets.wrappers.real_dataset`)."""
         return real_dataset(self._built)
 
     @cached_property
     def labels(self) -> Optional[np.ndarray]:
-        """int64 (N,) class ids; None where an image has not exactly one."""
+        """int64 (N,) class ids; None if the images have no single class (segmentation)."""
         return self.task.labels(self.dataset)
 
     @cached_property
     def histograms(self) -> np.ndarray:
-        """int64 (N, K): how much of each class an image shows."""
+        """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image."""
         return self.task.class_counts(self.dataset, self.cache / 'class_histograms.npz')
 
     @cached_property
     def features(self) -> np.ndarray:
-        """float32 (N, D) by the encoder."""
+        """float32 (N, D), features from the encoder."""
         return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features')
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
-        """Indices of the images that the selector of a config chooses.
+        """Indices of the images that a selector chooses.
 
-        ``budget`` and, if it draws, ``random_state`` are used where the config has none. A ``budget`` that is a count
-        is shared out evenly if the selector takes one per class.
+        Args:
+            selector: Config of the selector.
+            budget: Number or share of images, if the config has none. A number is divided evenly among the classes for
+                selectors whose budget is per class.
+            random_state: Seed of a random selector, if the config has none.
         """
         defaults = dict(random_state=random_state) if _draws(selector) else {}
         fitted = SELECTORS.build({'budget': budget, **defaults, **selector})
@@ -70,7 +76,7 @@ class RealData:
         return [int(index) for index in fitted.selected_]
 
     def subset(self, indices: Sequence[int]) -> Dict[str, Any]:
-        """Config of some of the images, each once whatever wraps them; without a pipeline."""
+        """Config of a dataset of these images, each once, without dataset wrappers and pipeline."""
         parts, rows = parts_of(self._built), real_rows(self.dataset)
         chosen: List[List[int]] = [[] for _ in parts]
         for index in indices:
@@ -83,12 +89,12 @@ class RealData:
         return dict(type='mmdistill.UnionDataset', datasets=[scoped(cfg, self.task.scope) for cfg in configs])
 
     def data_root(self, index: int) -> Optional[str]:
-        """That of the dataset that reads an image."""
+        """The ``data_root`` of the dataset that contains an image."""
         return getattr(real_parts(self.dataset)[real_rows(self.dataset)[index][0]], 'data_root', None)
 
 
 def _restricted(cfg: Mapping[str, Any], part: Part, indices: Sequence[int]) -> Dict[str, Any]:
-    """The config of a dataset with some of its images only; its own ``indices`` may have made it of a larger one."""
+    """The config of a dataset with a subset of its images; ``indices`` in the config are composed with the new ones."""
     outer = cfg.get('indices')
     if isinstance(outer, int):  # the first or the last images
         whole = len(part.dataset) if isinstance(part.indices, range) else -outer
@@ -97,7 +103,7 @@ def _restricted(cfg: Mapping[str, Any], part: Part, indices: Sequence[int]) -> D
     return dict(without_pipeline(cfg), indices=inner if outer is None else [int(outer[index]) for index in inner])
 
 
-# What selectors declare in ``needs``, and the arguments of their ``fit``.
+# Value of a selector's ``needs`` → the arguments of its ``fit``.
 READS: Dict[str, Callable[[RealData], tuple]] = dict(
     histograms=lambda real: (real.histograms, ),
     features=lambda real: (real.features, real.labels),
@@ -113,12 +119,12 @@ class TrainingSet:
 
     Args:
         name: Its name.
-        spec: Its config, one of ``data_root`` (a distilled set), ``dataset`` (any dataset's config), each a value or a
-            list with one for each image set, with ``data_root`` also ``weights`` (whether the images weigh what their
-            manifest says); ``selector`` (real images that it chooses); ``source_of`` (the real
-            images that another set's were made from); ``union`` (the names of other sets, all of whose images it has).
+        spec: Its config, a dict with one key: ``data_root`` (a distilled set) or ``dataset`` (any dataset's config),
+            each a value or a list with one value per image set; ``selector`` (a selector of real images); ``source_of``
+            (name of a distilled set: the real images it was made from); ``union`` (names of other sets to merge). With
+            ``data_root``, ``weights=True`` weights the images in the loss as their manifest says.
         real: The real training set.
-        budget: Of selectors that name none: images, or their share.
+        budget: Number or share of images, for selectors whose config has no budget.
         others: The configs of all sets, by name.
     """
 
@@ -136,13 +142,13 @@ class TrainingSet:
 
     @property
     def weighted(self) -> bool:
-        """Whether its images have weights, which a student's loss has to know."""
+        """Whether its images have weights, which the students' loss must use."""
         return self._weights or any(member.weighted for member in self.members)
 
     def num_image_sets(self, wanted: int) -> int:
-        """How many image sets there are: ``wanted`` of a selector that draws, else those that the config names.
+        """Number of image sets: ``wanted`` for a random selector, otherwise the number of values in the config.
 
-        A union has as many as the member that has most.
+        For a union, it is the maximum over its members.
         """
         if self.members:
             return max(member.num_image_sets(wanted) for member in self.members)
@@ -153,16 +159,17 @@ class TrainingSet:
         return self.kind == 'selector' and _draws(self.values[0])
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
-        """The config of one image set's dataset, without a pipeline; a DistillError where its source is not at hand.
+        """The dataset config of one image set, without a pipeline. Indices beyond the last image set wrap around.
 
-        One that has fewer image sets gives them in turn.
+        Raises:
+            DistillError: The set's images were not made from single images of the real training set (``source_of``).
         """
         if self.members:
             return dict(type='mmdistill.UnionDataset', datasets=[
                 scoped(member.dataset(image_set), self.real.task.scope) for member in self.members])
         if self.kind == 'selector':
             number = image_set if self._draws else 0
-            if number not in self._selected:  # herding a large set takes long, and several ask
+            if number not in self._selected:  # herding a large set is slow, and this is called repeatedly
                 self._selected[number] = self.real.select(self.values[0], self.budget, number)
             return self.real.subset(self._selected[number])
         value = self.values[image_set % len(self.values)]
@@ -174,7 +181,7 @@ class TrainingSet:
         return dict(type='mmdistill.DistilledDataset', data_root=str(value), **weights)
 
     def _sources(self, root: str) -> List[int]:
-        """Indices in the real dataset of the images that those of a distilled set were made from, each once."""
+        """Indices of the real images that a distilled set was made from, each once."""
         paths, indices = paths_of(self.real.dataset), []
         for image in read_manifest(root)['images']:
             index, source = image['source_index'], image.get('source')
@@ -187,18 +194,24 @@ class TrainingSet:
                                    f'{index} of its real dataset, train_dataset has {path or f"{len(paths)} images"} '
                                    'there: give the train_dataset that the set was distilled from')
             indices.append(index)
-        return list(dict.fromkeys(indices))  # several images may be of one mask
+        return list(dict.fromkeys(indices))  # several images may share a source
 
     def check(self, dataset: Any, test: Any) -> None:
-        """The guards: classes by name and order, overlap with the test set, what the task checks."""
+        """Check the classes, the overlap with the test set, and what the task requires of a training set.
+
+        Raises:
+            DistillError: A check fails (:mod:`.guards`).
+        """
         check_classes(self.name, dataset.metainfo['classes'], test.metainfo['classes'])
         self.real.task.check_training_set(self.name, dataset)
         check_overlap(self.name, paths_of(dataset), paths_of(test))
 
 
 def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
-    """Whether the path or URI in a manifest is that of an image: equal, or equal below the ``data_root`` of the image's
-    dataset, which may have moved."""
+    """Whether a path or URI recorded in a manifest refers to the image at ``path``.
+
+    They must be equal, or equal below ``data_root``, so that a dataset may have been moved.
+    """
     old, new = PurePosixPath(recorded), PurePosixPath(path)
     if old == new or not data_root or not new.is_relative_to(data_root):
         return old == new
@@ -207,14 +220,21 @@ def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
 
 
 def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
-    """The images of a dataset by its config at the key ``where``, with no pipeline; a DistillError if it is empty.
+    """Build a dataset without its pipeline, each image of a wrapped dataset once.
 
-    Wrappers repeat none of them, but those that two wrapped datasets list are there twice."""
+    Args:
+        cfg: Its config. Wrappers do not repeat images, but an image that two wrapped datasets list occurs twice.
+        scope: ``'mmseg'`` or ``'mmpretrain'``.
+        where: The config's key, for messages.
+
+    Raises:
+        DistillError: The dataset is empty or cannot be built.
+    """
     return real_dataset(build_wrapped(cfg, scope, where), distinct=False)
 
 
 def build_wrapped(cfg: Mapping[str, Any], scope: str, where: str) -> Any:
-    """:func:`build_dataset` with the wrappers."""
+    """Like :func:`build_dataset`, but keeps the wrappers."""
     importlib.import_module(f'{scope}.datasets')
     cfg = bare(scoped(cfg, scope))
     with readable_parts(cfg, where):

@@ -1,4 +1,4 @@
-"""Training many students, a few at a time, each of which is kept as soon as it is done."""
+"""Training of many students in parallel; every result is cached as soon as it is available."""
 import multiprocessing
 import sys
 import time
@@ -13,7 +13,7 @@ import torch
 from mmdistill.engine.loading import distrust
 from mmdistill.errors import DistillError
 from mmdistill.parallel import available_cores, process_pool
-from .results import Cells
+from .results import ResultCache
 from .students import train_student
 
 
@@ -22,44 +22,48 @@ class Job:
     """One student to train."""
     set: str  #: Name of the training set.
     student: str  #: Name of the student.
-    image_set: int  #: Which image set of the training set.
-    images: int  #: How many images it has.
-    key: Dict[str, Any]  #: Everything that decides the outcome: its cell.
-    arguments: Dict[str, Any]  #: Of :func:`mmdistill.evaluation.train_student`.
+    image_set: int  #: Index of the image set, from 0.
+    images: int  #: Number of images in it.
+    key: Dict[str, Any]  #: Everything that affects the result; its key in the cache.
+    arguments: Dict[str, Any]  #: Arguments of :func:`mmdistill.evaluation.train_student`.
 
 
 def _start_worker() -> None:
     distrust()
     torch.set_num_threads(1)
-    warnings.simplefilter('ignore')  # OpenMMLab's and PyTorch's, again for every student
+    warnings.simplefilter('ignore')  # OpenMMLab and PyTorch would repeat theirs for every student
 
 
-def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], workers: Optional[int] = None) -> None:
-    """Train the students that are not in ``cells`` yet, each on one thread of the CPU or on the GPU.
+def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], str], workers: Optional[int] = None
+             ) -> None:
+    """Train the students that have no cached result, each on the GPU or on one CPU thread.
 
     Small networks gain little from a second thread, and with one the result does not depend on the number of cores.
 
     Args:
         jobs: The students.
-        cells: Where the results go.
-        say: Makes one line of a student's result.
-        workers: Students trained at a time; by default one on a GPU, and on a CPU the number of cores, up to 4.
+        cache: Receives the results.
+        summary: Formats a student's result for the progress line.
+        workers: Students trained at a time; default: 1 on a GPU, the number of cores up to 4 on a CPU.
+
+    Raises:
+        DistillError: A training process died even when it ran alone.
     """
-    left = [job for job in jobs if cells.get(job.key) is None]
+    left = [job for job in jobs if cache.get(job.key) is None]
     if not left:
         return
     total, gpu = len(left), torch.cuda.is_available()
     workers = min(workers or (1 if gpu else min(4, available_cores())), total)
-    print(f'\n{total} students to train, {workers} at a time; each is kept in {cells.root}', flush=True)
+    print(f'\n{total} students to train, {workers} at a time; each is kept in {cache.root}', flush=True)
     start = time.perf_counter()
 
     def keep(job: Job, result: Dict[str, Any]) -> None:
-        cells.put(job.key, result)
+        cache.put(job.key, result)
         left.remove(job)
         done = total - len(left)
         seconds = (time.perf_counter() - start) / done * len(left)
         print(f'[{done}/{total}] {job.set}, {job.student}, image set {job.image_set}, seed '
-              f'{job.arguments["seed"]}: {say(result)}, {result["seconds"]:.0f} s'
+              f'{job.arguments["seed"]}: {summary(result)}, {result["seconds"]:.0f} s'
               + (f'; about {seconds:.0f} s left' if left else ''), flush=True)
 
     while left:
@@ -76,9 +80,9 @@ def run_jobs(jobs: Sequence[Job], cells: Cells, say: Callable[[dict], str], work
 
 
 def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:
-    """Train students in ``workers`` processes; ``keep`` gets the result of each.
+    """Train students in ``workers`` processes and pass each result to ``keep``.
 
-    A process that has asked for the GPU cannot be forked; elsewhere a fork saves the imports.
+    A process that has initialized CUDA cannot be forked; otherwise a fork saves the imports.
     """
     context = multiprocessing.get_context(start if sys.platform == 'linux' else 'spawn')
     with process_pool(workers, context, _start_worker) as pool:
@@ -87,7 +91,7 @@ def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], wor
         for future in as_completed(futures):
             if isinstance(future.exception(), BrokenProcessPool):
                 died = future.exception()
-                continue  # another may have finished before
+                continue  # others may have finished before the crash
             keep(futures[future], future.result())
         if died is not None:
             raise died

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config, ConfigDict
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation import Matrix
+from mmdistill.evaluation import ComparisonRunner
 from mmdistill.evaluation.comparison import check_comparison
 from mmdistill.evaluation.encoders import Encoder, LatentEncoder
 from mmdistill.registry import ENCODERS, SELECTORS
@@ -149,7 +149,7 @@ def test_mistakes(cfg, run, tmp_path, monkeypatch, change, message):
         cfg[key] = ConfigDict({**old, **value} if merge and '_delete_' not in value else value) if isinstance(
             value, dict) else value
     with pytest.raises(DistillError, match=re.escape(message)) as error:
-        Matrix(cfg, tmp_path / 'work')
+        ComparisonRunner(cfg, tmp_path / 'work')
     assert '\n' not in str(error.value)
 
 
@@ -169,10 +169,10 @@ def test_a_distilled_set_of_another_task(cfg, run):
 
 
 def test_types_may_be_classes(cfg, tmp_path):
-    by_name = Matrix(cfg, tmp_path / 'a')
+    by_name = ComparisonRunner(cfg, tmp_path / 'a')
     cfg.train_dataset.type = cfg.test_dataset.type = StreetScenes
     cfg.training_sets.random.selector.type, cfg.encoder.type = RandomSelector, LatentEncoder
-    by_class = Matrix(cfg, tmp_path / 'b')
+    by_class = ComparisonRunner(cfg, tmp_path / 'b')
     assert [by_class.sets['random'].dataset(0)['indices']] == [by_name.sets['random'].dataset(0)['indices']]
     assert len(by_class.jobs()) == 3 and by_class.real.features.shape == (9, 48)
 
@@ -241,12 +241,12 @@ def test_a_third_partys_selectors_and_encoders(cfg, registered, tmp_path):
         every=dict(selector=dict(type='Every', step=3, init=[])), plain=dict(selector=dict(type='Plain')),
         herding=dict(selector=dict(type='SeededHerding')))
     cfg.encoder = dict(type='Bluish', blue=2, scale=3., device='cpu')
-    matrix = Matrix(cfg, tmp_path)
-    assert [matrix.sets[name].num_image_sets(3) for name in ('every', 'plain', 'herding')] == [1, 1, 3]
-    assert matrix.sets['every'].dataset(0)['indices'] == [0, 3, 6]
-    assert matrix.sets['plain'].dataset(0)['indices'] == [6, 7, 8]
-    assert [matrix.sets['herding'].dataset(i)['indices'][0] for i in range(3)] == [0, 1, 2]
-    assert matrix.real.features.shape == (9, 3)
+    runner = ComparisonRunner(cfg, tmp_path)
+    assert [runner.sets[name].num_image_sets(3) for name in ('every', 'plain', 'herding')] == [1, 1, 3]
+    assert runner.sets['every'].dataset(0)['indices'] == [0, 3, 6]
+    assert runner.sets['plain'].dataset(0)['indices'] == [6, 7, 8]
+    assert [runner.sets['herding'].dataset(i)['indices'][0] for i in range(3)] == [0, 1, 2]
+    assert runner.real.features.shape == (9, 3)
     for change, message in ((dict(steb=3), 'steb: unknown setting of Every; did you mean step'),
                             (dict(step='x'), "step='x' has to be a whole number"),
                             (dict(init='x'), "init='x' has to be a list or None")):

@@ -10,7 +10,7 @@ from PIL import Image
 
 from mmdistill.config import merge_options, read_config
 from mmdistill.datasets import ClassWriter, write_manifest
-from mmdistill.evaluation import Matrix
+from mmdistill.evaluation import ComparisonRunner
 from mmdistill.evaluation.comparison import check_comparison
 from mmdistill.imagenet import imagenet_wnids
 from mmdistill.labels.teacher import Teacher
@@ -54,11 +54,11 @@ def test_the_shipped_comparisons(root, trees, tmp_path, name):
     merge_options(cfg, {'ipc': 1, 'training_sets.dmgd': None}, ['ipc', 'training_sets'])
     real = check_comparison(_with(cfg, 'training_sets.d4m', None))
     assert list(real.training_sets) == ['random_real']
-    test = Matrix(_with(cfg, 'training_sets.d4m', None), tmp_path / 'real')
+    test = ComparisonRunner(_with(cfg, 'training_sets.d4m', None), tmp_path / 'real')
     classes = tuple(test.test.metainfo['classes'])
     assert len(classes) == (100 if subset else 1000)
     folder = distilled(tmp_path / 'distilled', classes, subset or WNIDS)
-    jobs = Matrix(_with(cfg, 'training_sets.d4m.data_root', str(folder)), tmp_path / 'work').jobs()
+    jobs = ComparisonRunner(_with(cfg, 'training_sets.d4m.data_root', str(folder)), tmp_path / 'work').jobs()
     assert {(job.set, job.image_set, job.images) for job in jobs} == {
         ('d4m', 0, len(classes)), *(('random_real', n, len(classes)) for n in range(3))}
     students = [job.student for job in jobs if job.set == 'd4m']
@@ -92,7 +92,7 @@ def test_a_missing_folder_of_the_test_set_is_named(root, trees, tmp_path):
     folder.rename(trees / 'away')
     try:
         with pytest.raises(Exception, match=rf'/val is not ImageNet-1K: no folder for {WNIDS[7]} \(cock\): rename'):
-            Matrix(cfg, tmp_path)
+            ComparisonRunner(cfg, tmp_path)
     finally:
         (trees / 'away').rename(folder)
 

@@ -1,4 +1,4 @@
-"""Cells, rare classes and the table of results."""
+"""ResultCache, rare classes and the table of results."""
 import json
 import math
 
@@ -6,33 +6,33 @@ import numpy as np
 import pytest
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation import Cells, markdown, rare_classes, read_results, summarise, table_cells
+from mmdistill.evaluation import ResultCache, markdown, rare_classes, read_results, summarise, table_cells
 from mmdistill.evaluation.results import mean_of
 
 
 def test_a_cell_is_found_by_its_key_in_any_order(tmp_path):
     key = dict(set='distilled', seed=0, lr=0.1)
-    Cells(tmp_path / 'cells').put(key, dict(mIoU=50.0, lost=math.nan))
-    metrics = Cells(tmp_path / 'cells').get(dict(reversed(key.items())))
+    ResultCache(tmp_path / 'cells').put(key, dict(mIoU=50.0, lost=math.nan))
+    metrics = ResultCache(tmp_path / 'cells').get(dict(reversed(key.items())))
     assert metrics['mIoU'] == 50 and math.isnan(metrics['lost'])
-    assert Cells(tmp_path / 'cells').get(dict(key, seed=1)) is None
+    assert ResultCache(tmp_path / 'cells').get(dict(key, seed=1)) is None
 
 
 @pytest.mark.parametrize('text', ['', '{"metrics": {"mIoU": 5', '[]', '{}'])
 def test_a_damaged_cell_counts_as_none(tmp_path, text):
-    cells = Cells(tmp_path)
-    cells.path(dict(seed=0)).write_text(text)
-    assert cells.get(dict(seed=0)) is None
-    cells.put(dict(seed=0), dict(mIoU=1.0))
-    assert cells.get(dict(seed=0)) == dict(mIoU=1.0)
+    cache = ResultCache(tmp_path)
+    cache.path(dict(seed=0)).write_text(text)
+    assert cache.get(dict(seed=0)) is None
+    cache.put(dict(seed=0), dict(mIoU=1.0))
+    assert cache.get(dict(seed=0)) == dict(mIoU=1.0)
 
 
 def test_a_cell_of_which_a_number_was_changed_counts_as_none(tmp_path):
-    cells = Cells(tmp_path)
-    cells.put(dict(seed=0), dict(mIoU=51.0, curve=[[1, 50.5]]))
-    path = cells.path(dict(seed=0))
+    cache = ResultCache(tmp_path)
+    cache.put(dict(seed=0), dict(mIoU=51.0, curve=[[1, 50.5]]))
+    path = cache.path(dict(seed=0))
     path.write_text(path.read_text().replace('50.5', '50.6'))
-    assert cells.get(dict(seed=0)) is None
+    assert cache.get(dict(seed=0)) is None
 
 
 def test_rare_classes_are_under_the_share_and_present():

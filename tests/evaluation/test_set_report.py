@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from mmdistill.config import read_config
 from mmdistill.datasets import DatasetMasks
-from mmdistill.evaluation import Matrix
+from mmdistill.evaluation import ComparisonRunner
 from mmdistill.evaluation.set_report import measure_sets, summary_cells
 from mmdistill.models import SegmentorGuide
 from mmdistill.toy.streets import StreetScenes
@@ -32,8 +32,8 @@ def cfg(run, root, tmp_path):
 
 
 def test_sets_are_measured_against_the_real_one(cfg, tmp_path):
-    matrix = Matrix(cfg, tmp_path / 'work')
-    measured = measure_sets(matrix)
+    comparison = ComparisonRunner(cfg, tmp_path / 'work')
+    measured = measure_sets(comparison)
     assert json.loads((tmp_path / 'work/set_metrics.json').read_text()) == measured
     assert set(measured['sets']) == {'distilled', 'random_real'} and 'judge_real' not in measured
     (row, ) = measured['sets']['distilled']['rows']
@@ -54,7 +54,7 @@ def test_sets_are_measured_against_the_real_one(cfg, tmp_path):
 
 def test_a_union_is_measured_as_one_set(cfg, tmp_path):
     cfg.training_sets = dict(both=dict(union=['distilled', 'random_real']), **cfg.training_sets)
-    measured = measure_sets(Matrix(cfg, tmp_path / 'work'))
+    measured = measure_sets(ComparisonRunner(cfg, tmp_path / 'work'))
     sets = measured['sets']
     assert sets['both']['rows'][0]['distilled_samples'] == 11
     features = load_file(tmp_path / 'work/features.safetensors')
@@ -76,7 +76,7 @@ def test_a_judge_looks_at_every_set_and_at_the_test_set(cfg, root, tmp_path):
     judge = dict(type='SegmentorGuide', config='mmdistill::students/unet_streets-64x64.py',
                  checkpoint=str(tmp_path / 'judge.safetensors'))
     cfg.judge, cfg.encoder = judge, None
-    measured = measure_sets(Matrix(cfg, tmp_path / 'work'))
+    measured = measure_sets(ComparisonRunner(cfg, tmp_path / 'work'))
     json.dumps(measured, allow_nan=False)
     from mmdistill.evaluation.judge import judge_agreement
     network = SegmentorGuide(judge['config'], judge['checkpoint'])
@@ -89,5 +89,5 @@ def test_a_judge_looks_at_every_set_and_at_the_test_set(cfg, root, tmp_path):
 
 def test_nothing_is_measured_where_nothing_is_asked_for(cfg, tmp_path):
     cfg.encoder = None
-    assert measure_sets(Matrix(cfg, tmp_path / 'work')) is None
+    assert measure_sets(ComparisonRunner(cfg, tmp_path / 'work')) is None
     assert not (tmp_path / 'work/set_metrics.json').exists()

@@ -4,15 +4,15 @@ from mmengine.config import Config
 
 from mmdistill.config import config_path, merge_options
 from mmdistill.errors import DistillError
-from mmdistill.evaluation import Matrix
-from mmdistill.evaluation.protocols import cell_config, load_protocol
+from mmdistill.evaluation import ComparisonRunner
+from mmdistill.evaluation.protocols import load_protocol, student_config
 
 TEST = dict(type='CustomDataset', data_root='test')
 SGD, OTHER = (0.01, 5e-4, 64), (0.1, 1e-4, 128)  # lr, weight decay, batch size
 
 
 def student(protocol, classes, ipc, **settings):
-    return cell_config(load_protocol(protocol), None, TEST, classes, ipc=ipc, **settings)
+    return student_config(load_protocol(protocol), None, TEST, classes, ipc=ipc, **settings)
 
 
 def sizes(cfg):
@@ -53,41 +53,41 @@ def test_fkd_is_the_same_for_all(name, epochs):
 
 
 @pytest.fixture
-def matrix(root, tmp_path):
-    """``matrix(**keys)``: a comparison of random real pictures, 10 classes."""
+def comparison(root, tmp_path):
+    """``comparison(**keys)``: a comparison of random real pictures, 10 classes."""
     def build(**keys):
         cfg = Config.fromfile(root / 'configs/_base_/datasets/objects.py')
         for key in ('train_dataset', 'test_dataset'):
             cfg[key].num_images = 20
         cfg.training_sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')))
         merge_options(cfg, keys, keys)
-        return Matrix(cfg, tmp_path)
+        return ComparisonRunner(cfg, tmp_path)
 
     return build
 
 
-def test_evaluate_sets_and_tells_them(matrix):
-    found = matrix(protocol='idc_hard', ipc=1)
+def test_evaluate_sets_and_tells_them(comparison):
+    found = comparison(protocol='idc_hard', ipc=1)
     assert sizes(found.configs['default']) == (3000, *SGD)
     assert found.notes()[1] == 'Its settings for 10 classes and IPC 1: epochs 3000.'
-    found = matrix(protocol='rded-tiny', ipc=50, epochs=7)
+    found = comparison(protocol='rded-tiny', ipc=50, epochs=7)
     assert sizes(found.configs['default']) == (7, 1e-3, 0.01, 100)
     assert found.notes()[1:3] == ['Its settings for 10 classes and IPC 50: batch_size 100.',
                                   'The schedule was shortened: 7 epochs in place of 30.']
     assert found.configs['default'].param_scheduler.T_max == 14
 
 
-def test_a_comparison_without_ipc_has_the_protocols_own(matrix):
-    found = matrix(protocol='rded', budget=20)
+def test_a_comparison_without_ipc_has_the_protocols_own(comparison):
+    found = comparison(protocol='rded', budget=20)
     assert sizes(found.configs['default']) == (300, 1e-3, 0.01, 50)
     assert found.notes()[1] == 'Its settings for 10 classes and IPC 10: batch_size 50.'
 
 
-def test_overrides_and_epochs_come_after_the_settings(matrix):
+def test_overrides_and_epochs_come_after_the_settings(comparison):
     overrides = {'train_dataloader.batch_size': 7, 'optim_wrapper.optimizer.lr': 0.5}
-    found = matrix(protocol='rded', ipc=50, overrides=overrides)
+    found = comparison(protocol='rded', ipc=50, overrides=overrides)
     assert sizes(found.configs['default']) == (300, 0.5, 0.01, 7)
-    found = matrix(protocol='idc_hard', ipc=50, epochs=30, overrides=dict(train_cfg=dict(max_epochs=60)))
+    found = comparison(protocol='idc_hard', ipc=50, epochs=30, overrides=dict(train_cfg=dict(max_epochs=60)))
     assert found.configs['default'].train_cfg.max_epochs == 30
     assert found.configs['default'].param_scheduler.milestones == [20, 25]
     assert found.notes()[2] == 'The schedule was shortened: 30 epochs in place of 1500.'
@@ -99,8 +99,8 @@ def test_overrides_and_epochs_come_after_the_settings(matrix):
     ([(None, None, dict(epochs=0))], r'protocol.by_size.0.2.epochs=0 .* at least 1'),
     ([(None, None, {}), (None, None, dict(rl=0.1))], r'protocol.by_size.1.2.rl: unknown setting.*epochs, batch_size'),
     ([(9, None, dict(epochs=5))], 'protocol mine: no row of by_size fits 10 classes and 3 images per class')])
-def test_malformed_rows_are_refused(matrix, tmp_path, rules, message):
+def test_malformed_rows_are_refused(comparison, tmp_path, rules, message):
     (tmp_path / 'mine.py').write_text("_base_ = 'mmdistill::protocols/idc_hard-tiny.py'\n"
                                       f"protocol = dict(id='mine', by_size={rules!r})\n")
     with pytest.raises(DistillError, match=message):
-        matrix(protocol=str(tmp_path / 'mine.py'), ipc=3)
+        comparison(protocol=str(tmp_path / 'mine.py'), ipc=3)

@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmdistill.cli import main
 from mmdistill.datasets import ClassWriter, write_manifest
 from mmdistill.errors import DistillError
-from mmdistill.evaluation import Matrix
+from mmdistill.evaluation import ComparisonRunner
 from mmdistill.evaluation.comparison import check_comparison
 from mmdistill.evaluation.protocols import weighted_config
 from mmdistill.plan import Plan, Request
@@ -70,8 +70,8 @@ def test_a_comparison_with_weights(folder):
 def test_the_students_heed_the_weights(folder, monkeypatch):
     """Images of weight 0 may as well not be there: the same loss, once their pixels are others."""
     from mmdistill.evaluation.students import train_student
-    matrix = Matrix(Config.fromfile(folder / 'config.py'), folder / 'work')
-    jobs = {job.set: job for job in matrix.jobs()}
+    runner = ComparisonRunner(Config.fromfile(folder / 'config.py'), folder / 'work')
+    jobs = {job.set: job for job in runner.jobs()}
     seen = []
 
     def watch(self, logits, target, **kwargs):
@@ -123,7 +123,7 @@ def test_a_protocol_of_stored_soft_labels_takes_no_weights_for_them(folder):
     (folder / 'protocol.py').write_text((folder / 'protocol.py').read_text() + "protocol = dict(labels='soft')\n")
     cfg.training_sets = dict(mine=cfg.training_sets.weighted)
     with pytest.raises(DistillError, match='mine: its image 0 has no soft label'):
-        Matrix(cfg, folder / 'work').jobs()
+        ComparisonRunner(cfg, folder / 'work').jobs()
 
 
 def test_the_loss_of_a_student():

@@ -8,7 +8,7 @@ import pytest
 
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import workers
-from mmdistill.evaluation.results import Cells
+from mmdistill.evaluation.results import ResultCache
 from mmdistill.evaluation.workers import Job, run_jobs
 
 
@@ -43,9 +43,9 @@ def say(result):
 
 @pytest.mark.parametrize('count', [1, 2, 4])
 def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, count):
-    cells, made = Cells(tmp_path / 'cells'), jobs({'2': 1})
-    run_jobs(made, cells, say, count)
-    assert [cells.get(job.key)['mIoU'] for job in made] == [0, 1, 2, 3]
+    cache, made = ResultCache(tmp_path / 'cells'), jobs({'2': 1})
+    run_jobs(made, cache, say, count)
+    assert [cache.get(job.key)['mIoU'] for job in made] == [0, 1, 2, 3]
     text = capsys.readouterr().out
     assert text.count(f'died, killed or out of memory: what it trained is trained again, {max(1, count // 2)} at a '
                       'time') == 1
@@ -54,10 +54,10 @@ def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, 
 
 
 def test_a_student_that_kills_each_process_is_one_line_and_the_others_are_kept(jobs, tmp_path):
-    cells, made = Cells(tmp_path / 'cells'), jobs({'3': 100})
+    cache, made = ResultCache(tmp_path / 'cells'), jobs({'3': 100})
     with pytest.raises(DistillError, match='a process that trains students died, .*: 3 of 4 students are kept; .*'):
-        run_jobs(made, cells, say, 2)
-    assert [cells.get(job.key) is None for job in made] == [False, False, False, True]
+        run_jobs(made, cache, say, 2)
+    assert [cache.get(job.key) is None for job in made] == [False, False, False, True]
 
 
 def test_a_mistake_ends_the_others_at_once(tmp_path, monkeypatch):
@@ -65,5 +65,5 @@ def test_a_mistake_ends_the_others_at_once(tmp_path, monkeypatch):
     start = time.monotonic()
     with pytest.raises(DistillError, match='no image'):
         run_jobs([Job('set', 'student', 0, 1, dict(i=i), dict(seed=i)) for i in range(2)],
-                 Cells(tmp_path / 'cells'), say, 2)
+                 ResultCache(tmp_path / 'cells'), say, 2)
     assert time.monotonic() - start < 10

@@ -1,4 +1,4 @@
-"""One self-contained page about finished work: the results, the sets, their images, where all came from."""
+"""A self-contained HTML report of finished work dirs: results, sets, images and their provenance."""
 from .report import write_report
 from .work_dirs import DistilledSet, WorkDir, read_work_dir
 

@@ -1,4 +1,4 @@
-"""The charts of the results and of the classes, each one panel."""
+"""Charts of the results and of the class frequencies."""
 from typing import Any, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -11,17 +11,17 @@ _WIDTH, _PANEL_CLASSES = 380, 40
 
 
 def set_look(colour: str) -> Tuple[str, str]:
-    """Colour and marker of a training set by the name of its colour."""
+    """Colour (hex) and matplotlib marker of a training set, from the name of its colour (``s0`` to ``s7``)."""
     return COLOURS[colour], MARKERS[int(colour[1:])]
 
 
 def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, str], student: str) -> Chart:
-    """Every run of a student as a dot, and mean ± deviation, one line per training set."""
+    """Every run of a student as a dot, with mean ± standard deviation, one line per training set."""
     names = list(dict.fromkeys(run['set'] for run in runs))
     with (chart := Chart(_WIDTH, 56 + 30 * len(names), f'{metric} of each run of {student}')) as axes:
         for line, name in enumerate(names):
             values = np.array([run['metrics'][metric] for run in runs if run['set'] == name], float)
-            values = values[~np.isnan(values)]  # of None
+            values = values[~np.isnan(values)]  # None became NaN
             if not len(values):
                 continue
             colour, marker = set_look(colours[name])
@@ -37,7 +37,7 @@ def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, str], stu
 
 
 def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str], student: str) -> Chart:
-    """Mean of a student's runs along the training, with a band of ± one deviation, one line per training set."""
+    """Mean ± standard deviation of a student's runs during training, one curve per training set."""
     with (chart := Chart(_WIDTH, 250, f'{metric} of {student} along the training')) as axes:
         for name in dict.fromkeys(run['set'] for run in runs):
             curves = [dict(run['curve']) for run in runs if run['set'] == name]
@@ -58,9 +58,15 @@ def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str]
 
 
 def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], label: str) -> List[Chart]:
-    """Bars of the shares (K numbers in 0..1 by the name of their colour) of K classes, named from the top.
+    """Bar charts of class shares, one group of bars per class, first class at the top.
 
-    There is one group per class, in charts of about the same length and with the same axis.
+    Args:
+        names: Names of the K classes.
+        shares: K shares in 0..1 for each name of a colour.
+        label: Label of the axis.
+
+    Returns:
+        Charts of about the same length with the same axis; many classes are split among several charts.
     """
     from matplotlib.ticker import LogLocator
     values = 100 * np.array(list(shares.values()), float)
@@ -72,7 +78,7 @@ def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], la
                 places = np.arange(len(part)) + (number - (len(shares) - 1) / 2) * height
                 axes.barh(places, np.maximum(widths, floor) - floor, height * 0.9, left=floor, color=COLOURS[name])
                 absent = places[widths == 0]
-                if floor and len(absent):  # a cross in place of a bar
+                if floor and len(absent):  # a cross instead of a bar
                     axes.plot(np.full(len(absent), floor * 1.15), absent, 'x', color=COLOURS[name], markersize=4,
                               clip_on=False)
             axes.set(xlabel=label, xscale='log' if floor else 'linear', xlim=(floor, top))
@@ -86,7 +92,7 @@ def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], la
 
 
 def share_limits(values: np.ndarray) -> Tuple[float, float]:
-    """Ends of an axis for all of these values, in percent; from above 0, logarithmic, where they differ much."""
+    """Limits of an axis for values in percent. A lower limit above 0 means a logarithmic axis, for a wide range."""
     positive = values[values > 0]
     if not len(positive):
         return 0.0, 1.0

@@ -1,4 +1,4 @@
-"""The images of distilled sets by class."""
+"""The images of distilled sets, grouped by class."""
 import base64
 import io
 import re
@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import LoadImageFromFile
 from PIL import Image
 
-import mmdistill.toy.storage  # noqa: F401  the storage that the built-in pictures are read from
+import mmdistill.toy.storage  # noqa: F401  registers the storage backend of the built-in pictures
 from mmdistill.datasets.reading import ImageReader
 from mmdistill.documents import inside
 from mmdistill.errors import DistillError
@@ -24,7 +24,10 @@ _LOCAL = ('zip', 'lmdb')  # storage backends of local archives
 
 
 def gallery(work: WorkDir, names: Tuple[str, ...]) -> Dict[str, Any]:
-    """Sets of the same requests side by side: real image and annotation where there are such, and each set's image."""
+    """Template values for sets of the same requests, shown side by side.
+
+    For each request: the real image and the annotation, if available, and the image in each set.
+    """
     sets = {name: work.distilled[name] for name in names}
     manifest, shares, drawn = sets[names[0]].manifest, work.real_shares, work.task.drawn
     classes, palette = manifest['classes'], manifest['palette']
@@ -45,7 +48,7 @@ def gallery(work: WorkDir, names: Tuple[str, ...]) -> Dict[str, Any]:
 
 def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index: int, rank: Mapping[int, int]
           ) -> Dict[str, Any]:
-    """One request: the real image where it can be read, the annotation if it is drawn, the image in each set."""
+    """Template values of one request: real image (if readable), annotation (if the task has one), distilled images."""
     first = next(iter(sets.values()))
     image, classes = first.manifest['images'][position], first.manifest['classes']
     pictures = [(name, _read(one, one.manifest['images'][position]['image']).convert('RGB'), False)
@@ -65,14 +68,14 @@ def _card(work: WorkDir, sets: Mapping[str, DistilledSet], position: int, index:
 
 
 def rarity(manifest: Mapping[str, Any], shares: Optional[Mapping[str, float]] = None) -> Dict[int, int]:
-    """Rank of each class id, 0 for the rarest, by its share; by default by how many of the set's images show it."""
+    """Rank of each class id, 0 for the rarest, by ``shares`` or else by the number of images in which it occurs."""
     shown = [index for image in manifest['images'] for index in image['classes']]
     amounts = [shown.count(index) if shares is None else shares[name] for index, name in enumerate(manifest['classes'])]
     return {index: rank for rank, index in enumerate(sorted(range(len(amounts)), key=amounts.__getitem__))}
 
 
 def by_class(manifest: Mapping[str, Any], rank: Mapping[int, int]) -> Dict[int, List[int]]:
-    """Positions of the images under the rarest class that each shows, the rarest class first."""
+    """Positions of the images, grouped by the rarest class in each image; the rarest class comes first."""
     groups: Dict[int, List[int]] = {}
     for position, image in enumerate(manifest['images']):
         if image['classes']:
@@ -80,21 +83,20 @@ def by_class(manifest: Mapping[str, Any], rank: Mapping[int, int]) -> Dict[int, 
     return dict(sorted(groups.items(), key=lambda item: rank[item[0]]))
 
 
-def _read(own: DistilledSet, name: str) -> Image.Image:
+def _read(distilled: DistilledSet, name: str) -> Image.Image:
     try:
-        picture = Image.open(inside(own.root, name))
+        picture = Image.open(inside(distilled.root, name))
         picture.load()
         return picture
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DistillError(f'cannot read {name} in {own.root} ({error}): restore it, or delete meta/distilled.json '
-                           'and resume the distillation') from None
+        raise DistillError(f'cannot read {name} in {distilled.root} ({error}): restore it, or delete '
+                           'meta/distilled.json and resume the distillation') from None
 
 
 def _real(source: str, size: Tuple[int, int], reading: Any, roots: Sequence[Path]) -> Optional[Image.Image]:
-    """The source image at the size of the distilled one, read as the manifest says; None where the real data is not at
-    hand.
+    """The source image resized to ``size``, read with the manifest's settings; None if it is not available.
 
-    A manifest is not trusted: what is read are the built-in pictures and local files, or archives, in these roots.
+    Manifests are not trusted: only built-in pictures, and local files and archives inside ``roots``, are read.
     """
     settings = dict(reading) if isinstance(reading, Mapping) else {}
     args = settings.get('backend_args') or {}
@@ -113,7 +115,7 @@ def _real(source: str, size: Tuple[int, int], reading: Any, roots: Sequence[Path
 
 
 def _is_in(path: Any, roots: Sequence[Path]) -> bool:
-    """Whether a local path is in one of the folders, its links followed."""
+    """Whether a local path is inside one of the folders after links are resolved."""
     if not isinstance(path, str) or '://' in path or '\0' in path:
         return False
     place = Path(path).resolve()
@@ -121,10 +123,10 @@ def _is_in(path: Any, roots: Sequence[Path]) -> bool:
 
 
 def _data_uri(picture: Image.Image, exact: bool) -> str:
-    """A picture of at most :data:`_MAX_SIDE` pixels a side as a data URI."""
+    """A picture as a data URI, shrunk to at most :data:`_MAX_SIDE` pixels per side."""
     picture.thumbnail((_MAX_SIDE, _MAX_SIDE), Image.Resampling.NEAREST if exact else Image.Resampling.LANCZOS)
-    kind, settings = ('PNG', dict(optimize=True)) if exact or max(picture.size) <= _SMALL else (
+    file_format, settings = ('PNG', dict(optimize=True)) if exact or max(picture.size) <= _SMALL else (
         'JPEG', dict(quality=88))
     buffer = io.BytesIO()
-    picture.save(buffer, kind, **settings)
-    return f'data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}'
+    picture.save(buffer, file_format, **settings)
+    return f'data:image/{file_format.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}'

@@ -1,4 +1,4 @@
-"""Features of the real and of the training sets in two dimensions."""
+"""Two-dimensional projections of the features of the real and the training sets."""
 from typing import Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
@@ -6,15 +6,19 @@ import numpy as np
 from .charts import set_look
 from .svg import COLOURS, Chart
 
-# Neighbours of t-SNE; where there are few points it shows chance, and the first two principal components do not.
+# Perplexity of t-SNE, and the number of points below which PCA replaces it: t-SNE of few points depends on chance.
 _PERPLEXITY, _FEW = 30, 120
 _SHOWN, _NAMED_CLASSES = 1000, 20
 
 
 def project(features: Mapping[str, np.ndarray]) -> Tuple[Dict[str, np.ndarray], str]:
-    """The features (n, D) of all sets together in two dimensions, and a sentence on how.
+    """Project the features of all sets together.
 
-    Of a large set 1 000 rows (:func:`shown_rows`) are taken.
+    Args:
+        features: Features (n, D) by name of the set. Of a large set, 1 000 rows (:func:`shown_rows`) are used.
+
+    Returns:
+        The projections (n, 2) by name, and a sentence that describes the method.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -28,25 +32,28 @@ def project(features: Mapping[str, np.ndarray]) -> Tuple[Dict[str, np.ndarray], 
         reduced = np.pad(reduced, ((0, 0), (0, 2 - kept)))
     else:
         how = (f'All features together by t-SNE (after PCA to {kept} dimensions; perplexity {_PERPLEXITY}, seed 0): '
-               'who is near whom can be read from it, distances between groups cannot.')
+               'neighbourhoods are meaningful, distances between groups are not.')
         reduced = TSNE(perplexity=_PERPLEXITY, init='pca', random_state=0).fit_transform(reduced)
     if any(len(thinned[name]) < len(features[name]) for name in features):
-        how += f' Of a set with more than {_SHOWN:,} images, as many are drawn at random.'
+        how += f' From a set with more images, {_SHOWN:,} are drawn at random.'
     ends = np.cumsum([len(values) for values in thinned.values()])[:-1]
     return dict(zip(thinned, np.split(reduced, ends))), how
 
 
 def shown_rows(count: int) -> np.ndarray:
-    """Which of ``count`` rows are shown, ascending: all, or 1 000 drawn with a fixed seed."""
-    # Every n-th would leave out classes where the rows go through them in turn.
+    """Indices of the rows to show, ascending: all of ``count``, or 1 000 drawn with a fixed seed."""
+    # Every n-th row would miss classes if the rows cycle through the classes.
     return np.sort(np.random.default_rng(0).choice(count, min(count, _SHOWN), replace=False))
 
 
 def projection_panels(features: Mapping[str, np.ndarray], colours: Mapping[str, str],
                       classes: Sequence[str]) -> Tuple[List[Tuple[str, Chart]], str]:
-    """One panel per set with features, over the real one in grey, as (name, chart), and a sentence on how.
+    """Scatter plots of the features of each set over the real ones in grey.
 
-    The names of the classes are written at the middle of their real samples where there are few.
+    If there are few classes, their names are written at the medians of their real samples.
+
+    Returns:
+        (name, chart) pairs, and a sentence that describes the projection.
     """
     names = [name for name in colours if name in features and len(features[name])]
     flat, how = project({name: features[name] for name in ('real', *names)})

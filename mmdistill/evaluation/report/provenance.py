@@ -1,4 +1,4 @@
-"""Where the numbers and the images came from, and the commands."""
+"""Provenance of the results and images, and the commands that reproduce them."""
 import json
 import shlex
 from typing import Any, Dict, List, Mapping, Tuple
@@ -7,7 +7,7 @@ from .work_dirs import DistilledSet, WorkDir
 
 
 def comparison(work: WorkDir) -> Dict[str, str]:
-    """The comparison's protocol and its cost; nothing without results."""
+    """Protocol and cost of the comparison; empty without results."""
     if not work.results:
         return {}
     values = {'protocol': work.results['protocol'], 'hash of protocol and test set': work.results['hash'],
@@ -19,7 +19,7 @@ def comparison(work: WorkDir) -> Dict[str, str]:
 
 
 def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str, str]]]:
-    """What a manifest says of how the set was made: the main part, and the details by their titles."""
+    """How a set was made, from its manifest: the main values, and the details by title."""
     manifest = distilled.manifest
     made_by = dict(manifest.get('weights', {}))
     parts = {'Weights': _flat(made_by.pop('weights', {})), 'Scheduler': _flat(made_by.pop('scheduler', {})),
@@ -36,8 +36,8 @@ def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str,
             **_flat(extra), **_flat(cleaning, 'cleaning')}, parts
 
 
-def making(work: WorkDir) -> List[Tuple[str, str]]:
-    """(What it does, command) pairs: what makes the sets and the results."""
+def reproduction_commands(work: WorkDir) -> List[Tuple[str, str]]:
+    """(Title, command) pairs that reproduce the sets and the results."""
     command = work.results.get('command')
     found = [('The comparison', command)] if command else []
     for name, distilled in work.distilled.items():
@@ -48,8 +48,8 @@ def making(work: WorkDir) -> List[Tuple[str, str]]:
     return found
 
 
-def using(work: WorkDir) -> List[Tuple[str, str]]:
-    """(What it does, config) pairs: how to train on the sets."""
+def training_configs(work: WorkDir) -> List[Tuple[str, str]]:
+    """(Title, config) pairs for training on the sets."""
     return [(f'Train on {name} in any {work.task.scope} config',
              "train_dataloader = dict(dataset=dict(_delete_=True, type='mmdistill.DistilledDataset',\n"
              f'    data_root={str(distilled.root)!r}, pipeline=train_pipeline))')
@@ -57,7 +57,7 @@ def using(work: WorkDir) -> List[Tuple[str, str]]:
 
 
 def _flat(values: Any, prefix: str = '') -> Dict[str, str]:
-    """Nested mappings as one, the keys joined; another value under the prefix."""
+    """Flatten nested mappings, joining the keys; a value that is no mapping gets the key ``prefix · is``."""
     flat: Dict[str, str] = {}
     for key, value in values.items() if isinstance(values, Mapping) else [('is', values)]:
         name = f'{prefix} · {key}' if prefix else str(key)

@@ -1,4 +1,4 @@
-"""The page: which sections there are, and in which order. Their texts and all markup are in ``templates``."""
+"""The report page: its sections and their order. All texts and markup are in ``templates``."""
 import itertools
 import shlex
 from pathlib import Path
@@ -12,7 +12,7 @@ from mmdistill.selection.report import rarest_first, selection_table, table_cell
 from .charts import learning_curves, runs_chart, share_charts
 from .gallery import gallery
 from .projection import projection_panels
-from .provenance import comparison, making, origin, using
+from .provenance import comparison, origin, reproduction_commands, training_configs
 from .svg import SERIES, Chart
 from .tables import (Cell, Table, Text, by_student, class_metrics_tables, classes_tables, results_table, runs_table,
                      set_metrics_table)
@@ -25,16 +25,16 @@ _MANY, _SIDE_BY_SIDE = 12, 3
 def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str, Path]] = None, *,
                  title: Optional[str] = None, headings: Sequence[str] = (), remarks: Sequence[Sequence[str]] = (),
                  commands: Sequence[Tuple[str, str]] = (), data_roots: Sequence[Union[str, Path]] = ()) -> Path:
-    """Write one HTML page, and give its path: all pictures inside, no script, no request to anywhere.
+    """Write an HTML page with embedded pictures, without scripts or network requests, and return its path.
 
     Args:
-        work_dirs: Finished comparisons or distillation runs, in the page's order.
-        out: The page; ``report.html`` in the first work dir by default.
-        title: Heading; by default after the first work dir.
-        headings: Of the work dirs, where there are several; the folders' names by default.
-        remarks: For each work dir, sentences under its results, after their own.
-        commands: (What it does, command) pairs in place of those that the first work dir gives for its making.
-        data_roots: Folders of real data: the images that a set was made from are shown where they are in one of these.
+        work_dirs: Finished comparisons or distillation runs, in the order of the page.
+        out: File of the page; default: ``report.html`` in the first work dir.
+        title: Title of the page; default: from the name of the first work dir.
+        headings: Headings of the work dirs, if there are several; default: the folders' names.
+        remarks: For each work dir, sentences to print below its results.
+        commands: (Title, command) pairs that replace the first work dir's commands.
+        data_roots: Folders of real data; source images of a distilled set are only shown from these folders.
 
     Raises:
         DistillError: A work dir is not finished (:func:`~.work_dirs.read_work_dir`), an image cannot be read, or the
@@ -46,13 +46,14 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     names = dict.fromkeys(name for work in works for name in work.sets)
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}
     folders = [Path(path).resolve().name for path in work_dirs]
-    made = [making(work) for work in works]
+    found = [reproduction_commands(work) for work in works]
     command = ['mmdistill', 'report', *map(str, work_dirs), *(f'--data-root={root}' for root in data_roots)]
-    made[0] = [*commands] or [*made[0], ('This page', shlex.join(command))]
+    found[0] = [*commands] or [*found[0], ('This page', shlex.join(command))]
     headings, remarks = [*headings, *folders[len(headings):]], [*remarks, *[()] * len(works)]
     parts = [dict(heading=heading, work=work, sections=[
-        *work_sections(work, colours, said), ('Commands', 'commands', dict(pairs=pairs + using(work)))])
-        for work, heading, said, pairs in zip(works, headings, remarks, made)]
+        *work_sections(work, colours, sentences),
+        ('Commands', 'commands', dict(pairs=pairs + training_configs(work)))])
+        for work, heading, sentences, pairs in zip(works, headings, remarks, found)]
     page = templates().get_template('page.html').render(
         title=title or f'Distilled data: {folders[0]}' + ' and others' * (len(works) > 1), parts=parts)
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'
@@ -61,7 +62,7 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
 
 
 def templates() -> Environment:
-    """The environment of a page's templates. They escape every text, and number the charts."""
+    """The Jinja environment of a page: all texts are escaped, and charts are numbered."""
     environment = Environment(loader=PackageLoader(__package__), autoescape=True, undefined=StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True)
     environment.globals['chart_number'] = itertools.count().__next__
@@ -69,7 +70,7 @@ def templates() -> Environment:
 
 
 def work_sections(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[str] = ()) -> List[Section]:
-    """(Heading, name of its template, values) of everything that a work dir has something for, but the commands."""
+    """Sections (heading, name of the template, values) for what a work dir contains, without the commands."""
     sections = _comparison(work, colours, remarks) if work.results else []
     selections = work.selections()
     for names in selections:
@@ -98,7 +99,7 @@ def work_sections(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[s
 
 
 def _comparison(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[str]) -> List[Section]:
-    """What the students reached."""
+    """Sections about the students' results."""
     results, students = work.results, by_student(work.runs)
     spread, curves = ([(name, chart(runs, results['metric'], colours, name)) for name, runs in students.items()]
                       for chart in (runs_chart, learning_curves))
@@ -114,10 +115,10 @@ def _comparison(work: WorkDir, colours: Mapping[str, str], remarks: Sequence[str
 
 
 def _selection(work: WorkDir, names: Sequence[str], colour: str) -> Dict[str, Any]:
-    """Bars and a table of the classes in the full, a random and the selected set; nothing without histograms."""
+    """Charts and a table of class shares in the full, a random and the selected set; empty without histograms."""
     manifest, counts = work.distilled[names[0]].manifest, work.histograms
     every = work.distilled[names[0]].sources
-    sources = list(dict.fromkeys(source for source in every if source is not None))  # several may be of one mask
+    sources = list(dict.fromkeys(source for source in every if source is not None))  # images may share a mask
     if counts is None or len(counts) != manifest['source_size'] or None in every:
         return {}
     rows = rarest_first(selection_table(counts, sources, work.classes))
@@ -138,9 +139,10 @@ def _frequencies(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[Cell, 
     """Shares of the classes in the real set and in each training set."""
     charts = []
     for name, measured in work.metrics['sets'].items():
-        real, own = measured['balance']['real'], measured['balance']['distilled']
+        real, distilled = measured['balance']['real'], measured['balance']['distilled']
         order = sorted(real, key=real.__getitem__)
-        shares = {look: [values[one] for one in order] for look, values in (('real', real), (colours[name], own))}
+        shares = {look: [values[label] for label in order]
+                  for look, values in (('real', real), (colours[name], distilled))}
         charts += [(Cell(name, colours[name]), chart)
                    for chart in share_charts(order, shares, f'% of the {work.task.counted}')]
     return charts

@@ -1,12 +1,12 @@
-"""Charts of matplotlib as SVG inside the page: its font, its colours in light and dark mode, nothing loaded."""
+"""Matplotlib charts as inline SVG, with the page's font and its colours for light and dark mode."""
 import io
 import re
 from typing import Any
 
 SERIES = 8
 MARKERS = 'os^DvPX*'  # one for each colour of a training set
-# Placeholders of the colours in the page's style sheet; charts use them for nothing else. None is black, which an SVG
-# leaves out.
+# Placeholders for colours of the page's style sheet; charts use no other colours. None of them is black, because
+# matplotlib omits black in SVG.
 COLOURS = dict(ink='#010101', soft='#020202', line='#030303', real='#040404', faint='#050505',
                **{f's{i}': f'#00ff{i:02x}' for i in range(SERIES)})
 _VARIABLES = {value: f'var(--{name})' for name, value in COLOURS.items()}
@@ -19,10 +19,11 @@ _STYLE: Any = {
 
 
 class Chart:
-    """``with Chart(...) as axes`` draws it; it can be shown afterwards.
+    """A chart: draw it inside ``with Chart(...) as axes``, then insert :meth:`body` in the page.
 
-    Width and height are in CSS pixels, at which texts have the size of small print; the picture shrinks with its place.
-    The label says what it shows to those who cannot see it.
+    Args:
+        width, height: Size in CSS pixels; the chart shrinks if there is less space.
+        label: Description for screen readers.
     """
 
     def __init__(self, width: int, height: int, label: str) -> None:
@@ -46,12 +47,12 @@ class Chart:
         self._context.__exit__(*error)
 
     def body(self, number: int) -> str:
-        """What is inside the <svg>, its ids made unique by the chart's number on the page."""
+        """The content of the ``<svg>`` element, with ids made unique by the chart's number on the page."""
         return re.sub(r'<[^>]*>', lambda tag: re.sub('(id="|="#|url\\(#)', rf'\g<1>c{number}', tag[0]), self._body)
 
 
 def _inline(found: 're.Match[str]') -> str:
-    """A tag as a page needs it: the page's colours, short numbers, no ids of groups, which nothing refers to."""
+    """Adapt a tag to the page: its colours, numbers with two decimals, and no ids of groups."""
     tag = re.sub('<g id="[^"]*"', '<g', found[0].replace('xlink:', ''))
     tag = re.sub(r'(\.\d\d)\d+', r'\1', tag)
     return re.sub('#[0-9a-f]{6}(?=[;"])', lambda colour: _VARIABLES.get(colour[0], colour[0]), tag)

@@ -1,4 +1,4 @@
-"""The tables: results, runs, classes, and the metrics of the sets themselves."""
+"""Tables of the results, runs, classes and set metrics."""
 import itertools
 import math
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mmdistill.tasks.base import Task
 from ..results import by_set_and_student, format_value, mean_of
 from .work_dirs import WorkDir
 
-# Key, title, what is best, digits after the point (None: significant ones, for what has the features' unit).
+# Key, title, which value is best, decimals (None: three significant digits, for values in the unit of the features).
 _METRICS = (('transport', 'Transport ↓', 'lowest', None), ('frechet', 'Fréchet ↓', 'lowest', None),
             ('coverage', 'Coverage ↑', 'highest', 3), ('density', 'Density', None, 3),
             ('diversity', 'Diversity', None, None), ('total_variation', 'TV ↓', 'lowest', 2),
@@ -22,11 +22,11 @@ _METRICS = (('transport', 'Transport ↓', 'lowest', None), ('frechet', 'Fréche
 class Cell:
     """A cell of a table, or a title."""
     text: str
-    colour: Union[None, str, Sequence[int]] = None  # of a square or a bar: a variable of the style sheet, or RGB
+    colour: Union[None, str, Sequence[int]] = None  # of a square or bar: a variable of the style sheet, or RGB
     best: bool = False  # bold
-    heat: Optional[float] = None  # how dark it is, 0..1
-    bar: Optional[float] = None  # length of a bar under it, 0..1
-    code: bool = False
+    heat: Optional[float] = None  # darkness of the background, 0..1
+    bar: Optional[float] = None  # length of a bar below the text, 0..1
+    code: bool = False  # monospace
 
 
 Text = Union[str, Cell]
@@ -35,25 +35,26 @@ Runs = Sequence[Dict[str, Any]]
 
 @dataclass
 class Table:
-    """Rows of cells. The first cell names the row; a row of one cell is a heading."""
+    """Rows of cells. The first cell is the name of the row; a row with one cell is a heading."""
     header: Sequence[Text]
     lines: Sequence[Sequence[Text]]
     heat: bool = False
 
 
 def titles(names: Iterable[str], colours: Mapping[str, str]) -> List[Cell]:
-    """Names of training sets with their colours."""
+    """Header cells with the names and colours of training sets."""
     return [Cell(name, colours[name]) for name in names]
 
 
 def by_student(runs: Runs) -> Dict[str, List[Dict[str, Any]]]:
-    """The runs, or rows, of each student."""
+    """Runs or rows, grouped by student."""
     return {name: [run for run in runs if run['student'] == name]
             for name in dict.fromkeys(run['student'] for run in runs)}
 
 
 def marked(values: Iterable[Optional[float]], best: Optional[str] = None, digits: Optional[int] = 1) -> List[Cell]:
-    """Numbers as cells; the best (``'highest'``, ``'lowest'``) as it is printed is bold, unless all are the same."""
+    """Numbers as cells. Cells that print as the best value (``'highest'``, ``'lowest'``) are bold unless all are equal.
+    """
     values = list(values)
     texts = [number(value, digits) for value in values]
     known = [value for value in values if value is not None and math.isfinite(value)]
@@ -63,7 +64,7 @@ def marked(values: Iterable[Optional[float]], best: Optional[str] = None, digits
 
 
 def number(value: Optional[float], digits: Optional[int] = 1) -> str:
-    """With ``digits`` after the point, or three significant ones; a dash for None and NaN."""
+    """Format a number with ``digits`` decimals, or three significant digits for None; a dash for None and NaN."""
     if value is None or not math.isfinite(value):
         return '–'
     if digits is not None:
@@ -73,7 +74,16 @@ def number(value: Optional[float], digits: Optional[int] = 1) -> str:
 
 def heat_table(header: Sequence[Text], lines: Sequence[Sequence[Text]], values: Any, low: Optional[float] = None,
                digits: int = 1, best: Optional[str] = None) -> Table:
-    """A matrix, beside what begins each line, whose cells are the darker the higher above ``low`` their value is."""
+    """A heat map table.
+
+    Args:
+        header: Titles of the columns.
+        lines: First cells of each line.
+        values: Numbers (lines, columns); higher values get a darker background.
+        low: Value of the lightest background; default: the lowest value.
+        digits: Decimals.
+        best: ``'highest'`` or ``'lowest'``: the best value of each line is bold.
+    """
     values = np.asarray(values, np.float64)
     finite = values[np.isfinite(values)]
     low = low if low is not None else float(finite.min(initial=math.inf))
@@ -85,9 +95,9 @@ def heat_table(header: Sequence[Text], lines: Sequence[Sequence[Text]], values: 
 
 
 def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
-    """Mean ± deviation, one line per training set, under a heading for each student; the best is bold.
+    """Mean ± standard deviation, one line per training set, grouped by student; the best mean is bold.
 
-    Each mean is also a bar, whose end is the highest mean of any student.
+    Bars show each mean relative to the highest mean of any student.
     """
     ends: Dict[str, float] = {}
     for row in rows:
@@ -111,23 +121,23 @@ def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
 
 
 def runs_table(runs: Runs, colours: Mapping[str, str]) -> Table:
-    """Every run."""
+    """One line per run."""
     metrics = list(runs[0]['metrics'])
     lines = [[Cell(run['set'], colours[run['set']]), run['student'], str(run['image_set']), str(run['seed']),
               *(number(run['metrics'].get(metric)) for metric in metrics), f'{run["seconds"]:,.0f}',
               Cell(run['config_hash'], code=True)] for run in runs]
-    return Table(['Set', 'Student', 'Image set', 'Seed', *metrics, 'Seconds', 'Cell'], lines)
+    return Table(['Set', 'Student', 'Image set', 'Seed', *metrics, 'Seconds', 'Config hash'], lines)
 
 
 def classes_tables(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[str, Table]]:
-    """What each class reaches, a table per student; the rarest class first where it is known how rare each is."""
+    """Results per class, as (student, table) pairs; the rarest class comes first if the real shares are known."""
     shares = work.real_shares or {}
     names = sorted(work.classes, key=shares.__getitem__) if shares else work.classes
     begins = [[name, *([_percent(shares[name])] if shares else [])] for name in names]
     tables = []
     for student, runs in by_student(work.runs).items():
         sets = list(dict.fromkeys(run['set'] for run in runs))
-        values = [[mean_of(run['classes'].get(name) for run in runs if run['set'] == one) for one in sets]
+        values = [[mean_of(run['classes'].get(name) for run in runs if run['set'] == set_name) for set_name in sets]
                   for name in names]
         header: List[Text] = ['Class', *([f'Real {work.task.counted} %'] if shares else []), *titles(sets, colours)]
         tables.append((student, heat_table(header, begins, values, low=0, best='highest')))
@@ -135,7 +145,7 @@ def classes_tables(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[str,
 
 
 def set_metrics_table(metrics: Mapping[str, Any], colours: Mapping[str, str], task: Task) -> Table:
-    """The metrics of the whole sets; where they are known, those of the real data in the last line."""
+    """Metrics of the whole sets; the last line has those of the real data, if known."""
     sets = {name: _by_class(one, task)[None] for name, one in metrics['sets'].items()}
     real = dict(diversity=next(iter(sets.values()), {}).get('real_diversity'),
                 judge=(metrics.get('judge_real') or {}).get(task.metric))
@@ -151,7 +161,7 @@ def set_metrics_table(metrics: Mapping[str, Any], colours: Mapping[str, str], ta
 
 def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str], classes: Sequence[str],
                          task: Task) -> List[Tuple[str, Table]]:
-    """Titles and tables of the metrics by class, where they were measured."""
+    """(title, table) pairs of the metrics per class that were measured."""
     sets = {name: _by_class(one, task) for name, one in metrics['sets'].items()}
     tables = []
     for key, title, best, digits in _METRICS:
@@ -165,7 +175,7 @@ def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str],
 
 
 def _by_class(measured: Mapping[str, Any], task: Task) -> Dict[Optional[str], Dict[str, Any]]:
-    """The metrics of a set by :data:`_METRICS`: of each class, and under None of the whole set."""
+    """The metrics of a set (:data:`_METRICS`) by class; those of the whole set have the key None."""
     values: Dict[Optional[str], Dict[str, Any]] = {row['class']: dict(row) for row in measured['rows'] or ()}
     balance = measured['balance']
     values.setdefault(None, {}).update(balance, missing=len(balance.get('missing', ())))

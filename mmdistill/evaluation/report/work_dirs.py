@@ -1,4 +1,4 @@
-"""What a work dir holds for the report."""
+"""Reads work dirs for the report."""
 import json
 import zipfile
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from mmdistill.tasks.base import Task, task_of_manifest
 from ..results import read_results
 
 Values = Dict[str, Optional[float]]
-_WORDS = {'class', 'transport_method', 'real', 'distilled', 'missing'}  # values of the metrics that are no numbers
+_WORDS = {'class', 'transport_method', 'real', 'distilled', 'missing'}  # metrics whose values are not numbers
 
 
 class _Row(TypedDict):
@@ -87,21 +87,21 @@ class DistilledSet:
 
     @property
     def sources(self) -> Tuple[Optional[int], ...]:
-        """Index of the source sample of each image; None where there is no single one."""
+        """Index of the source sample of each image; None for an image without a single source."""
         return tuple(image.get('source_index') for image in self.manifest['images'])
 
 
 @dataclass(frozen=True)
 class WorkDir:
-    """The finished work of ``mmdistill evaluate`` or ``mmdistill distill``."""
-    task: Task  #: Of its sets.
-    classes: List[str]  #: Names, in the order of the ids.
-    distilled: Dict[str, DistilledSet]  #: By name in the comparison; ``'distilled'`` where there is none.
-    results: Dict[str, Any]  #: Of the comparison; empty where nothing was trained.
-    metrics: Dict[str, Any]  #: Of the sets themselves (``set_metrics.json``). May be empty.
-    features: Dict[str, np.ndarray]  #: (n, D) of ``'real'`` and of each set; ids: ``'labels/…'``. May be empty.
-    histograms: Optional[np.ndarray]  #: int64 (N, K), pixels by mask and class of the real set.
-    notes: List[str]  #: What is not there.
+    """The output of ``mmdistill evaluate`` or ``mmdistill distill``."""
+    task: Task  #: Task of the sets.
+    classes: List[str]  #: Class names, in the order of the ids.
+    distilled: Dict[str, DistilledSet]  #: By name in the comparison; ``'distilled'`` without a comparison.
+    results: Dict[str, Any]  #: ``results.json`` of the comparison; empty without one.
+    metrics: Dict[str, Any]  #: ``set_metrics.json``; may be empty.
+    features: Dict[str, np.ndarray]  #: (n, D) of ``'real'`` and each set, class ids in ``'labels/…'``; may be empty.
+    histograms: Optional[np.ndarray]  #: int64 (N, K), pixels per class of each mask of the real set.
+    notes: List[str]  #: Sentences about missing parts.
     data_roots: Tuple[Path, ...] = ()  #: Folders whose real images may be shown.
 
     @property
@@ -111,19 +111,19 @@ class WorkDir:
 
     @property
     def sets(self) -> List[str]:
-        """Names of the training sets; of the distilled ones where nothing was trained."""
+        """Names of the training sets, or of the distilled sets without a comparison."""
         return list(self.results.get('sets', self.distilled))
 
     @property
     def real_shares(self) -> Optional[Dict[str, float]]:
-        """Share of each class in the real set, 0..1: of its labelled pixels, or of its images."""
+        """Share of each class in the real set, 0..1, of its labelled pixels or of its images; None if unknown."""
         if self.histograms is not None:
             pixels = self.histograms.sum(axis=0)
             return dict(zip(self.classes, (pixels / max(pixels.sum(), 1)).tolist()))
         return next((one['balance']['real'] for one in self.metrics.get('sets', {}).values()), None)
 
     def selections(self) -> List[Tuple[str, ...]]:
-        """Names of distilled sets of the same requests: the same ids from the same samples."""
+        """Names of the distilled sets, grouped by their requests: the same ids made from the same samples."""
         groups: Dict[Any, Tuple[str, ...]] = {}
         for name, one in self.distilled.items():
             ids = tuple(image['id'] for image in one.manifest['images'])
@@ -133,13 +133,16 @@ class WorkDir:
 
 
 def read_work_dir(path: Union[str, Path], data_roots: Sequence[Union[str, Path]] = ()) -> WorkDir:
-    """Read what ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py`` left in a work dir.
+    """Read the work dir of ``mmdistill evaluate``, ``mmdistill distill`` or ``tools/quickstart.py``.
 
-    The paths in a manifest are not trusted: real images are shown from the folders ``data_roots`` alone.
+    Args:
+        path: The work dir.
+        data_roots: Folders of real data. Paths in a manifest are not trusted: only real images inside these folders
+            are shown.
 
     Raises:
-        DistillError: There is no such folder, it holds neither results nor a distilled set, the set is unfinished, or
-            a file is of another version or unreadable.
+        DistillError: There is no such folder, it contains neither results nor a distilled set, the set is unfinished,
+            or a file is unreadable or of another version.
     """
     path = Path(path)
     if not path.is_dir():
@@ -183,7 +186,7 @@ def _check(results: Dict[str, Any], file: Path) -> None:
 
 
 def _measured(file: Path, read: Callable[[Path], Dict[str, Any]]) -> Dict[str, Any]:
-    """What ``read`` makes of a file of ``mmdistill evaluate``; nothing where there is none."""
+    """Read a file of ``mmdistill evaluate``; an empty dict if there is none."""
     try:
         return read(file) if file.is_file() else {}
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -192,7 +195,7 @@ def _measured(file: Path, read: Callable[[Path], Dict[str, Any]]) -> Dict[str, A
 
 
 def _metrics(file: Path, names: Container[str], classes: Sequence[str]) -> Dict[str, Any]:
-    """The metrics of the sets that are among these names."""
+    """Read the metrics of the sets with these names."""
     metrics = read_document(file)
     check_record(metrics, _Metrics)
     if metrics['encoder'] is not None and not isinstance(json.loads(metrics['encoder']), dict):
@@ -216,7 +219,7 @@ def _features(file: Path) -> Dict[str, np.ndarray]:
 
 
 def _histograms(folders: Sequence[Path], classes: Sequence[str]) -> Optional[np.ndarray]:
-    """The cached histograms, where they are there and of these classes: a cache that is cut short counts as none."""
+    """The cached histograms of these classes; None if there are none or the file is truncated."""
     for folder in folders:
         try:
             with np.load(folder / 'class_histograms.npz') as data:

@@ -10,7 +10,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation import Matrix, workers
+from mmdistill.evaluation import ComparisonRunner, workers
 
 CONFIG = """
 _base_ = ['{root}/configs/_base_/datasets/streets.py']
@@ -46,36 +46,36 @@ def counted(monkeypatch):
     """The jobs that are trained, in order; in this process."""
     trained = []
 
-    def run_here(jobs, cells, say, count=None):
+    def run_here(jobs, cache, say, count=None):
         for job in jobs:
-            if cells.get(job.key) is None:
+            if cache.get(job.key) is None:
                 trained.append((job.set, job.image_set, job.arguments['seed']))
-                cells.put(job.key, workers.train_student(**job.arguments))
-                assert say(cells.get(job.key)).startswith('mIoU ')
+                cache.put(job.key, workers.train_student(**job.arguments))
+                assert say(cache.get(job.key)).startswith('mIoU ')
 
-    monkeypatch.setattr('mmdistill.evaluation.matrix.run_jobs', run_here)
+    monkeypatch.setattr('mmdistill.evaluation.comparison_runner.run_jobs', run_here)
     return trained
 
 
 def test_a_union_is_trained_on_as_one_set(config, counted, tmp_path):
     cfg = Config.fromfile(config)
     cfg.image_sets, cfg.training_sets.both = 1, dict(union=['distilled', 'random_real'])
-    results = Matrix(cfg, tmp_path / 'a').run()
+    results = ComparisonRunner(cfg, tmp_path / 'a').run()
     assert [one[0] for one in counted] == ['random_real', 'distilled', 'both']
     assert [run['images'] for run in results['runs']] == [3, 3, 6] and results['sets']['both'] is None
     assert len({run['metrics']['mIoU'] for run in results['runs']}) == 3
-    Matrix(cfg, tmp_path / 'a').run()
+    ComparisonRunner(cfg, tmp_path / 'a').run()
     assert len(counted) == 3
     image = next((config.parent / 'distilled').glob('images/*.png'))
     image.write_bytes(next((config.parent / 'distilled').glob('images/*2.png')).read_bytes())  # a member changes
-    Matrix(cfg, tmp_path / 'a').run()
+    ComparisonRunner(cfg, tmp_path / 'a').run()
     assert [one[0] for one in counted[3:]] == ['distilled', 'both']
 
 
 def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path):
     cfg = Config.fromfile(config)
-    matrix = Matrix(cfg, tmp_path / 'a')
-    results = matrix.run()
+    runner = ComparisonRunner(cfg, tmp_path / 'a')
+    results = runner.run()
     assert counted == [('random_real', 0, 0), ('distilled', 0, 0), ('random_real', 1, 1), ('distilled', 0, 1)]
     assert json.loads((tmp_path / 'a/results.json').read_text()) == json.loads(json.dumps(results))
     assert results['task'] == 'segmentation' and results['metric'] == 'mIoU'
@@ -87,10 +87,10 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
     assert len({run['metrics']['mIoU'] for run in results['runs']}) == 4  # another seed, another number
     assert [row['seeds'] for row in results['rows'] if row['metric'] == 'mIoU'] == [2, 2]
 
-    Matrix(cfg, tmp_path / 'a').run()
+    ComparisonRunner(cfg, tmp_path / 'a').run()
     assert len(counted) == 4
-    matrix.cells.path(matrix.jobs()[1].key).unlink()  # as if it had been killed in that cell
-    again = Matrix(cfg, tmp_path / 'a').run()
+    runner.cache.path(runner.jobs()[1].key).unlink()  # as if it had been killed in that training
+    again = ComparisonRunner(cfg, tmp_path / 'a').run()
     assert counted[4:] == [('distilled', 0, 0)]
     for one, other in zip(results['runs'], again['runs']):
         assert {**one, 'seconds': 0} == {**other, 'seconds': 0}
@@ -98,32 +98,33 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
 
 def test_an_ignored_id_of_the_datasets_is_told(config, tmp_path):
     cfg = Config.fromfile(config)
-    assert not any('ignore_index' in note for note in Matrix(cfg, tmp_path / 'a').notes())
+    assert not any('ignore_index' in note for note in ComparisonRunner(cfg, tmp_path / 'a').notes())
     cfg.train_dataset.ignore_index = 3
-    assert any(note.startswith('ignore_index of the datasets: 3, 255.') for note in Matrix(cfg, tmp_path / 'b').notes())
+    notes = ComparisonRunner(cfg, tmp_path / 'b').notes()
+    assert any(note.startswith('ignore_index of the datasets: 3, 255.') for note in notes)
 
 
 def test_a_comparison_grows_but_does_not_change(config, counted, tmp_path):
     cfg = Config.fromfile(config)
     cfg.image_sets = 1
-    Matrix(cfg, tmp_path / 'a').run()
+    ComparisonRunner(cfg, tmp_path / 'a').run()
     cfg.training_sets.selected_real = dict(source_of='distilled')
-    rows = Matrix(cfg, tmp_path / 'a').run()['rows']
+    rows = ComparisonRunner(cfg, tmp_path / 'a').run()['rows']
     assert counted == [('random_real', 0, 0), ('distilled', 0, 0), ('selected_real', 0, 0)]
     means = {row['set']: row['mean'] for row in rows if row['metric'] == 'mIoU'}
     assert means['selected_real'] == means['distilled']  # the fixture's distilled images are the real ones
     cfg.overrides = dict(train_dataloader=dict(batch_size=3))
-    notes = Matrix(cfg, tmp_path / 'b').notes()
+    notes = ComparisonRunner(cfg, tmp_path / 'b').notes()
     assert 'Deviations from the protocol: {"train_dataloader": {"batch_size": 3}}.' in notes
     with pytest.raises(DistillError, match='another protocol, schedule or test set'):
-        Matrix(cfg, tmp_path / 'a')
+        ComparisonRunner(cfg, tmp_path / 'a')
 
 
 def test_processes_share_the_cells(config, counted, tmp_path):
     cfg = Config.fromfile(config)
-    assert Matrix(cfg, tmp_path / 'a').run(rank=1, world=2) == {}
+    assert ComparisonRunner(cfg, tmp_path / 'a').run(rank=1, world=2) == {}
     assert len(counted) == 2 and not (tmp_path / 'a/results.json').exists()
-    results = Matrix(cfg, tmp_path / 'a').run(rank=0, world=2)
+    results = ComparisonRunner(cfg, tmp_path / 'a').run(rank=0, world=2)
     assert len(counted) == len(set(counted)) == 4 == len(results['runs'])
 
 
@@ -137,7 +138,7 @@ def test_bad_configs(config, tmp_path, change, message):
     cfg = Config.fromfile(config)
     cfg.update(change)
     with pytest.raises(DistillError, match=message):
-        Matrix(cfg, tmp_path / 'a')
+        ComparisonRunner(cfg, tmp_path / 'a')
 
 
 def test_the_tool_killed_in_a_cell_loses_that_cell_alone(config, root, tmp_path):

@@ -2,7 +2,7 @@
 import pytest
 
 from mmdistill.errors import DistillError
-from mmdistill.evaluation.protocols import cell_config, load_protocol, protocol_names, student_models
+from mmdistill.evaluation.protocols import load_protocol, protocol_names, student_config, student_models
 
 TEST = dict(type='ImageNet', data_root='mine', split='val', pipeline=[dict(type='Other')])
 
@@ -18,24 +18,24 @@ def test_every_protocol_is_found_by_its_id():
 def test_a_student_takes_the_protocols_loss_and_the_test_sets_classes():
     protocol = load_protocol('rded-tiny')
     model = student_models(dict(a='mmdistill::students/convnet6_64px.py', b=None))
-    cfg = cell_config(protocol, model['a'], TEST, 7)
+    cfg = student_config(protocol, model['a'], TEST, 7)
     assert cfg.model.backbone.type == 'mmdistill.ConvNet' or cfg.model.backbone.type == 'ConvNet'
     assert cfg.model.head.loss == protocol.model.head.loss
     assert cfg.model.head.num_classes == cfg.data_preprocessor.num_classes == 7
     assert cfg.test_dataloader.dataset.data_root == 'mine'
     assert cfg.test_dataloader.dataset.pipeline == protocol.test_dataloader.dataset.pipeline
-    assert cell_config(protocol, model['b'], TEST, 10).model == protocol.model
+    assert student_config(protocol, model['b'], TEST, 10).model == protocol.model
     assert protocol.model.head.num_classes == 10
 
 
 def test_overrides_come_last():
-    cfg = cell_config(load_protocol('idc_hard'), None, TEST, 10, dict(train_dataloader=dict(batch_size=8)))
+    cfg = student_config(load_protocol('idc_hard'), None, TEST, 10, dict(train_dataloader=dict(batch_size=8)))
     assert cfg.train_dataloader.batch_size == 8 and cfg.train_dataloader.num_workers == 4
 
 
 def test_weights_of_other_classes_are_refused():
     protocol = load_protocol('mmseg_m2f-tiny')
     head = dict(num_classes=11, loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0] * 11))
-    assert cell_config(protocol, dict(decode_head=head), TEST, 11).model.decode_head.num_classes == 11
+    assert student_config(protocol, dict(decode_head=head), TEST, 11).model.decode_head.num_classes == 11
     with pytest.raises(DistillError, match='weighs 11 classes in class_weight, the test set has 19'):
-        cell_config(protocol, dict(decode_head=head), TEST, 19)
+        student_config(protocol, dict(decode_head=head), TEST, 19)

@@ -1,4 +1,4 @@
-"""The matrix of a comparison: training sets x students x image sets x trainings."""
+"""Runs a comparison: training sets x students x image sets x trainings."""
 import json
 import math
 import time
@@ -15,25 +15,29 @@ from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
-from .protocols import cell_config, load_protocol, student_models, weighted_config
-from .results import Cells, mean_of, rare_classes, read_results, summarise
+from .protocols import load_protocol, student_config, student_models, weighted_config
+from .results import ResultCache, mean_of, rare_classes, read_results, summarise
 from .schedule import settings_by_size
 from .training_sets import RealData, TrainingSet, build_dataset
 from .workers import Job, run_jobs
 
 
-class Matrix:
-    """A comparison of training sets under one protocol, by its config (:class:`.comparison.Comparison`).
+class ComparisonRunner:
+    """Trains and tests every student on every training set of a comparison.
 
-    Its ``cells/`` and results go to the work dir; a DistillError where that holds the results of another protocol or
-    test set.
+    Args:
+        cfg: The evaluation config (:class:`.comparison.Comparison`).
+        work_dir: Receives the cached results (``cells/``) and ``results.json``.
+
+    Raises:
+        DistillError: The config is invalid, or the work dir holds the results of another protocol or test set.
     """
 
     def __init__(self, cfg: Config, work_dir: Union[str, Path]) -> None:
         self.settings = settings = check_comparison(cfg)
         self.command = f'mmdistill evaluate {cfg.filename} --work-dir {work_dir}'
         self.work_dir = Path(work_dir)
-        self.cells = Cells(self.work_dir / 'cells')
+        self.cache = ResultCache(self.work_dir / 'cells')
         self.protocol = load_protocol(settings.protocol)
         self.rules = self.protocol.get('protocol', {})
         self.id = self.rules.get('id') or Path(settings.protocol).stem
@@ -47,14 +51,14 @@ class Matrix:
                      for name, spec in settings.training_sets.items()}
         self.configs = {}
         for name, model in student_models(settings.students or {'default': None}).items():
-            self.configs[name] = cell_config(self.protocol, model, test, len(self.classes), settings.overrides,
+            self.configs[name] = student_config(self.protocol, model, test, len(self.classes), settings.overrides,
                                              settings.ipc, settings.epochs)
-        # Adding sets, students or runs continues a comparison; another protocol or test set is another one.
+        # Adding sets, students or runs continues a comparison; another protocol or test set starts a new one.
         self.hash = config_hash([self.protocol.to_dict(), test, settings.overrides, settings.epochs])
         read_results(self.work_dir, expected=self.hash)
 
     def notes(self) -> List[str]:
-        """Sentences that belong under the table."""
+        """Sentences to print below the results table."""
         settings, task = self.settings, self.task
         notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} test images after the last iteration, '
                  'mean ± standard deviation (of the sample) over the runs.']
@@ -78,7 +82,11 @@ class Matrix:
         return notes + task.notes(self.real.dataset, self.test)
 
     def jobs(self) -> List[Job]:
-        """All cells, the first run of every set and student first; the guards have passed every set."""
+        """All trainings, ordered by run, so that every set and student has one result early.
+
+        Raises:
+            DistillError: A training set fails a check (:meth:`.TrainingSet.check`).
+        """
         settings, versions, datasets = self.settings, library_versions(), {}
         counts = {name: training_set.num_image_sets(settings.image_sets) for name, training_set in self.sets.items()}
         for name, training_set in self.sets.items():
@@ -101,22 +109,22 @@ class Matrix:
                                libraries=versions)
                     jobs.append(Job(name, student, image_set, images, key, dict(
                         student_cfg=config, train_dataset_cfg=dataset, seed=run, evaluations=settings.evaluations,
-                        work_dir=str(self.cells.path(key).with_suffix('')))))
+                        work_dir=str(self.cache.path(key).with_suffix('')))))
         return jobs
 
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
-        """Train every cell that is not there yet; write ``results.json`` and give its content.
+        """Train every student that has no cached result; write ``results.json`` and return its content.
 
-        Each of ``world`` processes trains its share of the cells, ``workers`` students at a time (:func:`.run_jobs`).
-        That of rank 0 waits for all; the others give nothing.
+        Each of ``world`` processes trains its share, ``workers`` students at a time (:func:`.run_jobs`). Rank 0 waits
+        for all others; the other ranks return an empty dict.
         """
-        jobs, cells, metric = self.jobs(), self.cells, self.task.metric
-        run_jobs(jobs[rank::world], cells, lambda result: f'{metric} {result[metric]:.1f}', workers)
-        while rank == 0 and any(cells.get(job.key) is None for job in jobs):
+        jobs, cache, metric = self.jobs(), self.cache, self.task.metric
+        run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
+        while rank == 0 and any(cache.get(job.key) is None for job in jobs):
             time.sleep(1)  # the launcher ends all processes when one of them fails
         if rank:
             return {}
-        runs = [self._run(job, cells.get(job.key) or {}) for job in jobs]
+        runs = [self._run(job, cache.get(job.key) or {}) for job in jobs]
         sets = {name: one.values[0] if one.kind == 'data_root' else None for name, one in self.sets.items()}
         results = dict(
             task=self.task.name, protocol=self.id, hash=self.hash, metric=metric, classes=list(self.classes),
@@ -140,12 +148,12 @@ class Matrix:
 
     @cached_property
     def rare(self) -> List[str]:
-        """Classes with under 1 % of the real set's pixels, where the task has a metric of them."""
+        """Classes with less than 1 % of the real set's pixels, if the task has a metric for rare classes."""
         return rare_classes(self.real.histograms, self.classes) if self.task.rare_metric else []
 
 
 def _content(cfg: dict, dataset) -> Any:
-    """What tells one training set from another: the bytes of a distilled one, the files of any other."""
+    """Identity of a training set for the cache: the bytes of a distilled set, the list of files of any other."""
     if cfg['type'] == 'mmdistill.UnionDataset':
         members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
         return [_content(part, member) for part, member in zip(cfg['datasets'], members)]
