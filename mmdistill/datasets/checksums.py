@@ -1,4 +1,4 @@
-"""Which files of a set are whole: SHA-256 of each, noted when it is written."""
+"""SHA-256 checksums of the files of a distilled set, recorded when they are written."""
 import json
 import os
 from pathlib import Path
@@ -8,19 +8,20 @@ from mmdistill.documents import inside, read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest
 
-Digests = Dict[str, str]  # kind of file ('image', 'mask', 'latents') to its SHA-256
+Digests = Dict[str, str]  # type of file ('image', 'mask', 'latents') → its SHA-256
 
 
 class Journal:
-    """A line in ``{work_dir}/checksums.<rank>.jsonl`` for each image that is finished, once its files are on disk.
+    """Checksums of the finished images of a run, in ``{work_dir}/checksums.<rank>.jsonl``.
 
-    An image without a line, or whose files have other digests than any of its lines, is not done: a run makes it again.
+    A line is appended for each image once its files are on disk. When a run is resumed, it regenerates images that have
+    no line or whose files match none of their lines.
 
     Args:
-        work_dir: Of the run.
-        root: Of its set.
-        files: Request id → kind → path below the root, of the files that are there.
-        rank: Of this process.
+        work_dir: The work dir of the run.
+        root: The data root of its set.
+        files: Function from a request id to {type of file: path relative to the root} of the existing files.
+        rank: Rank of this process.
     """
 
     def __init__(self, work_dir: Union[str, Path], root: Union[str, Path], files: Any, rank: int = 0) -> None:
@@ -35,7 +36,7 @@ class Journal:
         return len(self._known)
 
     def read(self) -> None:
-        """Take in the lines of all ranks; one that was cut short counts as none, as does a file that cannot be read."""
+        """Read the lines of all ranks; truncated lines and unreadable files are skipped."""
         self._known, self._whole = {}, set()
         for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
             try:
@@ -50,11 +51,15 @@ class Journal:
                     continue
 
     def add(self, name: str) -> None:
-        """Note the files of a request as they are."""
+        """Append the checksums of a request's files.
+
+        Raises:
+            DistillError: The file of checksums cannot be written.
+        """
         digests = self.digests(name)
         line = json.dumps([name, digests]).encode() + b'\n'
         try:
-            with open(self.path, 'ab', opener=_own_file) as stream:
+            with open(self.path, 'ab', opener=_without_links) as stream:
                 if stream.tell() and not self._begun:  # the last line of a killed run may have no end
                     stream.write(b'\n')
                 self._begun = True
@@ -68,25 +73,25 @@ class Journal:
         self._whole.add(name)
 
     def holds(self, name: str) -> bool:
-        """Whether the files of a request are those that were noted; each is compared once after :meth:`read`."""
+        """Whether the files of a request match recorded checksums; each is compared once after :meth:`read`."""
         known = self._known.get(name, [])
         if name not in self._whole and known and self.digests(name) in known:
             self._whole.add(name)
         return name in self._whole
 
     def digests(self, name: str) -> Digests:
-        """Of the files of a request, which are there."""
+        """Checksums of the existing files of a request, by type of file."""
         return {kind: file_digest(self.root / path) for kind, path in self.files(name).items()}
 
 
-def _own_file(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)  # a link could lead anywhere
+def _without_links(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, 'O_NOFOLLOW', 0), 0o666)  # a symbolic link could point anywhere
 
 
 def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -> Iterator[Tuple[str, str]]:
-    """(Path below the root, what is wrong) of the files that the ``images`` of a manifest list and that are not whole.
+    """Yield (path relative to the root, problem) for each missing or damaged file of a manifest's ``images``.
 
-    Files of a manifest without digests are there and not empty.
+    Without checksums in the manifest, files only have to exist and be non-empty.
     """
     for image in images:
         digests = image.get('sha256', {})
@@ -106,7 +111,7 @@ def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -
 
 
 def foreign_files(root: Union[str, Path], folders: Iterable[str], listed: Set[str]) -> Iterator[str]:
-    """Files in the folders of a set that its manifest does not list, as paths below the root."""
+    """Yield the files in these folders that the manifest does not list, as paths relative to the root."""
     for folder in sorted(set(folders)):
         for path in sorted(Path(root, folder).rglob('*')):
             if not path.is_dir() and (name := path.relative_to(root).as_posix()) not in listed:

@@ -1,4 +1,4 @@
-"""The folders of a classification dataset: whether they fit the class names, and those of its distilled set."""
+"""Class folders: check that those of a dataset match its class names, and name those of the distilled set."""
 import os.path as osp
 import re
 import unicodedata
@@ -8,23 +8,23 @@ from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 from mmdistill.errors import DistillError
 from mmdistill.selection.report import shorten
 
-_LONGEST = 200  # bytes of a name; file systems allow 255, and names are put together
-_SHOWN = 6  # names of each order in a message
-Pairs = Set[Tuple[str, int]]  # folders of images, and the class ids of the images in them
+_LONGEST = 200  # bytes of a name; file systems allow 255, and a prefix may be added
+_SHOWN = 6  # names per list in a message
+Pairs = Set[Tuple[str, int]]  # (folder, class id of an image in it)
 
 
 def check_class_order(pairs: Pairs, numbered: Optional[Mapping[int, str]], classes: Sequence[str], where: str) -> None:
-    """Check that folders that are called as classes hold the images of these classes.
+    """Check that a folder named like a class contains images of that class.
 
-    mmpretrain takes the ids from the sorted folders, or from a list, and the names from ``classes``, so that two orders
-    give every class the name of another one. Letter case, blanks and punctuation are ignored; folders that are not
-    called as classes, such as WordNet ids, say nothing.
+    mmpretrain takes the ids from the sorted folders or from a list, and the names from ``classes``. If the two orders
+    differ, classes get each other's names. Letter case, spaces and punctuation are ignored. Folders that are not named
+    like classes, such as WordNet ids, are not checked.
 
     Args:
-        pairs: Folders of the images, each with the class ids of the images in it.
-        numbered: Class id to folder, where mmpretrain numbered folders; None where a list gives the ids.
+        pairs: (folder, class id) for the class ids of the images in each folder.
+        numbered: Class id → folder, if mmpretrain numbered the folders; None if a list gives the ids.
         classes: Names of the classes, in the order of the ids.
-        where: What the message calls the dataset or its list.
+        where: Name of the dataset or its list in the message.
 
     Raises:
         DistillError: A folder has the name of one class and the id of another.
@@ -48,23 +48,23 @@ def check_class_order(pairs: Pairs, numbered: Optional[Mapping[int, str]], class
 
 
 def folder_names(pairs: Pairs, numbered: Optional[Mapping[int, str]], classes: Sequence[str]) -> Tuple[str, ...]:
-    """A folder's name for each class, all different on file systems that ignore letter case, too.
+    """A folder name for each class. The names differ even on file systems that ignore letter case.
 
-    It is the folder that mmpretrain took the class from. With a list of ids it is the folder that holds all images of
-    a class and of no other; where there is none, a name that is made of the class's. A number goes before names that
-    are equal. The arguments are those of :func:`check_class_order`.
+    It is the folder from which mmpretrain took the class. With a list of ids, it is the folder that contains exactly
+    the images of the class or, if there is none, a name derived from the class name. Equal names get the class id as a
+    prefix. The arguments are those of :func:`check_class_order`.
     """
     found = numbered or _listed(pairs)
     names = [found.get(label, '') for label in range(len(classes))]
     if not all(map(_is_plain, names)) or not numbered and len({*names}) < len(names):
         made = [_cut(re.sub(r'[^\w-]+', '_', name).strip('_')) for name in classes]
-        # Folders with classes' ids keep their names, unless a list cannot name them.
+        # Numbered folders keep their names unless a list of files cannot express them.
         names = [name if numbered and _is_plain(name) else new for name, new in zip(names, made)]
     return _distinct(names)
 
 
 def _distinct(names: Sequence[str]) -> Tuple[str, ...]:
-    """The names, with their number before those that some file systems take for one, and before empty ones."""
+    """The names; empty ones, and those that some file systems consider equal, get their number as a prefix."""
     numbered = [_cut(f'{label:04d}_{name}'.rstrip('_')) for label, name in enumerate(names)]
     keys = Counter(map(name_key, names))
     mixed = [name if name and keys[name_key(name)] == 1 else other for name, other in zip(names, numbered)]
@@ -72,7 +72,7 @@ def _distinct(names: Sequence[str]) -> Tuple[str, ...]:
 
 
 def _levels(pairs: Pairs) -> Iterator[Dict[int, str]]:
-    """The folders by class id, for each depth of the tree at which every class has one of its own."""
+    """Yield the folders by class id, for each depth of the tree at which every class has a separate folder."""
     parts = [(folder.split('/'), label) for folder, label in pairs]
     for depth in range(min((len(folders) for folders, _ in parts), default=0)):
         found: Dict[int, Set[str]] = {}
@@ -84,8 +84,10 @@ def _levels(pairs: Pairs) -> Iterator[Dict[int, str]]:
 
 
 def _listed(pairs: Pairs) -> Dict[int, str]:
-    """The last folder of each class's images where it is the same for all, and those above do not tell the classes
-    apart."""
+    """The last folder of each class's images, if it is the same for all of them.
+
+    Empty if the parent folders already separate the classes.
+    """
     last: Dict[int, Set[str]] = {}
     above: Dict[int, Set[str]] = {}
     for folder, label in pairs:
@@ -93,22 +95,22 @@ def _listed(pairs: Pairs) -> Dict[int, str]:
         above.setdefault(label, set()).add(osp.dirname(folder))
     shared = Counter(folder for folders in above.values() for folder in folders)
     if len(above) > 1 and max(shared.values()) == 1:
-        return {}  # cat/morning, dog/evening: the last folders are no classes
+        return {}  # cat/morning, dog/evening: the last folders are not classes
     return {label: min(folders) for label, folders in last.items() if len(folders) == 1}
 
 
 def _plain(name: str) -> str:
-    """A name without letter case, blanks and punctuation."""
+    """A name in lower case, without spaces and punctuation."""
     return re.sub(r'[\W_]+', '', unicodedata.normalize('NFKC', name).casefold())
 
 
 def name_key(name: str) -> str:
-    """A key that is equal for names which some file systems take for one: by letter case or the form of accents."""
+    """A key that is equal for names that differ only in letter case or Unicode form, equal on some file systems."""
     return unicodedata.normalize('NFC', unicodedata.normalize('NFC', name).casefold())
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name is one of a folder that can be written, listed on a line and read back."""
+    """Whether a folder with this name can be written, listed on a line and read back."""
     return (bool(name) and not name.startswith('.') and name == name.lstrip() and {'/', '\\'}.isdisjoint(name)
             and not any(unicodedata.category(letter) in ('Cc', 'Cs') for letter in name)
             and len(name.encode()) <= _LONGEST)

@@ -1,4 +1,4 @@
-"""Distilled sets as datasets: what the manifest says decides."""
+"""Distilled sets as datasets, configured by their manifests."""
 import os.path as osp
 from typing import Any, Dict, Mapping
 
@@ -14,24 +14,23 @@ from .wrappers import parts_of
 
 @DATASETS.register_module(name='DistilledDataset')
 def distilled_dataset(data_root: str, verify: bool = False, weights: bool = False, **kwargs: Any):
-    """Any distilled set, ``type='mmdistill.DistilledDataset'`` in a config of mmseg or mmpretrain.
+    """A distilled set, ``type='mmdistill.DistilledDataset'`` in a config of mmseg or mmpretrain.
 
-    Classes, names and encoding are those of the manifest; it also says whether the set is one of mmsegmentation or
-    of mmpretrain, and only that package is imported. Their own dataset types read the same folder by their own rules;
-    this one needs none.
+    The manifest determines the classes, file names and mask encoding, and whether the set is for mmseg or mmpretrain;
+    only that package is imported. The packages' own dataset types can read the same folder, but need settings.
 
     Args:
-        data_root: The folder that ``mmdistill distill`` wrote.
-        verify: Check first that all files are whole (:mod:`~mmdistill.datasets.verify`), by their checksums.
-        weights: Whether the target of each image, ``gt_score``, is its weight in the manifest times the one-hot row of
-            its class; of classification. See :class:`mmdistill.models.losses.WeightedLoss`.
+        data_root: The folder written by ``mmdistill distill``.
+        verify: Whether to check all files by their checksums first (:mod:`~mmdistill.datasets.verify`).
+        weights: Whether the target of an image, ``gt_score``, is its one-hot label times its weight in the manifest;
+            only for classification. See :class:`mmdistill.models.losses.WeightedLoss`.
         **kwargs: As for mmseg's ``BaseSegDataset`` or mmpretrain's ``BaseDataset`` (``pipeline``, ``indices``, ...).
-            Those that the manifest decides may be left in a config as long as they agree with it. ``indices`` choose
-            among the distilled images.
+            Arguments that the manifest determines may remain in a config if they agree with it. ``indices`` refer to
+            the distilled images.
 
     Raises:
-        DistillError: The set is unfinished, a listed file is missing, or damaged where ``verify`` asks, an argument
-            contradicts the manifest, or ``indices`` lead out of the set.
+        DistillError: The set is unfinished, a listed file is missing (or damaged, with ``verify``), an argument
+            contradicts the manifest, or ``indices`` are out of range.
 
     Examples:
         >>> train_dataloader = dict(dataset=dict(
@@ -49,7 +48,7 @@ def distilled_dataset(data_root: str, verify: bool = False, weights: bool = Fals
 
 
 def check_weights(data_root: str, manifest: Mapping[str, Any]) -> None:
-    """Raise a DistillError unless a set is one of classification whose images have weights, one above 0."""
+    """Raise a DistillError unless the images of a classification set have weights and at least one is positive."""
     if manifest['task'] != 'classification':
         raise DistillError(f'{data_root} is a set for {manifest["task"]}, whose images have no weights: leave weights '
                            'out')
@@ -62,15 +61,25 @@ def check_weights(data_root: str, manifest: Mapping[str, Any]) -> None:
 
 
 def has_weights(dataset: Any) -> bool:
-    """Whether images of a dataset, behind whatever wrappers, have weights."""
+    """Whether images of a dataset, with or without wrappers, have weights."""
     return any(getattr(part.dataset, 'weights', None) is True for part in parts_of(dataset))
 
 
 def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any], metainfo: Dict[str, Any]
                 ) -> Dict[str, Any]:
-    """The arguments of an OpenMMLab dataset that the manifest ``decided``, with ``metainfo`` (``classes`` and more).
+    """Remove the arguments that the manifest determines from a config's ``kwargs``.
 
-    They are taken out of ``kwargs``, the config's arguments; a DistillError where these say otherwise.
+    Args:
+        data_root: The data root, for messages.
+        kwargs: The config's arguments; changed in place.
+        decided: The arguments that the manifest determines.
+        metainfo: ``classes`` and other meta information from the manifest.
+
+    Returns:
+        dict: ``decided``, and ``metainfo`` merged with that of the config.
+
+    Raises:
+        DistillError: The config contradicts the manifest.
     """
     for key, value in decided.items():
         if kwargs.pop(key, value) != value:
@@ -82,7 +91,7 @@ def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any],
 
 
 def listed_file(data_root: str, name: str) -> str:
-    """The path of a file that the manifest lists; a DistillError where it is missing, or a link that leaves the set."""
+    """The path of a file in the manifest; raises a DistillError if it is missing or a link out of the set."""
     path = str(inside(data_root, name))
     if not osp.isfile(path):
         raise DistillError(f'{path} is in {MANIFEST} but not on disk: restore it, or delete the manifest '

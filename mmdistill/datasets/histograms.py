@@ -1,4 +1,4 @@
-"""Class histograms of a dataset's masks, which the processes of a run share."""
+"""Class histograms of a dataset's masks, computed by all processes of a run and cached."""
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
@@ -11,21 +11,22 @@ from mmdistill.files import link_atomic
 from mmdistill.selection.histograms import count_masks, load_histograms, save_histograms, stack_rows
 from mmdistill.tasks.blocks import Block, share_blocks
 
-_BLOCK = 1024  # masks: what an interrupted run loses at most
+_BLOCK = 1024  # masks per saved block; an interrupted run loses at most one block
 
 
 def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int], path: Path, fingerprint: str,
                       workers: Optional[int] = None,
                       progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
-    """Pixels of each class in each mask, int64 (N, K), from the file ``path`` or by reading the masks.
+    """Pixels of each class in each mask, int64 (N, K), from the cache or counted by all processes.
 
-    Every rank has to call this; each counts its share, and finished blocks are kept. Work dirs share the file by
-    :mod:`mmdistill.cache`.
+    Every rank has to call this. Each counts its share of the masks, and finished blocks are kept when a run is
+    interrupted. Work dirs share the result through :mod:`mmdistill.cache`.
 
     Args:
-        load: Mask uint8 (H, W) of an index 0..N-1, ids 0..K-1 and 255; picklable.
+        load: Function from an index 0..N-1 to a mask uint8 (H, W), ids 0..K-1 and 255; picklable.
         shape: (N, K).
-        fingerprint: Changes when the masks do.
+        path: The .npz file of the result.
+        fingerprint: Hash of the masks; a file with another one is ignored.
         workers, progress: See :func:`~mmdistill.selection.histograms.class_histograms`.
     """
     count, classes = shape
@@ -42,7 +43,7 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
         rows = iter(progress(rows, len(indices)) if progress and indices else rows)
         for start, end, file in blocks:
             save_histograms(file, stack_rows(islice(rows, end - start), end - start, classes), fingerprint)
-        for _ in rows:  # lets a progress bar end its line
+        for _ in rows:  # lets the progress bar finish its line
             pass
 
     def merge(files: Iterable[Path]) -> None:

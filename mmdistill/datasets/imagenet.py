@@ -1,4 +1,4 @@
-"""ImageNet-1K and some of its classes, as mmpretrain reads them, with the folders checked by name."""
+"""ImageNet-1K and subsets of its classes, as in mmpretrain, with checks of the class folders' names."""
 import os.path as osp
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -10,20 +10,20 @@ from mmdistill.errors import DistillError
 from mmdistill.imagenet import check_folders, check_order, imagenet_wnids
 from mmdistill.registry import DATASETS
 
-# Of Kaggle's archive: beside ILSVRC/, whose Data/CLS-LOC is the data root, or copied into that.
+# In Kaggle's archive, the file is next to ILSVRC/, whose Data/CLS-LOC is the data root; it may be copied there.
 _SOLUTION = 'LOC_val_solution.csv'
 _PLACES = ('', '../../..')
 
 
 class _Tree(ImageNet):
-    """Samples of ``<split>/<wnid>/*.JPEG``, or of a flat folder of validation images and the list of their classes."""
+    """Samples in ``<split>/<wnid>/*.JPEG``, or in a flat folder of validation images with a list of their classes."""
 
     def labels(self) -> Dict[str, int]:
         """WordNet id → class id."""
         raise NotImplementedError
 
     def check_tree(self, folders: Sequence[str]) -> None:
-        """Raise a DistillError where the class folders of the split are not as they should be."""
+        """Raise a DistillError if class folders of the split are missing or unexpected."""
 
     def _find_samples(self) -> List[Tuple[str, int]]:
         labels, folders = self.labels(), find_folders(self.img_prefix)[0]
@@ -36,7 +36,7 @@ class _Tree(ImageNet):
         return get_samples(self.img_prefix, labels, self.is_valid_file)[0]
 
     def _listed(self, names: Sequence[str], labels: Dict[str, int]) -> List[Tuple[str, int]]:
-        """The images of a folder that holds all classes, as the list names them."""
+        """Samples of a flat folder, with the class ids from Kaggle's list."""
         lists = [path for place in _PLACES if exists(path := join_path(self.data_root, place, _SOLUTION))]
         if not lists:
             raise DistillError(f'{self.img_prefix} holds images and no folders of classes: put {_SOLUTION} into '
@@ -51,16 +51,16 @@ class _Tree(ImageNet):
 
 @DATASETS.register_module()
 class ImageNet1K(_Tree):
-    """mmpretrain's ``ImageNet``, whose folders have to be those of the 1000 classes, each by its name.
+    """mmpretrain's ``ImageNet`` with a check that its folders are those of the 1000 classes.
 
-    mmpretrain numbers the folders in their sorted order, whatever they are called. Here a wrong, missing or additional
-    folder is named, and so is a line of ``meta/{split}.txt`` with another class id than its folder has in ImageNet's
-    order, which the weights of class-conditional models, teachers and the names in prompts go by.
+    mmpretrain numbers the folders in sorted order, whatever their names are. This dataset reports wrong, missing and
+    additional folders, and lines of ``meta/{split}.txt`` whose class id differs from ImageNet's order. The weights of
+    class-conditional models, the teachers and the class names in prompts rely on that order.
 
     Args:
         data_root: Folder of ``train`` and ``val``: ``{split}/<wnid>/*.JPEG``, or a ``val`` of 50 000 images with
-            ``LOC_val_solution.csv`` in this folder or three above it, as in Kaggle's ``ILSVRC/Data/CLS-LOC``; or any
-            tree with ``meta/{split}.txt``. Only the split itself is read: to distil, ``val`` need not be there.
+            ``LOC_val_solution.csv`` in this folder or three levels above, as in Kaggle's ``ILSVRC/Data/CLS-LOC``; or
+            any tree with ``meta/{split}.txt``. Only the split itself is read, so distillation does not need ``val``.
         split: ``'train'`` or ``'val'``.
         **kwargs: As for mmpretrain's ``ImageNet``.
     """
@@ -84,10 +84,10 @@ class ImageNet1K(_Tree):
 
 @DATASETS.register_module()
 class ImageNetSubset(_Tree):
-    """The images of some folders of ImageNet's tree; class id = position in ``classes``.
+    """Some classes of ImageNet; the class id is the position in ``classes``.
 
-    mmpretrain's ``ImageNet`` demands that the folders be the classes; this takes its classes out of any tree of
-    ``{train,val}/<wnid>/*.JPEG``, the whole ImageNet or one that holds no others.
+    mmpretrain's ``ImageNet`` requires that the folders are exactly the classes. This dataset reads its classes from any
+    tree of ``{train,val}/<wnid>/*.JPEG`` that contains them, such as the whole ImageNet.
 
     Args:
         data_root: See :class:`ImageNet1K`.

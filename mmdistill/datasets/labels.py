@@ -1,4 +1,4 @@
-"""Reading the images and labels of any mmpretrain dataset for prototypes and synthesis."""
+"""Reads the images and labels of any mmpretrain dataset, for prototypes and generation."""
 import numbers
 import os.path as osp
 import re
@@ -19,16 +19,15 @@ from .reading import ImageReader
 
 
 class DatasetLabels(Source):
-    """The images of an mmpretrain dataset, or of several behind wrappers, by class, with the names, texts and folders
-    of the classes.
+    """Images of an mmpretrain dataset (or of several in wrappers) with their labels, class names and folders.
 
     Attributes:
-        labels: int64 (N,) class id of each image.
-        counts: int64 (K,) images of each class.
+        labels: int64 (N,), class id of each image.
+        counts: int64 (K,), number of images per class.
 
     Raises:
-        DistillError: The dataset is empty, names no classes or no files, a label is out of range, or folders that are
-            called as classes have the ids of others.
+        DistillError: The dataset is empty or has no class names or files, a label is out of range, an image has two
+            labels, or a folder named like a class has another class id.
     """
 
     def __init__(self, dataset: Any) -> None:
@@ -60,7 +59,7 @@ class DatasetLabels(Source):
                                    'class: remove one of the entries')
 
     def _check_entries(self, infos: Sequence[Dict[str, Any]]) -> None:
-        """Check that each entry has a file and one class id."""
+        """Check that each entry has a file and a single class id."""
         for row, info in enumerate(infos):
             if 'img_path' in info and _is_id(info.get('gt_label')):
                 continue
@@ -70,7 +69,7 @@ class DatasetLabels(Source):
                                'of files')
 
     def _check_ids(self, part: Any, images: Sequence[str], labels: np.ndarray) -> None:
-        """Check the class ids of the images of a dataset: their range, and their folders."""
+        """Check the range of the class ids of a dataset, and that they agree with its folders."""
         name, count = type(part).__name__, len(self.classes)
         wrong = np.flatnonzero((labels < 0) | (labels >= count))
         if len(wrong):
@@ -85,22 +84,22 @@ class DatasetLabels(Source):
         check_class_order(_pairs(images, labels), _numbered(part), self.classes, getattr(part, 'ann_file', '') or name)
 
     def check_files(self) -> None:
-        """Raise a DistillError where an image that an ann_file lists is missing."""
+        """Raise a DistillError if an image that an ann_file lists is missing."""
         for part, rows, reader in zip(self.parts, self._of_part, self._readers):
             check_files(part, [self.images[row] for row in rows], 'image',
                         getattr(reader.transform, 'backend_args', None))
 
     @cached_property
     def _numbers(self) -> Optional[Dict[int, str]]:
-        """The folder of each class, where mmpretrain numbered folders."""
+        """The folder of each class, if mmpretrain numbered the folders."""
         found = [numbered for part in reversed(self.parts) if (numbered := _numbered(part))]
         return {label: name for one in found for label, name in one.items()} if len(found) == len(self.parts) else None
 
     def of_class(self, label: int) -> np.ndarray:
-        """int64 indices of the images of a class, ascending; a DistillError where there are none."""
+        """Indices of the images of a class, int64, ascending; raises a DistillError if there are none."""
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
-            self.check_files()  # a line that was read in another way than it was meant names a missing image, too
+            self.check_files()  # a misread line of a list usually has a missing file, too, which explains more
             name = self.classes[label]
             folder = (self._numbers or {}).get(label)
             advice = f'add some, or remove the folder {folder!r}, and the name where you list classes' if folder else (
@@ -112,13 +111,16 @@ class DatasetLabels(Source):
 
     @cached_property
     def label_texts(self) -> Tuple[str, ...]:
-        """What each class is called in prompts: ``metainfo['label_texts']``, or the classes' own names if these are no
-        WordNet ids."""
+        """Name of each class in prompts: ``metainfo['label_texts']``, or the class names unless they are WordNet ids.
+
+        Raises:
+            DistillError: A class has no text.
+        """
         texts = self.dataset.metainfo.get('label_texts')
         if texts is None:
             if coded := [name for name in self.classes if re.fullmatch(r'n\d{8}', name)]:
                 raise DistillError(f'class {coded[0]} has no label text: give the dataset metainfo=dict('
-                                   "label_texts=('tench', ...)), one a class")
+                                   "label_texts=('tench', ...)), one per class")
             texts = self.classes
         texts = [str(text) if isinstance(text, numbers.Number) else text for text in texts]
         bad = [i for i, text in enumerate(texts) if not (isinstance(text, str) and text.strip())]
@@ -126,17 +128,26 @@ class DatasetLabels(Source):
             missing = bad[0] if bad else min(len(texts), len(self.classes) - 1)
             raise DistillError(f'{len(texts)} label texts for {len(self.classes)} classes; class {missing} '
                                f'({self.classes[missing]}) is the first without: give metainfo.label_texts one '
-                               'a class')
+                               'per class')
         return tuple(texts)
 
     @cached_property
     def folders(self) -> Tuple[str, ...]:
-        """A folder's name for each class; see :func:`~mmdistill.datasets.class_folders.folder_names`."""
+        """Folder name for each class; see :func:`~mmdistill.datasets.class_folders.folder_names`."""
         return folder_names(_pairs(self.images, self.labels), self._numbers, self.classes)
 
     def image(self, index: int, size: Tuple[int, int], crop: bool) -> np.ndarray:
-        """RGB uint8 (H, W, 3) of this ``size`` (H, W); with ``crop`` scaled to cover it and cropped at the centre, else
-        squashed to it."""
+        """Read an image and resize it.
+
+        Args:
+            index: Index of the sample.
+            size: (H, W) in pixels.
+            crop: True: scaled to cover the size and cropped at the centre. False: resized without keeping the aspect
+                ratio.
+
+        Returns:
+            RGB uint8 (H, W, 3).
+        """
         read = self._readers[self.rows[index][0]]
         image = Image.fromarray(read(self.images[index], self.dataset.get_data_info(index)))
         fit = ImageOps.fit if crop else Image.Image.resize
@@ -147,8 +158,8 @@ class DatasetLabels(Source):
 
     @cached_property
     def class_fingerprints(self) -> Tuple[str, ...]:
-        """One of each class, by its images in their order; it changes when one of their files does."""
-        images: List[Dict[int, List[str]]] = [{} for _ in self.classes]  # of each class, by their dataset
+        """Hash of the image files of each class, in order."""
+        images: List[Dict[int, List[str]]] = [{} for _ in self.classes]  # of each class, by dataset
         for path, label, (part, _) in zip(self.images, self.labels.tolist(), self.rows):
             images[label].setdefault(part, []).append(path)
         found = [[self._readers[part].fingerprint(paths, root=str(self.parts[part].data_root or ''))
@@ -156,23 +167,23 @@ class DatasetLabels(Source):
         return tuple(prints[0] if len(prints) == 1 else config_hash(prints) for prints in found)
 
     def fingerprint(self) -> str:
-        """Changes when a file or a label does."""
+        """Hash of the image files and the labels."""
         return config_hash([self.classes, self.class_fingerprints])
 
 
 def _pairs(images: Sequence[str], labels: np.ndarray) -> Set[Tuple[str, int]]:
-    """The folders of images, with the class ids of the images in them."""
+    """(folder, class id) for the class ids of the images in each folder."""
     return {(osp.dirname(path), label) for path, label in zip(images, labels.tolist())}
 
 
 def _numbered(dataset: Any) -> Optional[Dict[int, str]]:
-    """Class id to folder, where a dataset has numbered its folders."""
+    """Class id → folder, if the dataset numbered its folders; otherwise None."""
     folders = None if getattr(dataset, 'ann_file', '') else getattr(dataset, 'folder_to_idx', None)
     return None if folders is None else {label: folder for folder, label in folders.items()}
 
 
 def _is_id(label: Any) -> bool:
-    """Whether a label is one whole number."""
+    """Whether a label is a single integer."""
     if isinstance(label, (int, np.integer)):
         return True
     try:

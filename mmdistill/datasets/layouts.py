@@ -1,4 +1,4 @@
-"""Where a dataset of OpenMMLab keeps its files, and how its masks name the classes."""
+"""Layouts of distilled sets: folders, file names, and the encoding of masks."""
 import os.path as osp
 from dataclasses import dataclass
 from typing import Any, ClassVar, Collection, Dict, Optional, Sequence, Tuple
@@ -12,7 +12,7 @@ from mmdistill.plan import Plan
 from .roots import common_root, inside_root, is_outside
 from .wrappers import RealSamples
 
-_ENCODING = ('reduce_zero_label', 'label_map', 'ignore_index')  # what decides which ids stand in the files
+_ENCODING = ('reduce_zero_label', 'label_map', 'ignore_index')  # settings that determine the ids in the files
 IMAGE_FORMATS = {'.jpg': 'JPEG', '.jpeg': 'JPEG', '.png': 'PNG'}
 CLASS_SUFFIXES = {'JPEG': '.JPEG', 'PNG': '.png'}  # of images in ImageNet's tree
 MASK_FORMATS = {'.png': 'PNG', '.tif': 'TIFF', '.tiff': 'TIFF'}
@@ -20,26 +20,26 @@ MASK_FORMATS = {'.png': 'PNG', '.tif': 'TIFF', '.tiff': 'TIFF'}
 
 @dataclass(frozen=True)
 class SegLayout:
-    """The tree and the mask encoding that a dataset of mmseg reads; all folders are relative to the data root.
+    """Folders and mask encoding of an mmseg dataset; folders are relative to the data root.
 
-    The encoding is the inverse of what mmseg's ``LoadAnnotations`` does with ``reduce_zero_label`` and ``label_map``,
-    so that mmseg gets back the train ids that were written.
+    The encoding inverts what mmseg's ``LoadAnnotations`` does with ``reduce_zero_label`` and ``label_map``, so that
+    mmseg reads the train ids that were written.
 
     Raises:
-        DistillError: A folder outside the data root, an unknown file type, images and masks with the same names, or
-            a label map that cannot be inverted; with the names of the layouts that have enough classes.
+        DistillError: A folder is outside the data root, a file type is unknown, images and masks would have the same
+            names, or the label map cannot be inverted. The message lists the layouts with enough classes.
     """
     task: ClassVar[str] = 'segmentation'
     name: str
     image_dir: str
     mask_dir: str
-    image_suffix: str = '.jpg'  # what follows the stem of an image; its extension chooses JPEG or PNG
-    mask_suffix: str = '.png'  # what follows the stem of a mask; its extension chooses PNG or TIFF
-    reduce_zero_label: bool = False  # whether 0 in a file means 'ignored', and 1 train id 0
-    num_classes: Optional[int] = None  # of the dataset; None where any number fits
+    image_suffix: str = '.jpg'  # suffix of image files after the stem; its extension selects JPEG or PNG
+    mask_suffix: str = '.png'  # suffix of mask files after the stem; its extension selects PNG or TIFF
+    reduce_zero_label: bool = False  # whether 0 in a file is ignored, and 1 is train id 0
+    num_classes: Optional[int] = None  # maximum number of classes; None for any number
     label_map: Optional[Tuple[Tuple[int, int], ...]] = None  # (id, train id), applied after reduce_zero_label
-    ann_file: str = ''  # list of the stems; empty where mmseg lists the folder
-    ignore_index: int = IGNORE  # the train id that the dataset's trainings ignore, as its mask files have it
+    ann_file: str = ''  # list of the stems; empty if mmseg lists the folder
+    ignore_index: int = IGNORE  # the train id that is ignored in training, as in the dataset's mask files
 
     def __post_init__(self) -> None:
         for path in (self.image_dir, self.mask_dir, self.ann_file):
@@ -63,7 +63,7 @@ class SegLayout:
                                 'save the masks with the class ids 0, 1, ..., and leave the label map out')
 
     def _refused(self, problem: str, advice: str) -> DistillError:
-        """The error of a layout that cannot be written: what to do to the dataset, or which layout to take."""
+        """The error for a layout that cannot be written, with advice on the dataset or another layout."""
         named = other_layouts(self.num_classes)
         choice = f'set test_cfg.writer.layout to {named}' if named else (
             f'no other layout holds {self.num_classes} classes')
@@ -80,18 +80,22 @@ class SegLayout:
         return MASK_FORMATS[osp.splitext(f'x{self.mask_suffix}')[1].lower()]
 
     def decoding(self) -> np.ndarray:
-        """Table uint8 (256,): the train id of each id in a file, 255 = ignored."""
+        """Lookup table uint8 (256,): id in a file → train id, 255 = ignored."""
         table = self._mmseg_ids()
         return np.where(table == self.ignore_index, np.uint8(IGNORE), table)
 
     def encode(self, mask: np.ndarray) -> np.ndarray:
-        """Train ids uint8 (H, W), 255 = ignored, to the ids uint8 (H, W) of a mask file, which has to have them all."""
+        """Convert train ids uint8 (H, W), 255 = ignored, to the ids of a mask file, uint8 (H, W).
+
+        Raises:
+            DistillError: The layout has no id for a class.
+        """
         mapped = None if self.label_map is None else {new for _, new in self.label_map}
         table = np.full(256, -1)
-        for host, train in enumerate(self.decoding()):
+        for file_id, train in enumerate(self.decoding()):
             known = mapped is None or int(train) in mapped
             if train != IGNORE and known and train < (self.num_classes or IGNORE):
-                table[train] = host
+                table[train] = file_id
         table[IGNORE] = self._ignored_id()
         encoded = table[mask]
         if encoded.min(initial=0) < 0:
@@ -102,37 +106,44 @@ class SegLayout:
         return encoded.astype(np.uint8)
 
     def _mmseg_ids(self) -> np.ndarray:
-        """Table uint8 (256,): what mmseg reads for each id in a file."""
-        return train_ids(self.reduce_zero_label, self.label_map).astype(np.uint8)  # older mmseg maps to -1 = 255
+        """Lookup table uint8 (256,): id in a file → train id as mmseg reads it."""
+        return train_ids(self.reduce_zero_label, self.label_map).astype(np.uint8)  # -1 (older mmseg) becomes 255
 
     def _ignored_id(self) -> int:
-        """The id in a file that mmseg reads as :attr:`ignore_index`, or where there is none, as 255."""
+        """The id in a file that mmseg reads as :attr:`ignore_index` or, if there is none, as 255."""
         table, usual = self._mmseg_ids(), 0 if self.reduce_zero_label else IGNORE
         found = [usual, *np.flatnonzero(table == self.ignore_index), *np.flatnonzero(table == IGNORE)]
-        return next((int(host) for host in found if table[host] == self.ignore_index), int(found[-1]))
+        return next((int(file_id) for file_id in found if table[file_id] == self.ignore_index), int(found[-1]))
 
     def files(self, stem: str) -> Dict[str, str]:
-        """Paths of an ``image`` and of its ``mask``, relative to the data root."""
+        """Paths of an ``image`` and its ``mask``, relative to the data root."""
         return dict(image=osp.join(self.image_dir, stem + self.image_suffix),
                     mask=osp.join(self.mask_dir, stem + self.mask_suffix))
 
     def ann_text(self, plan: Plan) -> str:
-        """What :attr:`ann_file` says: the stems."""
+        """Content of :attr:`ann_file`: one stem per line."""
         return ''.join(f'{request.id}\n' for request in plan.requests)
 
     @classmethod
     def from_dict(cls, values: Dict[str, Any]) -> 'SegLayout':
-        """The layout of a manifest; a DistillError where it is none."""
+        """The layout in a manifest; raises a DistillError if it is invalid."""
         _check(values, cls)
         pairs = values.get('label_map')
         return cls(**{**values, 'label_map': None if pairs is None else tuple(map(tuple, pairs))})
 
     @classmethod
     def of_dataset(cls, dataset: Any) -> 'SegLayout':
-        """The tree of a built mmseg ``BaseSegDataset`` (``lazy_init=True`` is enough), so that its own config reads the
-        distilled set. One without files, such as the built-in scenes, gets the folders ``images`` and ``masks``; one
-        whose masks are no files of its own ids has a ``source_layout()``. The samples of several datasets get the tree
-        of the first, if all have its ids in their files."""
+        """The layout of an mmseg dataset, so that the dataset's config can also read the distilled set.
+
+        Args:
+            dataset: A built ``BaseSegDataset`` (``lazy_init=True`` is enough). A dataset without files, such as the
+                built-in scenes, gets the folders ``images`` and ``masks``. A dataset whose masks are not files of its
+                ids has a method ``source_layout``. Several datasets in wrappers get the layout of the first, if the
+                ids in the files of all have the same meaning.
+
+        Raises:
+            DistillError: The dataset's layout cannot be written.
+        """
         if isinstance(dataset, RealSamples):
             return cls.of_parts(dataset.parts)
         if hasattr(dataset, 'source_layout'):
@@ -141,7 +152,7 @@ class SegLayout:
 
     @classmethod
     def of_parts(cls, parts: Sequence[Any]) -> 'SegLayout':
-        """:meth:`of_dataset` of several, by whose first the whole set can be read."""
+        """:meth:`of_dataset` for several datasets: the layout of the first, which must suit all."""
         layouts = [cls.of_dataset(part) for part in parts]
         for number, layout in enumerate(layouts):
             differing = [key for key in _ENCODING if getattr(layout, key) != getattr(layouts[0], key)]
@@ -155,7 +166,7 @@ class SegLayout:
 
     @classmethod
     def of_files(cls, dataset: Any) -> 'SegLayout':
-        """:meth:`of_dataset` where the masks are files."""
+        """:meth:`of_dataset` for a dataset whose masks are files."""
         root, listed = dataset.data_root, dataset.ann_file
         paths = [dataset.data_prefix.get('img_path') or '', dataset.data_prefix.get('seg_map_path') or '',
                  '' if osp.isdir(listed) else listed]  # mmseg lists the images where ann_file is a folder
@@ -175,33 +186,33 @@ class SegLayout:
 
 
 def _dotted(key: str, suffix: str, known: Collection[str]) -> str:
-    """Advice where a suffix lacks its dot; '' where it does not."""
+    """Advice for a suffix without its dot; '' otherwise."""
     return f"write {key}='.{suffix}', with its dot" if f'.{suffix}'.lower() in known else ''
 
 
 @dataclass(frozen=True)
 class ClassLayout:
-    """ImageNet's tree: a folder per class, and a list of ``<folder>/<file> <class id>`` lines.
+    """ImageNet's layout: a folder per class, and a list with lines ``<folder>/<file> <class id>``.
 
-    mmpretrain reads the ids from the list, so that neither the order nor the number of the folders matters to it.
+    mmpretrain reads the ids from the list, so neither the order nor the number of the folders matters.
     """
     task: ClassVar[str] = 'classification'
     name: str = 'imagenet'
-    image_dir: str = 'train'  # folder of the folders, relative to the data root
-    image_suffix: str = CLASS_SUFFIXES['JPEG']  # what follows the stem of an image
+    image_dir: str = 'train'  # parent of the class folders, relative to the data root
+    image_suffix: str = CLASS_SUFFIXES['JPEG']  # suffix of image files after the stem
     ann_file: str = 'meta/train.txt'  # the list, relative to the data root
 
     def files(self, stem: str) -> Dict[str, str]:
-        """The path of an image, relative to the data root, as ``image``."""
+        """Path of an ``image``, relative to the data root."""
         return dict(image=osp.join(self.image_dir, stem + self.image_suffix))
 
     def ann_text(self, plan: Plan) -> str:
-        """What :attr:`ann_file` says."""
+        """Content of :attr:`ann_file`."""
         return ''.join(f'{request.id}{self.image_suffix} {request.classes[0]}\n' for request in plan.requests)
 
     @classmethod
     def from_dict(cls, values: Dict[str, Any]) -> 'ClassLayout':
-        """The layout of a manifest; a DistillError where it is none."""
+        """The layout in a manifest; raises a DistillError if it is invalid."""
         _check(values, cls)
         return cls(**values)
 
@@ -222,13 +233,17 @@ LAYOUTS = {layout.name: layout for layout in (
 
 
 def other_layouts(num_classes: Optional[int]) -> str:
-    """Names of the layouts with room for this number of classes, joined for a message; '' if there are none."""
+    """Names of the layouts for at least this number of classes, joined for a message; '' if there are none."""
     names = [name for name, layout in LAYOUTS.items() if (num_classes or 0) <= (layout.num_classes or 0)]
     return ' or '.join([', '.join(names[:-1])] * (len(names) > 1) + names[-1:])
 
 
 def get_layout(name: str, dataset: Any = None) -> SegLayout:
-    """A layout by its name: one of :data:`LAYOUTS`, or that of ``dataset`` for ``'source'``."""
+    """A layout by its name: one of :data:`LAYOUTS`, or ``'source'`` for that of ``dataset``.
+
+    Raises:
+        DistillError: The name is unknown, or the dataset's layout cannot be written.
+    """
     if name == 'source' and dataset is not None:
         return SegLayout.of_dataset(dataset)
     if name not in LAYOUTS:

@@ -1,4 +1,4 @@
-"""Annotation files of OpenMMLab's datasets: the line that is wrong, and the files that are not there."""
+"""Errors in annotation files (``ann_file``): the wrong line, and missing files."""
 import bisect
 import copy
 import os
@@ -13,12 +13,15 @@ from .reading import local_files
 
 
 def bad_list(error: BaseException) -> Optional[DistillError]:
-    """The error that names the annotation file, and its line, where ``error`` is of a dataset that was reading one.
+    """The error that names the annotation file and the wrong line, if a dataset raised ``error`` while reading one.
 
-    The dataset's own reader finds the line: the last of the shortest list that raises the error.
+    The line is found with the dataset's reader: it is the last line of the shortest list that raises the error.
+
+    Returns:
+        The error, or None if no dataset was reading an annotation file.
     """
     frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__) if frame.f_code.co_name == 'load_data_list']
-    if not frames:  # an older MMEngine raises another error with the dataset's name
+    if not frames:  # older versions of MMEngine raise a new error with the dataset's name
         return bad_list(error.__context__) if error.__context__ else None
     dataset = frames[0].f_locals.get('self')
     path = getattr(dataset, 'ann_file', None)
@@ -41,16 +44,16 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
 
 
 def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Optional[dict] = None) -> None:
-    """Check that the local files which a dataset's annotation file lists are there, by the listings of their folders.
+    """Check that the local files listed in a dataset's annotation file exist, by listing their folders.
 
     Args:
-        dataset: Of OpenMMLab; without an ``ann_file`` it has just listed its folders.
-        paths: What it makes of the list.
-        what: What the message calls a file, such as ``'image'``.
-        backend_args: Of the transform that reads them.
+        dataset: An OpenMMLab dataset. Without an ``ann_file``, nothing is checked, since it listed its folders itself.
+        paths: The paths that the dataset derived from the list.
+        what: Name of such a file in the message, such as ``'image'``.
+        backend_args: Those of the transform that reads the files.
 
     Raises:
-        DistillError: A file is missing: which, and its line in the list.
+        DistillError: A file is missing; the message has its path and its line in the list.
     """
     if not getattr(dataset, 'ann_file', ''):
         return
@@ -62,15 +65,23 @@ def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Opt
 
 
 def absent(paths: Sequence[str], backend_args: Optional[dict] = None) -> List[str]:
-    """Those of the paths that are local, and not there; each folder is listed once."""
+    """The local paths that do not exist. Each folder is listed once."""
     known: Dict[str, Set[str]] = {}
     local = [path for path in paths if local_files(path, backend_args) == [path]]
     return [path for path in local if osp.basename(path) not in _names(osp.dirname(path), known)]
 
 
 def line_of(dataset: Any, path: str, label: Optional[int] = None) -> str:
-    """``', line 3 of <ann_file>'`` where that is a list of lines, and the first that names the file, with this class id
-    if there is one given; else ``''``."""
+    """``', line 3 of <ann_file>'``: the first line of a dataset's list that contains a file.
+
+    Args:
+        dataset: An OpenMMLab dataset.
+        path: Path of the file.
+        label: Class id that the line must have; None for any.
+
+    Returns:
+        The text, or ``''`` if there is no such line.
+    """
     ann_file = getattr(dataset, 'ann_file', '')
     prefix = osp.join(dataset.data_prefix.get('img_path') or '', '')
     stem = path.removeprefix(prefix).removesuffix(getattr(dataset, 'img_suffix', '') or '').strip()
@@ -82,18 +93,18 @@ def line_of(dataset: Any, path: str, label: Optional[int] = None) -> str:
 
 
 def _first_bad(dataset: Any, lines: Sequence[str], error: BaseException) -> Optional[int]:
-    """Index of the line at which a dataset raises this ``error``; None where it is no single line's."""
-    alone = copy.copy(dataset)
+    """Index of the line at which a dataset raises this ``error``; None if no single line causes it."""
+    trial = copy.copy(dataset)
 
     def fails(count: int) -> bool:
-        """Whether a list of the first lines raises it."""
+        """Whether a list of the first ``count`` lines raises the error."""
         with tempfile.NamedTemporaryFile('w', suffix='.txt', encoding='utf-8', newline='') as file:
             file.writelines(f'{line}\n' for line in lines[:count])
             file.flush()
-            alone.ann_file = file.name
+            trial.ann_file = file.name
             try:
-                alone.load_data_list()
-            except Exception as found:  # whatever a third party's reader raises
+                trial.load_data_list()
+            except Exception as found:  # any dataset's reader, so any exception
                 return (type(found), str(found)) == (type(error), str(error))
         return False
 
@@ -105,12 +116,12 @@ def _lines(path: str) -> List[str]:
     try:
         with open(path, encoding='utf-8', newline='\n') as file:
             return [line.rstrip('\r\n') for line in file]
-    except (OSError, UnicodeError):  # a remote one
+    except (OSError, UnicodeError):  # for example, a remote file
         return []
 
 
 def _names(folder: str, known: Dict[str, Set[str]]) -> Set[str]:
-    """The names in a folder, listed once; none where it is not there."""
+    """The names in a folder, cached in ``known``; empty if the folder does not exist."""
     if folder not in known:
         try:
             known[folder] = {*os.listdir(folder or '.')}

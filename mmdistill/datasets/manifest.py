@@ -1,6 +1,6 @@
-"""The manifest ``meta/distilled.json``: where every image of a distilled set came from.
+"""The manifest ``meta/distilled.json``: the source, prompt, seed and checksums of every image of a distilled set.
 
-It is written last, so a set without one is unfinished.
+It is written last, so a set without a manifest is unfinished.
 """
 import hashlib
 import json
@@ -22,7 +22,7 @@ from .layouts import ClassLayout, SegLayout
 
 MANIFEST_VERSION = 2
 MANIFEST = 'meta/distilled.json'
-# Distribution names; OpenMMLab's packages come as the maintained forks or as the originals.
+# Distribution names. OpenMMLab's packages are installed as the maintained forks (onedl-*) or as the originals.
 _OPENMMLAB = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
               *(f'onedl-{name}' for name in _OPENMMLAB), *_OPENMMLAB)
@@ -67,7 +67,7 @@ class _Extra(TypedDict, total=False):
     files: Dict[str, Any]
 
 
-class _Making(TypedDict, total=False):
+class _Optional(TypedDict, total=False):
     checksum: str
     config_hash: str
     seed: NonNegativeInt
@@ -77,7 +77,7 @@ class _Making(TypedDict, total=False):
     libraries: Dict[str, str]
 
 
-class _Manifest(_Making):
+class _Manifest(_Optional):
     task: str
     method: str
     classes: List[str]
@@ -88,7 +88,7 @@ class _Manifest(_Making):
 
 
 def library_versions() -> Dict[str, str]:
-    """Versions of Python, mmdistill and those libraries that decide what an image looks like, where installed."""
+    """Versions of Python, mmdistill and the installed libraries that can affect the generated images."""
     versions = dict(python=platform.python_version(), mmdistill=__version__)
     for name in _LIBRARIES:
         with suppress(metadata.PackageNotFoundError):
@@ -100,18 +100,21 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
                    weights: Mapping[str, Any], extra: Optional[Mapping[str, Any]] = None,
                    files: Optional[Callable[[str], Dict[str, str]]] = None,
                    image_weights: Optional[Mapping[str, float]] = None) -> Path:
-    """Finish a distilled set: list the images where the layout asks for it, then write the manifest, atomically.
+    """Finish a distilled set: write the layout's list of images, if any, and then the manifest, atomically.
 
-    The bytes depend on the arguments and the installed libraries alone: no times, no paths but the plan's own.
+    The content only depends on the arguments and the installed libraries: it has no times, and only the plan's paths.
 
     Args:
-        root: The data root of the set; every image and mask of the plan is there.
-        plan, layout: What was made, and how it was written.
-        weights: What the generator and the guides were loaded from (JSON values).
+        root: The data root of the set, with every image and mask of the plan.
+        plan, layout: The plan and the layout of the set.
+        weights: Sources of the weights of the generator and the guides (JSON values).
         extra: More JSON values for the manifest.
-        files: Request id to the files that were written, paths below the root by kind; the layout's by default. The
-            manifest has the SHA-256 of each.
-        image_weights: Request id to what its image weighs in a training, 0 or more.
+        files: Function from a request id to the files that were written, as {type of file: path relative to the root};
+            default: the layout's. The manifest contains their SHA-256.
+        image_weights: Request id → weight of its image in training, >= 0.
+
+    Returns:
+        Path of the manifest.
 
     Raises:
         DistillError: Images or masks are missing or empty, or the folder cannot be written.
@@ -131,7 +134,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')
-    for leftover in root.rglob('.*.tmp'):  # of a run that was killed while it wrote
+    for leftover in root.rglob('.*.tmp'):  # temporary files of a killed run
         leftover.unlink()
     if layout.ann_file:
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
@@ -145,13 +148,13 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
 
 
 def manifest_checksum(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of all that a manifest says besides its own ``checksum``, whatever the order of the keys and blanks."""
+    """SHA-256 of a manifest's content except ``checksum``, independent of the order of keys and of white space."""
     content = json.loads(json.dumps({key: value for key, value in manifest.items() if key != 'checksum'}))
     return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(',', ':')).encode()).hexdigest()
 
 
 def is_written(path: Path) -> bool:
-    """Whether a file is there and not empty."""
+    """Whether a file exists and is not empty."""
     return path.is_file() and path.stat().st_size > 0
 
 
@@ -164,11 +167,11 @@ def content_digest(root: Union[str, Path]) -> str:
 
 
 def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
-    """The manifest of a finished distilled set, as :func:`write_manifest` made it.
+    """Read the manifest of a finished distilled set, written by :func:`write_manifest`.
 
     Raises:
-        DistillError: There is no set, it is unfinished, or the file is no manifest: damaged, of another version, values
-            of the wrong type or range, two images of one id, paths that lead out of the folder.
+        DistillError: There is no set, it is unfinished, or the manifest is invalid: damaged, of another version, with
+            values of a wrong type or range, duplicate ids, or paths out of the folder.
     """
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():

@@ -1,4 +1,4 @@
-"""What is wrong with a segmentation dataset as a whole: masks that are missing, or of no class."""
+"""Checks of a whole segmentation dataset: missing masks, and masks without any labelled pixel."""
 import os.path as osp
 from typing import Any, Iterable, Optional, Sequence, Set, Tuple
 
@@ -9,20 +9,20 @@ from mmdistill.masks import IGNORE
 from .listing import absent, check_files
 from .mask_reading import missing
 
-SAMPLE = 200  # masks that are looked at when none has a label
+SAMPLE = 200  # masks to inspect for the message if none has a labelled pixel
 
 
 def check_pairs(dataset: Any, images: Sequence[str], masks: Sequence[str], image_args: Optional[dict],
                 mask_args: Optional[dict]) -> None:
-    """Check that the local images which a list names, and all local masks, are there, by listings of their folders.
+    """Check that all local masks, and the local images in an ``ann_file``, exist, by listing their folders.
 
     Args:
         dataset: A built mmseg ``BaseSegDataset``.
-        images, masks: Its files.
-        image_args, mask_args: ``backend_args`` of what reads them.
+        images, masks: Paths of its files.
+        image_args, mask_args: ``backend_args`` of the transforms that read them.
 
     Raises:
-        DistillError: A file is missing: which, and what to do.
+        DistillError: A file is missing.
     """
     check_files(dataset, images, 'image', image_args)
     for path in absent(masks, mask_args)[:1]:
@@ -38,7 +38,7 @@ def check_pairs(dataset: Any, images: Sequence[str], masks: Sequence[str], image
 
 
 def palette_of(metainfo: Any, where: str) -> Tuple[Tuple[int, int, int], ...]:
-    """The colours of ``metainfo.palette``; a DistillError where they are none."""
+    """The colours of ``metainfo.palette``; raises a DistillError if it is not one RGB colour per class."""
     try:
         colours = np.asarray(metainfo['palette'])
         if colours.shape != (len(metainfo['classes']), 3) or (colours != colours.astype(np.uint8)).any():
@@ -50,11 +50,11 @@ def palette_of(metainfo: Any, where: str) -> Tuple[Tuple[int, int, int], ...]:
 
 
 def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
-    """The error of a dataset without a labelled pixel: what ids the files hold, why none is a class, what to set.
+    """The error for a dataset without a labelled pixel: the ids in the files, why they are ignored, what to change.
 
     Args:
         dataset: A built mmseg ``BaseSegDataset``.
-        files: The ids in some mask files, as they are.
+        files: The raw ids in some mask files.
     """
     ids: Set[int] = set()
     for values in files:

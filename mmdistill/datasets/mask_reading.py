@@ -1,4 +1,4 @@
-"""Reading real masks as mmseg does for training: by the ``LoadAnnotations`` of the dataset's own pipeline."""
+"""Reads real masks as mmseg does for training, with ``LoadAnnotations`` from the dataset's pipeline."""
 import copy
 import io
 import os.path as osp
@@ -16,15 +16,14 @@ from .reading import ImageReader, fingerprint, loading_transforms, local_files, 
 
 
 class MaskReader:
-    """Reads the masks of an mmseg dataset as its training does, and checks their ids.
+    """Reads the masks of an mmseg dataset as in training, and checks their ids.
 
-    The first ``LoadAnnotations`` of the dataset's pipeline says how the files are decoded and where they are; stock
-    ``LoadAnnotations`` does where there is none. One of the user's own that decodes differently, colours for instance,
-    is run as it is.
+    The first ``LoadAnnotations`` of the dataset's pipeline determines how files are read and decoded (default: stock
+    ``LoadAnnotations``). A custom transform that decodes differently, for example colours, is run as it is.
 
     Args:
         dataset: A built mmseg ``BaseSegDataset``.
-        images: Reads its images, for transforms that want the image of a mask.
+        images: Reader of its images, for transforms that need the image of a mask.
 
     Raises:
         DistillError: The transform and the dataset disagree on ``reduce_zero_label``, or the classes or the dataset's
@@ -49,15 +48,18 @@ class MaskReader:
         self._encoding(dict(reduce_zero_label=dataset.reduce_zero_label, label_map=dataset.label_map))
 
     def __call__(self, info: Mapping[str, Any]) -> np.ndarray:
-        """Mask uint8 (H, W), ids 0..K-1 and 255 for ignored pixels, of an entry of the dataset.
+        """Read the mask of an entry of the dataset.
+
+        Returns:
+            uint8 (H, W), ids 0..K-1, and 255 for ignored pixels.
 
         Raises:
-            DistillError: The file is missing or broken, it is no label map, or an id is out of range.
+            DistillError: The file is missing or damaged, is no mask, or has an id out of range.
         """
         return self._encoding(info if self.stock else {})(self.ids(info), info['seg_map_path'])
 
     def ids(self, info: Mapping[str, Any]) -> np.ndarray:
-        """What the mask file of an entry holds, or the user's own transform makes of it; see :meth:`__call__`."""
+        """The raw ids in the mask file of an entry, or the output of a custom transform; see :meth:`__call__`."""
         path = info['seg_map_path']
         if self.stock:
             return self._decoded(path)
@@ -65,11 +67,11 @@ class MaskReader:
             return np.asarray(self._loaded(copy.deepcopy(dict(info))))
         except (FileNotFoundError, NotADirectoryError):
             raise missing(path, 'mask') from None
-        except Exception as error:  # of the user's transform
+        except Exception as error:  # a custom transform may raise anything
             raise unreadable(path, 'mask', error) from None
 
     def fingerprint(self, paths: Sequence[str], *how: Any, root: str = '') -> str:
-        """See :func:`~.reading.fingerprint`; a DistillError where a local file is missing."""
+        """See :func:`~.reading.fingerprint`; raises a DistillError if a local file is missing."""
         for path in paths:
             for file in local_files(path, getattr(self.transform, 'backend_args', None)):
                 if not osp.isfile(file):
@@ -77,7 +79,7 @@ class MaskReader:
         return fingerprint(paths, self.transform, *how, root=root)
 
     def _encoding(self, info: Mapping[str, Any]) -> MaskIds:
-        """How an entry's ids become train ids; made once for all of the same encoding."""
+        """The conversion of an entry's ids to train ids, cached by encoding."""
         reduce, label_map = info.get('reduce_zero_label', False), info.get('label_map')
         key = reduce, None if label_map is None else tuple(label_map.items())
         if key not in self._ids:
@@ -85,13 +87,13 @@ class MaskReader:
         return self._ids[key]
 
     def _decoded(self, path: str) -> np.ndarray:
-        """What a file holds, as stock ``LoadAnnotations`` decodes it."""
+        """Decode a file like stock ``LoadAnnotations``."""
         transform = self.transform
         try:
             data = read_file(path, transform.backend_args)
         except (FileNotFoundError, NotADirectoryError):
             raise missing(path, 'mask') from None
-        except Exception as error:  # of any storage backend
+        except Exception as error:  # any storage backend, so any exception
             raise unreadable(path, 'mask', error) from None
         if not data:
             raise unreadable(path, 'mask', ValueError('it is empty'))
@@ -109,8 +111,8 @@ class MaskReader:
         return raw
 
     def _loaded(self, info: Dict[str, Any]) -> Any:
-        """What the user's own transform makes of an entry, which it may ask for the image."""
-        transform = copy.copy(self.transform)  # LoadAnnotations keeps what it reads of the first entry
+        """The output of a custom transform, which also gets the image if it needs it."""
+        transform = copy.copy(self.transform)  # LoadAnnotations stores settings of the first entry it reads
         try:
             return transform(dict(info))['gt_seg_map']
         except KeyError as error:
@@ -120,7 +122,7 @@ class MaskReader:
 
 
 def missing(path: str, what: str) -> DistillError:
-    """The error of an image or mask that is not there."""
+    """The error for a missing image or mask."""
     return DistillError(f'no {what} at {path}: each image needs its mask; add it, remove its partner, or check '
                         'data_prefix and the suffixes')
 
@@ -129,5 +131,5 @@ def _has_palette(data: bytes) -> bool:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image.mode == 'P'
-    except Exception:  # Pillow need not know what OpenCV has read
+    except Exception:  # OpenCV reads formats that Pillow does not
         return False

@@ -1,4 +1,4 @@
-"""Reading the masks of any mmseg dataset for selection and synthesis."""
+"""Reads the masks of any mmseg dataset, for selection and generation."""
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -18,12 +18,19 @@ from .reading import ImageReader
 
 
 class DatasetMasks(Source):
-    """The masks of an mmseg ``BaseSegDataset``, or of several behind wrappers, as training would see them, each checked
-    when it is read."""
+    """Masks of an mmseg ``BaseSegDataset`` (or of several in wrappers) as in training; each is checked when read.
+
+    Attributes:
+        images, masks: Paths of the N samples.
+        palette: RGB colour of each class.
+
+    Raises:
+        DistillError: The dataset is empty, has no masks, repeats a class name, or has an invalid palette.
+    """
 
     def __init__(self, dataset: Any) -> None:
         super().__init__(dataset)
-        if twice := repeated_name(self.classes):  # selection, prompts and metrics go by the names
+        if twice := repeated_name(self.classes):  # selection, prompts and metrics identify classes by name
             raise DistillError(f'{type(self.parts[0]).__name__}: {twice}: give each its own name in metainfo.classes; '
                                'to make them one class, save the masks with one id for both')
         self.palette = palette_of(self.dataset.metainfo, type(self.parts[0]).__name__)
@@ -45,7 +52,7 @@ class DatasetMasks(Source):
         return [*self.images, *self.masks]
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
-        """The masks of the requests at the generator's size, by nearest neighbour."""
+        """The masks of the requests, resized to the generator's ``size`` (H, W) by nearest neighbour."""
         return dict(masks=[resize_mask(self.mask(str(request.mask)), size) for request in requests])
 
     def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
@@ -53,19 +60,19 @@ class DatasetMasks(Source):
         return dict(mask=inputs['masks'][row])
 
     def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
-        """Mask in its colours, image, and overlay side by side; unlabelled pixels are black."""
+        """Coloured mask, image and overlay side by side, uint8 (H, 3 W, 3); unlabelled pixels are black."""
         layer = paint_mask(inputs['masks'][row], self.palette)
         overlay = (image.astype(np.uint16) + layer) // 2
         return np.concatenate([layer, image, overlay.astype(np.uint8)], 1)
 
     def mask(self, path: str) -> np.ndarray:
-        """Mask uint8 (H, W), ids 0..K-1 and 255, of a path in :attr:`masks`."""
+        """Mask uint8 (H, W), ids 0..K-1 and 255, for a path in :attr:`masks`."""
         if path not in self._row:
             raise missing(path, 'mask')
         return self._mask(self._row[path])
 
     def checked_mask(self, index: int) -> np.ndarray:
-        """The mask of sample ``index``, after its image was found to be there and of the same size."""
+        """The mask of sample ``index``; raises a DistillError unless its image exists and has the same size."""
         image, path, mask = self.images[index], self.masks[index], self._mask(index)
         height, width = self._image_readers[self.rows[index][0]].size(image, self.dataset.get_data_info(index))
         if (height, width) != mask.shape:
@@ -74,7 +81,11 @@ class DatasetMasks(Source):
         return mask
 
     def pair(self, index: int, size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
-        """Sample ``index`` squashed to ``size`` (H, W): image uint8 RGB by area, mask uint8 by nearest neighbour."""
+        """Image and mask of sample ``index``, resized to ``size`` (H, W) without keeping the aspect ratio.
+
+        Returns:
+            Image uint8 (H, W, 3), RGB, resized by area, and mask uint8 (H, W), resized by nearest neighbour.
+        """
         read = self._image_readers[self.rows[index][0]]
         image = Image.fromarray(read(self.images[index], self.dataset.get_data_info(index)))
         return np.asarray(image.resize(size[::-1], Image.Resampling.BOX)), resize_mask(self._mask(index), size)
@@ -83,7 +94,7 @@ class DatasetMasks(Source):
         return self._mask_readers[self.rows[index][0]](self.dataset.get_data_info(index))
 
     def check_files(self) -> None:
-        """Raise a DistillError where a mask, or an image that an ann_file lists, is missing."""
+        """Raise a DistillError if a mask, or an image that an ann_file lists, is missing."""
         for number, part in enumerate(self.parts):
             rows = [row for row, (one, _) in enumerate(self.rows) if one == number]
             check_pairs(part, [self.images[row] for row in rows], [self.masks[row] for row in rows], *(
@@ -94,7 +105,7 @@ class DatasetMasks(Source):
         return self._image_readers[0].public()
 
     def fingerprint(self) -> str:
-        """Changes when a file or the reading of the ids does."""
+        """Hash of the files and of the settings that decode their ids."""
         return config_hash([self._part_fingerprint(number) for number in range(len(self.parts))])
 
     def _part_fingerprint(self, number: int) -> List[str]:
@@ -106,8 +117,15 @@ class DatasetMasks(Source):
                                                        root=root)]
 
     def histograms(self, cache=None, workers=None, progress=None) -> np.ndarray:
-        """Class histograms int64 (N, K) of all masks; see :func:`~mmdistill.selection.class_histograms` and, with a
-        file ``cache``, :func:`~mmdistill.datasets.histograms.shared_histograms`."""
+        """Pixels of each class in each mask, int64 (N, K).
+
+        Args:
+            cache: File for the result (:func:`~mmdistill.datasets.histograms.shared_histograms`); None: not saved.
+            workers, progress: See :func:`~mmdistill.selection.class_histograms`.
+
+        Raises:
+            DistillError: A mask cannot be read, or no mask has a labelled pixel.
+        """
         shape = len(self), len(self.classes)
         if cache:
             counts = shared_histograms(self.checked_mask, shape, Path(cache), self.fingerprint(), workers, progress)

@@ -1,4 +1,4 @@
-"""Where real samples come from: for the plan, and to warn of a split that is no training set."""
+"""Provenance of real samples, and detection of splits that are no training sets."""
 import os.path as osp
 import re
 from typing import Any, Dict, Iterator, List
@@ -9,10 +9,12 @@ _OTHER = re.compile(r'(val|valid|validation|test|testing)\d*')
 
 
 def provenance(real: Any) -> Dict[str, Any]:
-    """JSON values for a plan: where what :func:`~mmdistill.datasets.wrappers.real_dataset` gave comes from.
+    """The provenance of real samples (:func:`~mmdistill.datasets.wrappers.real_dataset`), as JSON values for a plan.
 
-    Class and ``data_root``, what is read there (``data_prefix``, ``ann_file``, ``split``), and ``other_split``, what
-    tells that this is no training split. Several datasets are listed in ``parts``, each with its number of images.
+    Returns:
+        dict: ``dataset`` (name of its class), ``data_root``, ``data_prefix``, ``ann_file``, ``split``, and
+        ``other_split``, the setting that shows that it is no training split, if any. Several datasets are listed in
+        ``parts``, each with its number of ``images``.
     """
     found = [_recorded(part) for part in real_parts(real)]
     if len(found) == 1:
@@ -40,8 +42,11 @@ def _origin(dataset: Any) -> Dict[str, Any]:
 
 
 def other_split(dataset: Any) -> str:
-    """What tells that a dataset is a validation or test split, such as ``img_path='images/validation'``; '' where
-    nothing does."""
+    """The setting that shows that a dataset is a validation or test split, such as ``img_path='images/validation'``.
+
+    Returns:
+        The setting as text; '' if there is none.
+    """
     if getattr(dataset, 'test_mode', False):
         return 'test_mode=True'
     found = dict(_places(dataset))
@@ -51,7 +56,7 @@ def other_split(dataset: Any) -> str:
 
 
 def _places(dataset: Any) -> Iterator[Any]:
-    """(key, value) of what says which images a dataset reads."""
+    """Yield the (key, value) settings that determine which images a dataset reads."""
     origin = _origin(dataset)
     if isinstance(origin.get('split'), str):
         yield 'split', origin['split']
@@ -65,7 +70,7 @@ def _words(place: str) -> List[str]:
 
 
 def _below(root: Any, path: Any) -> str:
-    """A path relative to the root if it is inside."""
+    """A path, relative to the root if it is inside."""
     path = str(path or '')
     inside = osp.relpath(path, root) if path and root and '://' not in path else path
     return path if inside.startswith('..') else '' if inside == '.' else inside

@@ -1,4 +1,4 @@
-"""Distilled sets in the forms that other programs train on, with a dataset card. Nothing is uploaded."""
+"""Exports distilled sets to formats of other programs, with a dataset card. Nothing is uploaded."""
 import io
 import json
 import re
@@ -14,8 +14,8 @@ from mmdistill.imagenet import imagenet_ids
 from .manifest import MANIFEST, read_manifest
 from .verify import check_set
 
-#: ImageNet's class ids in the order in which DD-Ranking numbers the classes of a subset (its utils/data.py). A folder
-#: per class that is named by its WordNet id would be numbered in another order, silently.
+#: ImageNet's class ids in DD-Ranking's order of the classes of each subset (its utils/data.py). Folders named by their
+#: WordNet ids would silently be numbered in another order.
 DD_RANKING = dict(
     ImageNette=(0, 217, 482, 491, 497, 566, 569, 571, 574, 701),
     ImageWoof=(193, 182, 258, 162, 155, 167, 159, 273, 207, 229),
@@ -27,22 +27,22 @@ DD_RANKING = dict(
 
 def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_images: int = 1000,
                tables: Sequence[str] = ()) -> str:
-    """Write a distilled set in another form, with a README.md about it.
+    """Export a distilled set to another format, with a README.md about it.
 
     Args:
-        root: The set; it has to be whole.
+        root: The data root of the set; its files must pass :func:`~mmdistill.datasets.verify.check_set`.
         out: A new or empty folder.
-        form: ``'imagefolder'``: a folder per class, ``train/03_name/``, whose sorted order is that of the class ids
-            (torchvision's ``ImageFolder``). ``'ddranking'``: the same in DD-Ranking's order of the classes.
+        form: ``'imagefolder'``: a folder per class, ``train/03_name/``, in the sorted order of the class ids
+            (torchvision's ``ImageFolder``). ``'ddranking'``: the same, but in DD-Ranking's order of the classes.
             ``'webdataset'``: tar files of ``KEY.jpg`` (or ``.png``), ``KEY.cls`` or ``KEY.mask.png``, and ``KEY.json``.
-        shard_images: Images in each tar file.
+        shard_images: Images per tar file, at least 1.
         tables: Markdown tables of results, for the README.
 
     Returns:
-        str: A sentence on what was written.
+        str: A sentence about what was written.
 
     Raises:
-        DistillError: The set is not whole or has masks where folders are asked for; ``out`` is not empty.
+        DistillError: The set is damaged, has masks and the format has folders, or ``out`` is not empty.
     """
     root, out = Path(root), Path(out)
     check_set(root)
@@ -71,27 +71,27 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
 
 
 def class_order(classes: Sequence[str], form: str) -> Tuple[List[int], str]:
-    """Ids of the classes in the order of a form, and a sentence on it."""
-    own = list(range(len(classes)))
+    """Class ids in the order of an export format, and a note about the order."""
+    unchanged = list(range(len(classes)))
     if form != 'ddranking':
-        return own, "classes in the set's own order"
+        return unchanged, "classes in the set's own order"
     if (ids := imagenet_ids(classes)) is None:
-        return own, "classes in the set's own order, since they are no WordNet ids: compare it with DD-Ranking's"
+        return unchanged, "classes in the set's own order, since they are no WordNet ids: compare it with DD-Ranking's"
     for name, wanted in DD_RANKING.items():
         if sorted(wanted) == sorted(ids):
             return [ids.index(label) for label in wanted], f"classes in DD-Ranking's order of {name}"
-    return sorted(own, key=lambda label: ids[label]), 'classes in the order of their WordNet ids'
+    return sorted(unchanged, key=lambda label: ids[label]), 'classes in the order of their WordNet ids'
 
 
 def _folders(classes: Sequence[str], order: Sequence[int]) -> Dict[int, str]:
-    """The folder of each class, which sort in this order."""
+    """Folder name of each class; sorted, the names are in this order."""
     width = len(str(len(order) - 1))
     return {label: f'{place:0{width}d}_{re.sub(r"[^A-Za-z0-9.-]+", "_", classes[label])[:60]}'
             for place, label in enumerate(order)}
 
 
 def _write_shards(root: Path, out: Path, manifest: Mapping[str, Any], size: int) -> int:
-    """Tar files of ``size`` images; their bytes depend on the set alone."""
+    """Write tar files of ``size`` images, reproducible to the byte; return their number."""
     images = manifest['images']
     shards = [images[start:start + size] for start in range(0, len(images), size)]
     for number, shard in enumerate(shards):
@@ -107,7 +107,7 @@ def _write_shards(root: Path, out: Path, manifest: Mapping[str, Any], size: int)
 
 
 def _parts(root: Path, image: Mapping[str, Any]) -> List[Tuple[str, bytes]]:
-    """What a tar file holds of an image: (suffix, bytes)."""
+    """The members of a tar file for an image, as (suffix, bytes)."""
     suffix = Path(image['image']).suffix.lower().replace('.jpeg', '.jpg')
     parts = [(suffix[1:], (root / image['image']).read_bytes())]
     if 'mask' in image:
@@ -119,7 +119,7 @@ def _parts(root: Path, image: Mapping[str, Any]) -> List[Tuple[str, bytes]]:
 
 
 def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str] = ()) -> str:
-    """A dataset card in Markdown: what the set is, how it was made, with which weights, and results."""
+    """A dataset card in Markdown: content, method, weights and results of a set."""
     counts = Counter(label for image in manifest['images'] for label in set(image['classes']))
     least, most = min(counts.values()), max(counts.values())
     weights = manifest.get('weights', {})
@@ -146,14 +146,14 @@ def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str
 
 
 def _ids(weights: Any) -> List[str]:
-    """Addresses of weights in the manifest's description of them; of a folder its name alone."""
+    """Addresses of the weights in a manifest; of a local folder only its name."""
     if isinstance(weights, Mapping):
-        own = [weights['id']] if isinstance(weights.get('id'), str) else []
-        own = [one if '://' in one or not one.startswith(('/', '.', '~')) else Path(one).name for one in own]
-        return own + [one for value in weights.values() for one in _ids(value)]
+        found = [weights['id']] if isinstance(weights.get('id'), str) else []
+        found = [name if '://' in name or not name.startswith(('/', '.', '~')) else Path(name).name for name in found]
+        return found + [name for value in weights.values() for name in _ids(value)]
     return []
 
 
 def _plain(text: Optional[Any]) -> str:
-    """Text of a manifest, which is not trusted, without what Markdown and HTML read."""
+    """Text from a manifest, which is not trusted, without the special characters of Markdown and HTML."""
     return re.sub(r'[^\w .,:/@()-]+', ' ', str(text or ''))[:200].strip()

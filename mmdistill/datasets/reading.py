@@ -1,4 +1,4 @@
-"""Reading real images as OpenMMLab does for training: by the loading transform of the dataset's own pipeline."""
+"""Reads real images as OpenMMLab does for training, with the loading transform from the dataset's pipeline."""
 import copy
 import io
 import json
@@ -19,20 +19,20 @@ from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, files_fingerprint
 
 _ORIENTATION = 0x0112  # EXIF's tag
-_END = 64  # bytes at the end of a file in which the mark of its end is
+_END = 64  # bytes at the end of a file that must contain the end marker
 _PNG_EXIF = {'exif', 'Raw profile type exif', 'xmp', 'XML:com.adobe.xmp'}
 
 if hasattr(os, 'register_at_fork'):
-    # An open zip file or database must not be shared with a forked worker: each process makes its own backends.
+    # Open zip files and databases must not be shared with forked workers, so each process creates its backends.
     os.register_at_fork(after_in_child=backend_instances.clear)
 
 
 class ImageReader:
-    """Reads images as the training of a dataset does, and names the file in every error.
+    """Reads images as in the training on a dataset. Every error contains the file.
 
     Args:
-        transform: What loads an image: mmcv's ``LoadImageFromFile`` (default), or another that makes ``img``, in BGR,
-            of ``img_path``.
+        transform: The loading transform: mmcv's ``LoadImageFromFile`` (default), or another one that loads ``img``
+            (BGR) from ``img_path``.
     """
 
     def __init__(self, transform: Any = None) -> None:
@@ -40,38 +40,43 @@ class ImageReader:
 
     @classmethod
     def of_dataset(cls, dataset: Any) -> 'ImageReader':
-        """By the first transform of the dataset's pipeline that loads images, or by stock ``LoadImageFromFile``. One
-        without ``backend_args`` gets those of the dataset."""
+        """A reader with the first transform of the dataset's pipeline that loads images.
+
+        The default is stock ``LoadImageFromFile``. A transform without ``backend_args`` gets those of the dataset.
+        """
         found = (transform for transform in loading_transforms(dataset) if not isinstance(transform, LoadAnnotations))
         return cls(with_backend(next(found, LoadImageFromFile()), dataset))
 
     def __call__(self, path: str, info: Optional[Mapping[str, Any]] = None) -> np.ndarray:
-        """An image, RGB uint8 (H, W, 3).
+        """Read an image.
 
         Args:
             path: Path or URI.
-            info: The dataset's entry of the image, which a transform of the user's may read.
+            info: The dataset's entry for the image, for custom transforms that need it.
+
+        Returns:
+            RGB uint8 (H, W, 3).
 
         Raises:
-            DistillError: The file cannot be read, or it is not loaded as an 8-bit grey or colour image.
+            DistillError: The file cannot be read, or is not loaded as an 8-bit grey or colour image.
         """
         try:
             results = self.transform(dict(info or {}, img_path=path))
             if results is None:  # ignore_empty
                 raise ValueError('failed to load image')
             image = np.asarray(results['img'])
-        except Exception as error:  # of any backend, decoder or transform
+        except Exception as error:  # any backend, decoder or transform, so any exception
             raise unreadable(path, 'image', error) from None
         return _rgb(image, path, type(self.transform).__name__)
 
     def size(self, path: str, info: Optional[Mapping[str, Any]] = None) -> Tuple[int, int]:
-        """(H, W) of what :meth:`__call__` gives; of the file's header alone where that is sure to say it."""
+        """(H, W) of the image that :meth:`__call__` returns, from the file's header if that is reliable."""
         transform = self.transform
         if type(transform).transform is LoadImageFromFile.transform and transform.file_client_args is None and (
                 transform.imdecode_backend in ('cv2', 'pillow') and transform.color_type != 'unchanged'):
             try:
                 size = _header_size(read_file(path, transform.backend_args))
-            except Exception:  # the transform has the last word: OpenCV reads files that Pillow does not
+            except Exception:  # the transform decides: OpenCV reads files that Pillow does not
                 size = None
             if size:
                 return size
@@ -83,8 +88,10 @@ class ImageReader:
         return fingerprint(paths, self.transform, *how, root=root)
 
     def public(self) -> Dict[str, Any]:
-        """The arguments of ``LoadImageFromFile`` besides its defaults, without what may be secret: of ``backend_args``
-        the name, numbers and local paths. Empty for another transform."""
+        """The non-default arguments of ``LoadImageFromFile``, without possible secrets.
+
+        Of ``backend_args``, only the name, numbers and local paths are included. Empty for other transforms.
+        """
         if type(self.transform) is not LoadImageFromFile:
             return {}
         stock = LoadImageFromFile()
@@ -96,7 +103,7 @@ class ImageReader:
 
 
 class UnionReader:
-    """Reads the images of several datasets by their paths, each as its own training does."""
+    """Reads images of several datasets by their paths, each with the reader of its dataset."""
 
     def __init__(self, datasets: Sequence[Any]) -> None:
         self._readers = [ImageReader.of_dataset(dataset) for dataset in datasets]
@@ -116,15 +123,18 @@ class UnionReader:
 
 
 def loading_transforms(dataset: Any) -> List[Any]:
-    """The transforms of a dataset's pipeline that load something from files."""
+    """The transforms of a dataset's pipeline that load files."""
     transforms = getattr(getattr(dataset, 'pipeline', None), 'transforms', ())
     return [transform for transform in transforms if isinstance(transform, (LoadImageFromFile, LoadAnnotations))
             or type(transform).__name__.startswith('Load')]
 
 
 def with_backend(transform: Any, dataset: Any) -> Any:
-    """A copy of a loading transform; one without ``backend_args`` gets those of the dataset. A DistillError where the
-    storage backend that they name cannot be used."""
+    """A copy of a loading transform, with the dataset's ``backend_args`` if it has none.
+
+    Raises:
+        DistillError: The storage backend cannot be used (:func:`check_backend`).
+    """
     transform = copy.copy(transform)
     if getattr(transform, 'backend_args', 0) is None and not getattr(transform, 'file_client_args', None):
         transform.backend_args = getattr(dataset, 'backend_args', None)
@@ -133,7 +143,7 @@ def with_backend(transform: Any, dataset: Any) -> Any:
 
 
 def check_backend(args: Any, where: str = 'backend_args') -> None:
-    """Raise a DistillError where the storage backend that ``args``, at key ``where``, name cannot be used."""
+    """Raise a DistillError if the storage backend in ``args``, the value of the key ``where``, cannot be used."""
     name = args.get('backend') if isinstance(args, Mapping) else None
     if name is None:
         return
@@ -148,8 +158,14 @@ def check_backend(args: Any, where: str = 'backend_args') -> None:
 
 
 def fingerprint(paths: Sequence[str], transform: Any, *how: Any, root: str = '') -> str:
-    """Changes when a file behind these paths does, the transform that reads them, or ``how`` else they are read (JSON
-    values). What is in no local file is assumed unchanged as long as its URI is."""
+    """Hash of the local files behind these paths, and of how they are read.
+
+    Args:
+        paths: Paths or URIs. Remote files are assumed unchanged as long as their URIs are.
+        transform: The transform that reads them.
+        how: Further settings that affect the reading (JSON values).
+        root: Folder below which paths may be moved without changing the hash.
+    """
     backend_args = getattr(transform, 'backend_args', None)
     archives = [value for value in (backend_args or {}).values() if isinstance(value, str) and osp.isfile(value)]
     files, uris = dict.fromkeys(archives), []
@@ -163,7 +179,7 @@ def fingerprint(paths: Sequence[str], transform: Any, *how: Any, root: str = '')
 
 
 def local_files(path: str, backend_args: Optional[dict] = None) -> List[str]:
-    """The local files that a path or URI is read from, as far as its storage backend names them in ``sources()``."""
+    """The local files from which a path or URI is read, as far as its storage backend knows (``sources()``)."""
     if not backend_args and '://' not in path:
         return [path]
     backend: Any = get_file_backend(path, backend_args=backend_args, enable_singleton=True)
@@ -173,7 +189,7 @@ def local_files(path: str, backend_args: Optional[dict] = None) -> List[str]:
 
 
 def unreadable(path: str, what: str, error: BaseException) -> DistillError:
-    """The error of an image or mask that could not be read, by what its backend or decoder raised."""
+    """The error for an image or mask that could not be read, from the exception of its backend or decoder."""
     if isinstance(error, DistillError):
         return error
     reason, advice = _reason(error), 'replace or remove it'
@@ -189,7 +205,7 @@ def unreadable(path: str, what: str, error: BaseException) -> DistillError:
 
 
 def _reason(error: BaseException) -> str:
-    """What an error says, on one line."""
+    """The message of an error on one line."""
     reason = ' '.join(str(getattr(error, 'strerror', None) or getattr(error, 'err', None) or error).split())
     plain = isinstance(error, (OSError, ValueError, SyntaxError, AssertionError, ImportError, cv2.error))
     return reason if plain and reason else f'{type(error).__name__}: {reason}'
@@ -204,8 +220,11 @@ def _is_plain(value: Any) -> bool:
 
 
 def _header_size(data: bytes) -> Optional[Tuple[int, int]]:
-    """(H, W) of a JPEG or PNG file that no EXIF orientation turns, by its header; None of all others, and where the
-    mark at the end is missing, so that the file may have been cut."""
+    """(H, W) from the header of a JPEG or PNG file.
+
+    None for other formats, for images that an EXIF orientation rotates, and for files without an end marker, which may
+    be truncated.
+    """
     if not any(mark in data[-_END:] for mark in (b'\xff\xd9', b'IEND')):
         return None
     with Image.open(io.BytesIO(data)) as image:
@@ -217,7 +236,7 @@ def _header_size(data: bytes) -> Optional[Tuple[int, int]]:
 
 
 def _rgb(image: np.ndarray, path: str, loader: str) -> np.ndarray:
-    """RGB uint8 (H, W, 3) of a loaded image: BGR or grey, 8-bit values of any type."""
+    """Convert a loaded image, BGR or grey with 8-bit values of any type, to RGB uint8 (H, W, 3)."""
     if image.dtype.kind == 'f':  # to_float32
         with np.errstate(invalid='ignore'):
             whole = image.astype(np.uint8)

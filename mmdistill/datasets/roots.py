@@ -1,15 +1,15 @@
-"""Paths below a data root."""
+"""Paths relative to a data root."""
 import os.path as osp
 from typing import Optional
 
 
 def is_outside(path: str) -> bool:
-    """Whether a path leads out of the folder that it is relative to."""
+    """Whether a path is absolute or leads out of the folder to which it is relative."""
     return osp.isabs(path) or osp.normpath(path).split('/')[0] == '..'
 
 
 def inside_root(path: str, root: Optional[str]) -> str:
-    """A path relative to the data root, '' for the root itself. Symbolic links in either are followed if needed."""
+    """A path relative to the data root, '' for the root itself. Symbolic links are resolved if necessary."""
     if not path or not root:
         return path
     found = osp.relpath(path, root)
@@ -19,7 +19,7 @@ def inside_root(path: str, root: Optional[str]) -> str:
 
 
 def common_root(images: str, masks: str, ann_file: str) -> str:
-    """Advice: the settings by which a dataset reads the same files below one data root."""
+    """Advice for a message: the settings with which a dataset reads the same files below one data root."""
     places = dict(img_path=images, seg_map_path=masks, ann_file=ann_file)
     paths = {key: osp.abspath(path) for key, path in places.items() if path}
     root = osp.commonpath([osp.dirname(path) if key == 'ann_file' else path for key, path in paths.items()])

@@ -1,4 +1,4 @@
-"""The ``indices`` of OpenMMLab's datasets: those that lead out of a dataset, or were meant for another one."""
+"""Checks of the ``indices`` of OpenMMLab's datasets: out of range, or meant for another dataset."""
 import logging
 import os.path as osp
 import traceback
@@ -14,8 +14,15 @@ from .wrapped_configs import part_configs
 
 
 def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
-    """The error that says what is wrong with the ``indices`` of a dataset, at key ``where`` of a config, that raised
-    ``error`` when it took its subset; None where that is not the reason."""
+    """The error for wrong ``indices`` of a dataset that raised ``error`` when it took its subset.
+
+    Args:
+        error: The exception of the dataset.
+        where: Key of the dataset in the config.
+
+    Returns:
+        The error, or None if the indices were not the reason.
+    """
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name, found = frame.f_code.co_name, frame.f_locals
         if name in ('_get_unserialized_subset', '_get_serialized_subset') and 'indices' in found:
@@ -23,7 +30,7 @@ def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
         if name == '_serialize_data' and getattr(found['self'], '_indices', None) in (0, [], ()):
             return DistillError(f'{where}.indices={found["self"]._indices!r} leaves no image: give some, or leave it '
                                 'out')
-    # An older MMEngine raises another error with the dataset's name.
+    # Older versions of MMEngine raise a new error with the dataset's name.
     return bad_indices(error.__context__, where) if error.__context__ else None
 
 
@@ -39,13 +46,13 @@ def _wrong(indices: Any, count: int, where: str) -> DistillError:
 
 
 def _outside(indices: Sequence[Any], count: int) -> List[int]:
-    """Those that no list of ``count`` samples has."""
+    """The indices that are out of range for ``count`` samples."""
     return [index for index in indices if isinstance(index, int) and not -count <= index < count]
 
 
 @contextmanager
 def named_indices(where: str) -> Iterator[None]:
-    """Turn what MMEngine raises for the ``indices`` of a dataset at key ``where`` into a :class:`DistillError`."""
+    """Turn MMEngine's exceptions about the ``indices`` of a dataset at key ``where`` into a :class:`DistillError`."""
     try:
         yield
     except (IndexError, TypeError, ValueError) as error:
@@ -55,12 +62,12 @@ def named_indices(where: str) -> Iterator[None]:
 
 
 def check_subsets(cfg: Mapping[str, Any], where: str) -> None:
-    """Check the ``indices`` in the config of a training set, and of those that it wraps, which read a distilled set.
+    """Check the ``indices`` in the config of a training set, and in wrapped configs, that read a distilled set.
 
-    Those of the real dataset, left in its config when ``data_root`` was changed, choose among the distilled images.
+    Indices for the real dataset are easily left in a config when ``data_root`` is changed to that of a distilled set.
 
     Raises:
-        DistillError: They lead out of a distilled set.
+        DistillError: Indices are out of range for a distilled set.
     """
     for key, part in part_configs(cfg, where):
         root = part.get('data_root')
@@ -69,10 +76,10 @@ def check_subsets(cfg: Mapping[str, Any], where: str) -> None:
 
 
 def check_subset(root: str, count: int, indices: Any, where: str = 'indices') -> None:
-    """Check ``indices`` for a distilled set of ``count`` images; a warning where they leave some out.
+    """Check ``indices`` for a distilled set of ``count`` images, and warn if they leave out some images.
 
     Raises:
-        DistillError: They lead out of the set.
+        DistillError: An index is out of range.
     """
     chosen, advice = count, 'if they were meant for the real dataset, leave them out'
     if isinstance(indices, int):

@@ -1,4 +1,4 @@
-"""Transforms of images that OpenMMLab lacks."""
+"""Image transforms that are not in OpenMMLab."""
 from typing import Dict, Tuple
 
 import numpy as np
@@ -13,11 +13,13 @@ from mmdistill.settings import PositiveInt, validated
 class ShufflePatches(BaseTransform):
     """Shuffle the ``factor`` columns of an image, then its ``factor`` rows (RDED, arXiv 2312.03526).
 
-    RDED's images are collages of ``factor`` x ``factor`` crops, and so a crop meets others at its borders each time.
-    Patches that share a column (or row) go on sharing it. Where the size is no multiple of ``factor``, the last column
-    (row) has the rest.
+    RDED's images are collages of ``factor`` x ``factor`` crops; shuffling gives each crop new neighbours. Patches of
+    one column (or row) stay together. If the size is not a multiple of ``factor``, the last column (row) is larger.
 
     Required and modified key: ``img``, (H, W, ...).
+
+    Args:
+        factor: Number of columns and of rows.
     """
 
     @validated

@@ -1,4 +1,4 @@
-"""Several datasets of the same classes as one."""
+"""Concatenation of datasets with the same classes."""
 from typing import Any, Dict, List, Optional, Sequence
 
 from mmengine.dataset import ConcatDataset
@@ -11,18 +11,17 @@ from .wrapped_configs import with_pipeline
 
 @DATASETS.register_module()
 class UnionDataset(ConcatDataset):
-    """Datasets one after another, such as a distilled set and real images, ``type='mmdistill.UnionDataset'`` in a
-    config of mmseg or mmpretrain.
+    """Concatenates datasets, such as a distilled set and real images.
 
-    MMEngine's ``ConcatDataset`` with one pipeline for all, whose datasets may keep their masks in different encodings:
-    each sample carries its own.
+    Use it as ``type='mmdistill.UnionDataset'`` in a config of mmseg or mmpretrain. Unlike MMEngine's
+    ``ConcatDataset``, it takes a pipeline for all datasets, and the datasets may have different mask encodings.
 
     Args:
-        datasets: Their configs, at least one; the first one's metainfo is that of the union.
-        pipeline: Of each dataset that has none of its own.
+        datasets: Configs of the datasets, at least one. The union has the metainfo of the first.
+        pipeline: Pipeline of the datasets that have none.
 
     Raises:
-        DistillError: Their classes are not the same in the same order, or some have weights and others not.
+        DistillError: The datasets do not have the same classes in the same order, or only some have image weights.
 
     Example:
         >>> train_dataloader = dict(dataset=dict(
@@ -44,7 +43,7 @@ class UnionDataset(ConcatDataset):
         if 0 < (weighted := [*map(has_weights, built)]).count(True) < len(built):
             raise DistillError(f'UnionDataset: datasets.{weighted.index(True)} has weights and '
                                f'datasets.{weighted.index(False)} has none: give weights=True to all or to none')
-        # As ConcatDataset.__init__ does it, but that refuses wrappers among the datasets, and metainfo that differs.
+        # Like ConcatDataset.__init__, but that refuses wrappers among the datasets and different metainfo.
         self.datasets, self._metainfo = built, built[0].metainfo
         self.ignore_keys: List[str] = []
         self._fully_initialized = False

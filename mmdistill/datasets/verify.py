@@ -1,4 +1,4 @@
-"""Whether a distilled set is what its manifest says."""
+"""Verifies that a distilled set agrees with its manifest."""
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Iterator, List, Mapping, Optional, Union
@@ -18,11 +18,11 @@ _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
 def verify_set(root: Union[str, Path]) -> List[str]:
-    """What is wrong with a distilled set, a line for each file; empty where nothing is.
+    """The problems of a distilled set, one line per file; empty for a valid set.
 
-    Every file that the manifest lists is there and has its checksum, an image that can be read, and a mask of its size
-    whose ids are the classes'; names and list are those of the layout; and the folders hold no other file, which a
-    dataset that lists them would read.
+    All files in the manifest must exist with their checksums; images must be readable; masks must have the size of
+    their image and valid class ids; file names and the list of images must be those of the layout; and the folders must
+    not contain other files, which datasets that list the folders would read.
 
     Raises:
         DistillError: There is no finished set, or its manifest cannot be read.
@@ -35,8 +35,8 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     problems += [f'{name} {reason}' for name, reason in damaged.items()]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
     decoding = None
-    if kind := _LAYOUTS.get(manifest['task']):
-        layout: Any = kind.from_dict(manifest['layout'])
+    if layout_class := _LAYOUTS.get(manifest['task']):
+        layout: Any = layout_class.from_dict(manifest['layout'])
         decoding = layout.decoding() if isinstance(layout, SegLayout) else None
         problems += _of_layout(Path(root), layout, manifest)
         folders = [layout.image_dir, getattr(layout, 'mask_dir', layout.image_dir)]
@@ -49,7 +49,7 @@ def verify_set(root: Union[str, Path]) -> List[str]:
 
 
 def check_set(root: Union[str, Path]) -> None:
-    """Raise a DistillError with the first of the problems of a set, and how many there are."""
+    """Raise a DistillError with the first problem of a set (:func:`verify_set`) and the number of the others."""
     if problems := verify_set(root):
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
         raise DistillError(f'{root} is not whole: {problems[0]}{others}; resume its run, which makes what is damaged '
@@ -98,7 +98,7 @@ def _pixels(path: Path, mode: str = '') -> np.ndarray:
 
 
 def summary(root: Union[str, Path]) -> str:
-    """One line on a set that is whole."""
+    """One line about a valid set."""
     manifest = read_manifest(root)
     images = manifest['images']
     bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else (

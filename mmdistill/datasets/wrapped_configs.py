@@ -1,11 +1,11 @@
-"""Configs of datasets inside of wrappers; for built ones see :mod:`mmdistill.datasets.wrappers`."""
+"""Configs of datasets inside wrappers; for built datasets, see :mod:`mmdistill.datasets.wrappers`."""
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 Config = Mapping[str, Any]
 
 
 def inner_configs(cfg: Config) -> Dict[str, Config]:
-    """The configs of the datasets that a dataset's config wraps, by key; none where it wraps none."""
+    """The configs that a wrapper's config contains, by key; empty for the config of another dataset."""
     found = {'dataset': cfg.get('dataset')}
     if isinstance(members := cfg.get('datasets'), (list, tuple)):
         found.update({f'datasets.{number}': member for number, member in enumerate(members)})
@@ -17,7 +17,7 @@ def _wraps(cfg: Config) -> bool:
 
 
 def map_inner(cfg: Config, change: Callable[[Config], Config]) -> Dict[str, Any]:
-    """A copy of a wrapper's config whose inner ones are changed."""
+    """A copy of a wrapper's config with ``change`` applied to the inner configs."""
     new = dict(cfg)
     if isinstance(cfg.get('dataset'), Mapping):
         new['dataset'] = change(cfg['dataset'])
@@ -27,8 +27,8 @@ def map_inner(cfg: Config, change: Callable[[Config], Config]) -> Dict[str, Any]
 
 
 def part_configs(cfg: Config, key: str = '') -> Iterator[Tuple[str, Config]]:
-    """(key, config) of each dataset behind the wrappers, as :func:`~mmdistill.datasets.wrappers.parts_of` orders them;
-    those of an outer ``_scope_`` are given it, too."""
+    """Yield (key, config) of each dataset inside the wrappers, in the order of
+    :func:`~mmdistill.datasets.wrappers.parts_of`. They inherit the ``_scope_`` of an outer config."""
     inner = inner_configs(cfg)
     if not inner:
         yield key, cfg
@@ -37,42 +37,43 @@ def part_configs(cfg: Config, key: str = '') -> Iterator[Tuple[str, Config]]:
 
 
 def in_scope(cfg: Config, scope: Optional[str]) -> Config:
-    """A config as it is read inside of one with this ``_scope_``."""
+    """A config with the ``_scope_`` of its outer config, unless it has one."""
     return cfg if scope is None or '_scope_' in cfg else dict(cfg, _scope_=scope)
 
 
 def part_config(cfg: Config, key: str) -> Config:
-    """The config at a key that :func:`part_configs` gives."""
+    """The config at a key of :func:`part_configs`."""
     return dict(part_configs(cfg))[key]
 
 
 def with_pipeline(cfg: Config, pipeline: Sequence) -> Dict[str, Any]:
-    """A copy of a dataset's config in which each dataset behind the wrappers that has no pipeline gets this one; the
-    pipeline of a wrapper stays."""
+    """A copy of a dataset's config, with this pipeline for each dataset inside the wrappers that has none.
+
+    The pipeline of a wrapper is kept.
+    """
     if not _wraps(cfg) or 'pipeline' in cfg:
         return {'pipeline': list(pipeline), **cfg}
     return map_inner(cfg, lambda inner: with_pipeline(inner, pipeline))
 
 
 def without_pipeline(cfg: Config) -> Dict[str, Any]:
-    """A copy of a dataset's config, and of those that it wraps, without pipelines."""
+    """A copy of a dataset's config without pipelines, also in wrapped configs."""
     return {key: value for key, value in map_inner(cfg, without_pipeline).items() if key != 'pipeline'}
 
 
 def bare(cfg: Config) -> Dict[str, Any]:
-    """A copy of a dataset's config, and of those that it wraps, with empty pipelines: only files are listed."""
+    """A copy of a dataset's config with empty pipelines, also in wrapped configs, to list files only."""
     new = map_inner(cfg, bare)
     return dict(new, pipeline=[]) if 'pipeline' in cfg or not _wraps(cfg) else new
 
 
 def scoped(cfg: Config, scope: str) -> Dict[str, Any]:
-    """A copy of a dataset's config, and of those that it wraps, whose types are an OpenMMLab package's where they name
-    no other."""
+    """A copy of a dataset's config, also of wrapped ones, with ``scope.`` before types without a scope."""
     name, new = cfg.get('type'), map_inner(cfg, lambda inner: scoped(inner, scope))
     return dict(new, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else new
 
 
 def pipeline_of(cfg: Config) -> List[Any]:
-    """The pipeline of a dataset's config, or of the first dataset behind its wrappers."""
+    """The pipeline of a dataset's config, or of the first dataset inside its wrappers."""
     _, first = next(part_configs(cfg), ('', cfg))
     return list(first.get('pipeline', ()))

@@ -1,4 +1,4 @@
-"""Datasets that wrap others, and the real samples behind them, each once."""
+"""Dataset wrappers, and the real samples inside them, each once."""
 import os.path as osp
 import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
@@ -12,21 +12,21 @@ KNOWN = ', '.join(['ConcatDataset', 'RepeatDataset', 'ClassBalancedDataset', *(n
 
 
 class Part(NamedTuple):
-    """A dataset that reads files itself, behind any number of wrappers."""
-    key: str  # where its config is, below that of the whole dataset: 'datasets.1.dataset'; '' where nothing wraps it
+    """A dataset that reads files, inside any number of wrappers."""
+    key: str  # key of its config, relative to that of the whole dataset: 'datasets.1.dataset'; '' without wrappers
     dataset: Any
-    indices: Sequence[int]  # of its samples among those of the config: a fold has only some of them
+    indices: Sequence[int]  # indices of its samples in the configured dataset; a fold has only some of them
 
 
 class RealSamples:
-    """The samples of several datasets as one, read-only: what :func:`real_dataset` gives of their wrapper.
+    """The samples of several wrapped datasets as one dataset, read-only; see :func:`real_dataset`.
 
     Attributes:
         wrapper: The dataset as it was built.
         parts: The datasets that read the files.
-        rows: (part, index in the part) of each sample.
-        repeated: Samples that were left out, since an earlier part has the same files.
-        listed_again: Samples that were left out, since their part has the same files before.
+        rows: (index of the part, index in the part) of each sample.
+        repeated: Number of samples left out because an earlier part has the same files.
+        listed_again: Number of samples left out because their part already has the same files.
     """
 
     def __init__(self, wrapper: Any, parts: Sequence[Part], distinct: bool) -> None:
@@ -50,19 +50,19 @@ class RealSamples:
 
     @property
     def metainfo(self) -> dict:
-        """The first part's."""
+        """Metainfo of the first part."""
         return self.parts[0].metainfo
 
     def full_init(self) -> None:
-        """The parts have been initialised."""
+        """Nothing to do: the parts are initialised."""
 
     def get_data_info(self, index: int) -> dict:
-        """The entry of a sample."""
+        """The data entry of a sample."""
         number, inner = self.rows[index]
         return self.parts[number].get_data_info(inner)
 
     def __getitem__(self, index: int) -> Any:
-        """What the pipeline of its part makes of a sample."""
+        """A sample, processed by the pipeline of its part."""
         number, inner = self.rows[index]
         return self.parts[number][inner]
 
@@ -71,14 +71,14 @@ class RealSamples:
 
 
 def is_wrapper(dataset: type) -> bool:
-    """Whether a dataset class is one of OpenMMLab's wrappers, or derived from one."""
+    """Whether a dataset class is one of OpenMMLab's wrappers or a subclass."""
     modules = [(sys.modules.get(module), name) for module, name in _OF_PACKAGES]  # its package has been imported
     classes = [getattr(module, name) for module, name in modules if hasattr(module, name)]
     return issubclass(dataset, (ConcatDataset, RepeatDataset, ClassBalancedDataset, *classes))
 
 
 def inner_datasets(dataset: Any) -> Dict[str, Any]:
-    """The datasets that one wraps, by key; none where it is no wrapper."""
+    """The datasets inside a wrapper, by key; empty for another dataset."""
     if not is_wrapper(type(dataset)):
         return {}
     if isinstance(dataset, ConcatDataset):
@@ -87,27 +87,31 @@ def inner_datasets(dataset: Any) -> Dict[str, Any]:
 
 
 def parts_of(dataset: Any, key: str = '') -> List[Part]:
-    """The datasets behind the wrappers of a built one, in order; itself where it wraps none."""
+    """The datasets inside a built dataset's wrappers, in order; the dataset itself if it is no wrapper."""
     if isinstance(dataset, RealSamples):
         dataset = dataset.wrapper
     dataset.full_init()
     if not (inner := inner_datasets(dataset)):
         return [Part(key, dataset, range(len(dataset)))]
     parts = [part for name, one in inner.items() for part in parts_of(one, f'{key}.{name}'.lstrip('.'))]
-    if hasattr(dataset, '_ori_indices'):  # a KFoldDataset, whose dataset is the fold by now
+    if hasattr(dataset, '_ori_indices'):  # a KFoldDataset, whose dataset has been replaced by the fold
         parts = [part._replace(indices=[dataset._ori_indices[index] for index in part.indices]) for part in parts]
     return parts
 
 
 def real_dataset(dataset: Any, distinct: bool = True) -> Any:
-    """What a dataset's real samples are read from: the one dataset behind its wrappers, or :class:`RealSamples`.
+    """The dataset of real samples: the single dataset inside the wrappers, or :class:`RealSamples` for several.
 
-    Repetition and balance are undone, a fold stays: each real sample is there once, in the order of the files. With
-    ``distinct`` a sample whose files an earlier one has, too, is left out, whether a list names them twice or two
-    datasets have them; the same image with another mask or class is another sample.
+    Repetition and class balancing are undone and folds are kept, so that each real sample occurs once, in the order of
+    the files.
+
+    Args:
+        dataset: A built dataset.
+        distinct: Whether to leave out a sample with the same files as an earlier one, whether a list contains them
+            twice or two datasets have them. The same image with another mask or class is another sample.
 
     Raises:
-        DistillError: Two parts have other classes, or the same in another order.
+        DistillError: Two datasets do not have the same classes in the same order.
     """
     if isinstance(dataset, RealSamples):
         return dataset
@@ -120,18 +124,25 @@ def real_dataset(dataset: Any, distinct: bool = True) -> Any:
 
 
 def real_parts(real: Any) -> List[Any]:
-    """The datasets that read the files of what :func:`real_dataset` gave."""
+    """The datasets that read the files of a :func:`real_dataset`."""
     return real.parts if isinstance(real, RealSamples) else [real]
 
 
 def real_rows(real: Any) -> List[Tuple[int, int]]:
-    """(part, index in it) of each sample of what :func:`real_dataset` gave."""
+    """(index of the part, index in the part) of each sample of a :func:`real_dataset`."""
     return real.rows if isinstance(real, RealSamples) else [(0, index) for index in range(len(real))]
 
 
 def describe(dataset: Any, real: Any = None) -> str:
-    """A sentence on how the ``real`` samples were counted, by default those of :func:`real_dataset`; '' where nothing
-    wraps the dataset and no sample is listed twice."""
+    """A sentence about how the real samples were counted.
+
+    Args:
+        dataset: A built dataset.
+        real: Its :func:`real_dataset`, if it is already known.
+
+    Returns:
+        The sentence; '' if the dataset has no wrapper and no sample is listed twice.
+    """
     real = real_dataset(dataset) if real is None else real
     if not inner_datasets(dataset) and real is dataset:
         return ''
@@ -145,8 +156,8 @@ def describe(dataset: Any, real: Any = None) -> str:
 def keep_samples(dataset: Any, indices: Sequence[int]) -> None:
     """Restrict a built dataset, in place, to samples of its :func:`real_dataset`.
 
-    It becomes what it would be if the configs of the datasets behind the wrappers had these ``indices``: the wrappers
-    repeat, balance and mix what is left. A dataset without remaining samples is removed from its
+    The result is the same as with these ``indices`` in the configs of the datasets inside the wrappers: the wrappers
+    repeat, balance and mix the remaining samples. A dataset without remaining samples is removed from its
     ``ConcatDataset``.
     """
     parts = parts_of(dataset)
@@ -165,33 +176,33 @@ def keep_samples(dataset: Any, indices: Sequence[int]) -> None:
             return bool(chosen)
         left = [one for one in inner.values() if restrict(one)]
         if left:
-            _wrap_again(part, left)
+            _refresh(part, left)
         return bool(left)
 
     restrict(dataset)
 
 
-def _wrap_again(wrapper: Any, inner: List[Any]) -> None:
-    """Have a wrapper count its datasets again."""
-    if hasattr(wrapper, '_ori_indices'):  # a fold is not divided once more
+def _refresh(wrapper: Any, inner: List[Any]) -> None:
+    """Reinitialise a wrapper after its datasets have changed."""
+    if hasattr(wrapper, '_ori_indices'):  # a fold must not be split again
         return
     if isinstance(wrapper, ConcatDataset):
         wrapper.datasets = inner
     wrapper._metainfo = inner[0].metainfo
-    if hasattr(wrapper, 'num_samples'):  # MultiImageMixDataset counts when it is made
+    if hasattr(wrapper, 'num_samples'):  # MultiImageMixDataset counts its samples in __init__
         wrapper.num_samples = len(inner[0])
     wrapper._fully_initialized = False
     wrapper.full_init()
 
 
 def _may_repeat(dataset: Any) -> bool:
-    """Whether a dataset may name a file twice, which one that OpenMMLab's own classes list from folders does not."""
+    """Whether a dataset may contain a file twice. Folders listed by OpenMMLab's own dataset classes cannot."""
     stock = (type(dataset).load_data_list.__module__ or '').partition('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
     return bool(not stock or getattr(dataset, 'ann_file', '') or getattr(dataset, '_indices', None) is not None)
 
 
 def _files(entry: Dict[str, Any]) -> Any:
-    """What a sample is told by: its image, mask and class; None where it names no file."""
+    """Identity of a sample: its image, mask and class; None if it has no file."""
     files = [entry.get('img_path'), entry.get('seg_map_path')]
     if not files[0]:
         return None
@@ -211,7 +222,7 @@ def _check_classes(parts: Sequence[Part]) -> None:
 
 
 def other_classes(first: Sequence[str], second: Sequence[str]) -> str:
-    """How the ``second`` classes differ from the ``first``, '' where they do not; a name may be a number."""
+    """How the ``second`` classes differ from the ``first``; '' if they do not. Names may be numbers."""
     if len(first) != len(second):
         return f'{len(second)} in place of {len(first)}'
     return next((f'id {index} is {there!r} in place of {here!r}'
@@ -219,11 +230,11 @@ def other_classes(first: Sequence[str], second: Sequence[str]) -> str:
 
 
 def wrapper_names(dataset: Any) -> Set[str]:
-    """Names of the classes of a dataset and of all that it wraps."""
+    """Names of the Python classes of a dataset and of all datasets inside it."""
     return {type(dataset).__name__}.union(*map(wrapper_names, inner_datasets(dataset).values()))
 
 
 def _chain(dataset: Any) -> str:
-    """Names of the wrappers and of what they wrap: ``RepeatDataset of DRIVEDataset``."""
+    """Names of the wrappers and the datasets inside: ``RepeatDataset of DRIVEDataset``."""
     inner = list(dict.fromkeys(map(_chain, inner_datasets(dataset).values())))
     return type(dataset).__name__ + (f' of {" and ".join(inner)}' if inner else '')

@@ -1,4 +1,4 @@
-"""Writers: lay images and labels down as a dataset of OpenMMLab."""
+"""Writers: save images and annotations in the layout of an OpenMMLab dataset."""
 import io
 from pathlib import Path
 from typing import Annotated, Any, Dict, Literal, Mapping, Optional, Tuple, Union
@@ -20,7 +20,13 @@ _QUALITY = 95  # of JPEG files
 
 
 def encode_image(image: np.ndarray, image_format: str, quality: int = _QUALITY) -> bytes:
-    """File bytes of RGB uint8 (H, W, 3) or grey uint8 (H, W): PNG, TIFF, or JPEG without chroma subsampling."""
+    """Encode an image as a file.
+
+    Args:
+        image: RGB uint8 (H, W, 3) or grey uint8 (H, W).
+        image_format: ``'PNG'``, ``'TIFF'`` or ``'JPEG'`` (without chroma subsampling).
+        quality: Quality of JPEG, 1..100.
+    """
     options = dict(quality=quality, subsampling=0) if image_format == 'JPEG' else {}
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, image_format, **options)
@@ -28,26 +34,26 @@ def encode_image(image: np.ndarray, image_format: str, quality: int = _QUALITY) 
 
 
 def describe_files(image_format: str, size: Tuple[int, int], quality: int = _QUALITY) -> Dict[str, Any]:
-    """JSON values on image files: format, size (H, W) and, of JPEG, quality and chroma subsampling."""
+    """Properties of image files as JSON values: format, size (H, W) and, for JPEG, quality and chroma subsampling."""
     options = dict(quality=quality, subsampling='4:4:4') if image_format == 'JPEG' else {}
     return dict(format=image_format, size=list(size), **options)
 
 
 def check_image(request_id: str, image: np.ndarray) -> None:
-    """Raise a DistillError where an image is not RGB uint8 (H, W, 3)."""
+    """Raise a DistillError unless an image is uint8 (H, W, 3)."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise DistillError(f'{request_id}: an image has to be uint8 (H, W, 3), not {image.dtype} {image.shape}')
 
 
 @WRITERS.register_module()
 class SegWriter:
-    """Writes image and mask pairs in the layout of a dataset of mmseg.
+    """Writes image and mask pairs in the layout of an mmseg dataset.
 
-    A pair is finished as soon as both files are there: each is written atomically, the mask first. The bytes depend
-    on the pixels alone.
+    Files are written atomically, the mask before the image, so a pair is complete once both files exist. Their content
+    only depends on the pixels.
 
     Args:
-        root: The data root; its folders are made with the first image.
+        root: The data root; its folders are created with the first image.
         layout: A layout or its name (:func:`get_layout`).
         dataset: The built source dataset, for the layout ``'source'``.
 
@@ -65,7 +71,7 @@ class SegWriter:
             self._check_classes(dataset)
 
     def _check_classes(self, dataset: Any) -> None:
-        """Raise a DistillError where the layout holds fewer classes than the dataset has."""
+        """Raise a DistillError if the dataset has more classes than the layout allows."""
         limit, count = self.layout.num_classes, len(dataset.metainfo.get('classes') or ())
         if not limit or count <= limit:
             return
@@ -73,13 +79,13 @@ class SegWriter:
         problem = f'layout {self.layout.name!r} holds {limit} classes, the dataset {count}'
         try:
             SegLayout.of_dataset(dataset)
-        except DistillError as error:  # which names others, or says what else to do
+        except DistillError as error:  # its message suggests other layouts, or changes of the dataset
             raise DistillError(f'{problem}; {error}') from None
         raise DistillError(f'{problem}: set test_cfg.writer.layout to source{f", {others}" if others else ""}')
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check the settings of a config: the layout is known."""
+        """Raise a DistillError if the ``layout`` in a config is unknown."""
         layout = settings.get('layout', 'source')
         if isinstance(layout, str) and layout not in ('source', *LAYOUTS):
             raise DistillError(f'{where}.layout={layout!r} is unknown{nearest(layout, ["source", *LAYOUTS])}')
@@ -89,22 +95,27 @@ class SegWriter:
         return describe_files(self.layout.image_format, size)
 
     def paths(self, request_id: str) -> Tuple[Path, Path]:
-        """The files of a request: image, mask; a DistillError for an id that is no plain file name."""
+        """Image and mask file of a request; raises a DistillError for an id that is not a valid file name."""
         if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0\n'):
             raise DistillError(f'request id {request_id!r} is no file name')
         files = self.layout.files(request_id)
         return self.root / files['image'], self.root / files['mask']
 
     def done(self, request_id: str) -> bool:
-        """Whether both files of a request are there and not empty."""
+        """Whether both files of a request exist and are not empty."""
         return all(is_written(path) for path in self.paths(request_id))
 
     def write(self, request_id: str, image: np.ndarray, mask: np.ndarray) -> None:
-        """Write a pair, an RGB uint8 (H, W, 3) and train ids uint8 (H, W), 255 = ignored; one that exists is replaced.
+        """Write an image and its mask, replacing existing files.
+
+        Args:
+            request_id: Stem of the files.
+            image: RGB uint8 (H, W, 3).
+            mask: Train ids uint8 (H, W), 255 = ignored.
 
         Raises:
-            DistillError: Wrong shape or type, a class that the layout does not have, a full disk, a folder that cannot
-                be written. No half of a pair stays behind.
+            DistillError: A shape or type is wrong, the layout lacks a class, the disk is full, or the folder cannot be
+                written. No incomplete pair is left.
         """
         check_image(request_id, image)
         if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:
@@ -117,13 +128,13 @@ class SegWriter:
         try:
             write_atomic(image_path, image_bytes)
         except DistillError:
-            # A mask alone would look like a set with a missing image; the mask of an older image stays.
+            # A mask without an image would look like a missing image. If an older image exists, its mask is kept.
             if not image_path.exists():
                 mask_path.unlink(missing_ok=True)
             raise
 
     def image(self, request_id: str) -> np.ndarray:
-        """The image of a request as its file has it, RGB uint8 (H, W, 3); a DistillError where it cannot be read."""
+        """Read the image of a request, RGB uint8 (H, W, 3); raises a DistillError if it cannot be read."""
         path, _ = self.paths(request_id)
         try:
             with Image.open(path) as picture:
@@ -142,16 +153,16 @@ class ClassWriter:
     """Writes images in ImageNet's layout: ``train/<folder of the class>/<number>.JPEG`` (or ``.png``), and
     ``meta/train.txt``.
 
-    The list is written with the manifest, when all images are there. The bytes depend on the pixels alone. Latents
-    that later images depend on go to ``latents/<folder>/<number>.safetensors``, before their image: where that is
-    there, so are they.
+    The list is written with the manifest, when all images are finished. The content of the images only depends on the
+    pixels. Latents that are needed for later images are saved as ``latents/<folder>/<number>.safetensors``, before
+    their image, so they exist if the image does.
 
     Args:
-        root: The data root; its folders are made with the first image of a class.
-        size: Side, or (H, W), in pixels that images are resized to; None keeps the generator's.
-        image_format: ``'JPEG'``, as ImageNet has it, or ``'PNG'``, without loss.
-        quality: Of JPEG, whose chroma is not subsampled.
-        resample: Pillow's filter for another ``size``.
+        root: The data root; its folders are created with the first image of a class.
+        size: Side, or (H, W), in pixels, to which images are resized; None keeps the generator's size.
+        image_format: ``'JPEG'``, as in ImageNet, or ``'PNG'`` (lossless).
+        quality: Quality of JPEG, 1..100; chroma is not subsampled.
+        resample: Pillow's filter for resizing to ``size``.
 
     Examples:
         >>> writer = ClassWriter('work_dirs/run/distilled', size=224)
@@ -177,24 +188,33 @@ class ClassWriter:
         return dict(describe_files(self.image_format, written, self.quality), **resized)
 
     def path(self, request_id: str) -> Path:
-        """The file of a request; a DistillError for an id that is not ``folder/name``."""
+        """The file of a request; raises a DistillError for an id that is not ``folder/name``."""
         parts = request_id.split('/')
         if len(parts) != 2 or any(not part or part.startswith('.') or {'\\', '\0', '\n'} & set(part) for part in parts):
             raise DistillError(f'request id {request_id!r} is not folder/name')
         return self.root / self.layout.files(request_id)['image']
 
     def files(self, request_id: str) -> Dict[str, str]:
-        """The files of a request, paths below the root: its ``image`` and, where they were written, its ``latents``."""
+        """Paths of a request's ``image`` and, if they were written, its ``latents``, relative to the root."""
         latents = self._latents_path(request_id)
-        own = dict(latents=str(latents.relative_to(self.root))) if latents.is_file() else {}
-        return {**self.layout.files(request_id), **own}
+        saved = dict(latents=str(latents.relative_to(self.root))) if latents.is_file() else {}
+        return {**self.layout.files(request_id), **saved}
 
     def done(self, request_id: str) -> bool:
-        """Whether the image of a request is there and not empty."""
+        """Whether the image of a request exists and is not empty."""
         return is_written(self.path(request_id))
 
     def write(self, request_id: str, image: np.ndarray, latents: Optional[np.ndarray] = None) -> None:
-        """Write an RGB uint8 (H, W, 3), and the float32 ``latents`` (C, h, w) that :meth:`latents` reads back."""
+        """Write an image.
+
+        Args:
+            request_id: ``folder/name``.
+            image: RGB uint8 (H, W, 3).
+            latents: float32 (C, h, w), to be read with :meth:`latents`.
+
+        Raises:
+            DistillError: A shape, type or id is wrong, or the files cannot be written.
+        """
         check_image(request_id, image)
         path = self.path(request_id)
         if self.size and self.size != image.shape[:2]:
@@ -204,7 +224,7 @@ class ClassWriter:
         write_atomic(path, encode_image(image, self.image_format, self.quality))
 
     def latents(self, request_id: str) -> np.ndarray:
-        """The latents that were written with an image, float32 (C, h, w); a DistillError where they cannot be read."""
+        """Read the latents saved with an image, float32 (C, h, w); raises a DistillError if they cannot be read."""
         path = self._latents_path(request_id)
         try:
             return load_file(path)['latents']

@@ -1,1 +1,1 @@
-"""COCO-Stuff in each of its official forms: as a dataset, as files, and as COCO's JSON."""
+"""COCO-Stuff in all of its official formats: a dataset, a converter, and a writer of COCO JSON."""

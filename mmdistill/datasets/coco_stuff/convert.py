@@ -1,4 +1,4 @@
-"""Files of train ids made of any official form of COCO-Stuff."""
+"""Converts any official format of COCO-Stuff to mask files of train ids."""
 import io
 import os.path as osp
 from functools import partial
@@ -21,28 +21,28 @@ _CHUNK = 16
 def convert_masks(form: str, masks: str, out: str, things: str = '', names: str = '', images: str = '',
                   crowds: bool = False, workers: Optional[int] = None,
                   progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> str:
-    """Write ``<stem>_labelTrainIds.png`` for each mask, as mmseg's converter of the set would.
+    """Write ``<stem>_labelTrainIds.png`` for each mask, as mmseg's converters do.
 
-    From the JSON and the pixel maps: 0..170 and 255, as mmseg's 164k configs read them. From the 10k set's .mat files:
-    1..171 and 0, as its 10k configs do, which set ``reduce_zero_label=True``. Files that are there are kept, so an
-    interrupted conversion goes on where it was stopped; none is ever half written.
+    From the JSON and the pixel maps: ids 0..170 and 255, as mmseg's 164k configs read them. From the .mat files of the
+    10k set: 1..171 and 0, as its 10k configs read them with ``reduce_zero_label=True``. Existing files are kept, so an
+    interrupted conversion can be resumed. Files are written atomically.
 
     Args:
         form: ``'stuffthingmaps'``, ``'json'`` or ``'mat'``.
         masks: Folder of the PNG or .mat files, or the stuff JSON.
         out: Folder of the new files.
-        things: The instances JSON; with ``'json'`` alone.
-        names: A file with a stem on each line: only these.
-        images: A folder of images: only masks of these.
+        things: The instances JSON; only with ``'json'``.
+        names: A file with one stem per line; only these masks are converted.
+        images: A folder of images; only their masks are converted.
         crowds: See :class:`~.index.JsonIndex`.
-        workers: Processes; by default the number of cores.
-        progress: Called as ``progress(iterable, total)`` and iterated instead.
+        workers: Number of processes; default: the number of cores.
+        progress: Called as ``progress(iterable, total)``; returns an iterable that shows progress.
 
     Returns:
-        What was done, in a sentence.
+        str: A sentence with the number of written masks.
 
     Raises:
-        DistillError: No mask, or one that cannot be read, with its file and id.
+        DistillError: There is no mask, or one cannot be read; the message has its file and id.
     """
     if form not in FORMS:
         raise DistillError(f'form {form!r} is unknown: give {", ".join(FORMS)}')
@@ -61,7 +61,7 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
 
 
 def _masks(form: str, masks: str, things: str, crowds: bool) -> Dict[str, str]:
-    """Stem and address of each mask."""
+    """Stem → URI of each mask."""
     try:
         if form == 'json':
             files = [file for file in (masks, things) if file]
@@ -80,7 +80,7 @@ def _masks(form: str, masks: str, things: str, crowds: bool) -> Dict[str, str]:
 
 
 def _wanted(found: Dict[str, str], names: str, images: str) -> Dict[str, str]:
-    """Those that the list and the folder of images name."""
+    """The masks whose stems are in the file ``names`` and in the folder ``images``, if given."""
     for place in filter(None, (names, images)):
         try:
             stems = {path.stem for path in Path(images).iterdir()} if place is images else set(

@@ -1,4 +1,4 @@
-"""COCO-Stuff as a dataset that every stock mmseg pipeline reads, whatever the form of its annotations."""
+"""COCO-Stuff as a dataset for stock mmseg pipelines, from any of its annotation formats."""
 import os.path as osp
 from dataclasses import replace
 from typing import Any, Dict, List, Literal, Mapping, Optional
@@ -21,37 +21,38 @@ SUFFIXES = dict(stuffthingmaps='.png', train_ids='_labelTrainIds.png', mat='.mat
 
 @DATASETS.register_module()
 class COCOStuff(COCOStuffDataset):
-    """COCO-Stuff, 171 classes, read from any of its official forms without converting it.
+    """COCO-Stuff, 171 classes, read from any of its official formats without conversion.
 
     ====================  ==========================================================================================
     ``stuffthingmaps``    The authors' pixel maps ``<stem>.png`` in ``data_prefix.seg_map_path``: 0..181 and 255.
-    ``train_ids``         ``<stem>_labelTrainIds.png`` there, by ``mmdistill convert`` or mmseg's converters: 0..170 and
-                          255; those of the 10k set hold 1..171 and 0, and need ``reduce_zero_label=True``.
+    ``train_ids``         ``<stem>_labelTrainIds.png`` from ``mmdistill convert`` or mmseg's converters: 0..170 and
+                          255; those of the 10k set contain 1..171 and 0, and need ``reduce_zero_label=True``.
     ``json``              ``ann_file=stuff_*.json`` and ``things_file=instances_*.json``, or one ``ann_file`` with both.
-                          An image at a time is decoded by pycocotools; memory: :class:`~.index.JsonIndex`.
-    ``mat``               Version 1.1 of the 10k set: ``<stem>.mat`` there, ``ann_file=imageLists/train.txt``.
+                          pycocotools decodes one image at a time; for the memory, see :class:`~.index.JsonIndex`.
+    ``mat``               Version 1.1 of the 10k set: ``<stem>.mat``, with ``ann_file=imageLists/train.txt``.
     ====================  ==========================================================================================
 
-    Masks are train ids in every form. Where ``train_ids`` are plain files, the other forms are addresses
-    (:mod:`~.forms`), so that stock pipelines read them. An id that is no class's is an error that names file and id.
+    Masks are train ids in every format. ``train_ids`` are plain files; masks of the other formats have URIs
+    (:mod:`~.forms`), so that stock pipelines can read them. An id without a class raises an error with file and id.
 
-    An image is used if it is in the image folder and, where there is one, in ``ann_file``: any subset of the images
-    will do. In the pixel maps things are drawn over stuff by the authors; for ``json`` the rule is that of
-    :class:`~.index.JsonIndex`: things over stuff, the later annotation wins, no crowds unless ``crowds``.
+    An image is used if it is in the image folder and in ``ann_file``, if there is one, so any subset of the images
+    works. In the pixel maps, the authors drew things over stuff. For ``json``, see :class:`~.index.JsonIndex`: things
+    are drawn over stuff, later annotations over earlier ones, and crowds are ignored unless ``crowds`` is set.
 
-    The writer's layout ``'source'`` is what the same config reads for ``stuffthingmaps`` and ``train_ids``; for
-    ``json`` and ``mat`` it is the tree of mmseg's configs, ``'coco_stuff164k'`` and ``'coco_stuff10k'``.
+    With the writer's layout ``'source'``, a distilled set is written in the same format for ``stuffthingmaps`` and
+    ``train_ids``; for ``json`` and ``mat``, in the layouts of mmseg's configs, ``'coco_stuff164k'`` and
+    ``'coco_stuff10k'``.
 
     Args:
         form: See above.
-        ann_file: See above; with PNGs a list of stems, if not all images in the folder are wanted.
-        things_file: See above; relative to ``data_root``, as ``ann_file`` is.
-        crowds: Whether annotations of crowds of things count, with ``json``.
-        seg_map_suffix: What follows the stem in the name of a mask file; that of the form by default.
+        ann_file: See above. For PNG files: a list of stems, to use only some images of the folder.
+        things_file: See above; relative to ``data_root``, like ``ann_file``.
+        crowds: Whether to use annotations of crowds; only with ``json``.
+        seg_map_suffix: Suffix of the mask files after the stem; default: that of the format.
         **kwargs: As for mmseg's ``BaseSegDataset`` (``data_root``, ``data_prefix``, ``pipeline``, ...).
 
     Raises:
-        DistillError: Settings that do not fit the form, no image, or a file that is not of it.
+        DistillError: The settings do not fit the format, there is no image, or a file has another format.
 
     Examples:
         >>> dict(type='mmdistill.COCOStuff', form='json', data_root='data/coco',
@@ -107,30 +108,30 @@ class COCOStuff(COCOStuffDataset):
                         seg_map_path=mask_uri('json', files, image_id, self.crowds), label_map=self.label_map,
                         reduce_zero_label=False, seg_fields=[])
                    for image_id, name in zip(self.index.ids.tolist(), self.index.names)]
-        return sorted(self._present(entries), key=lambda entry: entry['img_path'])
+        return sorted(self._with_images(entries), key=lambda entry: entry['img_path'])
 
     def _file_data(self) -> List[dict]:
         entries = super().load_data_list()
         if self.form != 'train_ids':
             for entry in entries:
                 entry['seg_map_path'] = mask_uri(self.form, [entry['seg_map_path']])
-        return self._present(entries) if self.ann_file else entries
+        return self._with_images(entries) if self.ann_file else entries
 
-    def _present(self, entries: List[dict]) -> List[dict]:
-        """Those whose image is in the folder."""
+    def _with_images(self, entries: List[dict]) -> List[dict]:
+        """The entries whose image is in the folder."""
         folder = self.data_prefix['img_path']
-        there = {osp.join(folder, name) for name in list_dir_or_file(
+        files = {osp.join(folder, name) for name in list_dir_or_file(
             folder, list_dir=False, recursive=True, backend_args=self.backend_args)}
-        present = [entry for entry in entries if entry['img_path'] in there]
-        if not present:
+        found = [entry for entry in entries if entry['img_path'] in files]
+        if not found:
             raise DistillError(f'none of the {len(entries)} images of {self.ann_file} is in {folder}: check '
                                'data_prefix.img_path and img_suffix')
-        if len(present) < len(entries):
-            print_log(f'{len(present)} of the {len(entries)} images of {self.ann_file} are in {folder}', 'current')
-        return present
+        if len(found) < len(entries):
+            print_log(f'{len(found)} of the {len(entries)} images of {self.ann_file} are in {folder}', 'current')
+        return found
 
     def source_layout(self) -> SegLayout:
-        """How a distilled set is written in the source's own form; see the class."""
+        """Layout in which a distilled set of this dataset is written; see the class."""
         if self.form == 'train_ids':
             return SegLayout.of_files(self)
         if self.form != 'stuffthingmaps':

@@ -1,6 +1,6 @@
-"""Masks of COCO-Stuff's official forms as PNG files of train ids, by a storage backend of MMEngine.
+"""An MMEngine storage backend that converts COCO-Stuff masks of all official formats to PNGs of train ids.
 
-So stock ``LoadAnnotations``, and everything else that reads a ``seg_map_path``, works on ``cocostuff://`` as on files:
+Stock ``LoadAnnotations``, and everything else that reads a ``seg_map_path``, can therefore read ``cocostuff://`` URIs:
 ``cocostuff://stuffthingmaps/<file>.png``, ``cocostuff://mat/<file>.mat`` and
 ``cocostuff://json/<stuff file>+<things file>#<image id>``, percent-encoded.
 """
@@ -22,19 +22,19 @@ _indexes: Dict[Tuple[Tuple[str, ...], bool], JsonIndex] = {}  # of this process
 
 
 def mask_uri(form: str, files: Sequence[str], image_id: int = 0, crowds: bool = False) -> str:
-    """The address of a mask.
+    """The URI of a mask.
 
     Args:
         form: ``'stuffthingmaps'``, ``'mat'`` or ``'json'``.
-        files: One PNG or .mat file; the stuff file and the things file of ``'json'``.
-        image_id, crowds: Of ``'json'``.
+        files: One PNG or .mat file; for ``'json'`` the stuff file and the things file.
+        image_id, crowds: Only for ``'json'``.
     """
     path = '+'.join(quote(str(file)) for file in files)
     return f'{SCHEME}://{form}/{path}' + (f'{"?crowds" * crowds}#{image_id}' if form == 'json' else '')
 
 
 def split_uri(uri: str) -> Tuple[str, List[str], int, bool]:
-    """The arguments of :func:`mask_uri`; a FileNotFoundError for an address that is none of its."""
+    """The arguments of :func:`mask_uri`; raises a FileNotFoundError for any other URI."""
     try:
         form, _, rest = str(uri).partition('://')[2].partition('/')
         path, _, item = rest.partition('#')
@@ -47,7 +47,7 @@ def split_uri(uri: str) -> Tuple[str, List[str], int, bool]:
 
 
 def json_index(files: Sequence[str], crowds: bool) -> JsonIndex:
-    """The index of JSON files, made once in a process; workers are given it (:func:`share_index`)."""
+    """The index of JSON files, built once per process; worker processes receive it (:func:`share_index`)."""
     key = tuple(files), crowds
     if key not in _indexes:
         _indexes[key] = JsonIndex(files, crowds)
@@ -55,12 +55,19 @@ def json_index(files: Sequence[str], crowds: bool) -> JsonIndex:
 
 
 def share_index(index: JsonIndex) -> None:
-    """Use an index that was made in another process."""
+    """Use an index that was built in another process."""
     _indexes.setdefault((index.files, index.crowds), index)
 
 
 def read(uri: str) -> np.ndarray:
-    """The mask at an address, train ids uint8 (H, W), 0..170 and 255; a DistillError names file and id."""
+    """Read the mask at a URI.
+
+    Returns:
+        Train ids uint8 (H, W), 0..170 and 255.
+
+    Raises:
+        DistillError: The mask cannot be read or has an id without a class; the message has file and id.
+    """
     form, files, image_id, crowds = split_uri(uri)
     return _READERS[form](files, image_id, crowds)
 
@@ -78,7 +85,7 @@ def _read_matrix(files: List[str], *_) -> np.ndarray:
     data = get(files[0])
     try:
         ids = loadmat(io.BytesIO(data), variable_names=['S'])['S']
-    except Exception as error:  # scipy raises many sorts
+    except Exception as error:  # scipy raises many different errors
         reason = 'it has no matrix S' if isinstance(error, KeyError) else ' '.join(str(error).split())
         raise DistillError(f'{files[0]} is not a readable mask of COCO-Stuff 10k ({reason}): unpack it again') from None
     return from_matrix(ids, files[0])
@@ -92,16 +99,16 @@ class COCOStuffBackend(BaseStorageBackend):
     """Read-only storage of masks at ``cocostuff://``."""
 
     def get(self, filepath) -> bytes:
-        """The mask as a grey PNG of train ids; a missing file raises :class:`FileNotFoundError`."""
+        """The mask as a grey PNG of train ids; raises :class:`FileNotFoundError` for a missing file."""
         buffer = io.BytesIO()
         Image.fromarray(read(filepath)).save(buffer, 'PNG', compress_level=1)
         return buffer.getvalue()
 
     def get_text(self, filepath, encoding: str = 'utf-8') -> str:
-        """There is no text here."""
+        """Not supported: masks are binary."""
         raise FileNotFoundError(f'{filepath} is not text')
 
     @staticmethod
     def sources(filepath: str) -> List[str]:
-        """The files that a mask is read from."""
+        """The files from which a mask is read."""
         return split_uri(filepath)[1]

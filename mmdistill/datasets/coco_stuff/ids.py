@@ -1,4 +1,4 @@
-"""The ids of COCO-Stuff: 182 official ones, 171 of them in use, and train ids by rank.
+"""The ids of COCO-Stuff: official ids 1..182, 171 of them in use, and train ids 0..170 in the same order.
 
 Checked against the names in cocostuff's labels.txt and mmseg's ``COCOStuffDataset`` for all 171.
 """
@@ -12,7 +12,7 @@ from mmdistill.masks import IGNORE
 UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 OFFICIAL = tuple(i for i in range(1, 183) if i not in UNUSED)  # official id of each train id
 FIRST_STUFF = 92  # official ids below are those of things
-OTHER = 183  # of the stuff JSON: all pixels of things
+OTHER = 183  # in the stuff JSON: all pixels of things
 
 _BY_OFFICIAL = np.full(184, -1, np.int16)
 _BY_OFFICIAL[list(OFFICIAL)] = np.arange(len(OFFICIAL))
@@ -24,18 +24,26 @@ _MATRICES[0] = IGNORE
 
 
 def train_id(official: int) -> int:
-    """Train id 0..170 of an official id 1..182; -1 if no class has it."""
+    """Train id 0..170 of an official id 1..182; -1 for an id without a class."""
     return int(_BY_OFFICIAL[official]) if 0 <= official < len(_BY_OFFICIAL) else -1
 
 
 def from_pixel_map(ids: np.ndarray, name: str) -> np.ndarray:
-    """Ids of ``stuffthingmaps``, 0..181 and 255, to train ids uint8 of the same shape; ``name`` is the file's."""
+    """Convert ids of ``stuffthingmaps``, 0..181 and 255, to train ids uint8 of the same shape.
+
+    Args:
+        ids: The ids of a file, integers.
+        name: The file, for messages.
+
+    Raises:
+        DistillError: An id has no class.
+    """
     return _look_up(ids, _PIXEL_MAPS, name, "0..181 but for 11 unused ones, and 255; are these train ids (form="
                     "'train_ids')?")
 
 
 def from_matrix(ids: np.ndarray, name: str) -> np.ndarray:
-    """Ids of the 10k .mat files, 0..182, to train ids uint8 of the same shape; ``name`` is the file's."""
+    """Convert ids of the 10k set's .mat files, 0..182, to train ids; see :func:`from_pixel_map`."""
     return _look_up(ids, _MATRICES, name, '0..182 but for 11 unused ones')
 
 

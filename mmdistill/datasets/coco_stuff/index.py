@@ -1,4 +1,4 @@
-"""COCO's JSON files read one image at a time, by an index of byte offsets."""
+"""Random access to the annotations in COCO's JSON files, by an index of byte offsets."""
 import json
 import logging
 import os.path as osp
@@ -15,13 +15,13 @@ from mmdistill.masks import IGNORE
 from .ids import FIRST_STUFF, OTHER, train_id
 
 _CHUNK = 1 << 22  # bytes read at a time
-_LONGEST = 1 << 28  # bytes of one value, an annotation say
+_LONGEST = 1 << 28  # maximum bytes of one value, such as an annotation
 _SPACE = re.compile(r'[ \t\r\n]*')
 _decode = json.JSONDecoder().raw_decode
 
 
 class _Text:
-    """JSON text that is read as it is needed. As Latin-1, so that a character is a byte of the file."""
+    """Parses a JSON file incrementally, decoded as Latin-1 so that a character is one byte of the file."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.size = stream, osp.getsize(stream.name)
@@ -37,7 +37,7 @@ class _Text:
             self.bar.update()
 
     def peek(self) -> str:
-        """The next character that is no blank; '' at the end."""
+        """The next non-space character; '' at the end."""
         while True:
             self.at = _SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.text) or self.ended:
@@ -45,7 +45,7 @@ class _Text:
             self.fill()
 
     def take(self, expected: str) -> str:
-        """Go past the next character, which has to be one of ``expected``."""
+        """Consume the next non-space character, which has to be one of ``expected``."""
         found = self.peek()
         if not found or found not in expected:
             raise ValueError(f'{" or ".join(expected)} is missing')
@@ -53,7 +53,7 @@ class _Text:
         return found
 
     def value(self) -> Tuple[Any, int, int]:
-        """Go past the next value: it, its first byte, its length."""
+        """Consume the next value; return it, the offset of its first byte, and its length in bytes."""
         self.peek()
         while True:
             try:
@@ -69,13 +69,13 @@ class _Text:
 
 
 def members(path: str) -> Iterator[Tuple[str, Any, int, int]]:
-    """The values of a file's JSON object, one in memory at a time; of its arrays, the items.
+    """Iterate over the values of a file's JSON object, and over the items of its arrays, one in memory at a time.
 
     Yields:
-        The key, the value or the item, its first byte in the file, its length in bytes.
+        Key, value or item, offset of its first byte in the file, length in bytes.
 
     Raises:
-        DistillError: The file is not JSON, with the byte.
+        DistillError: The file is not JSON; the message has the byte offset.
     """
     with open(path, 'rb') as stream:
         text = _Text(stream)
@@ -101,36 +101,36 @@ def members(path: str) -> Iterator[Tuple[str, Any, int, int]]:
 
 
 class JsonIndex:
-    """Where the annotations of each image stand in COCO's JSON files.
+    """Byte offsets of the annotations of each image in COCO's JSON files.
 
-    The files are read once from front to end, and nothing of them is kept but ids, sizes and offsets: about 30 bytes
-    an image and 13 an annotation (:attr:`nbytes`). Afterwards an image's annotations alone are read and decoded, by
-    ``pycocotools.mask``. Files of train2017's counts (118 287 images, 1.6 million annotations, 1.5 GB) take 26 MB, and
-    0.2 GB while they are indexed; ``pycocotools.coco.COCO`` takes 0.53 GB for a tenth (``benchmarks/coco_json.py``).
+    The files are read once from beginning to end, and only ids, sizes and offsets are kept: about 30 bytes per image
+    and 13 per annotation (:attr:`nbytes`). Afterwards, only the annotations of the requested image are read, and
+    ``pycocotools.mask`` decodes them. Files like those of train2017 (118 287 images, 1.6 million annotations, 1.5 GB)
+    take 26 MB, and 0.2 GB during indexing; ``pycocotools.coco.COCO`` takes 0.53 GB for a tenth of them
+    (``benchmarks/coco_json.py``).
 
-    The rule, which is that of the authors' ``cocoSegmentationToSegmentationMap`` for each file: pixels of stuff first,
-    then of things, so that things lie over stuff; within each the later annotation of the file wins where two overlap;
-    crowds (``iscrowd=1``) are left out unless ``crowds``; polygons of fewer than 6 numbers are dropped. Pixels of 183
-    (``other``) and those of no annotation are 255.
+    Masks are drawn as by the authors' ``cocoSegmentationToSegmentationMap``: first stuff, then things over it; in each
+    file, later annotations over earlier ones; crowds (``iscrowd=1``) are skipped unless ``crowds`` is set; polygons of
+    fewer than 6 numbers are dropped. Pixels of category 183 (``other``) and pixels without annotation are 255.
 
     Args:
-        files: The stuff JSON and the thing JSON, or one with both. The images are those of the first.
-        crowds: Whether annotations of crowds count as well.
+        files: The stuff JSON and the instances JSON, or one file with both. The first file lists the images.
+        crowds: Whether to draw annotations of crowds.
 
     Attributes:
         ids: int64 (N,), ids of the images, ascending.
         names: bytes (N,), their file names.
-        sizes: int32 (N, 2), height and width.
+        sizes: int32 (N, 2), height and width in pixels.
 
     Raises:
-        DistillError: A file is not of COCO's format, an annotation has another category, the files have no image in
+        DistillError: A file is not in COCO's format, an annotation has an unknown category, the files have no image in
             common, or there are no things.
     """
 
     def __init__(self, files: Sequence[str], crowds: bool = False) -> None:
         self.files, self.crowds = tuple(files), crowds
         images: Dict[int, Tuple[bytes, int, int]] = {}
-        columns = [array(code) for code in 'qqibb']  # image id, first byte, length, number of the file, thing or not
+        columns = [array(code) for code in 'qqibb']  # image id, first byte, length, number of the file, is a thing
         for number, path in enumerate(files):
             print_log(f'Indexing {path} ({osp.getsize(path) / 1e6:.0f} MB)', 'current')
             found = self._read(path, number, columns)
@@ -143,13 +143,13 @@ class JsonIndex:
         self.sizes = np.array([images[i][1:] for i in self.ids.tolist()], np.int32)
         image, start, length, file, things = (np.array(column) for column in columns)
         rows = np.minimum(np.searchsorted(self.ids, image), len(images) - 1)
-        known = np.flatnonzero(self.ids[rows] == image)  # a file may annotate images that the first one does not list
+        known = np.flatnonzero(self.ids[rows] == image)  # a file may annotate images that the first file does not list
         order = known[np.lexsort((known, things[known], rows[known]))]
         self._bounds = np.searchsorted(rows[order], np.arange(len(images) + 1))
         self._start, self._length, self._file = start[order], length[order], file[order]
 
     def _read(self, path: str, number: int, columns: Sequence[array]) -> Dict[int, Tuple[bytes, int, int]]:
-        """Add a file's annotations to the columns; its images: name, height and width by id."""
+        """Add a file's annotations to the columns; return its images as id → (name, height, width)."""
         images, things, annotated = {}, False, False
         try:
             for key, item, start, length in members(path):
@@ -172,7 +172,7 @@ class JsonIndex:
         return images
 
     def _is_drawn(self, annotation: Dict[str, Any], path: str) -> bool:
-        """Whether an annotation counts; a DistillError where its category is none of COCO-Stuff's."""
+        """Whether an annotation is drawn; raises a DistillError if its category is unknown."""
         category = annotation['category_id']
         if category == OTHER:
             return False
@@ -183,11 +183,15 @@ class JsonIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that the index takes."""
+        """Memory of the index in bytes."""
         return sum(value.nbytes for value in vars(self).values() if isinstance(value, np.ndarray))
 
     def annotations(self, image_id: int) -> List[Dict[str, Any]]:
-        """Annotations of an image, as they are drawn one after the other."""
+        """Annotations of an image, in the order in which they are drawn.
+
+        Raises:
+            DistillError: There is no such image, or a file was changed after it was indexed.
+        """
         row = self._row(image_id)
         found, chosen = [], range(*self._bounds[row:row + 2].tolist())
         streams = {number: open(self.files[number], 'rb') for number in {int(self._file[i]) for i in chosen}}
@@ -207,9 +211,13 @@ class JsonIndex:
         return found
 
     def mask(self, image_id: int) -> np.ndarray:
-        """Train ids of an image, uint8 (H, W), 255 for pixels without one."""
+        """Mask of an image: train ids uint8 (H, W), 255 for pixels without a class.
+
+        Raises:
+            DistillError: As for :meth:`annotations`, or a segmentation cannot be decoded.
+        """
         height, width = self.sizes[self._row(image_id)].tolist()
-        mask = np.full((height, width), IGNORE, np.uint8, 'F')  # column by column, as run lengths are
+        mask = np.full((height, width), IGNORE, np.uint8, 'F')  # column-major, like COCO's run lengths
         for annotation in self.annotations(image_id):
             try:
                 region = decode_region(annotation['segmentation'], height, width)
@@ -227,7 +235,7 @@ class JsonIndex:
 
 
 def _utf8(text: str) -> bytes:
-    """A name of a file that was read as Latin-1, where its characters may be escaped."""
+    """UTF-8 bytes of a file name that was decoded as Latin-1, unless it was escaped in the JSON."""
     try:
         data = text.encode('latin-1')
         data.decode()
@@ -237,7 +245,11 @@ def _utf8(text: str) -> bytes:
 
 
 def decode_region(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """COCO's polygons, or run lengths in either form, to bool (height, width); a ValueError for another size."""
+    """Decode COCO's polygons or (compressed) run lengths to bool (height, width).
+
+    Raises:
+        ValueError: The run lengths have another size.
+    """
     from pycocotools import mask as coco
     if isinstance(segmentation, list):
         polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
@@ -254,7 +266,7 @@ def decode_region(segmentation: Any, height: int, width: int) -> np.ndarray:
 
 
 def _check_images(images: Dict[int, Any], others: Dict[int, Any], file: str, other: str) -> None:
-    """Compare the images of two files that should be of one split."""
+    """Check that two files have images in common, and warn of images that the second one lacks."""
     missing = len(images.keys() - others.keys())
     if missing == len(images):
         raise DistillError(f'{file} and {other} have no image in common: give the two files of one split')

@@ -1,4 +1,4 @@
-"""COCO's JSON of label maps."""
+"""Writes masks as COCO JSON."""
 import json
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Union
@@ -17,12 +17,12 @@ from .ids import FIRST_STUFF, OFFICIAL
 
 
 class COCOJson:
-    """Label maps as the JSON that ``pycocotools.coco.COCO`` reads: one annotation per class and image.
+    """Collects masks in the JSON format of ``pycocotools.coco.COCO``: one annotation per class and image.
 
-    Segmentations are compressed run lengths, so that decoding gives the masks back exactly; pixels of 255 are in none.
+    Segmentations are compressed run lengths, so masks are decoded exactly. Pixels of 255 are in no annotation.
 
     Args:
-        classes: Names of the classes. Those of COCO-Stuff get their official ids, 1..182; others 1..K in their order.
+        classes: Names of the classes. Classes of COCO-Stuff get their official ids, 1..182; others 1..K in order.
     """
 
     def __init__(self, classes: Sequence[str]) -> None:
@@ -36,7 +36,7 @@ class COCOJson:
         self.annotations: List[Dict[str, Any]] = []
 
     def add(self, file_name: str, mask: np.ndarray) -> None:
-        """Add an image with its mask: train ids uint8 (H, W), 255 for pixels without one."""
+        """Add an image with its mask: train ids uint8 (H, W), 255 for ignored pixels."""
         from pycocotools import mask as coco
         self.images.append(dict(id=len(self.images) + 1, file_name=file_name, height=mask.shape[0],
                                 width=mask.shape[1]))
@@ -58,10 +58,10 @@ class COCOJson:
 
 @WRITERS.register_module()
 class COCOJsonWriter(SegWriter):
-    """Writes image and mask pairs as :class:`SegWriter` does, and the masks once more as one JSON file of COCO.
+    """Writes image and mask pairs like :class:`SegWriter`, and all masks in one COCO JSON file.
 
-    The file is written when all images are there, from the masks on the disk. Of COCO-Stuff's classes it holds stuff
-    and things: ``dict(type='mmdistill.COCOStuff', form='json', ann_file=...)`` reads it, as does pycocotools.
+    The file is written from the mask files when the set is finished. For COCO-Stuff's classes, it contains stuff and
+    things; ``dict(type='mmdistill.COCOStuff', form='json', ann_file=...)`` and pycocotools read it.
 
     Args:
         root, layout, dataset: See :class:`SegWriter`.
@@ -84,7 +84,7 @@ class COCOJsonWriter(SegWriter):
             raise DistillError(f'{where}.json_file={name!r} has to be a .json file inside the distilled set')
 
     def finish(self, plan: Plan) -> None:
-        """Write the JSON file of a finished set, with the images in the plan's order."""
+        """Write the JSON file of a finished set, with the images in the order of the plan."""
         contents = COCOJson(plan.classes)
         for request in plan.requests:
             image, mask = self.paths(request.id)
