@@ -1,4 +1,4 @@
-"""Label cleaning: pixels of a generated image that do not show what the mask says lose their label."""
+"""Label cleaning: ignores pixels of a generated image that do not agree with its mask."""
 from .base import IgnoredPixels, LabelCleaner, clean_masks
 from .losses import ClassLosses, LossThreshold
 from .votes import MajorityVote

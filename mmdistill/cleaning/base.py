@@ -1,4 +1,4 @@
-"""What a cleaner is, several together, and how much they ignore."""
+"""Interface of label cleaners, cleaning with several of them, and statistics of ignored pixels."""
 from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence
 
 import torch
@@ -8,34 +8,37 @@ from ..masks import IGNORE
 
 
 class LabelCleaner(Protocol):
-    """Says which pixels of generated images lose their label.
+    """Decides which pixels of generated images are ignored in training.
 
     Attributes:
         annotation: ``'masks'``.
-        needs: What its constructor is given by the run instead of the config; see
+        needs: Constructor arguments that the run provides instead of the config; see
             :class:`~mmdistill.guidance.base.Objective`.
-        images_needed: How many images of a mask it needs; 1 where it has none.
+        images_needed: Number of images per mask that it needs; default 1.
     """
 
     def __call__(self, images: Tensor, mask: Tensor) -> Tensor:
-        """(K, H, W) bool: the pixels to ignore in each image.
+        """Find the pixels to ignore.
 
         Args:
-            images: (K, 3, H, W) in [-1, 1], all made for one mask.
+            images: (K, 3, H, W) in [-1, 1], all generated for one mask.
             mask: (H, W) int64, 255 = ignored.
+
+        Returns:
+            (K, H, W) bool, the pixels to ignore in each image.
         """
 
 
 class IgnoredPixels:
-    """Counts of labelled pixels, and of those that lose their label, by class.
+    """Counts labelled pixels and ignored pixels per class.
 
     Args:
-        names: Of the cleaners.
-        num_classes: K.
+        names: Names of the cleaners.
+        num_classes: Number of classes K.
 
     Attributes:
-        labelled: (K,) int64: pixels of the images by the class of their mask.
-        ignored: (names + 1, K) int64: pixels that each cleaner ignores, and in the last row any of them.
+        labelled: (K,) int64, labelled pixels of each class.
+        ignored: (cleaners + 1, K) int64, pixels ignored by each cleaner and, in the last row, by any of them.
     """
 
     def __init__(self, names: Sequence[str], num_classes: int) -> None:
@@ -44,7 +47,12 @@ class IgnoredPixels:
         self.ignored = torch.zeros(len(names) + 1, num_classes, dtype=torch.long)
 
     def see(self, mask: Tensor, ignored: Sequence[Tensor]) -> None:
-        """Take in the images of a mask (H, W); (K, H, W) bool by each cleaner, and by any."""
+        """Add the images of a mask.
+
+        Args:
+            mask: (H, W) int64.
+            ignored: (K, H, W) bool for each cleaner, and for any of them.
+        """
         classes = len(self.labelled)
         for row, pixels in enumerate(ignored):
             ids = mask.expand_as(pixels)[pixels]
@@ -52,27 +60,34 @@ class IgnoredPixels:
         self.labelled += len(ignored[0]) * torch.bincount(mask[mask != IGNORE], minlength=classes).cpu()
 
     def shares(self, classes: Sequence[str]) -> Dict[str, Dict[str, Any]]:
-        """By cleaner, and for ``'all'`` of several: the ``share`` of the labelled pixels that it ignores, 0..1, and of
-        each class's in ``classes``; None for a class without pixels. JSON values."""
+        """Shares of ignored pixels as JSON values.
+
+        Returns:
+            By name of the cleaner, and ``'all'`` if there are several: ``share`` of the labelled pixels, 0..1, and
+            ``classes``, the share for each class; None for a class without pixels.
+        """
         def share(ignored: Tensor, labelled: Tensor) -> Optional[float]:
             return round(int(ignored) / int(labelled), 6) if labelled else None
 
         return {name: dict(share=share(row.sum(), self.labelled.sum()),
-                           classes={one: share(*counts) for one, *counts in zip(classes, row, self.labelled)})
+                           classes={label: share(*counts) for label, *counts in zip(classes, row, self.labelled)})
                 for name, row in zip(self.names, self.ignored if len(self.names) > 1 else self.ignored[:1])}
 
 
 @torch.no_grad()
 def clean_masks(cleaners: Mapping[str, LabelCleaner], images: Tensor, mask: Tensor, counts: IgnoredPixels) -> Tensor:
-    """The masks (K, H, W) int64 of images of one mask, 255 wherever a cleaner says so.
+    """Apply several cleaners to the images of one mask.
 
-    Every cleaner sees the mask as it was, so that their order does not matter.
+    Every cleaner gets the original mask, so their order does not matter.
 
     Args:
-        cleaners: By name, in the order of ``counts``.
+        cleaners: Cleaners by name, in the order of ``counts``.
         images: (K, 3, H, W) in [-1, 1].
         mask: (H, W) int64.
-        counts: Takes in what is ignored.
+        counts: Statistics that are updated.
+
+    Returns:
+        (K, H, W) int64, the mask of each image, 255 where any cleaner ignores the pixel.
     """
     ignored: List[Tensor] = [cleaner(images, mask) & (mask != IGNORE) for cleaner in cleaners.values()]
     together = torch.stack(ignored).any(0)

@@ -1,4 +1,4 @@
-"""Loss threshold: what is much harder to see in a generated image than in real ones."""
+"""Loss threshold: ignores pixels with a much larger segmentation loss than in real images."""
 import json
 from pathlib import Path
 from typing import Callable, Optional
@@ -14,16 +14,16 @@ from ..settings import Positive, validated
 
 
 class ClassLosses:
-    """The mean loss of a segmentor in each class of the real images: cross-entropy, over pixels.
+    """Mean cross-entropy loss of a segmentor per class, over the pixels of real images.
 
     Args:
-        num_classes: K.
+        num_classes: Number of classes K.
         probabilities: See :class:`~mmdistill.guidance.SegmentationConsistency`.
-        fingerprint: Names what was measured; kept in the file.
+        fingerprint: Identifies the data and the segmentor; saved in the file.
 
     Attributes:
-        seen_: The images that were taken in.
-        sums, counts: (K,) float64 and int64: loss and number of the pixels.
+        seen_: Number of images so far.
+        sums, counts: (K,) float64 and int64, sum of the losses and number of pixels per class.
     """
 
     def __init__(self, num_classes: int, probabilities: bool = False, fingerprint: str = '') -> None:
@@ -34,12 +34,18 @@ class ClassLosses:
 
     @property
     def means(self) -> Tensor:
-        """(K,) float64; NaN for a class without pixels."""
+        """Mean loss per class, (K,) float64; NaN for a class without pixels."""
         return self.sums / self.counts
 
     @torch.no_grad()
     def fit(self, segmentor: Callable[[Tensor], Tensor], images: Tensor, masks: Tensor) -> 'ClassLosses':
-        """Take in a batch: images (B, 3, H, W) in [-1, 1] and masks (B, H, W) int64, 255 = ignored."""
+        """Add a batch.
+
+        Args:
+            segmentor: The segmentor, see :class:`LossThreshold`.
+            images: (B, 3, H, W) in [-1, 1].
+            masks: (B, H, W) int64, 255 = ignored.
+        """
         losses, labelled = pixel_losses(segmentor, images, masks, self.probabilities), masks != IGNORE
         ids, classes = masks[labelled].cpu(), len(self.sums)
         self.sums += torch.bincount(ids, losses[labelled].double().cpu(), minlength=classes)
@@ -48,7 +54,7 @@ class ClassLosses:
         return self
 
     def merge(self, other: 'ClassLosses') -> 'ClassLosses':
-        """Take in those of other images."""
+        """Add the losses of other images."""
         self.sums += other.sums
         self.counts += other.counts
         self.seen_ += other.seen_
@@ -61,7 +67,11 @@ class ClassLosses:
 
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassLosses':
-        """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
+        """Read a file of :meth:`save`.
+
+        Raises:
+            DistillError: The file is missing or unreadable, or has another ``fingerprint`` (None accepts any).
+        """
         return load_measured(path, cls._read, 'class losses', fingerprint)
 
     @classmethod
@@ -75,19 +85,20 @@ class ClassLosses:
 
 
 class LossThreshold:
-    r"""Ignores pixels with a larger loss than their class has in real images (FreeMask, arXiv 2310.15160).
+    r"""Ignores pixels whose loss is larger than in real images (FreeMask, arXiv 2310.15160).
 
     Pixel p of an image x with the mask m is ignored if
 
     .. math:: -\log \mathrm{softmax}(f(x))_{p, m_p} > \tau \, \bar L_{m_p}
 
-    with the mean loss :math:`\bar L_c` of the frozen segmentor f over the pixels of class c in the real images. A class
-    that those do not show is left as it is.
+    where :math:`\bar L_c` is the mean loss of the frozen segmentor f over the pixels of class c in the real images.
+    Pixels of a class that is not in the real images are never ignored.
 
     Args:
-        segmentor: Images (B, 3, H, W) in [-1, 1] to logits (B, K, h, w), or to scores, as ``losses`` says.
-        class_losses: Of the same segmentor over the real images.
-        factor: :math:`\tau`.
+        segmentor: Images (B, 3, H, W) in [-1, 1] → logits (B, K, h, w), or probabilities, according to
+            ``class_losses``.
+        class_losses: Losses of the same segmentor on the real images.
+        factor: :math:`\tau` > 0.
     """
     annotation = 'masks'
     needs = dict(segmentor=(), class_losses=('probabilities', ))
@@ -101,6 +112,6 @@ class LossThreshold:
         masks = mask.expand(len(images), *mask.shape)
         losses = pixel_losses(self.segmentor, images, masks, self.class_losses.probabilities)
         means = self.class_losses.means.to(mask.device)
-        # The id of ignored pixels has no mean; they have lost their label anyway.
+        # Ignored pixels have no mean loss; their limit is irrelevant.
         limits = self.factor * means[mask.masked_fill(mask == IGNORE, 0)]
         return losses > limits

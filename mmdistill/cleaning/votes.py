@@ -1,4 +1,4 @@
-"""Majority vote: a segmentor looks at all images of a mask."""
+"""Majority vote of a segmentor's predictions over all images of a mask."""
 from typing import Callable
 
 from torch import Tensor
@@ -7,18 +7,18 @@ from ..guidance.segmentation import class_scores
 
 
 class MajorityVote:
-    r"""Ignores the pixels on which most images of a mask contradict it, in all of them (MatchMask, CVPR 2026).
+    r"""Ignores, in all images of a mask, the pixels where most images disagree with the mask (MatchMask, CVPR 2026).
 
     Pixel p of a mask m with the images x_1 … x_K is ignored if
 
     .. math:: \#\{k : \arg\max_c f(x_k)_{p,c} \ne m_p\} > K / 2
 
-    for a frozen segmentor f. One rule for all images: what most of them do not show is taken for a fault of the mask,
-    or for something that the generator cannot draw there. The vote is known from a third party's note; that half of the
-    images is no majority is ours.
+    for a frozen segmentor f. If most images do not show a class where the mask has it, the mask is assumed to be wrong,
+    or the generator unable to draw it there. The vote is known from a description by others; that exactly half of the
+    images is not a majority is our choice.
 
     Args:
-        segmentor: Images (B, 3, H, W) in [-1, 1] to scores (B, classes, h, w).
+        segmentor: Images (B, 3, H, W) in [-1, 1] → scores (B, classes, h, w).
     """
     annotation = 'masks'
     needs = ('segmentor', )
@@ -28,7 +28,7 @@ class MajorityVote:
         self.segmentor = segmentor
 
     def __call__(self, images: Tensor, mask: Tensor) -> Tensor:
-        """See :class:`~mmdistill.cleaning.base.LabelCleaner`; all (K, H, W) images get the same pixels."""
+        """See :class:`~mmdistill.cleaning.base.LabelCleaner`; the pixels are the same for all K images."""
         seen = class_scores(self.segmentor, images, mask[None]).argmax(1)
         against = (seen != mask).sum(0)
         return (2 * against > len(images)).expand_as(seen)

@@ -1,4 +1,4 @@
-"""Metrics of a distilled set itself, without training: numpy, scikit-learn and POT, no OpenMMLab package."""
+"""Metrics of a distilled set that need no training and no OpenMMLab package (numpy, scikit-learn, POT)."""
 from .coverage import coverage_density, diversity
 from .sets import class_balance, set_metrics
 from .transport import Transport, frechet_distance, transport_distance

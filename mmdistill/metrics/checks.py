@@ -1,4 +1,4 @@
-"""Checks of the features that the metrics share."""
+"""Checks of features and labels."""
 from typing import Optional, Tuple
 
 import numpy as np
@@ -7,10 +7,15 @@ from ..errors import DistillError
 
 
 def check_features(features, name: str, least: int = 1) -> np.ndarray:
-    """``features`` as an array (N, D) of floats; integers become float64, float16 float32.
+    """``features`` as a float array (N, D); integers become float64, float16 becomes float32.
 
-    A DistillError, which calls the set ``name``, where they are not two-dimensional, no numbers, not finite, or of
-    fewer than ``least`` samples.
+    Args:
+        features: (N, D).
+        name: Name of the set in messages.
+        least: Minimum number of samples.
+
+    Raises:
+        DistillError: The features are not two-dimensional, not numbers, not finite, or too few.
     """
     features = np.asarray(features)
     if features.ndim != 2 or features.shape[1] == 0:
@@ -29,13 +34,20 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
 
 
 def check_labels(labels, size: int, name: str, classes: Optional[int] = None) -> np.ndarray:
-    """``labels`` as an int64 array; a DistillError, which calls them ``name``, unless they are ``size`` whole numbers.
+    """``labels`` as int64 (``size``,).
 
-    With a number of ``classes`` these have to be ids from 0 to below it.
+    Args:
+        labels: Class ids, integers.
+        size: Number of samples.
+        name: Name of the labels in messages.
+        classes: Number of classes K; the ids must be in 0..K-1. None: any integers.
+
+    Raises:
+        DistillError: The labels have another shape or type, or an id is out of range.
     """
     labels = np.asarray(labels)
     if labels.shape != (size, ) or labels.dtype.kind not in 'iu':
-        raise DistillError(f'{name} labels have to be {size} whole numbers, one a sample, not {labels.dtype} of shape '
+        raise DistillError(f'{name} labels have to be {size} integers, one per sample, not {labels.dtype} of shape '
                            f'{labels.shape}')
     unknown = [] if classes is None else labels[(labels < 0) | (labels >= classes)]
     if len(unknown):
@@ -44,9 +56,16 @@ def check_labels(labels, size: int, name: str, classes: Optional[int] = None) ->
 
 
 def check_pair(real, distilled, least: int = 1) -> Tuple[np.ndarray, np.ndarray]:
-    """Features of both sets, checked, in float64 and moved together so that the real mean is 0.
+    """Check the features of both sets, and shift both in float64 so that the real mean is 0.
 
-    All metrics are unchanged by a shift, and scikit-learn's squared distances lose no digits to a large mean.
+    A common shift does not change the metrics, and scikit-learn's squared distances stay precise for a large mean.
+
+    Args:
+        real, distilled: (N, D) and (M, D).
+        least: Minimum number of samples in each.
+
+    Raises:
+        DistillError: See :func:`check_features`; or the dimensions differ.
     """
     real, distilled = check_features(real, 'real', least), check_features(distilled, 'distilled', least)
     if real.shape[1] != distilled.shape[1]:

@@ -1,4 +1,4 @@
-"""How much of the real set a distilled one covers, how near it keeps, and how far its samples lie apart."""
+"""Coverage and density of a distilled set with respect to the real set, and diversity of a set."""
 from typing import Dict
 
 import numpy as np
@@ -10,27 +10,27 @@ from .checks import check_features, check_pair
 
 # MiB of one block of distances.
 _BLOCK = 64
-# Distances that differ by less than this, relatively, are equal but for rounding; equal ones lie outside a ball.
+# Relative difference below which distances are considered equal; a sample at the radius is outside the open ball.
 _TIE = 1e-9
 
 
 def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
     r"""Coverage and density (Naeem et al. 2020, arXiv 2002.09797, equations 4 and 5).
 
-    Around each real sample X_i lies an open ball B_i that reaches to its k-th nearest other real sample.
+    B_i is the open ball around the real sample X_i whose radius is the distance to its k-th nearest other real sample.
 
     .. math:: coverage = \frac1N \sum_i 1[\exists j: Y_j \in B_i], \quad
               density = \frac{1}{kM} \sum_j \sum_i 1[Y_j \in B_i]
 
     Args:
         real, distilled: (N, D) and (M, D), N > k.
-        k: Which neighbour; 1 or more. Coverage grows with k and with M: compare sets of one size.
+        k: Number of the neighbour, at least 1. Coverage grows with k and M, so compare sets of the same size.
 
     Returns:
-        dict: ``coverage``, 0..1, and ``density``, >= 0: about 1 where the distilled samples are as the real ones.
+        dict: ``coverage``, 0..1, and ``density``, >= 0, which is about 1 if both sets have the same distribution.
 
     Raises:
-        DistillError: Bad features, k < 1, or no more than k real samples.
+        DistillError: The features are invalid, k < 1, or there are at most k real samples.
     """
     if k < 1:
         raise DistillError(f'k {k} is out of range: it has to be 1 or more')
@@ -49,9 +49,17 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
 
 
 def diversity(features, name: str = 'distilled') -> float:
-    """Mean Euclidean distance of all pairs of different samples, in units of the features (N, D), N >= 2.
+    """Mean Euclidean distance over all pairs of different samples.
 
-    A DistillError, which calls the set ``name``, for bad features or fewer than 2 samples.
+    Args:
+        features: (N, D), N >= 2.
+        name: Name of the set in messages.
+
+    Returns:
+        float: The distance, in units of the features.
+
+    Raises:
+        DistillError: The features are invalid, or there are fewer than 2 samples.
     """
     features = check_features(features, name, 2)
     features = features - features.mean(axis=0, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""All metrics of a distilled set against the real one, overall and per class, and its balance of the classes."""
+"""All metrics of a distilled set with respect to the real set, overall and per class, and its class balance."""
 from typing import Any, Dict, List, Optional, Sequence
 
 import numpy as np
@@ -15,25 +15,24 @@ Row = Dict[str, Any]
 def set_metrics(real, distilled, real_labels: Optional[Sequence[int]] = None,
                 distilled_labels: Optional[Sequence[int]] = None, classes: Sequence[str] = (), *,
                 k: int = 5) -> List[Row]:
-    """Every metric of the features, one row for the whole sets and, with labels, one per class.
+    """All metrics of the features: one row for the whole sets and, with labels, one row per class.
 
     Args:
-        real, distilled: (N, D) and (M, D) features of the two sets, by the same encoder.
-        real_labels, distilled_labels: (N,) and (M,) class ids, for both sets or neither; None where an image has many
-            classes (segmentation): only the first row then.
-        classes: Names of the classes of the labels, in the order of the ids.
+        real, distilled: (N, D) and (M, D), features of the two sets from the same encoder.
+        real_labels, distilled_labels: (N,) and (M,), class ids, for both sets or neither. Without labels, as for
+            segmentation, there is only the first row.
+        classes: Names of the classes, in the order of the ids.
         k: See :func:`~mmdistill.metrics.coverage_density`; every class needs more than k real samples.
 
     Returns:
-        JSON values, the whole set first. Each row has ``class`` (None for the whole set), ``real_samples``,
-        ``distilled_samples``, ``transport`` and ``transport_method``, ``coverage``, ``density``, ``diversity`` and
-        ``real_diversity``, and ``frechet``; with labels also ``real_share`` and ``distilled_share`` (a class's) or
-        ``jensen_shannon`` and ``total_variation`` (the whole set's). ``diversity`` and ``frechet`` are None for one
-        distilled sample.
+        Rows of JSON values, the whole set first. Each row has ``class`` (None for the whole set), ``real_samples``,
+        ``distilled_samples``, ``transport``, ``transport_method``, ``coverage``, ``density``, ``diversity``,
+        ``real_diversity`` and ``frechet``. With labels, rows of classes also have ``real_share`` and
+        ``distilled_share``, and the row of the whole set ``jensen_shannon`` and ``total_variation``. ``diversity`` and
+        ``frechet`` are None for a single distilled sample.
 
     Raises:
-        DistillError: Bad features, labels that do not fit, a class without a real or a distilled sample, or one with
-            no more than k real ones.
+        DistillError: Features or labels are invalid, or a class has no distilled or at most k real samples.
     """
     real, distilled = check_pair(real, distilled)
     rows: List[Row] = [{'class': None, **_metrics(real, distilled, k)}]
@@ -59,19 +58,19 @@ def set_metrics(real, distilled, real_labels: Optional[Sequence[int]] = None,
 
 
 def class_balance(real_counts, distilled_counts, classes: Sequence[str]) -> Dict[str, Any]:
-    """Shares of the classes in two sets, and how far these lie apart.
+    """Class shares of two sets, and the distances between them.
 
     Args:
-        real_counts, distilled_counts: (K,) how much each set has of each class: images, or pixels of the masks.
+        real_counts, distilled_counts: (K,), number of images or pixels of each class.
         classes: K names.
 
     Returns:
         dict: ``real`` and ``distilled``, each {name: share}, shares 0..1; ``jensen_shannon``, the Jensen-Shannon
-        distance (base 2), and ``total_variation``, half the sum of the differences: both 0 (equal) to 1 (no class in
-        common); ``missing``, the names of the classes that the real set has and the distilled one lacks.
+        distance (base 2), and ``total_variation``, half the sum of absolute differences, both from 0 (equal) to 1 (no
+        class in common); ``missing``, names of the classes that are only in the real set.
 
     Raises:
-        DistillError: Counts of another shape than the names, negative or not finite, or a set without anything.
+        DistillError: The counts have another shape than the names, are negative or not finite, or a set is empty.
     """
     shares = []
     for name, counts in (('real', real_counts), ('distilled', distilled_counts)):

@@ -1,4 +1,4 @@
-"""Optimal-transport distances between two sets of features: of the samples, by POT, and of their Gaussians."""
+"""Optimal-transport distances between two sets of features: of the samples (by POT), and of fitted Gaussians."""
 import warnings
 from typing import NamedTuple, Tuple
 
@@ -12,32 +12,34 @@ from .checks import check_pair
 
 
 class Transport(NamedTuple):
-    """A distance and how it was found: ``'exact'``, or ``'entropic'``, which is an upper bound."""
+    """A distance and the method: ``'exact'``, or ``'entropic'`` (an upper bound)."""
     distance: float
     method: str
 
 
 def transport_distance(real, distilled, *, exact_limit: int = 2**25, epsilon: float = 0.01,
                        max_iter: int = 1000) -> Transport:
-    r"""2-Wasserstein distance of two sets of features, every sample of a set weighing the same.
+    r"""2-Wasserstein distance between two sets of features with uniform weights.
 
     .. math:: W_2 = \Big(\min_{P \ge 0,\ P 1 = 1/N,\ P^T 1 = 1/M} \sum_{ij} P_{ij} \|x_i - y_j\|_2^2\Big)^{1/2}
 
-    Up to ``exact_limit`` pairs by the network simplex, in float64; above by Sinkhorn's iteration in the log domain, in
-    float32, whose plan is then rounded to one with the true marginals (Altschuler et al. 2017, algorithm 2), so that
-    the result is an upper bound of the distance whether it has converged or not, and goes to it with epsilon → 0.
+    Up to ``exact_limit`` pairs, it is computed exactly by the network simplex in float64. Above, Sinkhorn iterations in
+    the log domain and float32 are used, and their plan is rounded to the exact marginals (Altschuler et al. 2017,
+    algorithm 2). The result is then an upper bound of the distance, even without convergence, and converges to it for
+    epsilon → 0.
 
     Args:
         real, distilled: (N, D) and (M, D).
-        exact_limit: Largest N · M that is solved exactly. Memory: about 45 bytes a pair, 20 above the limit.
-        epsilon: Strength of the entropy over the mean cost, > 0. Small values are nearer and need more iterations.
-        max_iter: Most Sinkhorn iterations.
+        exact_limit: Largest N · M that is solved exactly. Memory: about 45 bytes per pair, 20 above the limit.
+        epsilon: Entropic regularisation relative to the mean cost, > 0. Smaller values are more accurate and need more
+            iterations.
+        max_iter: Maximum number of Sinkhorn iterations.
 
     Returns:
-        Transport: The distance W_2, in units of the features, >= 0, and the method.
+        Transport: The distance W_2 >= 0, in units of the features, and the method.
 
     Raises:
-        DistillError: Bad features (:func:`~mmdistill.metrics.checks.check_pair`) or epsilon.
+        DistillError: The features (:func:`~mmdistill.metrics.checks.check_pair`) or epsilon are invalid.
     """
     import ot
     if not epsilon > 0:
@@ -55,16 +57,22 @@ def transport_distance(real, distilled, *, exact_limit: int = 2**25, epsilon: fl
 
 
 def frechet_distance(real, distilled) -> float:
-    r"""Squared Fréchet distance of the Gaussians that have the sets' means and covariances (Dowson & Landau 1982).
+    r"""Squared Fréchet distance between Gaussians with the sets' means and covariances (Dowson & Landau 1982).
 
     .. math:: d^2 = \|\mu_r - \mu_d\|^2 + \mathrm{tr}\big(S_r + S_d - 2 (S_r S_d)^{1/2}\big)
 
-    With Inception features this is the FID. Where S = AᵀA, tr (S_r S_d)^{1/2} is the sum of the singular values of
-    A_r A_dᵀ. For A the centred samples serve as they are, over √(N - 1): no covariance and no matrix root is formed,
-    so that fewer samples than dimensions are no special case and nothing complex is left over.
+    With Inception features, this is the FID. With S = AᵀA, tr (S_r S_d)^{1/2} is the sum of the singular values of
+    A_r A_dᵀ, where A can be the centred samples divided by √(N - 1). Thus no covariance and no matrix root is computed,
+    so fewer samples than dimensions are no problem and no complex numbers occur.
 
-    Of features (N, D) and (M, D), N and M >= 2; in squared units of the features, >= 0. A DistillError for bad
-    features, or fewer than 2 samples.
+    Args:
+        real, distilled: (N, D) and (M, D), N and M >= 2.
+
+    Returns:
+        float: d² >= 0, in squared units of the features.
+
+    Raises:
+        DistillError: The features are invalid, or a set has fewer than 2 samples.
     """
     real, distilled = check_pair(real, distilled, 2)
     shift = real.mean(axis=0) - distilled.mean(axis=0)
@@ -74,7 +82,7 @@ def frechet_distance(real, distilled) -> float:
 
 
 def _costs(x: np.ndarray, y: np.ndarray, dtype) -> np.ndarray:
-    """(N, M) squared distances; computed in float64, kept in ``dtype``."""
+    """Squared distances (N, M), computed in float64 and stored as ``dtype``."""
     costs = np.empty((len(x), len(y)), dtype)
     for rows in gen_batches(len(x), 1024):
         costs[rows] = euclidean_distances(x[rows], y, squared=True)
@@ -90,11 +98,11 @@ def _entropic(costs: np.ndarray, epsilon: float, max_iter: int) -> float:
     cost = torch.from_numpy(costs)
     a, b = (torch.full((size, ), 1 / size) for size in cost.shape)
     with warnings.catch_warnings():
-        warnings.filterwarnings('ignore', 'Sinkhorn did not converge')  # the rounding below allows for it
+        warnings.filterwarnings('ignore', 'Sinkhorn did not converge')  # the rounding below makes the plan feasible
         plan = ot.sinkhorn(a, b, cost, epsilon * mean, method='sinkhorn_log', numItermax=max_iter,
                            stopThr=1e-4 / len(b)**0.5)  # the 2-norm of the error of a marginal 1/M: 1e-4 of each
     row_gap, column_gap = _round(plan)
-    rest = column_gap / row_gap.sum().clamp(min=1e-300)  # what is still to be sent goes by the product of the gaps
+    rest = column_gap / row_gap.sum().clamp(min=1e-300)  # the remaining mass is sent by the outer product of the gaps
     total = 0.0
     for part, block, gap in zip(plan.split(1024), cost.split(1024), row_gap.split(1024)):
         block = block.double()
@@ -103,7 +111,7 @@ def _entropic(costs: np.ndarray, epsilon: float, max_iter: int) -> float:
 
 
 def _round(plan) -> Tuple:
-    """Scale the rows and columns of a plan down, in place, to 1/N and 1/M at most; what each is short of, float64."""
+    """Scale rows and columns of a plan down in place to sums of at most 1/N and 1/M; return the remaining gaps."""
     import torch
     n, m = plan.shape
     plan *= (1 / n / plan.sum(1, dtype=torch.float64)).clamp(max=1).to(plan.dtype)[:, None]
@@ -112,7 +120,7 @@ def _round(plan) -> Tuple:
 
 
 def _root(features: np.ndarray) -> np.ndarray:
-    """A, (min(N, D), D), with AᵀA the covariance (its N - 1 kind)."""
+    """A, (min(N, D), D), such that AᵀA is the covariance (normalised by N - 1)."""
     centred = (features - features.mean(axis=0)) / np.sqrt(len(features) - 1)
     tall = len(centred) > centred.shape[1]
     return qr(centred, mode='r', overwrite_a=True)[0][:centred.shape[1]] if tall else centred

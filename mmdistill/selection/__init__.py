@@ -1,4 +1,4 @@
-"""Choosing real masks by their class histograms, and real samples by their features: no OpenMMLab package."""
+"""Selection of real masks by class histograms and of real samples by features; needs no OpenMMLab package."""
 from .base import BaseSelector, PresenceSelector, Selector, resolve_budget
 from .baselines import FrequencyWeightedSelector, KCenterSelector, RandomSelector, UniformPerClassSelector
 from .clusters import ClassClusters, LatentClusters, NearestLatents

@@ -1,4 +1,4 @@
-"""What all selectors share: the estimator contract, budgets, checks of the input, class fractions."""
+"""Base classes of selectors: the estimator contract, budgets, input checks, class fractions."""
 import math
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -15,51 +15,55 @@ from ..settings import NonNegativeInt, Range, check_value, parameters
 Budget = Union[Annotated[int, Range(1)], Annotated[float, Range(0, 1, above=True, below=True)]]
 Seed = Optional[Annotated[int, Range(0, 2**32 - 1)]]
 MinFraction = Annotated[float, Range(0, 1, below=True)]
-# Gains and distances that differ by less than this, relatively to the largest, are equal but for rounding: the lowest
-# index wins, whatever the order in which a machine adds.
+# Gains and distances with a smaller relative difference are considered equal, and the lowest index wins, so that
+# rounding does not change the selection.
 TIE = 1e-12
 
 
 class Selector(BaseEstimator):
-    """Chooses real samples under a budget; a scikit-learn estimator.
+    """Selects real samples under a budget; a scikit-learn estimator.
 
-    ``__init__`` (of a dataclass) stores its arguments, and their annotations say what they may be; ``fit`` checks and
-    uses them.
+    Subclasses are dataclasses: ``__init__`` stores the arguments, whose annotations define the valid values, and
+    ``fit`` validates them.
     """
-    # What fit() takes: 'histograms' (N, K) of classes, 'features' (N, D) and class ids (N,), or 'samples', anything of
-    # length N and class ids (N,).
+    # Input of fit(): 'histograms' (class histograms (N, K)), 'features' (features (N, D) and class ids (N,)) or
+    # 'samples' (any sequence of length N and class ids (N,)).
     needs: str
     stochastic: bool = False  # whether the selection depends on the setting random_state
-    per_class: bool = False  # whether the budget is of each class
+    per_class: bool = False  # whether the budget is per class
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class Stochastic:
-    """A selector that draws random numbers; to be named before the other base class."""
+    """Mixin of selectors that draw random numbers; it must precede the other base class."""
     random_state: Seed = 0  # or a numpy.random.RandomState
     stochastic = True
 
 
 @dataclass(eq=False, repr=False)
 class BaseSelector(Selector):
-    """Chooses masks by their class histograms.
+    """Selects masks by their class histograms.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the masks to select.
-        init: Indices of masks that are chosen already. They come first in ``selected_`` and count towards the budget.
+        budget: Number (int) or ratio (float in (0, 1), rounded up) of the masks to select.
+        init: Indices of masks that are already selected. They come first in ``selected_`` and count towards the budget.
 
     Attributes:
-        selected_: int64 (budget,), indices in the order in which they were picked, ``init`` first.
+        selected_: int64 (budget,), indices in order of selection, ``init`` first.
     """
     budget: Budget
     init: Optional[Sequence[int]] = field(default=None, kw_only=True)
     needs = 'histograms'
 
     def fit(self, histograms, y=None) -> 'BaseSelector':
-        """Select by ``histograms`` (N, K), the pixels of each class in each mask; a mask of zeros is never picked.
+        """Select masks.
+
+        Args:
+            histograms: (N, K), pixels of each class in each mask, integers >= 0. Masks without pixels are not selected.
+            y: Not used.
 
         Raises:
-            DistillError: Bad histograms, budget or init, or fewer usable masks than the budget.
+            DistillError: The histograms, the budget or ``init`` are invalid, or fewer masks than the budget are usable.
         """
         check_params(self)
         counts = check_histograms(histograms)
@@ -75,21 +79,21 @@ class BaseSelector(Selector):
         return self
 
     def _select(self, counts: np.ndarray, usable: np.ndarray, budget: int, init: np.ndarray) -> Sequence[int]:
-        """Indices of ``budget`` usable masks, ``init`` first. ``counts`` is int64 (N, K), ``usable`` bool (N,)."""
+        """Return the indices of ``budget`` usable masks, ``init`` first; counts int64 (N, K), usable bool (N,)."""
         raise NotImplementedError
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
 class PresenceSelector(BaseSelector):
-    """A selector for which a class is in a mask only above a minimum presence.
+    """A selector that ignores a class in masks where it is too small.
 
     Args:
-        min_area: Pixels that a class needs to count as present.
-        min_fraction: Share of the mask's labelled pixels that a class needs to count as present, in [0, 1). The
-            default, 0.001, is 4 of the 64x64 latent pixels of a 512x512 image: what is smaller cannot be drawn.
+        min_area: Minimum number of pixels for a class to be present in a mask.
+        min_fraction: Minimum share of the mask's labelled pixels, in [0, 1), for a class to be present. The default,
+            0.001, is 4 of the 64x64 latent pixels of a 512x512 image; smaller objects cannot be generated.
 
     Attributes:
-        too_small_: int64, the classes that have pixels in the set but nowhere enough to count as present.
+        too_small_: int64, ids of classes that have pixels in the set but are present in no mask.
     """
     min_area: NonNegativeInt = 1
     min_fraction: MinFraction = 0.001
@@ -102,7 +106,7 @@ class PresenceSelector(BaseSelector):
 
 
 def check_params(estimator: BaseEstimator) -> None:
-    """Raise a DistillError if a parameter of an estimator does not fit its annotation."""
+    """Raise a DistillError if a parameter of an estimator does not match its annotation."""
     for name, (_, hint) in parameters(type(estimator)).items():
         value = getattr(estimator, name, None)
         if not isinstance(value, np.random.RandomState):
@@ -110,10 +114,15 @@ def check_params(estimator: BaseEstimator) -> None:
 
 
 def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -> int:
-    """How many of ``total`` samples a budget is; a ratio is rounded up: 0.01 of 20 210 masks is 203.
+    """Convert a budget to a number of samples.
+
+    Args:
+        budget: Number of samples, 1..total, or ratio in (0, 1), rounded up: 0.01 of 20 210 masks is 203.
+        total: Number of available samples.
+        what: Name of the samples in messages.
 
     Raises:
-        DistillError: The budget is no count of 1..total and no ratio in (0, 1). Messages call the samples ``what``.
+        DistillError: The budget is out of range.
     """
     if total < 1:
         raise DistillError(f'there are no {what} to select from: check the data root and its folders')
@@ -122,12 +131,12 @@ def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -
         if budget > total:
             raise DistillError(f'budget {budget} is out of range: the set has {total} {what}, use 1..{total}')
         return int(budget)
-    # The decimal that the user wrote, not its binary neighbour: 0.07 * 100 is 7.000000000000001 in floats.
+    # Exact decimal arithmetic: as floats, 0.07 * 100 is 7.000000000000001, which would be rounded up to 8.
     return math.ceil(Fraction(repr(float(budget))) * total)
 
 
 def check_histograms(histograms) -> np.ndarray:
-    """``histograms`` as int64 (N, K); a DistillError unless they are two-dimensional whole numbers >= 0."""
+    """``histograms`` as int64 (N, K); raises a DistillError unless they are two-dimensional integers >= 0."""
     counts = np.asarray(histograms)
     if counts.ndim != 2 or 0 in counts.shape:
         raise DistillError(f'class histograms have to be of shape (masks, classes), not {counts.shape}')
@@ -143,7 +152,8 @@ def check_histograms(histograms) -> np.ndarray:
 
 
 def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -> np.ndarray:
-    """``init`` as int64 (n,); a DistillError unless n <= budget and they are distinct indices of usable masks."""
+    """``init`` as int64 (n,); raises a DistillError unless it has at most ``budget`` distinct indices of usable masks.
+    """
     indices = np.asarray([] if init is None else init)
     if indices.ndim != 1 or (indices.size and indices.dtype.kind not in 'iu'):
         raise DistillError('init has to be a list of mask indices')
@@ -161,17 +171,21 @@ def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -
 
 
 def class_fractions(counts: np.ndarray, min_area: int = 1, min_fraction: float = 0.0) -> csr_array:
-    """Share float64 (N, K) of each class in the labelled pixels of its mask, by ``counts`` int64 (N, K).
+    """Share of each class in the labelled pixels of each mask.
 
-    A class with fewer than ``min_area`` pixels, or less than ``min_fraction`` of them, has 0. Column indices ascend in
-    each row.
+    Args:
+        counts: int64 (N, K), class histograms.
+        min_area, min_fraction: See :class:`PresenceSelector`; shares of absent classes are 0.
+
+    Returns:
+        float64 (N, K), sparse, with ascending column indices in each row.
     """
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     return csr_array(np.where((counts >= min_area) & (shares >= min_fraction), shares, 0))
 
 
 def split_by_class(fractions: csr_array) -> Tuple[np.ndarray, ...]:
-    """For each class, the masks that show it: the class with most of it first, then the lowest index."""
+    """For each class, the masks with that class, by descending share, then by ascending index."""
     by_class = fractions.tocsc()
     spans = zip(by_class.indptr[:-1], by_class.indptr[1:])
     return tuple(by_class.indices[a:b][np.argsort(-by_class.data[a:b], kind='stable')] for a, b in spans)

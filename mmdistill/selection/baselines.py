@@ -1,4 +1,4 @@
-"""Selections to compare with: random, by class frequency, k-center, uniform over the classes."""
+"""Baseline selectors: random, weighted by class frequency, k-center, uniform over the classes."""
 from dataclasses import dataclass
 from typing import List, Sequence, Tuple
 
@@ -12,7 +12,12 @@ from .base import TIE, BaseSelector, PresenceSelector, Stochastic, class_fractio
 
 @dataclass(eq=False, repr=False)
 class RandomSelector(Stochastic, BaseSelector):
-    """Masks drawn uniformly, without replacement."""
+    """Selects masks uniformly at random, without replacement.
+
+    Args:
+        budget, init: See :class:`~mmdistill.selection.BaseSelector`.
+        random_state: Seed, or a numpy RandomState.
+    """
 
     def _select(self, counts, usable, budget, init):
         others = np.setdiff1d(np.flatnonzero(usable), init)
@@ -22,13 +27,13 @@ class RandomSelector(Stochastic, BaseSelector):
 
 @dataclass(eq=False, repr=False)
 class KCenterSelector(Stochastic, BaseSelector):
-    """Greedy k-center (Gonzalez 1985) on class histograms: the mask farthest from all that are selected.
+    """Greedy k-center (Gonzalez 1985) on class histograms: selects the mask farthest from all selected ones.
 
-    The distance is Euclidean between the shares of the classes in the masks' labelled pixels. Without ``init`` the
-    first mask is random. Equal distances: the lowest index.
+    The distance is Euclidean, between the class shares of the masks' labelled pixels. Without ``init``, the first mask
+    is random. Ties are broken by the lowest index.
 
     Attributes:
-        radius_: The largest distance of a mask to the nearest selected one, 0..sqrt(2).
+        radius_: Largest distance from a mask to the nearest selected one, 0..sqrt(2).
     """
 
     def _select(self, counts, usable, budget, init):
@@ -39,9 +44,9 @@ class KCenterSelector(Stochastic, BaseSelector):
 
 @dataclass(eq=False, repr=False)
 class FrequencyWeightedSelector(Stochastic, PresenceSelector):
-    """Masks drawn without replacement, with probability proportional to how rare their classes are.
+    """Draws masks without replacement, with higher probability for rarer classes.
 
-    A mask's weight is the mean of 1 / f_c over the classes c that it shows, f_c the share of the masks that show c.
+    The weight of a mask is the mean of 1 / f_c over its classes c, where f_c is the share of masks that contain c.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -51,7 +56,7 @@ class FrequencyWeightedSelector(Stochastic, PresenceSelector):
         frequency = shown.sum(axis=0) / len(counts)
         rarity = shown @ (1 / np.where(frequency > 0, frequency, 1))
         classes = shown.sum(axis=1)
-        # A mask that shows no class enough weighs as one whose classes are everywhere.
+        # A mask without a present class has weight 1, like a mask whose classes are in all masks.
         weights = np.divide(rarity, classes, out=np.ones(len(counts)), where=classes > 0)
         weights[~usable] = weights[init] = 0
         total = weights.sum()
@@ -61,9 +66,9 @@ class FrequencyWeightedSelector(Stochastic, PresenceSelector):
 
 @dataclass(eq=False, repr=False)
 class UniformPerClassSelector(Stochastic, PresenceSelector):
-    """The classes in turn, in a new random order each round; of each a random mask that shows it.
+    """Cycles through the classes, in a new random order each round, and selects a random mask with the class.
 
-    A class whose masks are all selected is passed over; when none is left, random masks fill the budget.
+    A class is skipped once all its masks are selected. If no class is left, random masks fill the budget.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -89,16 +94,16 @@ class UniformPerClassSelector(Stochastic, PresenceSelector):
 def farthest_first(vectors, usable: np.ndarray, selected: Sequence[int], budget: int) -> Tuple[List[int], float]:
     """Farthest-first traversal (Gonzalez 1985): the next centre is the sample farthest from all centres.
 
-    Its radius is at most twice the best one. Equal distances: the lowest index.
+    The radius is at most twice the optimal one. Ties are broken by the lowest index.
 
     Args:
         vectors: (N, D), an array or a csr_array.
-        usable: bool (N,), those that may be picked and that the radius is of.
-        selected: The first centres, one at least, distinct and usable.
-        budget: How many centres, ``len(selected)``..``usable.sum()``.
+        usable: bool (N,), samples that may be selected and that the radius takes into account.
+        selected: The first centres, at least one, distinct and usable.
+        budget: Number of centres, ``len(selected)``..``usable.sum()``.
 
     Returns:
-        The centres in the order picked, and the largest distance of a usable sample to its nearest centre.
+        The centres in order of selection, and the largest distance of a usable sample to its nearest centre.
     """
     sparse = issparse(vectors)
     norms = vectors.multiply(vectors).sum(axis=1) if sparse else row_norms(vectors, squared=True)

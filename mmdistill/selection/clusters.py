@@ -1,4 +1,4 @@
-"""K-means of each class's latents: D4M's prototypes and DMGD's support points; and the real latents nearest to them."""
+"""K-means of each class's latents (D4M's prototypes, DMGD's support points), and the real latents nearest to them."""
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Tuple
@@ -14,23 +14,23 @@ from ..errors import DistillError
 from ..settings import NonNegativeInt, PositiveInt
 from .base import check_params
 
-#: Of the algorithm; part of the fingerprint of clusters that are kept. Raise it when other centres come out.
+#: Version of the algorithm; part of the fingerprint of cached clusters. Raise it when the resulting centres change.
 CLUSTERS_VERSION = 2
 _FORMAT = 2
-_MAX_BYTES = 1 << 30  # of a class's latents that are clustered at once: 16 384 of Stable Diffusion's at 512 pixels
-_MIN_STEP, _MAX_STEP = 256, 16384  # latents that wait for a step of a larger class
-_STARTS = 3  # of k-means; by benchmarks/clusters.py, one start has 1 % more inertia, ten have 0.8 % less
+_MAX_BYTES = 1 << 30  # limit of latents per class for full k-means: 16 384 of Stable Diffusion's at 512 pixels
+_MIN_STEP, _MAX_STEP = 256, 16384  # latents per mini-batch step of a larger class
+_STARTS = 3  # k-means starts; by benchmarks/clusters.py, one start has 1 % more inertia, ten have 0.8 % less
 
 
 @dataclass(frozen=True)
 class ClassClusters:
-    """The centres of each class.
+    """The cluster centres of each class.
 
     Attributes:
-        centers: Class id → float32 (n, ...), the shape of a latent behind n.
-        counts: Class id → int64 (n,), images assigned to each centre; their sum is the images of the class.
+        centers: Class id → float32 (n, ...), n centres in the shape of a latent.
+        counts: Class id → int64 (n,), images assigned to each centre; the sum is the number of images of the class.
         inertia: Class id → sum of the squared distances of its images to their centres.
-        metadata: JSON values of the caller's, such as fingerprints of the data and the weights; saved along.
+        metadata: JSON values from the caller, such as fingerprints of the data and the weights; saved with the rest.
     """
     centers: Dict[int, np.ndarray]
     counts: Dict[int, np.ndarray]
@@ -39,7 +39,7 @@ class ClassClusters:
 
     @property
     def masses(self) -> Dict[int, np.ndarray]:
-        """Class id → float64 (n,), the share of the class's images at each centre; sums to 1."""
+        """Class id → float64 (n,), share of the class's images assigned to each centre; sums to 1."""
         return {label: counts / counts.sum() for label, counts in self.counts.items()}
 
     def save(self, path) -> None:
@@ -51,7 +51,11 @@ class ClassClusters:
 
     @classmethod
     def load(cls, path) -> 'ClassClusters':
-        """Read them back, classes ascending; a DistillError where the file is missing, or is no such file."""
+        """Read a file of :meth:`save`, classes in ascending order.
+
+        Raises:
+            DistillError: The file is missing or unreadable.
+        """
         try:
             tensors, header = read_arrays(path)
             if header['format'] != _FORMAT:
@@ -72,32 +76,37 @@ class ClassClusters:
 class LatentClusters(BaseEstimator):
     """K-means of one class: minimises Σ_i min_k ‖z_i − c_k‖² over the centres c_k.
 
-    If the latents of the class take at most 1 GiB in float32, this is scikit-learn's ``KMeans`` of all of them: Lloyd's
+    If the latents of the class take at most 1 GiB in float32, all are clustered with scikit-learn's ``KMeans``: Lloyd's
     iterations until no image changes its cluster, the best of three starts by k-means++. Each centre is then the mean
-    of its images, computed in float64. A larger class is streamed through ``MiniBatchKMeans.partial_fit``, as in D4M's
-    released code; a step takes 256 latents or 4 ``n_clusters``, the larger, and :meth:`finish` takes what is left for
-    a last one (the released code drops it for all classes but the last).
+    of its images, computed in float64. Larger classes are streamed through ``MiniBatchKMeans.partial_fit``, as in D4M's
+    released code. A step takes max(256, 4 ``n_clusters``) latents, and :meth:`finish` uses the remaining ones for a
+    last step (the released code drops them for all classes but the last).
 
-    The result depends on the order of the latents and not on their batches, nor on the number of threads, since it is
-    computed on one. A class with no more images than clusters gets its images as centres.
+    The result depends on the order of the latents, but not on the batch size or the number of threads, since one thread
+    computes it. If a class has at most ``n_clusters`` images, these are the centres.
 
     Args:
-        n_clusters: Centres: images per class (D4M) or support points (DMGD).
-        label: Class id. Each class draws from (``random_state``, ``label``), whatever other classes there are.
+        n_clusters: Number of centres: images per class (D4M) or support points (DMGD).
+        label: Class id. The random numbers of a class only depend on ``random_state`` and ``label``.
+        random_state: Seed.
 
     Attributes:
         centers_: float32 (n, ...), n <= ``n_clusters``.
-        counts_: int64 (n,), images at each centre; 0 only where a class has fewer different images than centres. In a
-            streamed class each was counted when it came; later images moved the centres.
-        inertia_: Sum of the squared distances of the images to their centres; in a streamed class, at that time.
-        latents_: float32 (N, ...), all latents of the class in order; None where it was streamed.
+        counts_: int64 (n,), images assigned to each centre; 0 only if a class has fewer different images than centres.
+            In a streamed class, each image is counted when it arrives, and later images move the centres.
+        inertia_: Sum of the squared distances of the images to their centres (in a streamed class: at arrival).
+        latents_: float32 (N, ...), all latents of the class in order; None for a streamed class.
     """
     n_clusters: PositiveInt
     label: NonNegativeInt = 0
     random_state: NonNegativeInt = 0
 
     def partial_fit(self, latents: np.ndarray, y=None) -> 'LatentClusters':
-        """Take a batch (B, ...), clustered in float32; a DistillError for a bad parameter or non-finite latents."""
+        """Add a batch of latents (B, ...), which are converted to float32.
+
+        Raises:
+            DistillError: A parameter is invalid, or a latent is not finite.
+        """
         if not hasattr(self, '_waiting'):
             check_params(self)
             self._waiting: List[np.ndarray] = []
@@ -108,14 +117,18 @@ class LatentClusters(BaseEstimator):
             if not np.isfinite(latent).all():
                 raise DistillError(f'the latent of an image of class {self.label} (number {row} of its batch) is not '
                                    'finite: encode in float32 or bfloat16, or remove the image')
-            self._waiting.append(latent.copy())  # a view would keep the whole batch
+            self._waiting.append(latent.copy())  # a view would keep the whole batch in memory
             self._bytes += latent.nbytes
             while self._bytes > _MAX_BYTES and len(self._waiting) >= step:
                 self._step(step)
         return self
 
     def finish(self) -> 'LatentClusters':
-        """Cluster what waits, and set the attributes; a DistillError where there was no latent."""
+        """Cluster the remaining latents and set the attributes.
+
+        Raises:
+            DistillError: The class has no latents.
+        """
         if not getattr(self, '_bytes', 0):
             raise DistillError(f'class {self.label} has no image: leave it out or add images')
         self.latents_: Optional[np.ndarray] = None
@@ -136,7 +149,7 @@ class LatentClusters(BaseEstimator):
             return
         rows = latents.reshape(len(latents), -1)
         with threadpool_limits(1), warnings.catch_warnings():
-            warnings.simplefilter('ignore', ConvergenceWarning)  # of images that are there twice: counts_ says so
+            warnings.simplefilter('ignore', ConvergenceWarning)  # for duplicate images, which counts_ shows
             model = KMeans(self.n_clusters, n_init=_STARTS, tol=0, random_state=self._seed()).fit(rows)
         centers, labels = model.cluster_centers_.astype(np.float64), model.labels_
         self.counts_ = np.bincount(labels, minlength=self.n_clusters)
@@ -161,27 +174,27 @@ class LatentClusters(BaseEstimator):
 
 
 class NearestLatents:
-    """The medoid of each cluster: of the latents whose nearest centre it is, the one nearest to that centre.
+    """The real latent nearest to each cluster centre, among the latents of the cluster.
 
-    A centre that no latent is nearest to gets the latent nearest to it of all. Of equal distances the first latent
-    counts. CoDA (ICLR 2026) represents each of its clusters by a real latent, too; it clusters by UMAP and HDBSCAN,
-    k-means is ours.
+    An empty cluster gets the nearest of all latents. Ties are broken by the first latent. CoDA (ICLR 2026) also
+    represents clusters by real latents, but clusters with UMAP and HDBSCAN instead of k-means.
 
     Args:
         centers: float32 (n, ...).
 
     Attributes:
-        latents_: float32 (n, ...), of what was given so far.
+        latents_: float32 (n, ...), the nearest latents so far.
     """
 
     def __init__(self, centers: np.ndarray) -> None:
         self.centers, self.latents_ = centers, centers.copy()
-        self._ranks: List[Tuple[bool, float]] = [(True, np.inf)] * len(centers)  # of the latents: the smallest is best
+        # (in another cluster, squared distance) of each latent; smaller is better.
+        self._ranks: List[Tuple[bool, float]] = [(True, np.inf)] * len(centers)
 
     def partial_fit(self, latents: np.ndarray, y=None) -> 'NearestLatents':
-        """Take a batch (B, ...) of the latents that were clustered."""
+        """Add a batch (B, ...) of the clustered latents."""
         rows = np.asarray(latents, np.float32).reshape(len(latents), -1)
-        # No matrix product: it would round differently for another batch, and equal images would not be equally far.
+        # No matrix product: its rounding depends on the batch, so equal images could have different distances.
         distances = np.stack([np.square(rows - center).sum(1, dtype=np.float64)
                               for center in self.centers.reshape(len(self.centers), -1)], 1)
         foreign = distances.argmin(1)[:, None] != np.arange(len(self.centers))

@@ -1,4 +1,4 @@
-"""Choosing real samples by their features: herding, k-center, and random per class, to compare with."""
+"""Baseline selectors of real samples: herding and k-center on features, and random per class."""
 from dataclasses import dataclass
 from typing import List, Optional, Sequence, Tuple
 
@@ -14,31 +14,34 @@ from .baselines import farthest_first
 
 @dataclass(eq=False, repr=False)
 class FeatureSelector(Selector):
-    """Chooses samples by their features, under a budget.
+    """Selects samples by their features, under a budget.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples to select; of those of each class
-            with ``per_class``.
-        per_class: Whether each class is selected from alone, with the whole budget.
+        budget: Number (int) or ratio (float in (0, 1), rounded up) of the samples to select, in total or per class.
+        per_class: Whether the budget is per class and each class is treated separately.
 
     Attributes:
-        selected_: int64 (n,), indices in the order in which they were picked; with ``per_class`` the classes one
-            after the other, in the order of their labels.
+        selected_: int64 (n,), indices in order of selection; with ``per_class``, class after class in the order of the
+            labels.
     """
     budget: Budget
     per_class: bool = False
     needs = 'features'
 
     def fit(self, features, labels: Optional[Sequence[int]] = None) -> 'FeatureSelector':
-        """Select by ``features`` (N, D), and class ids ``labels`` (N,) with ``per_class``.
+        """Select samples.
+
+        Args:
+            features: (N, D).
+            labels: (N,) class ids; only needed with ``per_class``.
 
         Raises:
-            DistillError: Bad features, labels or budget, or a class with fewer samples than the budget.
+            DistillError: Features, labels or budget are invalid, or a class has fewer samples than the budget.
         """
         check_params(self)
         features = check_features(features, 'real')
         groups = class_groups(labels, len(features), self.budget, self.per_class)
-        # A shift changes neither method; around the mean, squared distances keep their digits.
+        # A shift does not change the selection, and centring keeps squared distances precise.
         parts = ((features[indices] - features[indices].mean(axis=0, dtype=np.float64), count)
                  for indices, count in groups)
         picks = self._select(parts)
@@ -47,16 +50,17 @@ class FeatureSelector(Selector):
         return self
 
     def _select(self, parts) -> List[Sequence[int]]:
-        """For each part, its centred features float64 (n, D) and a count, the rows to select."""
+        """Return the selected rows for each part: (centred features float64 (n, D), number of rows to select)."""
         raise NotImplementedError
 
 
 class HerdingSelector(FeatureSelector):
-    r"""Herding (Welling 2009), in the greedy form of iCaRL (Rebuffi et al. 2017): match the mean of the features.
+    r"""Herding (Welling 2009), in the greedy form of iCaRL (Rebuffi et al. 2017): matches the mean of the features.
 
     .. math:: i_t = \arg\min_i \Big\| \mu - \frac1t \Big(\phi_i + \sum_{s < t} \phi_{i_s}\Big) \Big\|_2
 
-    without replacement; μ is the mean of all (of the class, with ``per_class``). Equal: the lowest index.
+    without replacement, where μ is the mean of all features (of the class, with ``per_class``). Ties are broken by the
+    lowest index.
     """
 
     def _select(self, parts):
@@ -65,13 +69,13 @@ class HerdingSelector(FeatureSelector):
 
 @dataclass(eq=False, repr=False)
 class FeatureKCenterSelector(Stochastic, FeatureSelector):
-    """Greedy k-center (Gonzalez 1985) on features: the sample farthest from all that are selected.
+    """Greedy k-center (Gonzalez 1985) on features: selects the sample farthest from all selected ones.
 
-    The distance is Euclidean. The first sample (of each class, with ``per_class``) is random. Equal distances: the
-    lowest index. It seeks out outliers: a set that covers, not one that represents.
+    The distance is Euclidean. The first sample (of each class, with ``per_class``) is random. Ties are broken by the
+    lowest index. The method tends to select outliers: it covers the data, but does not represent its density.
 
     Attributes:
-        radius_: The largest distance of a sample to the nearest selected one (of its class), in units of the features.
+        radius_: Largest distance from a sample to the nearest selected one (of its class), in units of the features.
     """
 
     def _select(self, parts):
@@ -83,23 +87,28 @@ class FeatureKCenterSelector(Stochastic, FeatureSelector):
 
 @dataclass(eq=False, repr=False)
 class RandomPerClassSelector(Stochastic, Selector):
-    """Samples drawn uniformly in each class, without replacement.
+    """Selects samples uniformly at random within each class, without replacement.
 
     Args:
-        budget: Count (int) or ratio (float in (0, 1), rounded up) of the samples of each class to select.
+        budget: Number (int) or ratio (float in (0, 1), rounded up) of samples to select per class.
+        random_state: Seed, or a numpy RandomState.
 
     Attributes:
-        selected_: int64 (n,), the classes one after the other, in the order of their labels.
+        selected_: int64 (n,), class after class in the order of the labels.
     """
     budget: Budget
     needs = 'samples'
     per_class = True
 
     def fit(self, samples, labels: Sequence[int]) -> 'RandomPerClassSelector':
-        """Select from ``samples``, anything of length N, by class ids ``labels`` (N,).
+        """Select samples.
+
+        Args:
+            samples: Any sequence of length N.
+            labels: (N,) class ids.
 
         Raises:
-            DistillError: Bad labels or budget, or a class with fewer samples than the budget.
+            DistillError: Labels or budget are invalid, or a class has fewer samples than the budget.
         """
         check_params(self)
         rng = check_random_state(self.random_state)
@@ -110,10 +119,19 @@ class RandomPerClassSelector(Stochastic, Selector):
 
 def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
                  per_class: bool) -> List[Tuple[np.ndarray, int]]:
-    """Indices int64 of each class, ascending, in the order of the labels, and how many of them to select.
+    """Groups of samples and the number of samples to select from each.
 
-    Without ``per_class`` all samples are one group. A DistillError where labels are missing or do not fit, or the
-    budget is out of range for a class.
+    Args:
+        labels: (N,) class ids; only needed with ``per_class``.
+        size: Number of samples N.
+        budget: Number or ratio of samples, in total or per class.
+        per_class: True: one group per class, in the order of the labels. False: a single group.
+
+    Returns:
+        (indices int64, ascending; number to select) pairs.
+
+    Raises:
+        DistillError: Labels are missing or invalid, or the budget is out of range for a class.
     """
     if not per_class or not size:
         return [(np.arange(size), resolve_budget(budget, size, 'samples'))]
@@ -123,14 +141,14 @@ def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
     ids, counts = np.unique(array, return_counts=True)
     small = counts.argmin()
     if isinstance(budget, (int, np.integer)) and budget > counts[small]:
-        raise DistillError(f'class {ids[small]} has {counts[small]} samples, fewer than the budget of {budget} a class'
-                           ': lower the budget or leave the class out')
+        raise DistillError(f'class {ids[small]} has {counts[small]} samples, fewer than the budget of {budget} per '
+                           'class: lower the budget or leave the class out')
     return [(np.flatnonzero(array == label), resolve_budget(budget, int(n), 'samples'))
             for label, n in zip(ids, counts)]
 
 
 def _herd(features: np.ndarray, count: int) -> List[int]:
-    """Rows of centred features (n, D), so that μ = 0: the sum of the selected is kept as near to 0 as can be."""
+    """Greedy herding on centred features (n, D): since μ = 0, the norm of the sum of the selected rows is minimised."""
     norms = row_norms(features, squared=True)
     tolerance = TIE * norms.max()
     total, free, selected = np.zeros(features.shape[1]), np.ones(len(features), bool), []

@@ -1,7 +1,7 @@
 """D3S2's class-balanced mask selection (arXiv 2605.25022, stage 1).
 
-The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are a reconstruction;
-the paper's exact form was not available.
+The paper says "a greedy strategy that prioritises under-represented classes". Both selectors are reconstructions,
+since the exact algorithm was not available.
 """
 from dataclasses import dataclass
 from typing import Annotated, Literal, Union
@@ -12,8 +12,8 @@ from scipy.sparse import csr_array
 from ..settings import Range
 from .base import TIE, PresenceSelector, split_by_class
 
-_SLACK = 1e-9  # a gain that was computed earlier bounds the present one but for rounding
-_POOL = 64
+_SLACK = 1e-9  # allowance for rounding: an earlier gain is an upper bound of the current one
+_POOL = 64  # candidates that are re-evaluated in each round
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
@@ -22,25 +22,25 @@ class ClassBalancedGreedy(PresenceSelector):
 
     .. math:: F(S) = \sum_c \log\Big(1 + \frac{1}{\tau} \sum_{i \in S} \tilde h_i[c]\Big)
 
-    where h̃_i[c] is the share of class c in the labelled pixels of mask i, 0 below the minimum presence. A mask's gain
-    is Σ_c log(1 + h̃_i[c] / (τ + x_c)), x_c what the selected masks hold of c already: a pixel of a class weighs
-    1 / (τ + x_c), so that rare classes weigh most until they are covered. F is monotone and submodular: a mask's gain
-    can only fall, an earlier gain is an upper bound, and lazy evaluation (Minoux 1978; CELF, Leskovec et al. 2007)
-    gives exactly the plain greedy selection, with F at least (1 - 1/e) of the best possible (Nemhauser et al. 1978).
-    Equal gains: the lowest index wins.
+    where h̃_i[c] is the share of class c in the labelled pixels of mask i, 0 if the class is not present. The gain of a
+    mask is Σ_c log(1 + h̃_i[c] / (τ + x_c)), where x_c is the sum of h̃[c] over the selected masks. A pixel of class c
+    has the weight 1 / (τ + x_c), so rare classes dominate until they are covered. F is monotone and submodular, so
+    gains never increase and earlier gains are upper bounds. Lazy evaluation (Minoux 1978; CELF, Leskovec et al. 2007)
+    therefore gives exactly the plain greedy selection, whose F is at least (1 - 1/e) of the optimum (Nemhauser et al.
+    1978). Ties are broken by the lowest index.
 
-    The masks of ``init`` count towards the coverage, too.
+    The masks of ``init`` contribute to the coverage.
 
     Args:
-        tau: τ > 0, in masks' worth of pixels: the coverage above which a class begins to count as covered. Large
-            values count pixels, small ones balance the classes' logarithms. 'auto' is what one average mask holds of
-            the median class (of those that are present), so that one mask begins to cover the frequent half of the
-            classes and the rare half needs more. The selection hardly changes for τ down to 0 from there.
+        tau: τ > 0, in units of a whole mask: the coverage at which a class starts to count as covered. With large
+            values, F counts pixels; with small values, it balances the logarithms of the classes' coverage. 'auto' is
+            the mean share per mask of the median class (among the present classes): one mask starts to cover classes
+            that are more frequent, and rarer classes need several. Smaller values hardly change the selection.
 
     Attributes:
-        gains_: float64 (budget,), by how much each raised F.
+        gains_: float64 (budget,), increase of F by each selected mask.
         objective_: F of the selection.
-        tau_: The τ that was used.
+        tau_: The value of τ that was used.
     """
     tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
 
@@ -63,7 +63,7 @@ class ClassBalancedGreedy(PresenceSelector):
         bounds[free] = coverage_gains(fractions[free], coverage, self.tau_)
         pool = _largest(free, bounds)
         while len(selected) < budget:
-            # The best that are known give a gain to beat; only masks whose bound reaches it can win this round.
+            # The pool's best gain is a lower bound; only masks whose upper bound reaches it can be selected.
             bounds[pool] = coverage_gains(fractions[pool], coverage, self.tau_)
             rivals = np.flatnonzero(bounds >= bounds[pool].max() * (1 - _SLACK))
             bounds[rivals] = fresh = coverage_gains(fractions[rivals], coverage, self.tau_)
@@ -79,12 +79,12 @@ class ClassBalancedGreedy(PresenceSelector):
 
 
 class RarestClassFirst(PresenceSelector):
-    """The literal reading: the class with the least so far, then the mask with most of it.
+    """A literal reading of the paper: take the least represented class, then the mask with the most of it.
 
-    At each step the class of which the selected masks hold the least (sum of shares h̃, see
-    :class:`ClassBalancedGreedy`) among the classes that are present in a mask not yet selected, and then the mask with
-    the largest share of it. Equal classes: the lowest id; equal masks: the lowest index. When no class is left, the
-    remaining masks are taken in their order. The masks of ``init`` count towards what a class has.
+    Each step finds the class with the smallest sum of shares h̃ (see :class:`ClassBalancedGreedy`) over the selected
+    masks, among the classes that are present in an unselected mask, and selects the mask with the largest share of this
+    class. Ties are broken by the lowest class id and the lowest index. If no class is left, the remaining masks are
+    selected in order. The masks of ``init`` contribute to the sums.
     """
 
     def _select(self, counts, usable, budget, init):
@@ -113,13 +113,22 @@ class RarestClassFirst(PresenceSelector):
 
 
 def coverage_gains(fractions: csr_array, coverage: np.ndarray, tau: float) -> np.ndarray:
-    """Class fractions h̃ (N, K), coverage x (K,) → float64 (N,), how much each mask raises F: Σ log(1 + h̃ / (τ + x))."""
+    """Increase of F by each mask, Σ_c log(1 + h̃[c] / (τ + x_c)).
+
+    Args:
+        fractions: h̃ (N, K), sparse.
+        coverage: x (K,).
+        tau: τ > 0.
+
+    Returns:
+        float64 (N,).
+    """
     terms = np.log1p(fractions.data / (tau + coverage)[fractions.indices])
     return csr_array((terms, fractions.indices, fractions.indptr), shape=fractions.shape).sum(axis=1)
 
 
 def _largest(indices: np.ndarray, bounds: np.ndarray) -> np.ndarray:
-    """The ``_POOL`` of ``indices`` with the largest bounds."""
+    """The ``_POOL`` indices with the largest bounds."""
     return indices if len(indices) <= _POOL else indices[np.argpartition(-bounds[indices], _POOL)[:_POOL]]
 
 

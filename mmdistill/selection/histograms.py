@@ -1,4 +1,4 @@
-"""Class histograms of many masks: read in parallel, cached."""
+"""Class histograms of many masks, computed in parallel and cached."""
 import io
 import zipfile
 import zlib
@@ -20,18 +20,18 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
     """Pixels of each class in each mask, int64 (N, K).
 
     Args:
-        items: One picklable descriptor (an index, a path, ...) a mask.
-        load: Mask uint8 (H, W) of an item, ids 0..K-1 and 255 for ignored pixels; picklable.
+        items: One picklable descriptor per mask, such as an index or a path.
+        load: Function from an item to its mask uint8 (H, W), ids 0..K-1 and 255 for ignored pixels; picklable.
         num_classes: Number of classes K.
-        workers: Processes that call ``load``; by default the number of cores, 0 and 1 call it in this process.
-        cache: Path of a .npz file. What it holds is returned if it was written for the same ``fingerprint``, number of
-            items and classes; else, or if it cannot be read, it is written.
-        fingerprint: Changes when the masks do (:func:`files_fingerprint`); needed with ``cache``.
-        progress: Called as ``progress(iterable, total)`` and iterated instead: a progress bar over the items. It is
-            not called when the cache is used.
+        workers: Processes that call ``load``; default: the number of cores. 0 and 1: no separate process.
+        cache: Path of a .npz file. It is read if it was written for the same ``fingerprint``, number of items and
+            number of classes; otherwise it is written.
+        fingerprint: Hash of the masks (:func:`~mmdistill.files.files_fingerprint`); required with ``cache``.
+        progress: Called as ``progress(iterable, total)``; returns an iterable that shows progress. It is not called if
+            the cache is used.
 
     Raises:
-        DistillError: A mask cannot be read or holds an id out of range, or a process died.
+        DistillError: A mask cannot be read or has an id out of range, or a process died.
     """
     shape = (len(items), num_classes)
     if cache is not None:
@@ -49,7 +49,7 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
 
 
 def count_masks(items: Sequence, load: Load, num_classes: int, workers: Optional[int] = None) -> Iterator[np.ndarray]:
-    """Pixels of each class, int64 (K,), in one mask after the other; see :func:`class_histograms`."""
+    """Yield the pixels of each class, int64 (K,), for one mask after another; see :func:`class_histograms`."""
     return parallel_map(partial(_count, load=load, num_classes=num_classes), items, 'reads masks', workers)
 
 
@@ -59,14 +59,15 @@ def stack_rows(rows: Iterable[np.ndarray], count: int, num_classes: int) -> np.n
 
 
 def save_histograms(path: Any, counts: np.ndarray, fingerprint: str) -> None:
-    """Write histograms of the masks with this fingerprint, atomically."""
+    """Write histograms and the fingerprint of their masks to a .npz file, atomically."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, counts=counts, fingerprint=np.array(fingerprint))
     write_atomic(path, buffer.getvalue())
 
 
 def load_histograms(path: Any, fingerprint: str, shape: Tuple[int, int]) -> Optional[np.ndarray]:
-    """What :func:`save_histograms` wrote; None if it is missing, unreadable, or of other masks or another shape."""
+    """Read a file of :func:`save_histograms`; None if it is missing or unreadable, or has another fingerprint or shape.
+    """
     try:
         with np.load(path, allow_pickle=False) as data:
             counts, found = data['counts'], str(data['fingerprint'])

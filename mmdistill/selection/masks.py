@@ -1,4 +1,4 @@
-"""Label masks: decoded, checked and counted."""
+"""Decodes, checks and counts label masks."""
 import io
 import struct
 import zlib
@@ -15,26 +15,29 @@ _ALL_BITS = (-1, 2**16 - 1, 2**32 - 1)  # 255 in 8 bits
 
 
 def read_mask(data: bytes, name: str, **encoding: Any) -> np.ndarray:
-    """Decode a mask file into train ids uint8 (H, W), 0..K-1 and 255 for ignored pixels.
+    """Decode a mask file to train ids uint8 (H, W), 0..K-1 and 255 for ignored pixels.
 
     Args:
-        data: The bytes of the file: see :func:`decode_mask`.
-        name: What an error calls the mask, e.g. its path.
+        data: Content of the file; see :func:`decode_mask`.
+        name: Name of the mask in messages, such as its path.
         **encoding: See :class:`MaskIds`.
 
     Raises:
-        DistillError: A colour mask, a broken file, or an id out of range.
+        DistillError: The mask has colours, the file is damaged, or an id is out of range.
     """
     return MaskIds(**encoding)(decode_mask(data, name), name)
 
 
 class MaskIds:
-    """The train ids of the ids in mask files.
+    """Converts the ids in mask files to train ids.
 
     Args:
         num_classes: Number of classes K, 1..255.
         reduce_zero_label, label_map: See :func:`~mmdistill.masks.train_ids`; -1 in the map is 255.
-        ignore_index: The train id, 0..255, that the training ignores; it becomes 255.
+        ignore_index: The train id, 0..255, that is ignored in training; it becomes 255.
+
+    Raises:
+        DistillError: A value is out of range.
     """
 
     def __init__(self, num_classes: int, reduce_zero_label: bool = False,
@@ -53,10 +56,17 @@ class MaskIds:
         self._valid = (self._table < num_classes) | (self._table == IGNORE)
 
     def __call__(self, raw: np.ndarray, name: str) -> np.ndarray:
-        """Train ids uint8 (H, W), 0..K-1 and 255, of the ids (H, W) of a file of any integer type; 65535 counts as 255.
+        """Convert ids to train ids.
+
+        Args:
+            raw: (H, W), ids from a file, of any integer type; 65535 is treated as 255.
+            name: Name of the mask in messages.
+
+        Returns:
+            uint8 (H, W), 0..K-1 and 255.
 
         Raises:
-            DistillError: It is no label map, or an id is out of range; the message calls the mask ``name``.
+            DistillError: The array has another shape, or an id is out of range.
         """
         ids = _eight_bits(raw, name)
         counts = np.bincount(ids.ravel(), minlength=256)
@@ -69,11 +79,17 @@ class MaskIds:
 
 
 def decode_mask(data: bytes, name: str) -> np.ndarray:
-    """The values (H, W) of a mask file that Pillow reads: PNG, TIFF, BMP, GIF and others of one channel, 1 to 32 bits.
-    A palette mask's indices are its ids.
+    """Decode a mask file with Pillow: PNG, TIFF, BMP, GIF and others with one channel of 1 to 32 bits.
+
+    Args:
+        data: Content of the file.
+        name: Name of the mask in messages.
+
+    Returns:
+        (H, W), the values. For a palette image, these are the palette indices.
 
     Raises:
-        DistillError: A colour mask, a JPEG, or a broken file.
+        DistillError: The mask has colours, is a JPEG, or the file is damaged.
     """
     try:
         with Image.open(io.BytesIO(data)) as image:
@@ -91,10 +107,18 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
 
 
 def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np.ndarray:
-    """Pixels int64 (K,) of each class in a mask uint8 (H, W) of train ids 0..K-1, 255 ignored.
+    """Count the pixels of each class in a mask.
+
+    Args:
+        mask: uint8 (H, W), train ids 0..K-1 and 255 for ignored pixels.
+        num_classes: Number of classes K.
+        name: Name of the mask in messages.
+
+    Returns:
+        int64 (K,).
 
     Raises:
-        DistillError: Not a uint8 (H, W) array, or an id out of range; the message calls the mask ``name``.
+        DistillError: The mask is not a uint8 (H, W) array, or has an id out of range.
     """
     if getattr(mask, 'dtype', None) != np.uint8 or mask.ndim != 2:
         raise DistillError(f'{name}: a mask has to be a uint8 array of shape (H, W), '
@@ -108,7 +132,7 @@ def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np
 
 
 def _eight_bits(raw: np.ndarray, name: str) -> np.ndarray:
-    """Ids uint8 (H, W) of the values of a mask file; a DistillError where they do not fit."""
+    """Convert the values of a mask file to uint8 (H, W); raises a DistillError if they do not fit."""
     raw = raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw
     if raw.ndim != 2:
         raise DistillError(f'{name}: a mask of shape {raw.shape} is no label map: save it as a grey or palette PNG '
@@ -126,7 +150,7 @@ def _eight_bits(raw: np.ndarray, name: str) -> np.ndarray:
 
 
 def _ranges(valid: np.ndarray) -> str:
-    """'0..18, 255' for a boolean array of ids."""
+    """Text such as '0..18, 255' for a boolean array of valid ids."""
     edges = np.flatnonzero(np.diff(np.concatenate(([0], valid.astype(np.int8), [0]))))
     runs = ((first, last - 1) for first, last in zip(edges[::2], edges[1::2]))
     return ', '.join(str(a) if a == b else f'{a}..{b}' for a, b in runs)

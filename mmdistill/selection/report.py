@@ -1,4 +1,4 @@
-"""What was selected: a table and a picture of the classes, against the full set and against random."""
+"""Table and plot of the classes in a selection, compared with the full set and random selections."""
 import io
 from typing import Any, Dict, List, Sequence
 
@@ -17,20 +17,22 @@ _PANEL_CLASSES = 45
 
 def selection_table(histograms, selected: Sequence[int], classes: Sequence[str], random_state=0, repeats: int = 20
                     ) -> List[Row]:
-    """What the selected of all masks hold of each class, by their class histograms (N, K).
+    """Statistics of each class in the full set, in random selections and in the selected masks.
 
     Args:
-        random_state: Seed of the random selections to compare with.
+        histograms: (N, K), class histograms of all masks.
+        selected: Indices of the selected masks.
+        classes: K names.
+        random_state: Seed of the random selections.
         repeats: Number of random selections, each as large as ``selected``.
 
     Returns:
-        One dict per class, in the order of the ids: ``class``, its name, and for each of ``full``, ``random`` (the
-        mean) and ``selected`` three numbers: ``full_images``, the masks with a pixel of the class,
-        ``full_image_share``, that over the number of masks, and ``full_pixel_share``, its share of the labelled
-        pixels; both shares are 0..1.
+        One dict per class, in the order of the ids: ``class`` (its name) and, with the prefixes ``full_``, ``random_``
+        (mean of the random selections) and ``selected_``: ``images``, the number of masks with the class;
+        ``image_share``, their share of the masks; ``pixel_share``, its share of the labelled pixels. Shares are 0..1.
 
     Raises:
-        DistillError: Names and histograms do not fit, nothing is selected, or an index is out of range.
+        DistillError: Names and histograms do not match, nothing is selected, or an index is out of range.
     """
     counts = check_histograms(histograms)
     indices = np.asarray(selected)
@@ -53,23 +55,23 @@ def selection_table(histograms, selected: Sequence[int], classes: Sequence[str],
 
 
 def table_cells(rows: Sequence[Row], unit: str = 'pixels') -> List[List[str]]:
-    """The rows as a table, its header first."""
+    """The rows as a table with a header."""
     return [['class', 'images: full', 'random', 'selected', f'{unit} %: full', 'random', 'selected']] + [
         [row['class'], f'{row["full_images"]:,.0f}', f'{row["random_images"]:,.1f}', f'{row["selected_images"]:,.0f}',
          *(f'{100 * row[key + "_pixel_share"]:.3f}' for key, _, _ in _SETS)] for row in rows]
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """The rows as aligned plain text, the rarest class (by pixels) first."""
+    """The rows as aligned plain text, sorted by the class's share of the pixels."""
     lines = table_cells(rarest_first(rows))
     widths = [max(map(len, column)) for column in zip(*lines)]
     return '\n'.join('  '.join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]) for line in lines)
 
 
 def plot_selection(rows: Sequence[Row], path) -> None:
-    """Write a PNG: each class's share of the pixels and of the images, rarest class first, as bars on a log scale.
+    """Write a PNG with bar charts (log scale) of each class's share of pixels and images, rarest class first.
 
-    A class that a set does not hold has a cross in place of its bar.
+    A cross marks a class that a set does not contain.
 
     Raises:
         DistillError: ``path`` cannot be written.
@@ -112,18 +114,18 @@ def plot_selection(rows: Sequence[Row], path) -> None:
 
 
 def shorten(name: str, length: int = 24) -> str:
-    """A name for an axis."""
+    """A name cut to ``length`` characters, for axes and messages."""
     return name if len(name) <= length else name[:length - 1] + '…'
 
 
 def _summary(counts: np.ndarray) -> np.ndarray:
-    """float64 (3, K): the :data:`_MEASURES` of each class."""
+    """The :data:`_MEASURES` of each class, float64 (3, K)."""
     images, pixels = (counts > 0).sum(axis=0), counts.sum(axis=0)
     return np.stack((images, images / len(counts), pixels / pixels.sum()))
 
 
 def rarest_first(rows: Sequence[Row]) -> List[Row]:
-    """The rows by their share of the full set's pixels."""
+    """The rows, sorted by the class's share of the pixels in the full set."""
     return sorted(rows, key=lambda row: row['full_pixel_share'])
 
 

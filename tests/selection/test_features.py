@@ -122,7 +122,7 @@ def test_random_per_class_is_uniform():
 
 
 @pytest.mark.parametrize('selector, fit, message', [
-    (HerdingSelector(40, True), dict(), r'class 9 has \d+ samples, fewer than the budget of 40 a class'),
+    (HerdingSelector(40, True), dict(), r'class 9 has \d+ samples, fewer than the budget of 40 per class'),
     (RandomPerClassSelector(500), dict(), 'class 9 has'),
     (FeatureKCenterSelector(61), dict(), 'budget 61 is out of range: the set has 60 samples'),
     (HerdingSelector(0, True), dict(), 'HerdingSelector.budget=0 is out of range'),
