@@ -47,8 +47,8 @@ def check_labels(labels, size: int, name: str, classes: Optional[int] = None) ->
     """
     labels = np.asarray(labels)
     if labels.shape != (size, ) or labels.dtype.kind not in 'iu':
-        raise DistillError(f'{name} labels have to be {size} integers, one per sample, not {labels.dtype} of shape '
-                           f'{labels.shape}')
+        raise DistillError(f'{name} labels have to be {size} whole numbers, one per sample, not {labels.dtype} of '
+                           f'shape {labels.shape}')
     unknown = [] if classes is None else labels[(labels < 0) | (labels >= classes)]
     if len(unknown):
         raise DistillError(f'{name} labels hold {unknown[0]}, which is none of the {classes} classes')

@@ -1,4 +1,4 @@
-"""What is trained here, and networks of OpenMMLab packages as guides."""
+"""Trainable models, and frozen networks of OpenMMLab packages that guide the generation."""
 import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
 from mmdistill.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Training of the autoencoder in whose latent space a generator works."""
+"""Training of the autoencoder of a latent diffusion model."""
 from pathlib import Path
 from typing import Dict, List, Optional, Union
 
@@ -20,15 +20,15 @@ class AutoencoderTrainer(BaseModel):
 
     .. math:: L = \mathrm{mean}_p\, w_p (|\hat x_p - x_p| + \lambda (\hat x_p - x_p)^2)
 
-    Plain reconstruction, because a small decoder's sharpness is what limits a small generator. With w = 1 it spends
-    nothing on small objects: signs of a few pixels lose their colour while the PSNR is high.
+    It is plain reconstruction, since the decoder's sharpness limits a small generator. With w = 1, small objects are
+    neglected: signs of a few pixels lose their colour although the PSNR is high.
 
     Args:
         autoencoder: Arguments of ``AutoencoderTiny``.
-        mse_weight: λ.
-        class_balance: Arguments of :class:`~mmdistill.models.class_balance.ClassBalance`, the weights w; the samples
-            then need masks. None: w = 1.
-        data_preprocessor: MMEngine's ``ImgDataPreprocessor`` that brings images to RGB in [-1, 1].
+        mse_weight: λ >= 0.
+        class_balance: Arguments of :class:`~mmdistill.models.class_balance.ClassBalance`, which gives the weights w;
+            the samples then need masks. None: w = 1.
+        data_preprocessor: Config of MMEngine's ``ImgDataPreprocessor``, which must convert images to RGB in [-1, 1].
     """
     latent_std: Tensor
 
@@ -45,7 +45,12 @@ class AutoencoderTrainer(BaseModel):
         self.register_buffer('latent_std', torch.ones(()))
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor') -> Union[Tensor, Dict, List[dict]]:
-        """Images (B, 3, H, W) in [-1, 1] → losses (``'loss'``), ``pred_img``/``gt_img`` pairs or reconstructions."""
+        """Reconstruct images (B, 3, H, W) in [-1, 1].
+
+        Returns:
+            Mode ``'loss'``: dict of losses; ``'predict'``: list of dicts with ``pred_img`` and ``gt_img``;
+            ``'tensor'``: the reconstructions (B, 3, H, W).
+        """
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         latents = self.autoencoder.encode(inputs).latents
         output = self.autoencoder.decode(latents).sample.float()
@@ -65,12 +70,12 @@ class AutoencoderTrainer(BaseModel):
 
     @torch.no_grad()
     def sample_images(self, data: dict) -> Tensor:
-        """Rows of originals and reconstructions (2B, 3, H, W) in [-1, 1], for the sample grid."""
+        """Originals and reconstructions, alternating, (2B, 3, H, W) in [-1, 1], for the sample grid."""
         inputs = self.data_preprocessor(data)['inputs']
         return torch.stack([inputs, self(inputs).clamp(-1, 1)], 1).flatten(0, 1)
 
     def export(self, folder: str) -> None:
-        """Write ``folder/vae`` in diffusers' layout, latents scaled to unit variance, fp16 safetensors."""
+        """Write ``folder/vae`` in diffusers' layout as fp16 safetensors, scaled to latents of unit variance."""
         vae = AutoencoderTiny.from_config(self.autoencoder.config, scaling_factor=round(1 / float(self.latent_std), 4))
         vae.load_state_dict(self.autoencoder.state_dict())
         save_vae(vae, Path(folder))

@@ -1,4 +1,4 @@
-"""The runner's model in a distillation run: a frozen generator and what guides it."""
+"""The runner's model in a distillation run: a frozen generator and its guidance."""
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence
 
 from mmengine.device import get_device
@@ -11,22 +11,22 @@ from mmdistill.plan import Request
 from mmdistill.registry import GENERATORS, MODEL_WRAPPERS, MODELS
 
 
-# Registered as a wrapper too: a runner wraps no wrapper, and DistributedDataParallel refuses a model that has nothing
-# to train. Ranks make different images and have nothing to synchronise.
+# Also registered as a model wrapper, so that the runner does not wrap it: DistributedDataParallel rejects a model
+# without trainable parameters. Ranks generate different images and have nothing to synchronise.
 @MODEL_WRAPPERS.register_module()
 @MODELS.register_module()
 class Distiller(BaseModel):
-    """Makes the images of requests.
+    """Generates the images of requests.
 
-    The generator is built when it is first needed, so that a plan is made, or refused, before weights are read.
+    The generator is built when it is first needed, so that the plan is made and checked before weights are loaded.
 
     Args:
-        generator: Config of a registered generator. The values that it declares in ``needs`` and the config does not
-            set are those of the dataset's metainfo.
+        generator: Config of a registered generator. Settings that it lists in ``needs`` and that are not in the config
+            are taken from the dataset's metainfo.
 
     Attributes:
-        guidance: What steers all images that follow; None for plain sampling.
-        metainfo: That of the real dataset.
+        guidance: Guidance of all following images; None for plain sampling.
+        metainfo: Metainfo of the real dataset.
     """
 
     def __init__(self, generator: dict) -> None:
@@ -44,18 +44,18 @@ class Distiller(BaseModel):
 
     @property
     def module(self) -> 'Distiller':
-        """Itself: what a wrapper's ``module`` would be."""
+        """The model itself, as the ``module`` of a wrapper."""
         return self
 
     @property
     def generator(self) -> Any:
-        """The generator, on the device of the run."""
+        """The generator, on the run's device; it is built on first use."""
         if self._generator is None:
             self._generator = GENERATORS.build(self._settings()).to(get_device())
         return self._generator
 
     def take_metainfo(self, metainfo: Mapping[str, Any]) -> None:
-        """Take that of the real dataset; a DistillError where the generator's settings do not fit it."""
+        """Set the metainfo of the real dataset; raises a DistillError if the generator's settings do not fit it."""
         self.metainfo = metainfo
         if check := getattr(resolve(self._config, GENERATORS, 'model.generator'), 'check', None):
             check(self._settings(), 'model.generator')
@@ -66,7 +66,7 @@ class Distiller(BaseModel):
 
     def forward(self, requests: Sequence[Request], masks: Arrays = None, latents: Arrays = None,
                 spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
-        """Images of requests, as they are made; none depends on the others of the batch."""
+        """Yield the images of requests; see :meth:`mmdistill.generation.generators.LatentGenerator.synthesize`."""
         return self.generator.synthesize(requests, masks, self.guidance, latents, spare)
 
     def test_step(self, data: Dict[str, Any]) -> Iterator[Synthesis]:

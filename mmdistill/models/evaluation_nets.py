@@ -1,7 +1,8 @@
-"""The small nets of the dataset-distillation literature that mmpretrain lacks, as backbones for its classifiers.
+"""Small networks of the dataset-distillation literature that are not in mmpretrain, as backbones for its classifiers.
 
-Written from the description in the literature (Zhao et al., Dataset Condensation, arXiv 2006.05929; Kim et al., IDC,
-arXiv 2205.14959); widths, biases, stems and the place of the pooling as in the released code of IDC and Minimax.
+Implemented from the descriptions in the literature (Zhao et al., Dataset Condensation, arXiv 2006.05929; Kim et al.,
+IDC, arXiv 2205.14959). Widths, biases, stems and the position of the pooling are those of the released code of IDC and
+Minimax.
 """
 from typing import Literal, Optional, Tuple
 
@@ -14,13 +15,13 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import MODELS
 from mmdistill.settings import PositiveInt, validated
 
-# Of the stem: the kernel of its convolution, and how much it pools.
+# Kernel size of the stem's convolution, and size of its pooling.
 _STEMS = dict(large=(7, 4), mid=(3, 2), small=(3, 1))
-_BLOCKS = {10: 1, 18: 2}  # of each of the four stages
+_BLOCKS = {10: 1, 18: 2}  # depth → blocks per stage; there are four stages
 
 
 def _norm(channels: int, norm_cfg: Optional[dict]) -> nn.Module:
-    # The field's "instance norm" is a group norm of one channel a group: with weights, without running statistics.
+    # "Instance norm" in the literature is a group norm with one channel per group: affine, without running statistics.
     return build_norm_layer(norm_cfg or dict(type='IN', affine=True), channels)[1]
 
 
@@ -28,14 +29,14 @@ def _norm(channels: int, norm_cfg: Optional[dict]) -> nn.Module:
 class ConvNet(BaseModule):
     """ConvNet-D: D times [3x3 convolution to 128 channels with bias, norm, ReLU, 2x2 average pooling], flattened.
 
-    The field takes depth 3 at 32 pixels, 4 at 64, 5 at 128 and 6 at 224. The linear head needs
+    The usual depth is 3 for images of 32 pixels, 4 for 64, 5 for 128 and 6 for 224. The linear head needs
     ``in_channels = width * (H // 2**depth) * (W // 2**depth)``: 1152 for depth 6 at 224 pixels.
 
     Args:
         depth: D, number of blocks, at least 1.
         width: Channels of each block; 128 in the literature.
-        norm_cfg: Norm layer; None is instance norm with weights.
-        init_cfg: Initialisation; None is PyTorch's own, as in the literature.
+        norm_cfg: Norm layer; None: affine instance norm.
+        init_cfg: Initialisation; None: PyTorch's default, as in the literature.
     """
 
     @validated
@@ -48,7 +49,7 @@ class ConvNet(BaseModule):
             nn.AvgPool2d(2)) for i in range(depth)))
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
-        """Images (B, 3, H, W), 2**depth or more → features (B, width * (H // 2**depth) * (W // 2**depth))."""
+        """Images (B, 3, H, W), H, W >= 2**depth → features (B, width * (H // 2**depth) * (W // 2**depth))."""
         if min(x.shape[-2:]) < 2**self.depth:
             raise DistillError(f'ConvNet of depth {self.depth} takes images of {2**self.depth} pixels or more, not '
                                f'{x.shape[-2]}x{x.shape[-1]}: choose a smaller depth')
@@ -56,7 +57,7 @@ class ConvNet(BaseModule):
 
 
 class _Block(nn.Module):
-    """A basic block of ResNet; where that has a stride, it averages ``pool`` x ``pool`` pixels instead."""
+    """A basic block of ResNet with average pooling of ``pool`` x ``pool`` pixels instead of a stride."""
 
     def __init__(self, in_channels: int, channels: int, pool: int, norm_cfg: Optional[dict]) -> None:
         super().__init__()
@@ -68,7 +69,7 @@ class _Block(nn.Module):
         self.norm2 = _norm(channels, norm_cfg)
         self.shortcut: nn.Module = nn.Identity()
         if pool > 1 or in_channels != channels:
-            # Pooled first: a 1x1 convolution commutes with the average, and so it costs a quarter.
+            # Pooling comes first: it commutes with the 1x1 convolution, which then costs a quarter.
             self.shortcut = nn.Sequential(
                 nn.AvgPool2d(pool), nn.Conv2d(in_channels, channels, 1, bias=False), _norm(channels, norm_cfg))
 
@@ -79,14 +80,14 @@ class _Block(nn.Module):
 
 @MODELS.register_module()
 class ResNetAP(BaseModule):
-    """ResNet of basic blocks with 64, 128, 256, 512 channels, every stride replaced by average pooling.
+    """ResNet of basic blocks with 64, 128, 256 and 512 channels and average pooling instead of strides.
 
     Args:
         depth: 10 (one block per stage) or 18 (two).
         stem: [Convolution to 64 channels, norm, ReLU, average pooling] with kernel 7x7 and pooling 4x4 (``'large'``,
             for images above 128 pixels), 3x3 and 2x2 (``'mid'``, 65 to 128) or 3x3 and none (``'small'``, up to 64).
         norm_cfg: See :class:`ConvNet`.
-        init_cfg: Initialisation; None is He's normal one by the outputs of a convolution, as in the literature.
+        init_cfg: Initialisation; None: Kaiming normal with ``fan_out``, as in the literature.
     """
 
     @validated
@@ -99,11 +100,11 @@ class ResNetAP(BaseModule):
             nn.AvgPool2d(pool))
         blocks, channels = [], 64
         for width in (64, 128, 256, 512):
-            for _ in range(_BLOCKS[depth]):  # the first block of a wider stage halves the size
+            for _ in range(_BLOCKS[depth]):  # the first block of stages 2 to 4 halves the size
                 blocks.append(_Block(channels, width, 2 if width > channels else 1, norm_cfg))
                 channels = width
         self.blocks = nn.Sequential(*blocks)
 
     def forward(self, x: torch.Tensor) -> Tuple[torch.Tensor]:
-        """Feature maps (B, 512, h, w) of images (B, 3, H, W); h = H / 32 with the large stem, / 16 mid, / 8 small."""
+        """Images (B, 3, H, W) → features (B, 512, h, w); h = H / 32 (stem large), H / 16 (mid) or H / 8 (small)."""
         return (self.blocks(self.stem(x)), )

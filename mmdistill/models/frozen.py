@@ -1,4 +1,4 @@
-"""Networks of OpenMMLab packages with trained weights, as they are used without training."""
+"""Frozen networks of OpenMMLab packages with trained weights."""
 from typing import Any, Mapping, Optional, Tuple
 
 from mmengine.config import Config, ConfigDict
@@ -12,10 +12,19 @@ from mmdistill.weights.checkpoints import load_checkpoint, trained_classes
 
 def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str, name: str
                    ) -> Tuple[Any, Optional[dict]]:
-    """The network of a config, float32, in evaluation mode, without gradients; and the ``meta`` of its checkpoint.
+    """Build the network of a config and load its checkpoint.
 
-    Initial weights that the config names are not loaded. An empty ``checkpoint`` leaves the random ones, for estimates
-    of cost. A DistillError, which calls the network ``name``, where the checkpoint cannot be read or does not fit.
+    Args:
+        model: Config of the network. Pretrained weights in it (``init_cfg``) are not loaded.
+        registry: The registry to build it from.
+        checkpoint: Path or URL; '' keeps random weights, for cost estimates.
+        name: Name of the network in messages.
+
+    Returns:
+        The network (float32, evaluation mode, without gradients), and the ``meta`` of its checkpoint.
+
+    Raises:
+        DistillError: The checkpoint cannot be read or does not fit.
     """
     config = ConfigDict(model, init_cfg=None, pretrained=None)
     if isinstance(config.get('backbone'), dict):
@@ -31,20 +40,27 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
 
 
 def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = None) -> Optional[Tuple[str, ...]]:
-    """Names of the classes of a network by the ``meta`` of its checkpoint, or else by the training set of its config.
+    """Class names of a network, from the ``meta`` of its checkpoint or the training set of its config.
 
-    With a registry of ``datasets``, a set that is named no classes has those of its type (``METAINFO``). None where
-    nothing says them.
+    Args:
+        meta: ``meta`` of the checkpoint.
+        config: Config of the network.
+        datasets: Registry of datasets; with it, a training set without class names has those of its type
+            (``METAINFO``).
+
+    Returns:
+        The names, or None if they are unknown.
     """
     names = trained_classes(meta)
     if names is None and config.get('train_dataloader'):
         _, dataset = next(part_configs(config.train_dataloader.dataset))
         names = dataset.get('classes') or (dataset.get('metainfo') or {}).get('classes')
         if names is None and datasets is not None:
-            kind = dataset.get('type')
-            if isinstance(kind, str):
+            dataset_type = dataset.get('type')
+            if isinstance(dataset_type, str):
                 scope = dataset.get('_scope_')
-                kind = datasets.get(kind if '.' in kind or scope is None else f'{scope}.{kind}')
-            names = getattr(kind, 'METAINFO', {}).get('classes')
-        names = None if isinstance(names, str) else names  # a file of names: the checkpoint has them
+                dataset_type = datasets.get(
+                    dataset_type if '.' in dataset_type or scope is None else f'{scope}.{dataset_type}')
+            names = getattr(dataset_type, 'METAINFO', {}).get('classes')
+        names = None if isinstance(names, str) else names  # a file of names, which is not read here
     return None if names is None else tuple(map(str, names))

@@ -1,4 +1,4 @@
-"""Training of latent diffusion models, conditioned on the class or on the label map."""
+"""Training of latent diffusion models, conditioned on the class or on the mask."""
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
@@ -27,21 +27,20 @@ class LatentDiffusion(BaseModel):
 
     .. math:: L = \mathrm{mean}_p\, w_p \| v_\theta(z_t, t, c)_p - v_p \|^2
 
-    with v-prediction (Salimans & Ho 2022, eq. 10) and the condition c replaced by the null condition for a part of the
-    samples (classifier-free guidance, Ho & Salimans 2021). Sub-classes name the network and its generator, and say
-    what c and w are.
+    with v-prediction (Salimans & Ho 2022, eq. 10). For a share of the samples, the condition c is replaced by the null
+    condition (classifier-free guidance, Ho & Salimans 2021). Subclasses define the network, its generator, c and w.
 
     Args:
-        vae: diffusers folder or hub id of the autoencoder (itself or its sub-folder ``vae``).
-        unet: Arguments of the network but for ``latent_channels``.
-        drop: Share of the samples trained without their condition.
-        cache_latents: Encode each image once (twice, where the pipeline flips), in bfloat16, and keep its latents in
-            memory. The pipeline must not crop or distort at random then.
+        vae: diffusers folder or hub id of the autoencoder (itself or a sub-folder ``vae``).
+        unet: Arguments of the network except ``latent_channels``.
+        drop: Share of the samples trained without their condition, 0..1.
+        cache_latents: Whether to encode each image once (twice if the pipeline flips), in bfloat16, and keep its
+            latents in memory. The pipeline must have no other random transforms then.
         num_sampling_steps: Denoising steps of the sample grids.
-        data_preprocessor: Brings images to RGB in [-1, 1].
+        data_preprocessor: Config of the preprocessor, which must convert images to RGB in [-1, 1].
     """
     network: Any
-    generator: Any  # the class that makes images with the network
+    generator: Any  # class of the generator that samples with the network
     null: int  # id of the null condition
 
     @validated
@@ -49,7 +48,7 @@ class LatentDiffusion(BaseModel):
                  num_sampling_steps: PositiveInt = 20, data_preprocessor: Optional[dict] = None) -> None:
         check_settings(self.network, unet, f'{type(self).__name__}: unet', ('latent_channels', ))
         super().__init__(data_preprocessor=data_preprocessor)
-        # Hidden from the state dict and from the averaged copy: frozen, and stored in the folder it came from.
+        # In a list, so that it is in neither the state dict nor the averaged (EMA) copy.
         self._frozen = [load_vae(vae).eval().requires_grad_(False)]
         self.scheduler = DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
                                        clip_sample=False)
@@ -64,23 +63,23 @@ class LatentDiffusion(BaseModel):
         return self._frozen[0].to(next(self.unet.parameters()).device)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """(B, ...) int64: what the samples are conditioned on."""
+        """The conditions of the samples, int64 (B, ...)."""
         raise NotImplementedError
 
     def requests(self, condition: Tensor) -> Tuple[List[Request], Optional[List[np.ndarray]]]:
-        """One request for each sample's condition, numbered from 0, and the masks if the generator reads them."""
+        """One request per condition, numbered from 0, and the masks if the generator needs them."""
         raise NotImplementedError
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Union[float, Tensor]:
-        """w of the latent's cells: broadcast to (B, C, h, w)."""
+        """Loss weights w of latent pixels, broadcastable to (B, C, h, w), for latents of this ``size`` (h, w)."""
         return 1.0
 
     @torch.no_grad()
     def _latents(self, inputs: Tensor, data_samples) -> Tensor:
         if self._cache is None:
             return encode(self.vae, inputs)
-        # Once for the whole training, and most of a small one's time: channels last and bfloat16 are three times as
-        # fast on a CPU, and their error is far below the noise that is added.
+        # Encoding dominates the time of a small training. Channels last and bfloat16 are three times as fast on a CPU,
+        # and their error is far below the added noise.
         vae = self.vae.to(memory_format=torch.channels_last)
         keys = [(sample.img_path, bool(sample.get('flip'))) for sample in data_samples]
         missing = [i for i, key in enumerate(keys) if key not in self._cache]
@@ -91,14 +90,18 @@ class LatentDiffusion(BaseModel):
         return torch.stack([self._cache[key] for key in keys]).to(inputs.device)
 
     def forward(self, inputs: Tensor, data_samples=None, mode: str = 'tensor') -> Union[Dict, List[dict]]:
-        """Images (B, 3, H, W) in [-1, 1] with their labels → ``'loss'``, or ``'predict'``: loss of each sample.
+        """Compute the denoising loss for images (B, 3, H, W) in [-1, 1].
 
-        Prediction uses evenly spread timesteps and fixed noise, so that its loss can be compared between trainings.
+        Mode ``'predict'`` uses evenly spaced timesteps and fixed noise, so that its losses are comparable between
+        trainings.
+
+        Returns:
+            Mode ``'loss'``: dict with the mean loss; ``'predict'``: list of dicts with the ``loss`` of each sample.
         """
         condition = self.condition(data_samples).to(inputs.device)
         latents = self._latents(inputs, data_samples)
         batch, steps = len(latents), self.scheduler.config.num_train_timesteps
-        given = condition
+        network_condition = condition
         if mode == 'predict':
             generator = torch.Generator().manual_seed(0)
             noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -106,10 +109,10 @@ class LatentDiffusion(BaseModel):
         else:
             noise, t = torch.randn_like(latents), torch.randint(steps, (batch, ), device=latents.device)
             dropped = torch.rand(batch, device=latents.device) < self.drop
-            given = torch.where(dropped.view(-1, *[1] * (condition.ndim - 1)), self.null, condition)
+            network_condition = torch.where(dropped.view(-1, *[1] * (condition.ndim - 1)), self.null, condition)
         noisy = self.scheduler.add_noise(latents, noise, t)
         target = self.scheduler.get_velocity(latents, noise, t)
-        output = self.unet(noisy, t, given).sample
+        output = self.unet(noisy, t, network_condition).sample
         weights = self.weights(condition, (latents.shape[2], latents.shape[3]))
         loss = (weights * (output - target).square()).mean((1, 2, 3))
         if mode == 'predict':
@@ -118,7 +121,7 @@ class LatentDiffusion(BaseModel):
 
     @torch.no_grad()
     def sample_images(self, data: dict) -> Tensor:
-        """Rows of real and sampled images of the same conditions (2B, 3, H, W) in [-1, 1], for the sample grid."""
+        """Real and sampled images of the same conditions, alternating, (2B, 3, H, W) in [-1, 1], for sample grids."""
         data = self.data_preprocessor(data)
         inputs, condition = data['inputs'], self.condition(data['data_samples'])
         generator = self.generator(self.vae, self.unet, self.scheduler, image_size=tuple(inputs.shape[-2:]),
@@ -127,9 +130,10 @@ class LatentDiffusion(BaseModel):
         return torch.stack([inputs, sampled.to(inputs)], 1).flatten(0, 1)
 
     def take_classes(self, classes: Sequence[str]) -> None:
-        """Note the names of the dataset's classes, which an export records.
+        """Store the dataset's class names in the network's config, for the export.
 
-        A DistillError where the network has another number of classes.
+        Raises:
+            DistillError: The network has another number of classes.
         """
         count = self.unet.config.num_classes
         KnownClasses(count).check(classes, 'model.unet.num_classes: the network',
@@ -137,7 +141,7 @@ class LatentDiffusion(BaseModel):
         self.unet.register_to_config(classes=[*map(str, classes)])
 
     def export(self, folder: str) -> None:
-        """Write ``folder/{unet,vae,scheduler}`` in diffusers' layout, fp16 safetensors."""
+        """Write ``folder/{unet,vae,scheduler}`` in diffusers' layout, as fp16 safetensors."""
         path = Path(folder)
         deepcopy(self.unet).half().save_pretrained(path / 'unet')
         self.scheduler.save_pretrained(path / 'scheduler')
@@ -149,8 +153,8 @@ class ClassDiffusion(LatentDiffusion):
     """Denoising training of :class:`ClassUNet` on any classification dataset; the condition is the class, w = 1.
 
     Args:
-        unet: Arguments of :class:`ClassUNet` but for ``latent_channels``.
-        class_drop: Share of the samples trained without their class.
+        unet: Arguments of :class:`ClassUNet` except ``latent_channels``.
+        class_drop: Share of the samples trained without their class, 0..1.
         vae, kwargs: See :class:`LatentDiffusion`.
     """
     network, generator = ClassUNet, ClassConditionalGenerator
@@ -158,10 +162,10 @@ class ClassDiffusion(LatentDiffusion):
     @validated
     def __init__(self, vae: str, unet: dict, class_drop: Share = 0.1, **kwargs: Any) -> None:
         super().__init__(vae, unet, class_drop, **kwargs)
-        self.null = self.unet.config.num_classes  # the id behind the last class
+        self.null = self.unet.config.num_classes  # the id after the last class
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """Class ids (B,); a DistillError where the network does not have a class."""
+        """Class ids (B,); raises a DistillError if the network lacks a class."""
         labels = torch.stack([sample.gt_label[0] for sample in data_samples]).long()
         if labels.max() >= self.null:
             raise DistillError(f'class id {int(labels.max())} in the dataset, but model.unet.num_classes is '
@@ -175,14 +179,15 @@ class ClassDiffusion(LatentDiffusion):
 
 @MODELS.register_module()
 class LayoutDiffusion(LatentDiffusion):
-    r"""Denoising training of :class:`LayoutUNet`; the condition is the label map.
+    r"""Denoising training of :class:`LayoutUNet` on any segmentation dataset; the condition is the mask.
 
-    A latent cell's weight w is the mean of its pixels' (:class:`~mmdistill.models.class_balance.ClassBalance`).
+    The weight w of a latent pixel is the mean over its image pixels
+    (:class:`~mmdistill.models.class_balance.ClassBalance`).
 
     Args:
-        unet: Arguments of :class:`LayoutUNet` but for ``latent_channels``.
-        class_balance: γ in [0, 1] of the weights by class.
-        layout_drop: Share of the samples trained without their map.
+        unet: Arguments of :class:`LayoutUNet` except ``latent_channels``.
+        class_balance: γ in [0, 1] of the weights.
+        layout_drop: Share of the samples trained without their mask, 0..1.
         vae, kwargs: See :class:`LatentDiffusion`.
     """
     network, generator, null = LayoutUNet, LayoutUNetGenerator, IGNORE
@@ -194,15 +199,15 @@ class LayoutDiffusion(LatentDiffusion):
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """Label maps (B, H, W)."""
+        """Masks (B, H, W)."""
         return torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Tensor:
-        """(B, 1, h, w)."""
+        """Loss weights (B, 1, h, w); in training mode, the class frequencies are updated first."""
         if self.training:
             self.balance.update(condition)
         return F.adaptive_avg_pool2d(self.balance(condition), size)
 
     def requests(self, condition: Tensor) -> Tuple[List[Request], List[np.ndarray]]:
-        """Requests with the label maps as masks."""
+        """Requests, and the masks uint8 (H, W)."""
         return [Request(str(n), n) for n in range(len(condition))], list(condition.byte().cpu().numpy())

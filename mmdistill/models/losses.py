@@ -1,4 +1,4 @@
-"""Losses of students."""
+"""Losses for training students."""
 import inspect
 from typing import Any, Optional, Union
 
@@ -15,11 +15,12 @@ _TINY = 1e-12
 
 @MODELS.register_module()
 class TemperatureKLLoss(nn.Module):
-    r"""Distillation by soft labels: :math:`\frac1N\sum_n KL(p_n\,\|\,softmax(s_n/T))`, p = softmax(t/T) the teacher's.
+    r"""Distillation loss :math:`\frac1N\sum_n KL(p_n\,\|\,softmax(s_n/T))`, with the teacher's p = softmax(t/T).
 
-    The ``loss`` of mmpretrain's heads, which pass ``gt_score``: **probabilities at the same temperature T**, not
-    logits, so that CutMix and Mixup mix distributions. There is no factor :math:`T^2`, as in FKD (arXiv 2112.01528),
-    SRe2L, RDED and D4M: the gradient shrinks with T, and the learning rates of their protocols (AdamW) go with that.
+    Use it as the ``loss`` of mmpretrain's heads, which pass ``gt_score``: **probabilities at the same temperature T**,
+    not logits, so that CutMix and Mixup mix distributions. As in FKD (arXiv 2112.01528), SRe2L, RDED and D4M, there is
+    no factor :math:`T^2`. Gradients therefore shrink with T; the learning rates of these protocols (AdamW) are chosen
+    for that.
 
     Example:
         >>> head = dict(type='LinearClsHead', num_classes=10, in_channels=512,
@@ -36,14 +37,21 @@ class TemperatureKLLoss(nn.Module):
 
     def forward(self, cls_score: Tensor, target: Tensor, weight: Optional[Tensor] = None,
                 avg_factor: Union[None, int, Tensor] = None) -> Tensor:
-        """The loss, a scalar, of the student's logits (N, K) and the teacher's probabilities (N, K).
+        """Compute the loss, a scalar.
 
-        The sum over the batch, of samples times their ``weight`` (N,), is divided by ``avg_factor``, or by N.
+        Args:
+            cls_score: Logits of the student (N, K).
+            target: Probabilities of the teacher (N, K).
+            weight: Weights of the samples (N,); default: 1.
+            avg_factor: Divisor of the sum over the batch; default: N.
+
+        Raises:
+            DistillError: The targets have another shape or are no probabilities.
         """
         if target.shape != cls_score.shape:
             raise DistillError(f'TemperatureKLLoss needs soft labels (gt_score) of shape {tuple(cls_score.shape)}, not '
                                f'{tuple(target.shape)}: give the training set soft labels')
-        # 1e-2: labels are stored in half precision.
+        # Tolerance 1e-2, since labels are stored in half precision.
         if target.min() < 0 or (target.sum(dim=1) - 1).abs().max() > 1e-2:
             raise DistillError('TemperatureKLLoss needs probabilities in gt_score, rows that sum to 1: apply '
                                f'softmax(logits / {self.temperature:g}) to the teacher\'s logits; for a set with '
@@ -59,17 +67,21 @@ class TemperatureKLLoss(nn.Module):
 
 @MODELS.register_module()
 class WeightedLoss(nn.Module):
-    r"""A loss of mmpretrain or of ours for images with weights: :math:`\sum_n w_n \ell_n / \sum_n w_n`.
+    r"""A classification loss for images with weights, :math:`\sum_n w_n \ell_n / \sum_n w_n` (DDOQ, ICLR 2026).
 
-    DDOQ (ICLR 2026). A ``mmdistill.DistilledDataset(weights=True)`` gives each image the target (``gt_score``) weight ×
-    one-hot. CutMix and Mixup mix these as they mix one-hot rows, and every row of a batch is then split into its sum
-    :math:`w_n` and its distribution, which the inner loss gets. Where that is linear in the distribution, as
-    cross-entropy is, with label smoothing, too, a mixed image has the loss of its parts by share and weight.
+    With ``mmdistill.DistilledDataset(weights=True)``, the target (``gt_score``) of an image is its weight times the
+    one-hot label. CutMix and Mixup mix these targets like one-hot labels. Every target is then split into its sum
+    :math:`w_n` and its distribution, which is passed to the inner loss. If the inner loss is linear in the distribution
+    (as cross-entropy is, with or without label smoothing), the loss of a mixed image is the sum over its parts,
+    weighted by their areas and weights.
 
-    Targets of class ids, or rows that sum to 1, all weigh the same.
+    Class ids, and targets that sum to 1, have equal weights.
 
     Args:
-        loss: Config of the inner loss, which takes the ``weight`` of each sample and an ``avg_factor``.
+        loss: Config of the inner loss of mmpretrain or mmdistill, which must take ``weight`` and ``avg_factor``.
+
+    Raises:
+        DistillError: The inner loss takes no ``weight`` or no ``avg_factor``.
 
     Example:
         >>> head = dict(type='LinearClsHead', num_classes=10, in_channels=512, loss=dict(
@@ -85,16 +97,16 @@ class WeightedLoss(nn.Module):
                                'images: use CrossEntropyLoss, LabelSmoothLoss or mmdistill.TemperatureKLLoss')
 
     def forward(self, cls_score: Tensor, target: Tensor, avg_factor: Optional[int] = None, **kwargs: Any) -> Tensor:
-        """The loss, a scalar, of logits (N, K) and targets (N, K) or class ids (N,); 0 where all weights are 0."""
+        """The loss, a scalar, for logits (N, K) and targets (N, K) or class ids (N,); 0 if all weights are 0."""
         if target.ndim == 1:
             return self.loss(cls_score, target, avg_factor=avg_factor, **kwargs)
         target = target.to(cls_score.dtype)
         weight = target.sum(1)
-        # Any distribution will do for an image that does not count.
+        # The distribution of an image with weight 0 is irrelevant.
         rows = torch.where(weight[:, None] > 0, target / weight[:, None].clamp_min(_TINY), 1 / target.shape[1])
         return self.loss(cls_score, rows, weight=weight, avg_factor=weight.sum().clamp_min(_TINY), **kwargs)
 
 
 def inner_loss(loss: Any) -> Any:
-    """The loss inside of a :class:`WeightedLoss`; another one as it is."""
+    """The loss inside a :class:`WeightedLoss`; another loss is returned unchanged."""
     return loss.loss if isinstance(loss, WeightedLoss) else loss

@@ -1,4 +1,4 @@
-"""Models that mmsegmentation and mmpretrain publish, by their metafiles."""
+"""Looks up published models of mmsegmentation and mmpretrain in their metafiles."""
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,19 +12,19 @@ from mmdistill.settings import nearest
 
 
 def published_model(config: Union[str, dict], checkpoint: Optional[str], scope: str) -> Tuple[Union[str, dict], str]:
-    """The config and the checkpoint of a model, where they are given by the name of a published one.
+    """Resolve the config and the checkpoint of a model.
 
     Args:
-        config: Path, ``scope::`` name, a model's ``model`` as a dict, or the name of a model in the metafiles of the
-            installed package, such as ``'mask2former_swin-s_8xb2-160k_ade20k-512x512'``.
-        checkpoint: Path or URL; None for the weights that the metafile names for this config.
+        config: Path, ``scope::`` name, the ``model`` of a config as a dict, or the name of a model in the metafiles of
+            the installed package, such as ``'mask2former_swin-s_8xb2-160k_ade20k-512x512'``.
+        checkpoint: Path or URL; None for the published weights of this config.
         scope: ``'mmseg'`` or ``'mmpretrain'``.
 
     Returns:
-        The config as a path or ``scope::`` name (a dict as it is), and the path or URL of the checkpoint.
+        The config as a path or ``scope::`` name (a dict is returned unchanged), and the path or URL of the checkpoint.
 
     Raises:
-        DistillError: There is no such config or model, or no weights are published for it.
+        DistillError: There is no such config or model, or it has no published weights.
     """
     if isinstance(config, str):
         config = _config(config, scope)
@@ -34,7 +34,7 @@ def published_model(config: Union[str, dict], checkpoint: Optional[str], scope: 
     if isinstance(config, str) and config.startswith(f'{scope}::'):
         place = f'configs/{config.partition("::")[2]}'
         weights = [model.get('Weights') for model in _models(scope, Path(place).stem) if model['Config'] == place]
-        found = [one if isinstance(one, str) else one[0] for one in weights if one]
+        found = [urls if isinstance(urls, str) else urls[0] for urls in weights if urls]
     if not found:
         name = config if isinstance(config, str) else 'the given model'
         raise DistillError(f'{scope} publishes no weights for {name}: give checkpoint, a path or a URL')
@@ -42,7 +42,7 @@ def published_model(config: Union[str, dict], checkpoint: Optional[str], scope: 
 
 
 def _config(config: str, scope: str) -> str:
-    """The config, which has to be there; of a model's name the one that the metafile names."""
+    """The config, which must exist; for the name of a model, the config in its metafile."""
     if '::' not in config and '/' not in config and not Path(config).is_file():
         model = next((model for model in _models(scope, config) if _is(model, config)), None)
         if model is None:
@@ -59,7 +59,7 @@ def _is(model: dict, name: str) -> bool:
 
 
 def _models(scope: str, text: str = '') -> Iterator[dict]:
-    """The models in the metafiles of an installed package that hold ``text``; most files need no parsing then."""
+    """Yield the models in an installed package's metafiles that contain ``text``; other files are not parsed."""
     spec = find_spec(scope)
     if spec is None or spec.origin is None:
         raise DistillError(f'{scope} is not installed')

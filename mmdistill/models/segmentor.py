@@ -23,18 +23,18 @@ from .published import published_model
 
 @MODELS.register_module()
 class SegmentorGuide(nn.Module):
-    """A frozen mmseg segmentor that takes generated images.
+    """A frozen, differentiable mmseg segmentor for generated images.
 
-    Its own preprocessing (channel order, mean, standard deviation) is part of the graph. The last batch's outputs are
-    remembered, so that objectives which share this network cost one pass.
+    The model's preprocessing (channel order, mean, standard deviation) is part of the graph. The outputs of the last
+    batch are cached, so that objectives that share this network need a single forward pass.
 
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
             that mmseg publishes, and its weights.
-        layers: Names of sub-modules whose outputs :meth:`features` gives, e.g. ``'backbone'``; an output that is a
-            tuple counts as its members.
-        outputs: For each class of the dataset, in its order, the segmentor's output. None: its classes are the
-            dataset's. Give it for a segmentor of more classes, or whose classes have other names or another order.
+        layers: Names of the submodules whose outputs :meth:`features` returns, such as ``'backbone'``. A tuple of
+            outputs is split into its members.
+        outputs: Index of the segmentor's output for each class of the dataset. Required if the segmentor has more
+            classes, other names or another order; None if the classes are those of the dataset.
 
     Raises:
         DistillError: The weights do not fit the config, or a layer does not exist.
@@ -55,7 +55,7 @@ class SegmentorGuide(nn.Module):
         pre = self.model.data_preprocessor
         self.register_buffer('mean', pre.mean.clone() if pre._enable_normalize else torch.zeros(3, 1, 1))
         self.register_buffer('std', pre.std.clone() if pre._enable_normalize else torch.ones(3, 1, 1))
-        self.rgb = bool(pre._channel_conversion)  # images are loaded as BGR: a conversion makes them RGB
+        self.rgb = bool(pre._channel_conversion)  # mmseg loads images as BGR, so a conversion gives RGB
         head = self.model.decode_head
         count: Any = (head[-1] if isinstance(head, nn.ModuleList) else head).out_channels
         self.known = KnownClasses.of(count, class_names_of(meta, cfg, MMSEG_DATASETS))
@@ -73,12 +73,12 @@ class SegmentorGuide(nn.Module):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError unless the config is there, and the checkpoint can be read; neither is loaded."""
+        """Raise a DistillError unless the config exists and the checkpoint is readable; neither is loaded."""
         try:
             checkpoint = builtin(published_model(settings['config'], settings.get('checkpoint'), 'mmseg')[1])
         except DistillError as error:
             raise DistillError(f'{where}.config: {error}') from None
-        if '://' in checkpoint:  # fetched when the run begins
+        if '://' in checkpoint:  # downloaded when the run begins
             return
         if not Path(checkpoint).is_file():
             raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
@@ -89,7 +89,7 @@ class SegmentorGuide(nn.Module):
 
     @classmethod
     def check_trained(cls, settings: Mapping[str, Any], classes: Sequence[str]) -> None:
-        """See :meth:`check_classes`; by the config, and the ``meta`` of a checkpoint that is on this machine, alone."""
+        """Like :meth:`check_classes`, but only from the config and the ``meta`` of a local checkpoint."""
         config, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmseg')
         cfg = _config_of(config)
         head = cfg.model.get('decode_head') or {}
@@ -99,12 +99,12 @@ class SegmentorGuide(nn.Module):
             _check(KnownClasses.of(count, names), settings.get('outputs'), classes)
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Raise a DistillError where a dataset's classes are others than the segmentor's, or in another order."""
+        """Raise a DistillError if a dataset's classes, or their order, differ from the segmentor's."""
         _check(self.known, self.outputs, classes)
 
     @classmethod
     def outline(cls, settings: Mapping[str, Any]) -> 'SegmentorGuide':
-        """The guide with these settings on meta tensors, which have shapes alone; no checkpoint is read."""
+        """The guide with these settings on the meta device (shapes only); no checkpoint is read."""
         return cls(**dict(settings, checkpoint='')).to('meta')
 
     def _record(self, module, inputs, output) -> None:
@@ -123,21 +123,21 @@ class SegmentorGuide(nn.Module):
         self._seen = images
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, H, W); for Mask2Former the unnormalised class map."""
+        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, H, W); for Mask2Former, unnormalised class scores."""
         self._run(images)
         return self._logits
 
     def features(self, images: Tensor) -> List[Tensor]:
-        """Images (B, 3, H, W) RGB in [-1, 1] → outputs (B, C_l, h_l, w_l) of the layers."""
+        """Images (B, 3, H, W) RGB in [-1, 1] → outputs (B, C_l, h_l, w_l) of the ``layers``."""
         self._run(images)
         return self._outputs
 
     def fingerprint(self) -> str:
-        """Changes when a weight does."""
+        """Hash of the weights."""
         return network_digest(self.model)[:16]
 
     def forget(self) -> None:
-        """Let go of the last batch and its graph."""
+        """Release the last batch and its graph."""
         self._seen, self._logits, self._outputs = None, None, []
 
 

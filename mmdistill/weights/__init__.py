@@ -1,1 +1,1 @@
-"""Public weights and checkpoints: where they come from and how they are read."""
+"""Finding, downloading and loading public weights and checkpoints."""

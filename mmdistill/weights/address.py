@@ -1,4 +1,4 @@
-"""Where weights are: folders, single files, built-in names and addresses on the hub."""
+"""Addresses of weights: folders, single files, built-in names and repositories on the hub."""
 import glob
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from .layout import LOADABLE, weight_files
 
 FORMS = 'give a diffusers folder, a .safetensors or .ckpt file, or a hub address owner/name[@revision][/sub/folder]'
 
-#: What a relative path of a local folder often begins with.
+#: Common first folders of relative local paths, which are never taken for owners on the hub.
 _LOCAL = ('work_dirs', 'data', 'checkpoints', 'weights', 'models', 'pretrained')
 
 
@@ -18,13 +18,13 @@ class Address(NamedTuple):
     """``owner/name[@revision][/sub/folder]`` on the hub."""
     repo: str
     revision: Optional[str]
-    inside: str  # '' is the top of the repository
+    inside: str  # folder or file in the repository; '' for its root
 
     @classmethod
     def parse(cls, text: str) -> Optional['Address']:
-        """The address that a text is, None where it is none."""
+        """Parse an address; None if the text is no address."""
         name = r'[\w][\w.-]*'
-        revision = rf'(?:@(refs/\w+/\w+|{name}))?'  # before the folder inside, or behind it
+        revision = rf'(?:@(refs/\w+/\w+|{name}))?'  # before or after the folder inside
         found = re.fullmatch(rf'({name}/{name}){revision}((?:/{name})*){revision}', text)
         if not found or (found[2] and found[4]) or text.split('/')[0] in _LOCAL or Path(text.split('/')[0]).is_dir():
             return None
@@ -32,7 +32,11 @@ class Address(NamedTuple):
 
 
 def builtin(address: str) -> str:
-    """``mmdistill://name`` → the path of weights that come with the package; anything else as it is."""
+    """Resolve ``mmdistill://name`` to the path of weights in the package; other addresses are returned unchanged.
+
+    Raises:
+        DistillError: There are no built-in weights of this name.
+    """
     prefix, root = 'mmdistill://', Path(__file__).resolve().parents[1] / 'toy' / 'weights'
     if not str(address).startswith(prefix):
         return str(address)
@@ -44,16 +48,18 @@ def builtin(address: str) -> str:
 
 
 def licence(weights: str) -> Optional[str]:
-    """The licence of weights that restricts their use; None where none is known to."""
+    """The licence of weights if it is known to restrict their use; otherwise None."""
     address = Address.parse(str(weights))
     limited = address is not None and re.fullmatch('facebook/DiT-XL-2-(256|512)', address.repo)
     return 'CC-BY-NC-4.0: not for commercial use' if limited else None
 
 
 def local_path(weights: str) -> Optional[Path]:
-    """The folder or file of ``weights`` on this machine; None for an address on the hub.
+    """The local folder or file of ``weights``; None for an address on the hub.
 
-    An address on the hub is only what is no path, and does not begin with a local folder; all else is a DistillError.
+    Raises:
+        DistillError: It is neither an existing path nor an address on the hub. A text that begins with a local folder
+            is never an address on the hub.
     """
     path = Path(builtin(weights)).expanduser()
     if path.is_dir() or path.is_file():
@@ -64,13 +70,16 @@ def local_path(weights: str) -> Optional[Path]:
 
 
 def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch: bool = True) -> Path:
-    """The folder or file of ``weights`` on this machine; what the hub has is fetched once, and no more than is needed.
+    """The local folder or file of ``weights``, after downloading the required files from the hub if necessary.
 
     Args:
-        weights: See :func:`local_path`.
-        parts: Sub-folders that are needed; where the folder has none of them, or none is given, its own network is.
-        tensors: False fetches what describes the networks alone.
-        fetch: False looks into the hub's local cache alone.
+        weights: A path, ``mmdistill://name`` or an address on the hub.
+        parts: Required sub-folders. If the folder has none of them, or none is given, the folder itself is a network.
+        tensors: Whether to download tensors; False downloads only configs and tokenizers.
+        fetch: Whether to download at all; False only looks into the hub's local cache.
+
+    Raises:
+        DistillError: There are no such weights, or they cannot be downloaded.
     """
     if (path := local_path(weights)) is not None:
         return path
@@ -90,17 +99,17 @@ def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch
 
 
 def _fetch(address: Address, parts: Sequence[str], tensors: bool) -> Optional[Path]:
-    """The repository's folder with the files that are needed; None where it has none of them."""
+    """Download the required files of a repository; return its local folder, or None if it has none of the files."""
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
     try:
         info = HfApi().repo_info(address.repo, revision=address.revision)
         names = needed([file.rfilename for file in info.siblings or ()], address.inside, parts, tensors)
-        # By its name, not by info.sha: the cache then knows the name without a connection, too.
+        # By the name of the revision, not by info.sha, so that the cache can resolve the name offline.
         return Path(snapshot_download(address.repo, revision=address.revision,
                                       allow_patterns=list(map(glob.escape, names)))) if names else None
     except OSError as error:
-        if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or it may not be read
+        if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or no access
             raise
         return _cached(address)
 
@@ -111,10 +120,16 @@ def _cached(address: Address) -> Path:
 
 
 def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: bool = True) -> Sequence[str]:
-    """The files of a repository to fetch for a folder ``inside`` of it, or for the file ``inside``.
+    """The files of a repository to download.
 
-    Of each part: what describes it (``.json``, ``.txt``), and the one form of its weights that is loaded
-    (:func:`~mmdistill.weights.layout.weight_files`).
+    Args:
+        files: All files of the repository.
+        inside: A folder or file in it.
+        parts, tensors: See :func:`resolve`.
+
+    Returns:
+        For each part, the ``.json`` and ``.txt`` files, and the variant of the weights that is loaded
+        (:func:`~mmdistill.weights.layout.weight_files`).
     """
     if inside in files and inside.endswith(LOADABLE):
         return [inside]
@@ -126,7 +141,7 @@ def needed(files: Sequence[str], inside: str, parts: Sequence[str], tensors: boo
     wanted = []
     for place in [place for place in places if place in folders] or [inside]:
         wanted += [f'{place}/{name}'.strip('/') for name in _of_folder(folders.get(place, []), tensors)]
-    if 'transformer' in parts and 'model_index.json' in folders.get(inside, ()):  # a DiT's has the names of its classes
+    if 'transformer' in parts and 'model_index.json' in folders.get(inside, ()):  # DiT: contains the class names
         wanted.append(f'{inside}/model_index.json'.strip('/'))
     return wanted
 
@@ -138,6 +153,6 @@ def _of_folder(names: Sequence[str], tensors: bool) -> Sequence[str]:
 
 
 def revision_of(path: Path) -> Optional[str]:
-    """The commit of a folder or file in the hub's cache; None for any other."""
+    """The commit of a folder or file in the hub's cache; None for other paths."""
     found = re.search(r'/snapshots/([0-9a-f]{40})(?:/|$)', path.absolute().as_posix())
     return found[1] if found else None

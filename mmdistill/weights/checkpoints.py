@@ -1,4 +1,4 @@
-"""Checkpoints of OpenMMLab packages and other trainings, and safetensors files: tensors and plain values only."""
+"""Safe loading of checkpoints and safetensors files: only tensors and plain values are read."""
 import json
 import pickle
 import re
@@ -15,12 +15,12 @@ from safetensors.torch import load_file
 from ..errors import DistillError
 from .address import builtin
 
-CLASSES = 'classes'  # key of the metadata of a safetensors file
+CLASSES = 'classes'  # key of the class names in the metadata of a safetensors file
 _UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, SafetensorError, pickle.UnpicklingError)
 
 
 class _Ignored:
-    """Stands for an object of any class that a checkpoint holds beside its tensors. Nothing of it is kept."""
+    """Replaces an object of any class in a checkpoint; its content is dropped."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         pass
@@ -29,35 +29,40 @@ class _Ignored:
 
 
 class _Items:
-    """Stands for a dict of any class, such as ``ConfigDict`` or ``defaultdict``: its items are kept."""
+    """Replaces a dict of any class, such as ``ConfigDict`` or ``defaultdict``; its items are kept."""
 
     def __new__(cls, *args: Any) -> Any:
         return OrderedDict(next((value for value in args if isinstance(value, dict)), {}))
 
 
 class _Entries:
-    """Stands for a ``deque``."""
+    """Replaces a ``deque``."""
 
     def __new__(cls, *args: Any) -> Any:
         return []
 
 
 def load_checkpoint(path: str) -> dict:
-    """``state_dict`` and, where there is one, ``meta`` of a checkpoint or of a safetensors file; see
-    :func:`read_checkpoint`."""
+    """``state_dict`` and, if present, ``meta`` of a checkpoint or safetensors file; see :func:`read_checkpoint`."""
     checkpoint = read_checkpoint(path)
     return checkpoint if 'state_dict' in checkpoint else dict(state_dict=checkpoint)
 
 
 def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({}), mmap: bool = False) -> dict:
-    """All that a checkpoint or a safetensors file holds, on the CPU.
+    """Load the content of a checkpoint or safetensors file to the CPU.
 
-    Only tensors and plain values are read (``torch.load(weights_only=True)``): no class or function that a checkpoint
-    names is looked up or called, and an object of a foreign class (``ConfigDict``, ``datetime``, ``Path``, numpy's,
-    callbacks) becomes an empty stand-in. ``path`` is a file; a URL, which is fetched once into torch hub's folder and
-    checked by the digest in its name; or ``mmdistill://name`` for built-in weights. What the names
-    ``known``, such as ``'package.Class'``, stand for is trusted, and its objects are read as they are. With ``mmap``
-    the bytes of tensors are read when they are used.
+    Only tensors and plain values are loaded (``torch.load(weights_only=True)``). Classes and functions named in the
+    file are never imported or called; objects of other classes (``ConfigDict``, ``datetime``, ``Path``, numpy's,
+    callbacks) are replaced by empty placeholders.
+
+    Args:
+        path: A file; a URL, which is downloaded once to torch hub's folder and checked by the digest in its name; or
+            ``mmdistill://name`` for built-in weights.
+        known: Trusted classes by name, such as ``'package.Class'``; their objects are loaded.
+        mmap: Whether to read the bytes of tensors only when they are used.
+
+    Raises:
+        DistillError: The file cannot be read, or is no dict.
     """
     path = builtin(path)
     try:
@@ -73,11 +78,12 @@ def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({}), 
 
 
 def check_checkpoint(path: str) -> None:
-    """Check that a local file is one that :func:`load_checkpoint` reads, and holds tensors. Their values are read only
-    where the file has the format of PyTorch before 1.6.
+    """Check that :func:`load_checkpoint` can read a local file, and that the file contains tensors.
+
+    The values of the tensors are only read from files in the format of PyTorch before 1.6.
 
     Raises:
-        DistillError: It cannot be read, or holds no tensor.
+        DistillError: The file cannot be read, or contains no tensor.
     """
     try:
         if path.endswith('.safetensors'):
@@ -94,15 +100,17 @@ def check_checkpoint(path: str) -> None:
 
 def _unreadable(path: str, error: Exception) -> DistillError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
-    if isinstance(error, pickle.UnpicklingError) or 'weights_only' in reason:  # torch's advice would run what it holds
+    if isinstance(error, pickle.UnpicklingError) or 'weights_only' in reason:  # torch suggests an unsafe option
         reason = 'it is damaged, or no checkpoint of PyTorch'
     return DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
                         'tensors')
 
 
 def read_meta(path: str) -> Any:
-    """``meta`` of a checkpoint or a safetensors file, as :func:`read_checkpoint` reads them, without its tensors; None
-    where it has none, or is a URL that has not been fetched."""
+    """``meta`` of a checkpoint or safetensors file, without reading tensors; see :func:`read_checkpoint`.
+
+    None if it has no ``meta``, or is a URL that has not been downloaded.
+    """
     path = builtin(path)
     file = _fetched(path) if '://' in path else Path(path)
     if not file.is_file():
@@ -111,22 +119,22 @@ def read_meta(path: str) -> Any:
         try:
             return _safetensors_meta(str(file)).get('meta')
         except _UNREADABLE:
-            return None  # whoever reads the tensors says so
+            return None  # loading the tensors will raise the error
     return read_checkpoint(str(file), mmap=zipfile.is_zipfile(file)).get('meta')
 
 
 def trained_classes(meta: Any) -> Any:
-    """Names of the classes that a checkpoint's ``meta`` says it was trained on; None where it says none."""
+    """Class names in the ``meta`` of a checkpoint; None if it has none."""
     if not isinstance(meta, Mapping):
         return None
     dataset = meta.get('dataset_meta')
     names = dataset.get('classes') if isinstance(dataset, Mapping) else None
-    names = meta.get('CLASSES') if names is None else names  # of OpenMMLab's former packages
+    names = meta.get('CLASSES') if names is None else names  # older versions of OpenMMLab's packages
     return names if isinstance(names, (list, tuple)) else None
 
 
 def _safetensors_meta(path: str) -> Dict[str, Any]:
-    """``meta`` with the names of the classes that a safetensors file records."""
+    """``meta`` with the class names in the metadata of a safetensors file; empty without names."""
     with safe_open(path, 'pt') as file:
         names = (file.metadata() or {}).get(CLASSES)
     return {} if names is None else dict(meta=dict(dataset_meta=dict(classes=json.loads(names))))
@@ -138,7 +146,7 @@ def load_weights(path: str) -> Dict[str, Any]:
 
 
 def fetch_file(url: str) -> str:
-    """The local copy of a URL in torch hub's folder, fetched once and checked by the ``-<digest>.`` in its name."""
+    """Download a URL to torch hub's folder once, check the ``-<digest>.`` in its name, and return the local path."""
     path = _fetched(url)
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +160,7 @@ def _fetched(url: str) -> Path:
 
 
 def _load(path: str, known: Mapping[str, Any], mmap: bool = False) -> Any:
-    """``torch.load`` of tensors, plain values and what is known, with stand-ins for all else that the file names."""
+    """``torch.load`` of tensors, plain values and known classes, with placeholders for all other classes."""
     names: List[str] = []
     if zipfile.is_zipfile(path):
         names = torch.serialization.get_unsafe_globals_in_checkpoint(path)
@@ -161,7 +169,7 @@ def _load(path: str, known: Mapping[str, Any], mmap: bool = False) -> Any:
             allowed = {**{name: _stand_in(name) for name in names}, **known}
             with torch.serialization.safe_globals([(thing, name) for name, thing in allowed.items()]):
                 return torch.load(path, map_location='cpu', weights_only=True, mmap=mmap)
-        except pickle.UnpicklingError as error:  # the format before torch 1.6 has no list of names
+        except pickle.UnpicklingError as error:  # the format before PyTorch 1.6 does not list its globals
             missing = re.search(r'GLOBAL (\S+) was not an allowed global', str(error))
             name = missing[1] if missing and '.' in missing[1] else f'builtins.{missing[1]}' if missing else None
             if name is None or name in names:

@@ -1,4 +1,4 @@
-"""The classes that weights of generators were trained on, as far as their folder says."""
+"""Classes on which the weights of a generator were trained, from the files in its folder."""
 import json
 from pathlib import Path
 from typing import Any, Optional
@@ -6,14 +6,13 @@ from typing import Any, Optional
 from ..known_classes import KnownClasses
 from .hub import network_config
 
-INDEX = 'model_index.json'  # of a pipeline of diffusers; a DiT's has its labels
+INDEX = 'model_index.json'  # of a diffusers pipeline; that of a DiT contains the class names
 
 
 def classes_in(folder: Path) -> Optional[KnownClasses]:
-    """The classes of the ``transformer`` or ``unet`` of a diffusers folder; None of a network that takes no class ids.
+    """The classes of the ``transformer`` or ``unet`` in a diffusers folder; None for a network without class ids.
 
-    Names are those of the network's own config, which the trainings of this package record, or else the labels of the
-    pipeline (``id2label``).
+    The names are taken from the network's config, where this package saves them, or from the pipeline's ``id2label``.
     """
     config: Any = network_config(folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet'))
     count = config.get('num_classes', config.get('num_embeds_ada_norm'))

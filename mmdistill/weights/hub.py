@@ -1,4 +1,4 @@
-"""Frozen networks from diffusers folders, single files and the hub."""
+"""Loads frozen networks from diffusers folders, single files and the hub."""
 import hashlib
 import json
 from functools import cached_property
@@ -18,27 +18,27 @@ from .single_file import check_single, load_single, read_single
 Dtype = Literal['float32', 'bfloat16', 'float16']
 Known = Union[type, Tuple[type, ...]]
 
-#: Configs of parts that are no networks.
+#: Config files of parts that are not networks.
 _CONFIGS = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
-#: diffusers < 0.30 named several networks by one class; its ``norm_type`` says which (diffusers' own rule).
+#: diffusers < 0.30 used one class name for several networks, distinguished by ``norm_type`` (as in diffusers).
 _FORMER_NAMES = {('Transformer2DModel', 'ada_norm_zero'): 'DiTTransformer2DModel'}
 
 
 class Weights:
-    """Weights on this machine: a diffusers folder, or a single file with another folder's configs and tokenizer.
+    """Local weights: a diffusers folder, or a single file with the configs and tokenizer of another folder.
 
     Args:
-        address: A folder; an address on the hub, ``owner/name[@revision][/sub/folder]``, whose files are fetched once;
-            ``mmdistill://name``; or a ``.safetensors``, ``.ckpt`` file of Stable Diffusion 1.x or of one of its parts.
-        parts: Sub-folders that are needed; none for a network by itself, such as a ControlNet.
-        config: Folder or address of the configs for a single file, which holds none; a ControlNet's needs its UNet's.
+        address: A folder; an address on the hub, ``owner/name[@revision][/sub/folder]``, which is downloaded once;
+            ``mmdistill://name``; or a ``.safetensors`` or ``.ckpt`` file of Stable Diffusion 1.x or one of its parts.
+        parts: Required sub-folders; empty for a single network, such as a ControlNet.
+        config: Folder or address of the configs for a single file. The file of a ControlNet needs that of its UNet.
 
     Attributes:
         path: The folder or file.
         configs: The folder with the configs.
 
     Raises:
-        DistillError: There are no such weights, or none that can be read.
+        DistillError: There are no such weights, or they cannot be read.
     """
 
     def __init__(self, address: str, parts: Sequence[str] = (), config: Optional[str] = None) -> None:
@@ -48,7 +48,7 @@ class Weights:
 
     @classmethod
     def of(cls, weights: Union[str, Path, 'Weights'], parts: Sequence[str]) -> 'Weights':
-        """The weights at an address; weights as they are."""
+        """The weights at an address; an instance is returned unchanged."""
         return weights if isinstance(weights, Weights) else cls(str(weights), parts)
 
     @cached_property
@@ -56,14 +56,19 @@ class Weights:
         return read_single(self.path)
 
     def folder(self, part: str) -> Path:
-        """The folder with the config of a part; of a network by itself the folder as it is."""
+        """The folder with the config of a part; for a single network, the folder itself."""
         return self.configs / part if (self.configs / part).is_dir() else self.configs
 
     def load(self, known: Known, part: str, dtype: torch.dtype = torch.float32) -> Any:
-        """The frozen network of a part.
+        """Load the frozen network of a part.
 
-        ``known`` is its class; or several of diffusers, of which the config names one. Weights that are missing, of
-        another class, or that do not fit their config are a DistillError.
+        Args:
+            known: Class of the network, or several classes of diffusers, one of which is named in the config.
+            part: Name of the part, such as ``'unet'``.
+            dtype: Type of the parameters.
+
+        Raises:
+            DistillError: The weights are missing, of another class, or do not fit their config.
         """
         folder = self.folder(part)
         if self.path.is_file():
@@ -71,7 +76,7 @@ class Weights:
         return load_part(known, folder, dtype)
 
     def describe(self) -> Dict[str, Any]:
-        """The address, the revision on the hub, and SHA-256 of each file that is loaded, as JSON values."""
+        """JSON values: the address, the revision on the hub, and the SHA-256 of each loaded file."""
         files = [self.path] if self.path.is_file() else weights_of(self.path, self.parts)
         base = self.path.parent if self.path.is_file() else self.path
         revision = revision_of(self.path)
@@ -80,7 +85,16 @@ class Weights:
 
 
 def config_folder(config: Optional[str], address: str, parts: Sequence[str], fetch: bool = True) -> Path:
-    """The folder of ``config``, which weights that are a single file have to have."""
+    """The folder of ``config``, which is required for weights in a single file.
+
+    Args:
+        config: Folder or address of the configs.
+        address: Address of the weights, for messages.
+        parts, fetch: See :func:`~mmdistill.weights.address.resolve`.
+
+    Raises:
+        DistillError: There is no config, or it is no folder.
+    """
     if config is None or (folder := resolve(config, parts, tensors=False, fetch=fetch)).is_file():
         raise DistillError(f'{address} is a single file, without configs and tokenizer: give config, a folder or '
                            "hub address that has them, such as 'stable-diffusion-v1-5/stable-diffusion-v1-5'")
@@ -88,29 +102,32 @@ def config_folder(config: Optional[str], address: str, parts: Sequence[str], fet
 
 
 def known_configs(weights: str, config: Optional[str] = None) -> Path:
-    """The folder with the configs of weights, see :class:`Weights`, on this machine; nothing is fetched."""
+    """The local folder with the configs of weights (see :class:`Weights`); nothing is downloaded."""
     path = resolve(weights, fetch=False)
     return config_folder(config, weights, (), fetch=False) if path.is_file() else path
 
 
 def weights_of(folder: Path, parts: Sequence[str] = ()) -> List[Path]:
-    """The files of weights that are loaded from sub-folders; from the folder itself where it has none of them."""
+    """The weight files to load from the sub-folders ``parts``, or from the folder itself if it has none of them."""
     places = [folder / part for part in parts if (folder / part).is_dir()] or [folder]
     found = [(place, weight_files(file.name for file in place.iterdir())) for place in places]
     return [place / name for place, chosen in found if chosen for name in chosen.files]
 
 
 def check_weights(weights: str, parts: Sequence[str], where: str, config: Optional[str] = None) -> Optional[Path]:
-    """Check that weights are there, and that their files can be opened. No tensor is read, and nothing is fetched.
+    """Check that weights exist and their files can be opened, without reading tensors or downloading anything.
 
     Args:
-        weights: See :class:`Weights`, as for ``config``; what an address on the hub names is taken to be there.
-        parts: Sub-folders that are needed; of ``transformer`` and ``unet`` one is enough, and a single one may be the
-            folder itself.
-        where: Key of the weights, for the message.
+        weights, config: See :class:`Weights`; addresses on the hub are assumed to exist.
+        parts: Required sub-folders. One of ``transformer`` and ``unet`` is enough, and a single part may be the folder
+            itself.
+        where: Config key of the weights, for messages.
 
     Returns:
-        The folder with the configs; None where they are on the hub.
+        The folder with the configs; None if they are on the hub.
+
+    Raises:
+        DistillError: A file is missing or unreadable.
     """
     try:
         path = configs = local_path(weights)
@@ -135,7 +152,7 @@ def _check_files(files: Sequence[Path], where: str) -> None:
     """Check that files of weights can be opened."""
     for file in files:
         try:
-            if file.suffix != '.json':  # the index of several
+            if file.suffix != '.json':  # an index of shards
                 check_checkpoint(str(file))
         except DistillError as error:
             raise DistillError(f'{where}: {error}') from None
@@ -151,7 +168,10 @@ def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:
 
 
 def _lack(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
-    """What a folder lacks: the file ``config``, or, of a network (None), its config or, with ``tensors``, weights."""
+    """What a folder lacks, or None.
+
+    Required are the file ``config`` or, for a network (None), its ``config.json`` and, with ``tensors``, its weights.
+    """
     names = [file.name for file in place.iterdir()] if place.is_dir() else []
     if (config or 'config.json') not in names:
         return config or 'config.json'
@@ -161,14 +181,14 @@ def _lack(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
 
 
 def check_network(folder: Path, names: Sequence[str], where: str) -> None:
-    """Check that the ``transformer``, or ``unet``, of a folder is of one of the named classes."""
+    """Raise a DistillError unless the ``transformer`` or ``unet`` in a folder has one of these class names."""
     part = folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet')
     if (name := class_name(part)) not in names:
         raise DistillError(f'{where}: {part} holds a {name}, not a {" or ".join(names)}')
 
 
 def network_config(folder: Path) -> Dict[str, Any]:
-    """The ``config.json`` of a network."""
+    """The ``config.json`` in a network's folder; raises a DistillError if it cannot be read."""
     try:
         return json.loads((folder / 'config.json').read_text())
     except (OSError, ValueError):
@@ -176,14 +196,14 @@ def network_config(folder: Path) -> Dict[str, Any]:
 
 
 def class_name(folder: Path) -> Optional[str]:
-    """The class that a diffusers folder says it holds, by its name of today."""
+    """Current name of the class in the config of a diffusers folder."""
     config: Any = network_config(folder)
     name = config.get('_class_name')
     return _FORMER_NAMES.get((name, config.get('norm_type')), name)
 
 
 def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
-    """A frozen network from its folder; see :meth:`Weights.load`."""
+    """Load a frozen network from its folder; see :meth:`Weights.load`."""
     cls: Any = known
     if isinstance(known, tuple):
         names, name = [one.__name__ for one in known], class_name(folder)
@@ -197,7 +217,7 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
     try:
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
                                             variant=chosen.variant, output_loading_info=True, local_files_only=True)
-    except Exception as error:  # diffusers, transformers and safetensors raise half a dozen classes here
+    except Exception as error:  # diffusers, transformers and safetensors raise many different errors
         raise unfit(f'{where}: {" ".join(str(error).split())[:300]}') from None
     if missing := [*info['missing_keys'], *info.get('mismatched_keys', ())]:
         raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
@@ -205,7 +225,7 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
 
 
 def network_digest(network) -> str:
-    """SHA-256 of a network's class and values, wherever they were loaded from."""
+    """SHA-256 of a network's class name, parameters and buffers."""
     digest = hashlib.sha256(type(network).__name__.encode())
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
@@ -213,12 +233,12 @@ def network_digest(network) -> str:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """The torch dtype of that name."""
+    """The torch dtype with this name: ``'float32'``, ``'bfloat16'`` or ``'float16'``."""
     check_value('dtype', name, Dtype)
     return getattr(torch, name)
 
 
 def check_fit(what: str, value, other: str, expected) -> None:
-    """Raise a DistillError where two parts of the weights do not go together."""
+    """Raise a DistillError if ``value`` of one part differs from the value that another part requires."""
     if value != expected:
         raise unfit(f'{what} is {value}, {other} is {expected}')

@@ -1,23 +1,29 @@
-"""Which files of a folder hold the weights of a network, as diffusers and transformers name them."""
+"""Finds the weight files of a network in a folder, by the file names of diffusers and transformers."""
 import re
 from typing import Iterable, NamedTuple, Optional, Tuple
 
-#: Endings of single files that can be read.
+#: Suffixes of readable single files.
 LOADABLE = ('.safetensors', '.ckpt', '.pt', '.pth', '.bin')
 
 
 class WeightFiles(NamedTuple):
-    """The files of one form of a network's weights."""
-    safetensors: bool
+    """The files of one variant of a network's weights."""
+    safetensors: bool  # whether they are safetensors; otherwise .bin
     variant: Optional[str]  # such as 'fp16'
     files: Tuple[str, ...]  # the shards and their index, or a single file
 
 
 def weight_files(names: Iterable[str]) -> Optional[WeightFiles]:
-    """The form of the weights to load among the names of a folder's files; None where it holds none.
+    """Choose the weight files to load.
 
-    Safetensors come before ``.bin`` (which is read with ``weights_only``), full precision before variants, ``fp16``
-    before other variants, shards before a single file, as in diffusers.
+    As in diffusers, safetensors are preferred to ``.bin`` (loaded with ``weights_only``), full precision to variants,
+    ``fp16`` to other variants, and shards to a single file.
+
+    Args:
+        names: Names of all files in a folder.
+
+    Returns:
+        The files, or None if the folder has no weights.
     """
     names = list(names)
     for ending, stems in (('safetensors', 'diffusion_pytorch_model|model'),
@@ -32,19 +38,19 @@ def weight_files(names: Iterable[str]) -> Optional[WeightFiles]:
                 variants.setdefault(found[1] or found[2] or None, ([], []))[1].append(name)
         for variant in sorted(variants, key=lambda v: (v is not None, v != 'fp16', v or '')):
             single, shards = variants[variant]
-            whole = shards if any('.index.' in name for name in shards) else single[:1]
-            if whole:
-                return WeightFiles(ending == 'safetensors', variant, tuple(whole))
+            complete = shards if any('.index.' in name for name in shards) else single[:1]
+            if complete:
+                return WeightFiles(ending == 'safetensors', variant, tuple(complete))
     return None
 
 
-#: Files that hold weights in a form that is not read, and what to do.
+#: Parts of the names of weight files in unsupported formats, and the names of the formats.
 _FOREIGN = (('flax_model', 'Flax weights'), ('.msgpack', 'Flax weights'), ('.h5', 'TensorFlow weights'),
             ('.onnx', 'an ONNX graph'), ('.gguf', 'GGUF weights'), ('.ckpt', 'a single-file checkpoint'))
 
 
 def foreign_weights(names: Iterable[str]) -> str:
-    """What files without readable weights hold instead, as the end of a message; '' where nothing is known of them."""
+    """End of a message about weights in an unsupported format among these files; '' if there are none."""
     for name in sorted(names):
         for mark, what in _FOREIGN:
             if mark in name:

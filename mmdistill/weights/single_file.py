@@ -1,4 +1,4 @@
-"""Networks of Stable Diffusion 1.x in single files, by diffusers' own conversion."""
+"""Loads networks of Stable Diffusion 1.x from single files, with diffusers' conversion."""
 import json
 import struct
 from pathlib import Path
@@ -12,7 +12,7 @@ from .checkpoints import load_checkpoint
 from .layout import LOADABLE
 
 _SAVE = 'load it with diffusers ({}.from_single_file) and save it with save_pretrained'
-#: The start of a tensor's name → what a file with it is, and how to get what can be read.
+#: Prefix of a tensor's name → type of a file with such a tensor, and advice.
 _OTHERS = (
     ('conditioner.embedders.', 'Stable Diffusion XL, and the generators take 1.x and 2.x'),
     ('cond_stage_model.model.', f'Stable Diffusion 2.x: {_SAVE.format("StableDiffusionPipeline")}'),
@@ -30,7 +30,7 @@ _OTHERS = (
 
 
 def check_single(path: Path) -> None:
-    """Raise a DistillError where a file is none whose networks can be loaded. Of safetensors the names are read."""
+    """Raise a DistillError if a file cannot be loaded, judging by its suffix and, for safetensors, its tensor names."""
     if not path.name.endswith(LOADABLE):
         raise DistillError(f'{path} is no file of weights that can be read: give one of {", ".join(LOADABLE)}, or a '
                            'diffusers folder')
@@ -45,7 +45,11 @@ def check_single(path: Path) -> None:
 
 
 def read_single(path: Path) -> Dict[str, Tensor]:
-    """The tensors of a single file, under their original names."""
+    """The tensors of a single file, by their original names.
+
+    Raises:
+        DistillError: The file cannot be read, or contains another model.
+    """
     state = {name: value for name, value in load_checkpoint(str(path))['state_dict'].items()
              if isinstance(value, Tensor)}
     _identify(state, path)
@@ -53,7 +57,7 @@ def read_single(path: Path) -> Dict[str, Tensor]:
 
 
 def _identify(names: Iterable[str], path: Path) -> None:
-    """Raise a DistillError that says what a file is, where its networks cannot be loaded."""
+    """Raise a DistillError if tensor names belong to an unsupported model; the message says which."""
     names = {name.removeprefix('module.') for name in names}
     for start, what in _OTHERS:
         if any(name.startswith(start) for name in names):
@@ -61,17 +65,17 @@ def _identify(names: Iterable[str], path: Path) -> None:
 
 
 def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch.dtype, path: Path) -> Any:
-    """The frozen network of a single file.
+    """Build the frozen network of a single file.
 
     Args:
         known: ``UNet2DConditionModel``, ``AutoencoderKL``, ``ControlNetModel`` or ``CLIPTextModel``.
-        state: Tensors of the file, in the layout of Stable Diffusion 1.x.
-        folder: Folder with the ``config.json`` of the network, of a ControlNet that of its UNet.
-        dtype: Of the network.
+        state: Tensors of the file, with the names of Stable Diffusion 1.x.
+        folder: Folder with the ``config.json`` of the network; for a ControlNet, that of its UNet.
+        dtype: Type of the parameters.
         path: The file, for messages.
 
     Raises:
-        DistillError: The file lacks tensors of the network, or they are of other shapes.
+        DistillError: Tensors are missing or have other shapes.
     """
     where = f'{known.__name__} in {path}'
     from diffusers.loaders.single_file_utils import SingleFileComponentError
@@ -80,7 +84,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
             prefix = 'cond_stage_model.transformer.'
             network = known(known.config_class.from_pretrained(folder, local_files_only=True))
             tensors = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-            if not hasattr(network, 'text_model'):  # transformers 5 has no such level
+            if not hasattr(network, 'text_model'):  # transformers 5 has no module text_model
                 tensors = {name.removeprefix('text_model.'): value for name, value in tensors.items()}
         else:
             config = dict(known.load_config(folder, local_files_only=True))
@@ -97,10 +101,10 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
 
 
 def converted(known: Any, config: Dict[str, Any], state: Dict[str, Tensor]) -> Tuple[Any, Dict[str, Tensor]]:
-    """A network of diffusers on the meta device, and the tensors of a single file under its names.
+    """Build a diffusers network on the meta device, and convert the tensors of a single file to its names.
 
     Raises:
-        KeyError: The file lacks the tensor of this name.
+        KeyError: The file lacks a tensor; the key is its name.
     """
     from diffusers.loaders.single_file_model import SINGLE_FILE_LOADABLE_CLASSES
     with torch.device('meta'):
@@ -110,7 +114,7 @@ def converted(known: Any, config: Dict[str, Any], state: Dict[str, Tensor]) -> T
 
 
 def _control_config(unet: Dict[str, Any], state: Dict[str, Tensor]) -> Dict[str, Any]:
-    """The config of a ControlNet for a UNet's config; the file says how many channels its control image has."""
+    """The config of a ControlNet from its UNet's config, with the channels of the control image from the file."""
     from diffusers import ControlNetModel, UNet2DConditionModel
     with torch.device('meta'):
         network: Any = ControlNetModel.from_unet(UNet2DConditionModel.from_config(unet), load_weights_from_unet=False)
