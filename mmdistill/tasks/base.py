@@ -1,6 +1,6 @@
-"""What a task is: all that mmdistill has to know to distil one kind of dataset and to compare its students.
+"""The interface of a task: how to distil its datasets and to compare its students.
 
-A further task is one subclass of :class:`Task` in a file of its own and one line in :mod:`mmdistill.registry`.
+To add a task, write a subclass of :class:`Task` in a new file and add one line to :mod:`mmdistill.registry`.
 """
 import sys
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple, Type
@@ -16,13 +16,20 @@ from .resources import Resources
 
 
 class Source:
-    """The real dataset of a run, as selection and synthesis read it; a DistillError where it names no classes."""
-    dataset: Any  # the OpenMMLab dataset, or the samples of several (:func:`~mmdistill.datasets.wrappers.real_dataset`)
-    parts: List[Any]  # the datasets that read its files
-    rows: List[Tuple[int, int]]  # (part, index in it) of each image
-    classes: Tuple[str, ...]  # their names, in the order of the ids
-    folds: bool  # whether a part of the images was left out as a fold
-    palette: Tuple[Tuple[int, int, int], ...] = ()  # one RGB triple per class, 0..255, where masks are drawn
+    """Reader of the real dataset of a run, for selection and generation.
+
+    Args:
+        dataset: A built OpenMMLab dataset, possibly with wrappers.
+
+    Raises:
+        DistillError: The dataset has no class names.
+    """
+    dataset: Any  # the OpenMMLab dataset without wrappers (:func:`~mmdistill.datasets.wrappers.real_dataset`)
+    parts: List[Any]  # the datasets that read the files
+    rows: List[Tuple[int, int]]  # (index of the part, index in the part) of each image
+    classes: Tuple[str, ...]  # class names, in the order of the ids
+    folds: bool  # whether images were left out by a KFoldDataset
+    palette: Tuple[Tuple[int, int, int], ...] = ()  # RGB colour of each class, 0..255, for tasks with masks
     images: List[str]  # path or URI of each image
 
     def __init__(self, dataset: Any) -> None:
@@ -36,38 +43,42 @@ class Source:
 
     @property
     def files(self) -> List[str]:
-        """Paths and URIs of all that is read."""
+        """Paths and URIs of all files of the samples."""
         return self.images
 
     def check_files(self) -> None:
-        """Raise a DistillError where a file that the dataset lists is missing; no file is opened."""
+        """Raise a DistillError if a file that the dataset lists is missing; no file is opened."""
 
     def fingerprint(self) -> str:
-        """Changes when a file or the way in which it is read does."""
+        """Hash of the files and of the settings with which they are read."""
         raise NotImplementedError
 
     def reading(self) -> Dict[str, Any]:
-        """How its images are read where that is not the default, for the report: JSON values without secrets."""
+        """Non-default settings for reading images, for the report: JSON values without secrets."""
         return {}
 
     def inputs(self, requests: Sequence[Request], size: Tuple[int, int]) -> Dict[str, Any]:
-        """What the generator of images of ``size`` (H, W) reads besides a batch of requests, by argument."""
+        """Further arguments of the generator for a batch of requests and images of ``size`` (H, W), such as masks."""
         return {}
 
     def annotation(self, inputs: Mapping[str, Any], row: int) -> Dict[str, Any]:
-        """What the writer gets beside the image of a row of a batch with these ``inputs``, by its arguments' names."""
+        """Further arguments of the writer for one image: row ``row`` of the batch with these ``inputs``."""
         return {}
 
     def preview(self, image: np.ndarray, inputs: Mapping[str, Any], row: int) -> np.ndarray:
-        """An image as it is shown while the run goes on, uint8 RGB (H, W', 3)."""
+        """A generated image as shown during the run, uint8 RGB (H, W', 3), possibly next to its mask."""
         return image
 
 
 def class_names(classes: Any, where: str) -> Tuple[str, ...]:
-    """The names of a dataset's ``metainfo.classes``, which may be numbers, as strings.
+    """The names in a dataset's ``metainfo.classes`` as strings; they may be numbers.
+
+    Args:
+        classes: Value of ``metainfo.classes``.
+        where: Name of the dataset in messages.
 
     Raises:
-        DistillError: There are none, or what is there is no list of names; the message calls the dataset ``where``.
+        DistillError: There are no names, or the value is no list of names.
     """
     if classes is None or not len(classes):
         raise DistillError(f'{where} names no classes: give it metainfo=dict(classes=(...))')
@@ -80,7 +91,7 @@ def class_names(classes: Any, where: str) -> Tuple[str, ...]:
 
 
 def repeated_name(classes: Sequence[str]) -> str:
-    """What says that two classes have one name, ``"classes 0 and 3 are both called 'road'"``; '' where none have."""
+    """Text such as ``"classes 0 and 3 are both called 'road'"`` if a name is used twice; otherwise ''."""
     first: Dict[str, int] = {}
     for label, name in enumerate(map(str, classes)):
         if first.setdefault(name, label) != label:
@@ -89,32 +100,37 @@ def repeated_name(classes: Sequence[str]) -> str:
 
 
 class Task:
-    """One task."""
-    name: str  # the manifest of a distilled set names it
+    """Everything that is specific to a task, such as segmentation."""
+    name: str  # as in the manifest of a distilled set
     scope: str  # the OpenMMLab package that reads the data and trains the students
-    annotation: str  # what is known of an image: 'masks', 'classes'; generators and writers declare the same
-    dataset_base: Tuple[str, str]  # module and class that all datasets of the task derive from
-    plan_hook: str  # the hook to name where no hook made a plan
+    annotation: str  # annotation of an image: 'masks' or 'classes'; generators and writers declare the same
+    dataset_base: Tuple[str, str]  # module and name of the base class of all datasets of the task
+    plan_hook: str  # the hook to suggest if no hook made a plan
     writer: str  # name of the default writer
-    resources: Type[Resources] = Resources  # what objectives can declare in `needs`
-    metric: str  # what a student is judged by, in points
-    evaluator: Dict[str, Any]  # the metric's config
-    class_metric: str  # prefix of the metric of one class: '{class_metric}.{class}'
+    resources: Type[Resources] = Resources  # resources that objectives can declare in `needs`
+    metric: str  # main metric of a student, in percent
+    evaluator: Dict[str, Any]  # config of the metric
+    class_metric: str  # prefix of the metrics per class: '{class_metric}.{class}'
     rare_metric: Optional[str] = None  # name of the mean over the rare classes
-    counted: str = 'images'  # what class_counts() counts: 'pixels', 'images'
-    drawn: Optional[str] = None  # what draw() shows, in a word; None where annotations are not drawn
+    counted: str = 'images'  # unit of class_counts(): 'pixels' or 'images'
+    drawn: Optional[str] = None  # what draw() shows, such as 'mask'; None if annotations are not drawn
 
     def owns(self, dataset: type) -> bool:
-        """Whether a dataset class is one of this task."""
+        """Whether a dataset class belongs to this task."""
         module = sys.modules.get(self.dataset_base[0])  # a dataset's package has been imported
         return module is not None and issubclass(dataset, getattr(module, self.dataset_base[1]))
 
     def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where a dataset class of the task, by the settings at key ``where`` of a config, has no
-        files or no annotation that can be distilled."""
+        """Raise a DistillError if a dataset of the task has no files or no annotation that can be distilled.
+
+        Args:
+            dataset: The dataset class.
+            settings: Its settings in the config.
+            where: Key of the dataset in the config.
+        """
 
     def check_annotation(self, component: Any, where: str, registry: LazyRegistry) -> None:
-        """Raise a DistillError where a component of the registry, at key ``where``, is for another annotation."""
+        """Raise a DistillError if a component (a class in the registry, at key ``where``) needs another annotation."""
         annotation = getattr(component, 'annotation', self.annotation)
         if annotation != self.annotation:
             fitting = [name for name in registry.names()
@@ -123,50 +139,75 @@ class Task:
                                f'{self.name}: take {" or ".join(fitting) or "another dataset"}')
 
     def source(self, dataset: Any) -> Source:
-        """The reader of a real dataset; a DistillError where that is empty, or names no classes or no annotation."""
+        """The reader of a real dataset.
+
+        Raises:
+            DistillError: The dataset is empty, or has no class names or no annotation.
+        """
         raise NotImplementedError
 
     def distilled_dataset(self) -> type:
-        """The dataset class that reads a distilled set by its manifest."""
+        """The dataset class for distilled sets with a manifest."""
         raise NotImplementedError
 
     def labels(self, dataset: Any) -> Optional[np.ndarray]:
-        """int64 (N,) class id of each image; None where an image has not exactly one."""
+        """Class id of each image, int64 (N,); None if images have no single class."""
         return None
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
-        """int64 (N, K): how much of each class an image shows; the file ``cache`` keeps it if counting takes long."""
+        """Pixels or images of each class, per image, int64 (N, K); ``cache`` is a file for slow counts."""
         raise NotImplementedError
 
     def check_training_set(self, name: str, dataset: Any) -> None:
-        """Raise a DistillError with the name of a training set that would make a comparison unfair."""
+        """Raise a DistillError if the training set ``name`` would make a comparison unfair."""
 
     def notes(self, real: Any, test: Any) -> List[str]:
-        """Sentences on the real training set and the test set that belong under a table."""
+        """Sentences about the real training set and the test set, to print below a table."""
         return []
 
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]
              ) -> np.ndarray:
-        """The annotation of an image of a manifest as a picture, uint8 RGB (H, W, 3); ``read`` reads one by name."""
+        """Draw the annotation of an image.
+
+        Args:
+            manifest: Manifest of a distilled set.
+            image: The image's entry in it.
+            read: Function from the path of a file in the set to its pixels.
+
+        Returns:
+            uint8 RGB (H, W, 3).
+        """
         raise NotImplementedError
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
-        """Check the config of a network that judges how well images follow their annotation, if there is such one."""
+        """Check the config of a judge network, which measures how well images agree with their annotation."""
         raise DistillError(f'judge: {self.name} has no measure of how well images follow their annotation: leave judge '
                            'out')
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
-        """Build that network: a function of a dataset that gives ``metric`` first, in points, then the classes'."""
+        """Build a judge network.
+
+        Returns:
+            Function from a dataset to the metrics: first ``metric``, in percent, then the metrics per class.
+        """
         raise NotImplementedError
 
 
 def all_tasks() -> Iterator[Task]:
-    """Every registered task."""
+    """Yield all registered tasks."""
     return (TASKS.build(dict(type=name)) for name in TASKS.names())
 
 
 def task_of_dataset(dataset: type, where: str = '') -> Task:
-    """The task of a dataset class, which is at the key ``where`` of a config."""
+    """The task of a dataset class.
+
+    Args:
+        dataset: The class.
+        where: Its key in the config.
+
+    Raises:
+        DistillError: It belongs to no task.
+    """
     bases = ', '.join('.'.join(task.dataset_base) for task in all_tasks())
     return _first(lambda task: task.owns(dataset),
                   f'{where}{": " if where else ""}{dataset.__name__} is a dataset of no known task: give one derived '
@@ -174,7 +215,7 @@ def task_of_dataset(dataset: type, where: str = '') -> Task:
 
 
 def task_of_datasets(datasets: Mapping[str, type]) -> Task:
-    """The task of several dataset classes by where they stand; a DistillError where they are not of one."""
+    """The common task of several dataset classes by config key; raises a DistillError if they have several tasks."""
     (first, task), *others = [(where, task_of_dataset(dataset, where)) for where, dataset in datasets.items()]
     for where, other in others:
         if other.name != task.name:
@@ -184,13 +225,21 @@ def task_of_datasets(datasets: Mapping[str, type]) -> Task:
 
 
 def task_of_scope(scope: Optional[str], where: str) -> Task:
-    """The task that an OpenMMLab package, the ``default_scope`` of the config ``where``, trains."""
+    """The task of an OpenMMLab package, the ``default_scope`` of the config ``where``.
+
+    Raises:
+        DistillError: There is no task for this package.
+    """
     scopes = ' or '.join(sorted(task.scope for task in all_tasks()))
     return _first(lambda task: task.scope == scope, f'{where} has default_scope={scope!r}: set it to {scopes}')
 
 
 def task_of_manifest(manifest: Mapping[str, Any], where: str) -> Task:
-    """The task that the manifest of a distilled set, or the results of a comparison, name."""
+    """The task named in the manifest of a distilled set, or in the results of a comparison.
+
+    Raises:
+        DistillError: The task is unknown.
+    """
     name, names = manifest.get('task'), ', '.join(sorted(task.name for task in all_tasks()))
     return _first(lambda task: task.name == name, f'{where} is of task {name!r}; known: {names}')
 

@@ -1,4 +1,4 @@
-"""Image classification by mmpretrain."""
+"""Image classification with mmpretrain."""
 from typing import Any, List, Mapping
 
 import numpy as np
@@ -9,7 +9,7 @@ from .base import Source, Task
 from .clusters import ClassResources
 
 
-# What mmpretrain's datasets without an image file of one class give in place of it.
+# mmpretrain's datasets whose samples are not image files with one class each, and what they contain.
 _UNFIT = dict(
     CIFAR10='keeps its images in a few archives', MNIST='keeps its images in a few archives',
     MultiLabelDataset='gives an image several classes', OneDLDatasetAdapterMultiLabel='gives an image several classes',
@@ -20,7 +20,7 @@ _ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder 
 
 @TASKS.register_module()
 class Classification(Task):
-    """Classes and top-1 accuracy; mmpretrain's datasets and students."""
+    """Classification: datasets and students of mmpretrain, top-1 accuracy."""
     name = 'classification'
     scope = 'mmpretrain'
     annotation = 'classes'
@@ -56,12 +56,12 @@ class Classification(Task):
         return np.eye(len(dataset.metainfo['classes']), dtype=np.int64)[self.labels(dataset)]
 
     def check_training_set(self, name: str, dataset: Any) -> None:
-        """Every class has an image."""
+        """Raise a DistillError if a class has no image."""
         from mmdistill.evaluation.guards import check_labels
         check_labels(name, self.labels(dataset), dataset.metainfo['classes'])
 
     def notes(self, real: Any, test: Any) -> List[str]:
-        """Whose split of ImageNet's images the sets are, where they are ImageNet's."""
+        """A note if the images follow fastai's split of ImageNet."""
         from mmdistill.evaluation.guards import paths_of, split_note
         note = split_note(paths_of(real), paths_of(test))
         return [note] if note else []

@@ -1,4 +1,4 @@
-"""Latents that stand for the classes of the real set, made once and kept: prototypes and support points."""
+"""Cached clusters of the real images' latents per class: prototypes and support points."""
 import shutil
 from functools import cached_property, partial
 from itertools import groupby
@@ -26,10 +26,10 @@ _Latents = Callable[[Mapping[int, np.ndarray]], Iterator[Tuple[int, np.ndarray]]
 
 
 class ClassResources(Resources):
-    """Real latents of each class, which objectives of classes are drawn to.
+    """Resources of classification: support points of each class among the real latents.
 
     Args:
-        support: ``n_clusters`` of each class (10; None for as many as the class has images in the plan), and
+        support: ``n_clusters`` per class (default 10; None: the largest number of images per class in the plan), and
             ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`.
     """
 
@@ -56,11 +56,11 @@ class ClassResources(Resources):
         return class_clusters(self.run, SUPPORTS, wanted, **settings)
 
     def supports(self) -> Dict[int, np.ndarray]:
-        """Class id → support points (n, C, h, w), encoded once and kept in the work dir."""
+        """Class id → support points (n, C, h, w), cached in the work dir."""
         return self._clusters.centers
 
     def masses(self) -> Dict[int, np.ndarray]:
-        """Class id → (n,) shares of the support points, which sum to 1."""
+        """Class id → weights of the support points (n,), which sum to 1."""
         return self._clusters.masses
 
     @classmethod
@@ -76,34 +76,35 @@ class ClassResources(Resources):
 
 
 def few_images(source: Any, wanted: int) -> str:
-    """The classes with fewer than ``wanted`` real images, with their numbers; empty where there are none."""
+    """Names of the classes with fewer than ``wanted`` real images, with their counts; '' if there are none."""
     return ', '.join(f'{name} {count}' for name, count in zip(source.classes, source.counts) if count < wanted)
 
 
 def encoded_images(source: Any, wanted: int, strategy: str) -> int:
-    """How many real images :func:`class_clusters` encodes; the second time of medoids of a streamed class apart."""
+    """Number of real images that :func:`class_clusters` encodes, without the second pass of streamed medoids."""
     return sum(min(count, wanted) if strategy == 'density' else count for count in source.counts)
 
 
 def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: Strategy = 'kmeans', crop: bool = True,
                    batch_size: PositiveInt = 32, random_state: NonNegativeInt = 0) -> ClassClusters:
-    """The clusters of ``{work_dir}/{name}`` if they are of this run's data and weights; else the ranks make them.
+    """Cluster the real latents of each class, or read the clusters from ``{work_dir}/{name}`` if they are up to date.
 
-    Those of another file of the work dir are reused where they are the same: prototypes and support points often are.
-    With a shared cache (:mod:`mmdistill.cache`) each class's clusters are kept there for all runs, and so are the
-    latents, for other numbers of clusters. The run's seed does not matter to them.
+    Identical clusters in another file of the work dir are reused, since prototypes and support points are often the
+    same. With a shared cache (:mod:`mmdistill.cache`), the clusters of each class are shared by all runs, and so are
+    the latents, for other numbers of clusters. The clusters do not depend on the run's seed.
 
-    Every rank encodes its share of the classes, and the result does not depend on the number of ranks. An interrupted
-    run keeps the classes that it finished.
+    Every rank encodes its share of the classes; the result does not depend on the number of ranks. An interrupted run
+    keeps its finished classes.
 
     Args:
+        run: The distillation run, a :class:`~mmdistill.engine.loop.DistillLoop`.
         name: File name, ending in ``.safetensors``.
-        n_clusters: Of each class; a class with fewer images has one for each.
-        strategy: ``'kmeans'``, the centres of all real images' latents; ``'medoids'``, the real latent nearest to each
-            of these centres, with the centre's mass; or ``'density'``, the latents of real images drawn at random
-            without replacement, all of one mass: they are dense where the class is.
+        n_clusters: Clusters per class; a class with fewer images has one per image.
+        strategy: ``'kmeans'``: the k-means centres of all real latents. ``'medoids'``: the real latents nearest to
+            these centres, with the weights of the centres. ``'density'``: latents of randomly drawn real images, with
+            equal weights, so that they follow the density of the class.
         crop, batch_size: See :class:`~mmdistill.tasks.latents.RealLatents`.
-        random_state: Seed of k-means, or of the draw.
+        random_state: Seed of k-means or of the random draw.
     """
     path, latents = Path(run.work_dir, name), RealLatents(run, crop, batch_size)
     settings = config_hash([latents.key, n_clusters, strategy, random_state, CLUSTERS_VERSION])
@@ -111,7 +112,7 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: St
     kept = _load(path, fingerprint)
     clusters = kept or next(filter(None, (_load(file, fingerprint) for file in
                                           sorted(Path(run.work_dir).glob('*.safetensors')))), None)
-    barrier()  # all ranks look before any rank writes
+    barrier()  # all ranks read before any rank writes
     if clusters:
         if clusters is not kept and is_main_process():
             clusters.save(path)
@@ -135,7 +136,7 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: St
 
 
 def _parts(run: Any, folder: Path, settings: str) -> Dict[int, Tuple[Path, str]]:
-    """Class id → the file of its clusters and their fingerprint: in the shared cache, or else in ``folder``."""
+    """Class id → (file of its clusters, in the shared cache or in ``folder``; their fingerprint)."""
     prints = [config_hash([settings, one]) for one in run.source.class_fingerprints]
     return {label: (shared_entry('clusters', settings, f'{label}-{one}.safetensors')
                     or folder / f'{label}.safetensors', one) for label, one in enumerate(prints)}
@@ -143,8 +144,8 @@ def _parts(run: Any, folder: Path, settings: str) -> Dict[int, Tuple[Path, str]]
 
 def _cluster(images: Mapping[int, np.ndarray], latents: _Latents, parts: Mapping[int, Tuple[Path, str]],
              make: Callable[..., LatentClusters], medoids: bool) -> None:
-    """Cluster one class after the other, each into a file of its own."""
-    bar: Optional[ProgressBar] = None  # begins after the lines of the log
+    """Cluster one class after another, and write a file for each."""
+    bar: Optional[ProgressBar] = None  # created after the log messages
     for label, batches in groupby(latents(images), key=itemgetter(0)):
         model = make(label=label)
         for _, batch in batches:
@@ -167,14 +168,14 @@ def _cluster(images: Mapping[int, np.ndarray], latents: _Latents, parts: Mapping
 
 
 def _merge(clusters: Sequence[ClassClusters], fingerprint: str) -> ClassClusters:
-    """The clusters of all classes in one."""
+    """Combine the clusters of all classes."""
     centers, counts, inertia = ({label: value for part in clusters for label, value in getattr(part, name).items()}
                                 for name in ('centers', 'counts', 'inertia'))
     return ClassClusters(centers, counts, inertia, dict(fingerprint=fingerprint))
 
 
 def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndarray:
-    """Indices of a class's images: all, or ``drawn`` at random."""
+    """Indices of a class's images: all, or ``drawn`` random ones."""
     indices = run.source.of_class(label)
     if drawn is None or drawn >= len(indices):
         return indices
@@ -182,7 +183,7 @@ def _images(run, label: int, drawn: Optional[int], random_state: int) -> np.ndar
 
 
 def _load(path: Path, fingerprint: str) -> Optional[ClassClusters]:
-    """The clusters at ``path`` if they are there, readable, and of these data and weights."""
+    """The clusters at ``path`` if they are readable and have this fingerprint; otherwise None."""
     try:
         clusters = ClassClusters.load(path)
     except DistillError:

@@ -1,4 +1,4 @@
-"""Latents of the real images by the generator's autoencoder, class by class."""
+"""Latents of the real images of each class, from the generator's autoencoder."""
 import shutil
 from functools import partial
 from pathlib import Path
@@ -13,23 +13,24 @@ from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.weights.hub import network_digest
 
-_PART = 1024  # images in a file of the cache: 32 MB of Stable Diffusion's bfloat16 latents at 512 pixels
+_PART = 1024  # images per cache file: 32 MB of Stable Diffusion's bfloat16 latents at 512 pixels
 
 
 class RealLatents:
     """Reads and encodes the images of a run's real dataset.
 
-    With a shared cache (:mod:`mmdistill.cache`) the latents are kept there, a file for each thousand images of a class:
-    what is there is read, what is damaged or missing is encoded, so that an interrupted run loses one file at most.
-    They are keyed by the images of their class alone: classes that several datasets take from one tree are shared.
+    With a shared cache (:mod:`mmdistill.cache`), latents are saved there in files of 1024 images per class. Missing and
+    damaged files are encoded again, so an interrupted run loses at most one file. The key of a file only depends on the
+    images of its class, so that datasets with common classes share them.
 
     Args:
-        run: A distillation run.
-        crop: Whether images are scaled to cover the generator's size and cropped at the centre, or squashed to it.
-        batch_size: Images that the autoencoder sees at once.
+        run: The distillation run, a :class:`~mmdistill.engine.loop.DistillLoop`.
+        crop: True: images are scaled to cover the generator's size and cropped at the centre. False: they are resized
+            without keeping the aspect ratio.
+        batch_size: Images per forward pass of the autoencoder.
 
     Attributes:
-        key: Hash of all that decides the latents of an image besides its file.
+        key: Hash of everything but the image file that affects a latent.
     """
 
     def __init__(self, run: Any, crop: bool, batch_size: int) -> None:
@@ -39,13 +40,14 @@ class RealLatents:
                                 generator.device.type, crop, batch_size])
 
     def of(self, images: Mapping[int, np.ndarray], keep: bool = True) -> Iterator[Tuple[int, np.ndarray]]:
-        """Class id and (B, C, h, w) float32 latents, in order; no batch has two classes.
+        """Yield (class id, latents float32 (B, C, h, w)), in order.
 
-        A latent so does not depend on which other classes this rank has.
+        A batch contains a single class, so latents do not depend on the other classes of the rank.
 
         Args:
             images: Class id → indices of its images.
-            keep: Whether they are all images of their class, so that other runs will want them.
+            keep: Whether to use the shared cache. Set it if these are all images of their classes, which other runs can
+                reuse.
         """
         parts: List[Part] = []
         for label, indices in images.items():
@@ -58,7 +60,7 @@ class RealLatents:
         return shared_entry('latents', self.key, self.run.source.class_fingerprints[label], f'{start}.safetensors')
 
     def _announce(self, parts: Sequence[Part]) -> None:
-        """Say what is read from the cache, what is encoded, and what will be kept."""
+        """Log how many latents are read from the cache, encoded and saved; check the disk space."""
         generator, logger = self.run.generator, self.run.logger
         count, total = (sum(len(batch) for part in some for batch in part.batches)
                         for some in ([part for part in parts if part.missing], parts))
@@ -79,7 +81,7 @@ class RealLatents:
         logger.info(f'Encoding {count} real images; the latents are kept in {folder} ({size / 1e9:.1f} GB)')
 
     def _prepare(self, batches: List[np.ndarray]) -> Iterator[Callable[[], np.ndarray]]:
-        """Read batches of images, ahead by the run's worker processes; what is given encodes one of them."""
+        """Read batches of images with the run's worker processes, and yield functions that encode them."""
         images = _Images(self.run.source, self.run.generator.image_size, self.crop)
         loader: DataLoader = DataLoader(images, batch_sampler=batches,  # type: ignore[arg-type]
                                         num_workers=self.run.num_workers, collate_fn=list)
@@ -89,16 +91,18 @@ class RealLatents:
             yield partial(self._encode, batch)
 
     def _encode(self, batch: List[np.ndarray]) -> np.ndarray:
-        """(B, C, h, w) float32. On a GPU a small batch is filled up with repeats: kernels are chosen once for one
-        shape."""
+        """Encode a batch to float32 (B, C, h, w).
+
+        On a GPU, a smaller batch is padded with repeats, so that kernels are selected for a single shape.
+        """
         generator = self.run.generator
-        empty = 0 if generator.device.type == 'cpu' else self.batch_size - len(batch)
-        pixels = torch.from_numpy(np.stack(batch + batch[-1:] * empty)).to(generator.device)
+        padding = 0 if generator.device.type == 'cpu' else self.batch_size - len(batch)
+        pixels = torch.from_numpy(np.stack(batch + batch[-1:] * padding)).to(generator.device)
         return generator.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)[:len(batch)].cpu().numpy()
 
 
 class _Images:
-    """The images of a dataset, read when they are asked for; for torch's DataLoader."""
+    """Map-style dataset that reads images for PyTorch's DataLoader."""
 
     def __init__(self, source: Any, size: Tuple[int, int], crop: bool) -> None:
         self.source, self.size, self.crop = source, size, crop
@@ -106,5 +110,5 @@ class _Images:
     def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
         try:
             return self.source.image(int(index), self.size, self.crop)
-        except DistillError as error:  # handed over: a worker's exception would come with its traceback as the message
+        except DistillError as error:  # returned, since DataLoader would replace a worker's message by its traceback
             return error

@@ -1,4 +1,4 @@
-"""Semantic segmentation by mmsegmentation."""
+"""Semantic segmentation with mmsegmentation."""
 import inspect
 from typing import Any, Callable, Dict, List, Mapping
 
@@ -17,7 +17,7 @@ from .statistics import MaskResources
 
 @TASKS.register_module()
 class Segmentation(Task):
-    """Masks and mIoU; mmsegmentation's datasets and students."""
+    """Semantic segmentation: datasets and students of mmsegmentation, mIoU."""
     name = 'segmentation'
     scope = 'mmseg'
     annotation = 'masks'
@@ -34,8 +34,9 @@ class Segmentation(Task):
 
     def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
         prefix = settings.get('data_prefix') or {}
-        own = inspect.signature(dataset).parameters.get('data_prefix')
-        known = {'img_path', 'seg_map_path', *(own.default if own and isinstance(own.default, dict) else ())}
+        declared = inspect.signature(dataset).parameters.get('data_prefix')
+        known = {'img_path', 'seg_map_path',
+                 *(declared.default if declared and isinstance(declared.default, dict) else ())}
         if isinstance(prefix, dict) and prefix and not known & prefix.keys():
             raise DistillError(f'{where}.data_prefix has {", ".join(map(str, prefix))}: the keys of mmseg are img_path '
                                'and seg_map_path')
@@ -52,7 +53,7 @@ class Segmentation(Task):
         return DistilledSegDataset
 
     def notes(self, real: Any, test: Any) -> List[str]:
-        """That mmseg's students and metrics do not know of a dataset's own ``ignore_index``."""
+        """A note if a dataset has another ``ignore_index`` than 255, which mmseg's students and metrics do not know."""
         ignored = sorted({getattr(part, 'ignore_index', IGNORE) for one in (real, test) for part in real_parts(one)})
         if ignored == [IGNORE]:
             return []
@@ -60,7 +61,7 @@ class Segmentation(Task):
                 f'tested on such pixels unless their heads name the same id; the metric leaves out {IGNORE}.']
 
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
-        """Pixels of each class in each mask."""
+        """Pixels of each class in each mask, int64 (N, K)."""
         return self.source(dataset).histograms(cache)  # type: ignore[attr-defined]
 
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]

@@ -1,4 +1,4 @@
-"""What objectives of masks need: a frozen segmentor, and what it sees in the real set."""
+"""Resources of segmentation: a frozen segmentor, and its statistics over the real set."""
 import copy
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,13 +23,13 @@ from .blocks import share_blocks
 from .resources import Resources
 
 STATISTICS, LOSSES = 'class_statistics.safetensors', 'class_losses.json'
-_BLOCK = 256  # images: what an interrupted measurement loses at most
+_BLOCK = 256  # images per saved block; an interrupted measurement loses at most one block
 _OF_SEGMENTOR = ('segmentor', 'extractor', 'statistics', 'class_losses')
 T = TypeVar('T', ClassStatistics, ClassLosses)
 
 
 class MaskResources(Resources):
-    """A frozen segmentor of the real set's classes, its features, and what it sees of each class in the real images.
+    """A frozen segmentor, its features, and its statistics per class over the real images.
 
     Args:
         segmentor: Config of the network (:class:`~mmdistill.models.segmentor.SegmentorGuide`), which all objectives
@@ -57,7 +57,7 @@ class MaskResources(Resources):
                 check(segmentor, classes)
 
     def segmentor(self) -> Any:
-        """The network, on the device of the run; it has to have as many classes as the dataset."""
+        """The network, on the run's device; raises a DistillError if its classes are not the dataset's."""
         return self._network
 
     def fingerprint(self) -> Optional[str]:
@@ -74,37 +74,38 @@ class MaskResources(Resources):
         return network
 
     def extractor(self) -> Callable[[Tensor], List[Tensor]]:
-        """Images (B, 3, H, W) in [-1, 1] → features of the layers that the network's config names."""
+        """Function from images (B, 3, H, W) in [-1, 1] to the features of the ``layers`` in the network's config."""
         return self.segmentor().features
 
     def statistics(self, min_area: Share = 0.001) -> ClassStatistics:
-        """The real set's :class:`~mmdistill.guidance.ClassStatistics`, measured once and kept (:mod:`mmdistill.cache`).
+        """The :class:`~mmdistill.guidance.ClassStatistics` of the real set, measured once and cached.
 
-        The ranks share the images, and an interrupted measurement keeps the blocks that it finished.
+        Each rank measures a share of the images, and an interrupted measurement keeps its finished blocks.
         """
         network, statistics = self.segmentor(), ClassStatistics(len(self.run.source.classes), min_area)
         return self._over_real_set(statistics, min_area, STATISTICS, 'statistics', lambda values, images, masks: (
             values.fit(network.features(images), masks)))
 
     def class_losses(self, probabilities: bool = False) -> ClassLosses:
-        """The network's mean loss in each class of the real set, measured and kept as :meth:`statistics` are."""
+        """The network's mean loss per class on the real set, measured and cached like :meth:`statistics`."""
         network, losses = self.segmentor(), ClassLosses(len(self.run.source.classes), probabilities)
         return self._over_real_set(losses, probabilities, LOSSES, 'losses', lambda values, images, masks: (
             values.fit(network, images, masks)))
 
     def _over_real_set(self, empty: T, setting: Any, name: str, kind: str, fit: Callable[[T, Tensor, Tensor], Any]
                        ) -> T:
-        """What ``fit`` makes of ``empty`` by the real set's batches, or has made of it before.
+        """Measure statistics over the real set, or read them from the work dir or the shared cache.
 
         Args:
-            empty: Gets its fingerprint here.
-            setting: What decides the values besides data and network.
-            name: Of the file in the work dir; the cache has one of this ``kind``.
-            fit: Takes in images and masks (:func:`real_batches`).
+            empty: Statistics without data; its fingerprint is set here.
+            setting: The setting that affects the values, besides data and network.
+            name: File in the work dir.
+            kind: Folder in the shared cache.
+            fit: Adds a batch of images and masks (:func:`real_batches`) to the statistics.
         """
         run, network, size = self.run, self.segmentor(), self.run.generator.image_size
         path = Path(run.work_dir, name)
-        settings = dict(self._config or {}, checkpoint=None)  # its values count, wherever it lies
+        settings = dict(self._config or {}, checkpoint=None)  # the weights matter, not their path
         empty.fingerprint = config_hash(
             [run.source.fingerprint(), settings, setting, network.fingerprint(), list(size)])
         entry, total = shared_entry(kind, f'{empty.fingerprint}{path.suffix}'), len(run.source)
@@ -149,13 +150,13 @@ class MaskResources(Resources):
 
 def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start: int = 0,
                  end: Optional[int] = None) -> Iterator[Tuple[Tensor, Tensor]]:
-    """Images (B, 3, H, W) RGB in [-1, 1] and masks (B, H, W) int64 of the real set, on the device of the run.
+    """Yield batches of the real set on the run's device: images (B, 3, H, W) RGB in [-1, 1], masks (B, H, W) int64.
 
     Args:
         source: A :class:`~mmdistill.datasets.masks.DatasetMasks`.
         size: (H, W) in pixels.
         batch_size: B; the last batch may be smaller.
-        start, end: The first image, and the one after the last; by default all.
+        start, end: First image, and end (exclusive); default: all images.
     """
     device, end = get_device(), len(source) if end is None else end
     for first in range(start, end, batch_size):
@@ -166,7 +167,7 @@ def real_batches(source: Any, size: Tuple[int, int], batch_size: int = 16, start
 
 
 def _measured(empty: T, images: int, path: Path) -> Optional[T]:
-    """The values at ``path`` if they are of these data, this network and this number of images."""
+    """The statistics at ``path`` if they have the fingerprint of ``empty`` and this number of images; else None."""
     try:
         values = type(empty).load(path, empty.fingerprint)
     except DistillError:

@@ -1,4 +1,4 @@
-"""The built-in scenes and pictures, and their generators' weights. Users' data does not pass through here."""
+"""The built-in street scenes and object pictures, and the weights of their generators."""
 import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
 from mmdistill.lazy import lazy_exports
 

@@ -5,7 +5,7 @@ from typing import List, Optional, Sequence
 import cv2
 import numpy as np
 
-_OVER = 2  # pictures are drawn at this multiple of their size
+_OVER = 2  # supersampling factor
 
 
 def oval(x: float, y: float, rx: float, ry: float, start: float = 0, end: float = 360, n: int = 28) -> np.ndarray:
@@ -20,7 +20,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> np.ndarray:
 
 
 def rod(points, width: float, end_width: Optional[float] = None) -> np.ndarray:
-    """Outline of a line through ``points`` that may taper."""
+    """Outline of a line through ``points`` whose width changes from ``width`` to ``end_width``."""
     points = np.asarray(points, float)
     along = np.gradient(points, axis=0)
     normal = np.stack([-along[:, 1], along[:, 0]], 1) / np.maximum(np.linalg.norm(along, axis=1), 1e-9)[:, None]
@@ -29,19 +29,18 @@ def rod(points, width: float, end_width: Optional[float] = None) -> np.ndarray:
 
 
 class Canvas:
-    """A background and an object in front of it, which throws a shadow.
+    """A background and an object in front of it, with a shadow.
 
-    Objects are drawn in coordinates of about [-1, 1] that a pose turns into pixels. ``u``, ``pick`` and ``hue`` are
-    the only sources of chance.
+    Objects are drawn in coordinates of about [-1, 1], which the pose converts to pixels.
 
     Args:
         size: Side of the picture in pixels.
-        rng: What draws every random number.
+        rng: Source of all random numbers.
     """
 
     def __init__(self, size: int, rng: np.random.Generator):
         self.side, self.size, self.rng = size * _OVER, size, rng
-        self.pixel = self.side / 128  # what the widths of blurs and textures are given in, so that sizes look alike
+        self.pixel = self.side / 128  # unit of blurs and textures, so that all sizes look alike
         self.back = np.zeros((self.side, self.side, 3), np.float32)
         self.layer, self.alpha = np.zeros_like(self.back), np.zeros((self.side, self.side), np.float32)
         angle = self.u(-2.6, -0.5)  # light from above
@@ -54,39 +53,39 @@ class Canvas:
         self.place()
 
     def u(self, low: float = 0.0, high: float = 1.0) -> float:
-        """A uniform number."""
+        """A uniform random number in [low, high)."""
         return low + (high - low) * self.rng.random()
 
     def pick(self, items: Sequence):
-        """One of some."""
+        """A random item."""
         return items[min(int(self.u() * len(items)), len(items) - 1)]
 
     def hue(self, hue: float, saturation: float = 0.7, value: float = 0.7, spread: float = 0.04) -> np.ndarray:
-        """RGB (3,) near a hue in [0, 1]."""
+        """Random RGB (3,) near a hue in [0, 1]."""
         s, v = saturation * self.u(0.75, 1.2), value * self.u(0.8, 1.2)
         return np.array(colorsys.hsv_to_rgb((hue + self.u(-spread, spread)) % 1, min(s, 1), min(v, 1)), np.float32)
 
     def grey(self, low: float, high: float) -> np.ndarray:
-        """RGB (3,) of hardly any colour."""
+        """Random, nearly grey RGB (3,)."""
         return np.float32(self.u(low, high)) * np.array([self.u(0.95, 1.05), 1, self.u(0.92, 1.05)], np.float32)
 
     def place(self, x=0.5, y=0.5, scale=0.36, angle=0.0, mirror=False, squeeze=1.0) -> None:
-        """The pose: centre and scale as fractions of the side, degrees, mirrored, narrowed horizontally."""
+        """Set the pose: centre and scale as fractions of the side, angle in degrees, mirror, horizontal scale."""
         a, s = np.radians(angle), scale * self.side
         turn = s * np.array([[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]])
         self.pose = turn @ np.diag([-squeeze if mirror else squeeze, 1])
         self.scale, self.shift = s, np.array([x, y]) * self.side
 
     def solid(self, points, colour, relief=0.25, gloss=0.15, grain=0.04, opacity=1.0) -> None:
-        """Draw a polygon in front of what is there.
+        """Draw a shaded polygon over the current picture.
 
         Args:
             points: (n, 2) in the pose's coordinates.
             colour: RGB in [0, 1].
-            relief: How far from its edge the surface bends, in the pose's units; 0 for a flat one.
+            relief: Width of the rounded edge, in the pose's units; 0 for a flat surface.
             gloss: Strength of the highlight.
             grain: Strength of the texture.
-            opacity: Of the whole polygon.
+            opacity: Opacity of the polygon, 0..1.
         """
         pixels = np.asarray(points) @ self.pose.T + self.shift
         (x0, y0), (x1, y1) = np.clip(np.floor(pixels.min(0)) - 2, 0, None), np.ceil(pixels.max(0)) + 3
@@ -115,12 +114,12 @@ class Canvas:
         np.maximum(cover, weight, out=cover)
 
     def glow(self, x: float, y: float, radius: float, colour, strength: float) -> None:
-        """Light around a place, over everything."""
+        """Add a light around a point, over everything."""
         centre = np.array([x, y]) @ self.pose.T + self.shift
         self.glows.append((centre, radius * self.scale, np.asarray(colour, np.float32) * strength))
 
     def finish(self) -> np.ndarray:
-        """Put the object on the background, light it, scale it down: RGB uint8 (size, size, 3)."""
+        """Compose object and background, add shadow and light, and scale down to RGB uint8 (size, size, 3)."""
         fall = self.side * self.u(0.02, 0.07)
         move = np.array([[1, 0, -self.light[0] * fall], [0, 1, -self.light[1] * fall]], np.float32)
         shadow = cv2.GaussianBlur(cv2.warpAffine(self.alpha, move, (self.side, ) * 2), (0, 0), fall * 0.6)
@@ -151,7 +150,7 @@ def _blur(c: Canvas, width: float) -> None:
 
 
 def _clutter(c: Canvas, most: int, bottom: float) -> None:
-    """Blurred things that stand about."""
+    """Draw blurred background objects."""
     for _ in range(int(c.u(0, most + 1))):
         x, w, h = c.u() * c.side, c.u(0.05, 0.2) * c.side, c.u(0.1, 0.4) * c.side
         y = bottom * c.side

@@ -1,7 +1,7 @@
-"""Procedural object pictures: a small classification dataset of many modes that needs no download.
+"""Procedural object pictures: a small multi-modal classification dataset that needs no download.
 
-A picture is a pure function of its split, index and size. Each class has five modes, of falling frequency, so that
-a few pictures of a class, drawn at random, do not cover it.
+A picture is a pure function of its split, index and size. Each class has five modes of decreasing frequency, so that a
+few random pictures of a class do not cover it.
 """
 from typing import Tuple
 
@@ -14,11 +14,11 @@ from . import objects_water as water
 from .object_canvas import BACKGROUNDS, Canvas
 from .street_scenes import SPLITS
 
-SHARES = (0.32, 0.25, 0.19, 0.14, 0.1)  # of the modes, in order
+SHARES = (0.32, 0.25, 0.19, 0.14, 0.1)  # probabilities of the modes
 _LAND, _HOME, _FLAT = ('meadow', 'street'), ('room', 'studio', 'boards'), ('boards', 'cloth', 'studio')
 _SEA, _POOL = ('sea', ), ('water', )
 
-# Class: (drawing, backgrounds, how far it turns in degrees, drawn how large), the most frequent mode first.
+# Class: (drawing function, backgrounds, maximum rotation in degrees, scale) of each mode, most frequent first.
 _MODES = dict(
     boat=((water.boat_sail, _SEA, 10, 0.34), (water.boat_motor, _SEA + _POOL, 12, 0.33),
           (water.boat_rowing, _POOL, 180, 0.36), (water.boat_ship, _SEA, 4, 0.32),
@@ -60,8 +60,8 @@ def object_picture(index: int, split: str = 'train', size: int = 64) -> Tuple[np
     """Draw one picture.
 
     Args:
-        index: Any non-negative integer; classes take turns. The picture is a function of (split, index, size) alone;
-            another size shows the same.
+        index: Any non-negative integer; the class is ``index % 10``. The picture only depends on (split, index, size),
+            and other sizes show the same scene.
         split: ``'train'``, ``'val'`` or ``'test'``.
         size: Side in pixels.
 

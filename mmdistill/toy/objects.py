@@ -1,4 +1,4 @@
-"""The built-in object pictures as a dataset that every stock mmpretrain pipeline reads."""
+"""The built-in object pictures as a dataset for stock mmpretrain pipelines."""
 from typing import Annotated, List, Literal
 
 from mmpretrain.datasets import BaseDataset
@@ -11,16 +11,17 @@ from .object_pictures import CLASSES
 
 @DATASETS.register_module()
 class ObjectPictures(BaseDataset):
-    """Procedural pictures of 10 classes of things, five modes in each; no download.
+    """Procedural pictures of 10 classes of objects with five modes each; no download.
 
     Args:
-        num_images: How many; classes take turns, and picture ``i`` is the same for any number.
-        split: ``'train'``, ``'val'`` or ``'test'``; splits share no picture.
+        num_images: Number of images, at least 10. Image ``i`` has the class ``i % 10`` and does not depend on the
+            number.
+        split: ``'train'``, ``'val'`` or ``'test'``; the splits are disjoint.
         size: Side of the square images in pixels.
         **kwargs: As for mmpretrain's ``BaseDataset`` (``pipeline``, ``metainfo``, ...).
 
     Raises:
-        DistillError: An unknown split, fewer images than classes, or a side under 32.
+        DistillError: The split is unknown, there are fewer images than classes, or the side is less than 32.
     """
     METAINFO = dict(classes=CLASSES)
 

@@ -1,6 +1,6 @@
 """Clocks, lamps and mugs of the built-in object pictures, five modes of each.
 
-A drawing takes a :class:`Canvas` whose pose is set and draws within about [-1, 1], y down.
+Each function draws on a :class:`Canvas` with a pose, in coordinates of about [-1, 1]; y points down.
 """
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Storage backends of MMEngine that draw the built-in scenes and pictures when they are read.
+"""MMEngine storage backends that draw the built-in scenes and pictures when they are read.
 
-So stock ``LoadImageFromFile`` and ``LoadAnnotations`` work on ``streets://`` and ``objects://`` as on files.
+Stock ``LoadImageFromFile`` and ``LoadAnnotations`` can therefore read ``streets://`` and ``objects://`` like files.
 """
 from functools import lru_cache
 
@@ -14,7 +14,7 @@ from .street_scenes import street_scene
 
 @lru_cache(maxsize=16384)
 def _scene_files(split: str, size: int, index: int):
-    """PNG bytes of a scene's image and mask; drawn once, about 10 KB at 64 pixels."""
+    """PNG bytes of a scene's image and mask, cached; about 10 KB at 64 pixels."""
     image, mask = street_scene(index, split, size)
     return tuple(cv2.imencode('.png', np.ascontiguousarray(a))[1].tobytes() for a in (image[..., ::-1], mask))
 
@@ -24,11 +24,11 @@ class StreetScenesBackend(BaseStorageBackend):
     """Read-only storage of ``streets://SPLIT/SIZE/{images,masks}/INDEX.png``."""
 
     def get(self, filepath) -> bytes:
-        """The bytes of a file; an address that names no scene raises :class:`FileNotFoundError`."""
+        """The bytes of a file; raises :class:`FileNotFoundError` for an invalid path."""
         try:
-            split, size, kind, name = str(filepath).split('://')[1].split('/')
+            split, size, folder, name = str(filepath).split('://')[1].split('/')
             files = _scene_files(split, int(size), int(name.removesuffix('.png')))
-            return files[('images', 'masks').index(kind)]
+            return files[('images', 'masks').index(folder)]
         except (ValueError, IndexError, KeyError):
             raise FileNotFoundError(f'no such street scene: {filepath}') from None
 
@@ -39,7 +39,7 @@ class StreetScenesBackend(BaseStorageBackend):
 
 @lru_cache(maxsize=16384)
 def _picture_file(split: str, size: int, index: int) -> bytes:
-    """PNG bytes of a picture; drawn once, about 9 KB at 64 pixels."""
+    """PNG bytes of a picture, cached; about 9 KB at 64 pixels."""
     return cv2.imencode('.png', np.ascontiguousarray(object_picture(index, split, size)[0][..., ::-1]))[1].tobytes()
 
 
@@ -48,7 +48,7 @@ class ObjectPicturesBackend(BaseStorageBackend):
     """Read-only storage of ``objects://SPLIT/SIZE/CLASS/INDEX.png``."""
 
     def get(self, filepath) -> bytes:
-        """The bytes of a file; an address that names no picture raises :class:`FileNotFoundError`."""
+        """The bytes of a file; raises :class:`FileNotFoundError` for an invalid path."""
         try:
             split, size, name, file = str(filepath).split('://')[1].split('/')
             index = int(file.removesuffix('.png'))

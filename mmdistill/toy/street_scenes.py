@@ -13,13 +13,13 @@ PALETTE = ((120, 180, 235), (150, 110, 90), (110, 80, 120), (225, 160, 220), (70
 SPLITS: Dict[str, int] = dict(train=0, val=1, test=2)
 _ID = {name: i for i, name in enumerate(CLASSES)}
 
-# How many of each a scene may hold: (probability that there is any, most of them). The tail is on purpose.
+# (Probability of any, maximum number) of each object in a scene. The long tail is intended.
 _TREES, _FENCES, _POLES, _CARS = (0.75, 4), (0.22, 1), (0.5, 3), (0.35, 3)
 _SIGNS, _PEOPLE, _CYCLISTS = (0.13, 1), (0.16, 3), (0.08, 1)
 
 
 class _Canvas:
-    """A float RGB picture and its mask, drawn on together; coordinates are fractions of the side."""
+    """A float RGB picture and its mask; coordinates are fractions of the side."""
 
     def __init__(self, size: int, rng: np.random.Generator):
         self.size, self.rng = size, rng
@@ -27,7 +27,7 @@ class _Canvas:
         self.mask = np.zeros((size, size), np.uint8)
 
     def region(self, points=None, disc=None) -> np.ndarray:
-        """Boolean (size, size) of a polygon or of a disc (x, y, radius x, radius y)."""
+        """Region of a polygon or a disc (x, y, radius x, radius y), bool (size, size)."""
         out = np.zeros((self.size, self.size), np.uint8)
         if points is not None:
             cv2.fillPoly(out, [np.round(np.asarray(points) * self.size).astype(np.int32)], 1)
@@ -38,7 +38,7 @@ class _Canvas:
         return out.astype(bool)
 
     def box(self, x0, y0, x1, y1) -> np.ndarray:
-        """Boolean region of a box, at least one pixel wide and high."""
+        """Region of a box, bool (size, size), at least one pixel wide and high."""
         a, b = int(round(x0 * self.size)), int(round(y0 * self.size))
         c, d = max(int(round(x1 * self.size)), a + 1), max(int(round(y1 * self.size)), b + 1)
         out = np.zeros((self.size, self.size), bool)
@@ -46,27 +46,27 @@ class _Canvas:
         return out
 
     def paint(self, region: np.ndarray, colour, name=None, grain=0.012) -> None:
-        """Fill a region with a colour and fine grain; ``name=None`` leaves the mask (details inside an object)."""
+        """Fill a region with a colour and fine grain; with ``name=None``, the mask is not changed."""
         noise = self.rng.random((int(region.sum()), 1), np.float32) - 0.5
         self.image[region] = np.asarray(colour, np.float32) + noise * (2 * grain)
         if name is not None:
             self.mask[region] = _ID[name]
 
     def u(self, low=0.0, high=1.0) -> float:
-        """A uniform number."""
+        """A uniform random number in [low, high)."""
         return low + (high - low) * self.rng.random()
 
     def count(self, chance: Tuple[float, int]) -> int:
-        """How many objects of a kind: none, or 1..most."""
-        present, number = self.u() < chance[0], int(self.u(1, chance[1] + 1))
-        return number if present else 0
+        """Random number of objects for (probability of any, maximum number)."""
+        exists, number = self.u() < chance[0], int(self.u(1, chance[1] + 1))
+        return number if exists else 0
 
 
 def street_scene(index: int, split: str = 'train', size: int = 64) -> Tuple[np.ndarray, np.ndarray]:
     """Draw one scene.
 
     Args:
-        index: Any non-negative integer; the scene is a function of (split, index, size) alone.
+        index: Any non-negative integer; the scene only depends on (split, index, size).
         split: ``'train'``, ``'val'`` or ``'test'``.
         size: Side in pixels.
 
@@ -141,7 +141,7 @@ def _ground(c, horizon, vanish):
 
 
 def _stand(c, ground, depth, on_road):
-    """A place to stand: x, foot y and the scale of things there."""
+    """A random position on the ground: x, y of the foot, and the scale of objects there."""
     horizon, vanish, edges = ground
     y = horizon + (1 - horizon) * (0.12 + 0.8 * depth)
     left, right = edges(y)

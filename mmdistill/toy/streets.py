@@ -1,4 +1,4 @@
-"""The built-in street scenes as a dataset that every stock mmseg pipeline reads."""
+"""The built-in street scenes as a dataset for stock mmseg pipelines."""
 from typing import Annotated, List, Literal
 
 from mmseg.datasets import BaseSegDataset
@@ -14,13 +14,13 @@ class StreetScenes(BaseSegDataset):
     """Procedural 11-class street scenes with exact masks and a long tail; no download.
 
     Args:
-        num_scenes: How many; scene ``i`` is the same for any number.
-        split: ``'train'``, ``'val'`` or ``'test'``; splits share no scene.
+        num_scenes: Number of scenes; scene ``i`` does not depend on it.
+        split: ``'train'``, ``'val'`` or ``'test'``; the splits are disjoint.
         size: Side of the square images in pixels.
         **kwargs: As for mmseg's ``BaseSegDataset`` (``pipeline``, ...).
 
     Raises:
-        DistillError: An unknown split, no scene, or a side under 32.
+        DistillError: The split is unknown, there is no scene, or the side is less than 32.
     """
     METAINFO = dict(classes=CLASSES, palette=[list(c) for c in PALETTE])
 
