@@ -41,7 +41,7 @@ test: lint
 	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
 
 test-fast: $(stamp)
-	@.venv/bin/python -m pytest -q -m fast --durations=5
+	@.venv/bin/python -m pytest -q -m fast --durations=5 --disable-warnings
 
 faults: $(stamp)
 	@mkdir -p work_dirs
@@ -56,7 +56,7 @@ docs: $(stamp)
 coverage: $(stamp)
 	@$(pip) -r requirements/dev.txt
 	@mkdir -p work_dirs/coverage
-	@.venv/bin/python -m pytest -q $(TESTS) --cov --cov-report=term --cov-report=html:work_dirs/coverage/html
+	@.venv/bin/python -m pytest -q --disable-warnings $(TESTS) --cov --cov-report=term --cov-report=html:work_dirs/coverage/html
 	@echo 'Lines: work_dirs/coverage/html/index.html'
 
 lint: $(stamp)
