@@ -61,8 +61,13 @@ class _Cleaning(TypedDict, total=False):
     ignored: Dict[str, _Ignored]
 
 
+class _Choice(TypedDict, total=False):
+    choice: Dict[str, Any]
+
+
 class _Extra(TypedDict, total=False):
     cleaning: _Cleaning
+    choice: _Choice
     reading: Dict[str, Any]
     files: Dict[str, Any]
 

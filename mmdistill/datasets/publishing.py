@@ -1,4 +1,5 @@
 """Exports distilled sets to formats of other programs, with a dataset card. Nothing is uploaded."""
+import csv
 import io
 import json
 import re
@@ -14,6 +15,8 @@ from mmdistill.imagenet import imagenet_ids
 from .manifest import MANIFEST, read_manifest
 from .verify import check_set
 
+#: The file in an exported folder that lists the weight of each image in the loss.
+WEIGHTS = 'weights.csv'
 #: ImageNet's class ids in DD-Ranking's order of the classes of each subset (its utils/data.py). Folders named by their
 #: WordNet ids would silently be numbered in another order.
 DD_RANKING = dict(
@@ -33,7 +36,8 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
         root: The data root of the set; its files must pass :func:`~mmdistill.datasets.verify.check_set`.
         out: A new or empty folder.
         form: ``'imagefolder'``: a folder per class, ``train/03_name/``, in the sorted order of the class ids
-            (torchvision's ``ImageFolder``). ``'ddranking'``: the same, but in DD-Ranking's order of the classes.
+            (torchvision's ``ImageFolder``), and ``weights.csv`` if the images have weights. ``'ddranking'``: the same,
+            but in DD-Ranking's order of the classes.
             ``'webdataset'``: tar files of ``KEY.jpg`` (or ``.png``), ``KEY.cls`` or ``KEY.mask.png``, and ``KEY.json``.
         shard_images: Images per tar file, at least 1.
         tables: Markdown tables of results, for the README.
@@ -58,10 +62,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
             count = _write_shards(root, out, manifest, shard_images)
             note = f'{count} tar files'
         else:
-            folders = _folders(manifest['classes'], order)
-            for image in manifest['images']:
-                place = out / 'train' / folders[image['classes'][0]]
-                link_atomic(root / image['image'], place / image['image'].replace('/', '_'))
+            _write_folders(root, out, manifest, _folders(manifest['classes'], order))
         write_atomic(out / 'README.md', card(manifest, form, note, tables).encode())
         write_atomic(out / Path(MANIFEST).name, (root / MANIFEST).read_bytes())
     except BaseException:  # nothing half-written stays
@@ -88,6 +89,19 @@ def _folders(classes: Sequence[str], order: Sequence[int]) -> Dict[int, str]:
     width = len(str(len(order) - 1))
     return {label: f'{place:0{width}d}_{re.sub(r"[^A-Za-z0-9.-]+", "_", classes[label])[:60]}'
             for place, label in enumerate(order)}
+
+
+def _write_folders(root: Path, out: Path, manifest: Mapping[str, Any], folders: Mapping[int, str]) -> None:
+    """Write a folder of images per class and, if the images have weights, ``weights.csv``."""
+    weights = []
+    for image in manifest['images']:
+        name = f'train/{folders[image["classes"][0]]}/{image["image"].replace("/", "_")}'
+        link_atomic(root / image['image'], out / name)
+        weights += [(name, image['weight'])] if 'weight' in image else []
+    if weights:
+        stream = io.StringIO()
+        csv.writer(stream, lineterminator='\n').writerows([('image', 'weight'), *weights])
+        write_atomic(out / WEIGHTS, stream.getvalue().encode())
 
 
 def _write_shards(root: Path, out: Path, manifest: Mapping[str, Any], size: int) -> int:
@@ -135,7 +149,7 @@ def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str
         f'| classes | {len(manifest["classes"])}: {classes}{", …" * (len(manifest["classes"]) > 20)} |',
         f'| images with a class | {least}{f" to {most}" * (most > least)} |',
         f'| seed | {manifest.get("seed", "")} |',
-        f'| weights | {", ".join(map(_plain, loaded)) or "see meta"} |', '',
+        f'| weights | {", ".join(map(_plain, loaded)) or "see meta"} |', *_finishing(manifest, form), '',
         '## Licence', 'The images come from the generator\'s weights and from real data: the licences of both apply. '
         'Read them, and write the result here and above, before you publish this set.', '',
         '## Provenance', f'`{Path(MANIFEST).name}` has the plan: the real image or mask, prompt and seed of each '
@@ -143,6 +157,20 @@ def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str
     if tables:
         lines += ['## Results', *(f'{table}\n' for table in tables)]
     return '\n'.join(lines)
+
+
+def _finishing(manifest: Mapping[str, Any], form: str) -> List[str]:
+    """Lines of the card about the choice among candidates and the weights of the images."""
+    lines = []
+    if choice := manifest.get('extra', {}).get('choice'):
+        lines.append('| choice | each image was chosen from several candidates by '
+                     f'{_plain(choice.get("choice", {}).get("type"))} |')
+    if weights := [image['weight'] for image in manifest['images'] if 'weight' in image]:
+        place = 'weight in the JSON of each image' if form == 'webdataset' else f'`{WEIGHTS}`'
+        lines.append(f'| weights of images | {min(weights):.3g} to {max(weights):.3g}: {place}. The loss of a batch is '
+                     'the sum of weight × loss of each image over the sum of the weights; training '
+                     'without the weights gives other results |')
+    return lines
 
 
 def _ids(weights: Any) -> List[str]:

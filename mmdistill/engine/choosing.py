@@ -33,7 +33,7 @@ class ChoiceSettings:
             DistillError: A wrong name or setting, a choice for another task, a plan without candidates.
         """
         component = check_component(self.choice, CHOICES, f'{HOOK}.choice')
-        task.check_annotation(component, f'{HOOK}.choice', CHOICES)
+        task.check_annotation(component, f'{HOOK}.choice', CHOICES, 'leave CandidateChoiceHook out')
         check_component(self.encoder, ENCODERS, f'{HOOK}.encoder')
         if planner.candidates < 2:
             raise DistillError(f'{HOOK}: the plan has one candidate for each image: set candidates=5 in ClassPlanHook '

@@ -1,9 +1,10 @@
 """What is done when all images of a run are there: the set is completed."""
+from contextlib import suppress
 from typing import Any, Dict
 
 from mmengine.dist import is_main_process
 
-from mmdistill.datasets.manifest import write_manifest
+from mmdistill.datasets.manifest import read_manifest, write_manifest
 from mmdistill.errors import DistillError
 from .choosing import choose, copy_chosen
 from .cleaning import clean_labels
@@ -27,6 +28,7 @@ def finish(run: Any) -> None:
                            'cause was outside; else lower the scale of guidance or run in float32, in another '
                            '--work-dir')
     parts = run.composition
+    _tell_removed_weights(run)
     extra: Dict[str, Any] = dict(guidance=parts.guidance.describe()) if parts.guidance else {}
     if reading := run.source.reading():
         extra['reading'] = reading
@@ -51,3 +53,12 @@ def finish(run: Any) -> None:
                        weights)
         run.logger.info(f'Distilled set is complete: {len(plan.requests)} images in {run.final_root}')
     run.runner.call_hook('after_test_epoch', metrics=dict(images=len(plan.requests)))
+
+
+def _tell_removed_weights(run: Any) -> None:
+    """Warn if the set has weights of its images, which this run will not write."""
+    with suppress(DistillError):  # no set, or none that can be read
+        images = [] if run.composition.weights else read_manifest(run.final_root)['images']
+        if any('weight' in image for image in images):
+            run.logger.warning(f'The weights of the images in {run.final_root} are removed, since the config has no '
+                               'ImageWeightsHook. To restore them, add the hook and run again with --resume')

@@ -31,7 +31,7 @@ class WeightSettings:
         for another task, or by prototypes that the plan does not have."""
         where = f'{HOOK}.weights'
         component = check_component(self.weights, IMAGE_WEIGHTS, where)
-        task.check_annotation(component, where, IMAGE_WEIGHTS)
+        task.check_annotation(component, where, IMAGE_WEIGHTS, 'leave ImageWeightsHook out')
         if self.by == 'prototype' and not planner.starts:
             raise DistillError(f"{where}: by='prototype' needs images that start from prototypes: plan by "
                                "PrototypeHook, or set by='nearest'")

@@ -16,7 +16,7 @@ from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
-from .results import ResultCache, mean_of, rare_classes, read_results, summarise
+from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
 from .schedule import settings_by_size
 from .training_sets import RealData, TrainingSet, build_dataset
 from .workers import Job, run_jobs
@@ -69,6 +69,8 @@ class ComparisonRunner:
         if by_size:
             notes.append(f'Its settings for {len(self.classes):,} classes and IPC {settings.ipc or self.rules["ipc"]}: '
                          f'{", ".join(f"{key} {value:g}" for key, value in by_size.items())}.')
+        if self.rules.get('by_size'):
+            notes += self._other_sizes(settings.ipc or self.rules['ipc'])
         if settings.epochs:
             full = by_size.get('epochs') or self.protocol.train_cfg.max_epochs
             notes.append(f'The schedule was shortened: {settings.epochs} epochs in place of {full}.')
@@ -77,9 +79,17 @@ class ComparisonRunner:
         if self.rare:
             notes.append(f'`{task.rare_metric}` is the mean over the classes with under 1 % of the real set\'s '
                          f'{task.counted}: {", ".join(self.rare)}.')
-        if weighted := [name for name, one in self.sets.items() if one.weighted]:
-            notes.append(f'The images of {", ".join(weighted)} weigh in the loss what their manifests say.')
+        notes += weights_notes(name for name, one in self.sets.items() if one.weighted)
         return notes + task.notes(self.real.dataset, self.test)
+
+    def _other_sizes(self, ipc: int) -> List[str]:
+        """A note if distilled sets have another number of images per class than the protocol's settings are for."""
+        found = {name: [images / len(self.classes) for images in one.sizes()] for name, one in self.sets.items()}
+        others = [f'{name} has {" and ".join(f"{size:.4g}" for size in dict.fromkeys(sizes))}'
+                  for name, sizes in found.items() if set(sizes) - {ipc}]
+        return [f'Every set is trained with the settings for {ipc} images per class, although {", ".join(others)}. '
+                'To use the settings for another size, set ipc to it in a separate comparison.'
+                ] if others else []
 
     def jobs(self) -> List[Job]:
         """All trainings, ordered by run, so that every set and student has one result early.

@@ -79,6 +79,12 @@ def by_set_and_student(rows: Sequence[Row]) -> Dict[Tuple[str, str], Dict[str, R
     return lines
 
 
+def weights_notes(names: Iterable[str]) -> List[str]:
+    """A note that names the sets whose images have weights in the loss; empty without such sets."""
+    listed = ', '.join(dict.fromkeys(names))
+    return [f'The images of {listed} weigh in the loss what their manifests say.'] if listed else []
+
+
 def table_cells(rows: Sequence[Row]) -> List[List[str]]:
     """The rows as a table with a header: one line per set and student, one column per metric."""
     metrics = list(dict.fromkeys(row['metric'] for row in rows))

@@ -154,6 +154,10 @@ class TrainingSet:
             return max(member.num_image_sets(wanted) for member in self.members)
         return wanted if self._draws else len(self.values)
 
+    def sizes(self) -> List[int]:
+        """Number of images in each image set of a distilled set; empty for other kinds."""
+        return [len(read_manifest(root)['images']) for root in self.values] if self.kind == 'data_root' else []
+
     @property
     def _draws(self) -> bool:
         return self.kind == 'selector' and _draws(self.values[0])

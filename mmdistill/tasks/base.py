@@ -129,14 +129,18 @@ class Task:
             where: Key of the dataset in the config.
         """
 
-    def check_annotation(self, component: Any, where: str, registry: LazyRegistry) -> None:
-        """Raise a DistillError if a component (a class in the registry, at key ``where``) needs another annotation."""
+    def check_annotation(self, component: Any, where: str, registry: LazyRegistry,
+                         otherwise: str = 'take another dataset') -> None:
+        """Raise a DistillError if a component (a class in the registry, at key ``where``) needs another annotation.
+
+        ``otherwise`` is the advice if no component in the registry fits.
+        """
         annotation = getattr(component, 'annotation', self.annotation)
         if annotation != self.annotation:
             fitting = [name for name in registry.names()
                        if getattr(registry.get(name), 'annotation', '') == self.annotation]
             raise DistillError(f'{where}: {component.__name__} is for {annotation}, but the dataset is one of '
-                               f'{self.name}: take {" or ".join(fitting) or "another dataset"}')
+                               f'{self.name}: {f"take {names}" if (names := " or ".join(fitting)) else otherwise}')
 
     def source(self, dataset: Any) -> Source:
         """The reader of a real dataset.

@@ -1,4 +1,5 @@
 """Exported sets: the order of the classes, tar files, the card, and what is refused."""
+import csv
 import io
 import json
 import tarfile
@@ -21,7 +22,7 @@ WOOF = [imagenet_wnids()[label] for label in sorted(DD_RANKING['ImageWoof'])]  #
 @pytest.fixture
 def make(tmp_path):
     """``make(classes)``: a set of two images per class, the red of each being its class id."""
-    def run(classes, weights=None, **settings):
+    def run(classes, weights=None, image_weights=(), extra=None, **settings):
         root = tmp_path / 'distilled'
         writer, requests = ClassWriter(root, **settings), []
         for label, name in enumerate(classes):
@@ -30,7 +31,8 @@ def make(tmp_path):
                                         classes=(label, ), prompt=f'a photo of {name}'))
                 writer.write(requests[-1].id, np.full((8, 8, 3), (20 * label, 0, 0), np.uint8))
         plan = Plan('D4M', 'hash', 0, tuple(classes), (), 100, tuple(requests), {})
-        write_manifest(root, plan, writer.layout, weights or {}, files=getattr(writer, 'files', None))
+        write_manifest(root, plan, writer.layout, weights or {}, extra, getattr(writer, 'files', None),
+                       {one.id: weight for one, weight in zip(requests, image_weights)})
         return root
 
     return run
@@ -134,6 +136,32 @@ def test_the_card_says_what_the_set_is_and_trusts_nothing(make, tmp_path):
     assert '| d |' in text and 'owner/name' in text and 'guide' in text
     assert '/data/own' not in text and '<' not in text and 'x script' in text
     assert 'licences of both apply' in text
+
+
+@pytest.mark.parametrize('form', ['imagefolder', 'ddranking', 'webdataset'])
+def test_weights_and_choice(make, tmp_path, form):
+    root = make([WOOF[1], 'a, "b"'] if form != 'ddranking' else WOOF[:2], image_weights=[0, 0.5, 1.25, 2],
+                extra=dict(choice=dict(choice=dict(type='Coverage<Choice|'), means={})))
+    export_set(root, tmp_path / 'out', form)
+    text = (tmp_path / 'out/README.md').read_text()
+    assert '| choice | each image was chosen from several candidates by Coverage Choice |' in text
+    place = 'weight in the JSON of each image' if form == 'webdataset' else '`weights.csv`'
+    assert f'| weights of images | 0 to 2: {place}. The loss' in text
+    if form == 'webdataset':
+        assert not (tmp_path / 'out/weights.csv').exists()
+        return
+    with open(tmp_path / 'out/weights.csv', newline='') as file:
+        rows = {row['image']: float(row['weight']) for row in csv.DictReader(file)}
+    assert {path.relative_to(tmp_path / 'out').as_posix() for path in (tmp_path / 'out/train').rglob('*.*')} == {*rows}
+    for name, weight in rows.items():
+        label = round(np.asarray(Image.open(tmp_path / 'out' / name))[0, 0, 0] / 20)
+        assert weight == [[0, 0.5], [1.25, 2]][label][int(name[-6])]
+
+
+def test_without_weights_and_choice_the_card_is_silent(make, tmp_path):
+    export_set(make(['a']), tmp_path / 'out', 'imagefolder')
+    text = (tmp_path / 'out/README.md').read_text()
+    assert 'choice' not in text and 'weights of images' not in text and not (tmp_path / 'out/weights.csv').exists()
 
 
 def test_what_is_refused_leaves_nothing(make, tmp_path):

@@ -212,7 +212,8 @@ def test_weights_by_the_nearest_real_images_of_a_plain_run(tools, config, class_
     before = read_manifest(tmp_path / 'run/distilled')
     assert not any('weight' in image for image in before['images']) and not (tmp_path / 'run/candidates').exists()
     hooks.append(dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by='nearest')))
-    weighed = derive(config, tmp_path, f'custom_hooks = {hooks!r}')
+    (tmp_path / 'weighed').mkdir()
+    weighed = derive(config, tmp_path / 'weighed', f'custom_hooks = {hooks!r}')
     done = tools('distill', weighed, '--work-dir', tmp_path / 'run', '--resume')
     assert done.returncode == 0 and 'Image weights by nearest: ' in done.stdout, done.stderr
     manifest = read_manifest(tmp_path / 'run/distilled')
@@ -226,6 +227,14 @@ def test_weights_by_the_nearest_real_images_of_a_plain_run(tools, config, class_
         expected = [2 * nearest.count(i) / len(real) for i in range(2)]
         assert [image['weight'] for image in images] == pytest.approx(expected)
     assert manifest['extra']['image_weights']['by'] == 'nearest'
+    shutil.copytree(tmp_path / 'run', tmp_path / 'again')
+    done = tools('distill', weighed, '--work-dir', tmp_path / 'again', '--resume')
+    assert done.returncode == 0 and 'The weights of the images in' not in done.stdout + done.stderr
+    for expected in (1, 0):  # said once
+        done = tools('distill', plain, '--work-dir', tmp_path / 'again', '--resume')
+        assert done.returncode == 0
+        assert done.stdout.count('are removed, since the config has no ImageWeightsHook') == expected
+    assert not any('weight' in image for image in read_manifest(tmp_path / 'again/distilled')['images'])
     two = tmp_path / 'two'
     tools.in_two_processes('distill', weighed, '--work-dir', two)
     assert [image['weight'] for image in read_manifest(two / 'distilled')['images']] == [
@@ -276,8 +285,10 @@ def test_mistakes_are_found_before_anything_is_read(hooks, expected, tmp_path):
 
 def test_segmentation_has_neither(tmp_path):
     config = Path(tmp_path, 'config.py')
-    for hook, expected in ((dict(type='CandidateChoiceHook', **CHOICE), 'CoverageChoice is for classes'),
-                           (dict(type='ImageWeightsHook'), 'ClusterShares is for classes')):
+    for hook, expected in ((dict(type='CandidateChoiceHook', **CHOICE), 'CoverageChoice is for classes, but .* one of '
+                            'segmentation: leave CandidateChoiceHook out\n?$'),
+                           (dict(type='ImageWeightsHook'), 'ClusterShares is for classes, but .* one of segmentation: '
+                            'leave ImageWeightsHook out\n?$')):
         listed = [dict(type='MaskSelectionHook', selector=dict(type='ClassBalancedGreedy', budget=2)), hook]
         config.write_text(f"_base_ = 'mmdistill::quickstart/d3s2_streets-64x64.py'\ncustom_hooks = {listed!r}\n")
         with pytest.raises(SystemExit, match=f'^error: .*{expected}'):

@@ -1,11 +1,15 @@
 """What a protocol sets by the number of classes and images per class, as ``mmdistill evaluate`` builds the students."""
+import numpy as np
 import pytest
 from mmengine.config import Config
 
 from mmdistill.config import config_path, merge_options
+from mmdistill.datasets import ClassWriter, write_manifest
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner
 from mmdistill.evaluation.protocols import load_protocol, student_config
+from mmdistill.plan import Plan, Request
+from mmdistill.toy.object_pictures import CLASSES
 
 TEST = dict(type='CustomDataset', data_root='test')
 SGD, OTHER = (0.01, 5e-4, 64), (0.1, 1e-4, 128)  # lr, weight decay, batch size
@@ -81,6 +85,28 @@ def test_a_comparison_without_ipc_has_the_protocols_own(comparison):
     found = comparison(protocol='rded', budget=20)
     assert sizes(found.configs['default']) == (300, 1e-3, 0.01, 50)
     assert found.notes()[1] == 'Its settings for 10 classes and IPC 10: batch_size 50.'
+
+
+def test_distilled_sets_of_another_size_are_told(comparison, tmp_path):
+    def make(name, images):
+        writer = ClassWriter(tmp_path / name)
+        requests = tuple(Request(f'{CLASSES[i % 10]}/{i // 10:05d}', i, classes=(i % 10, )) for i in range(images))
+        for i, request in enumerate(requests):
+            writer.write(request.id, np.full((8, 8, 3), i, np.uint8))
+        write_manifest(tmp_path / name, Plan('D4M', 'hash', 0, CLASSES, (), 20, requests), writer.layout, {})
+        return str(tmp_path / name)
+
+    two, one = make('two', 20), make('one', 10)
+    sets = dict(fits=dict(data_root=two), small=dict(data_root=one), both=dict(data_root=[two, one]))
+    found = [note for note in comparison(protocol='rded', ipc=2, training_sets=sets).notes() if 'although' in note]
+    assert found == ['Every set is trained with the settings for 2 images per class, although small has 1, both has 2 '
+                     'and 1. To use the settings for another size, set ipc to it in a separate comparison.']
+    found = comparison(protocol='rded', budget=20, training_sets=dict(fits=sets['fits'])).notes()  # for the protocol's own
+    assert any('the settings for 10 images per class, although fits has 2. ' in note for note in found)
+    for settings in (dict(protocol='rded', ipc=2), dict(protocol=str(tmp_path / 'fixed.py'), ipc=2)):
+        (tmp_path / 'fixed.py').write_text("_base_ = 'mmdistill::protocols/rded.py'\nprotocol = dict(by_size=None)\n")
+        ours = dict(fits=sets['fits']) if settings['protocol'] == 'rded' else sets
+        assert not any('although' in note for note in comparison(**settings, training_sets=ours).notes())
 
 
 def test_overrides_and_epochs_come_after_the_settings(comparison):

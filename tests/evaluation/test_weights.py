@@ -1,9 +1,13 @@
 """A comparison of a distilled set with and without the weights of its images."""
+import html
 import json
 import re
 
 import pytest
+import torch
 from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpretrain.registry import DATASETS, MODELS
 
 from mmdistill.cli import main
 from mmdistill.datasets import ClassWriter, write_manifest
@@ -65,6 +69,45 @@ def test_a_comparison_with_weights(folder):
     losses = sorted(key['student']['model']['head']['loss']['type'] for key in keys)
     assert losses == ['LabelSmoothLoss'] * 2 + ['mmdistill.WeightedLoss'] * 2
     main(['report', str(folder / 'work'), '--out', str(folder / 'page.html')])
+    recipes = recipes_of(folder / 'page.html')
+    assert list(recipes) == ['plain', 'weighted, with the weights of its images,',
+                             'again, with the weights of its images,']
+    assert 'weights=' not in recipes['plain'] and 'WeightedLoss' not in recipes['plain']
+    follow(recipes['plain'], folder, False)
+    follow(recipes['weighted, with the weights of its images,'], folder, True)
+    main(['export', str(folder / 'distilled'), str(folder / 'out'), '--results', str(folder / 'work')])
+    card = (folder / 'out/README.md').read_text()
+    assert f' |\n\n{note}\n' in card
+
+
+def recipes_of(page):
+    """Name of a set → the config that the page has for training on it."""
+    found = re.findall(r'<h3>Train on (.*?) in any mmpretrain config</h3><pre>(.*?)</pre>', page.read_text(), re.S)
+    return {name: html.unescape(text) for name, text in found}
+
+
+def follow(recipe, folder, weighted):
+    """Build the dataset and the model of a config of mmpretrain that follows a recipe; one step of training."""
+    path = folder / 'recipe.py'
+    path.write_text("_base_ = 'mmpretrain::resnet/resnet18_8xb16_cifar10.py'\n"
+                    f"train_pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]\n{recipe}\n")
+    cfg = Config.fromfile(path)
+    init_default_scope('mmpretrain')
+    dataset, model = DATASETS.build(cfg.train_dataloader.dataset), MODELS.build(cfg.model)
+    assert (type(model.head.loss_module).__name__ == 'WeightedLoss') == weighted
+    samples = [dataset[i]['data_samples'] for i in (3, 13)]
+    logits = torch.arange(20.).reshape(2, 10) % 7
+    loss = model.head._get_loss(logits, samples)['loss'].item()
+    rows = -logits.log_softmax(1)[:, 3]
+    assert loss == pytest.approx((rows[1] if weighted else rows.mean()).item())  # of weights 0 and 2
+
+
+def test_a_report_on_a_run_alone_heeds_the_weights_of_its_manifest(folder):
+    (folder / 'run').mkdir()
+    (folder / 'distilled').rename(folder / 'run/distilled')
+    main(['report', str(folder / 'run'), '--out', str(folder / 'page.html')])
+    recipe, = recipes_of(folder / 'page.html').values()
+    assert 'weights=True' in recipe and 'mmdistill.WeightedLoss' in recipe
 
 
 def test_the_students_heed_the_weights(folder, monkeypatch):

@@ -5,6 +5,11 @@ from typing import Any, Dict, List, Mapping, Tuple
 
 from .work_dirs import DistilledSet, WorkDir
 
+_WEIGHTED_LOSS = '\n'.join((
+    '', "# Inside of WeightedLoss: the loss of your config's head.",
+    "model = dict(head=dict(cal_acc=False, loss=dict(_delete_=True, type='mmdistill.WeightedLoss',",
+    "    loss=dict(type='CrossEntropyLoss'))))"))
+
 
 def comparison(work: WorkDir) -> Dict[str, str]:
     """Protocol and cost of the comparison; empty without results."""
@@ -49,11 +54,11 @@ def reproduction_commands(work: WorkDir) -> List[Tuple[str, str]]:
 
 
 def training_configs(work: WorkDir) -> List[Tuple[str, str]]:
-    """(Title, config) pairs for training on the sets."""
-    return [(f'Train on {name} in any {work.task.scope} config',
+    """(Title, config) pairs for training on the sets, with the weights of the images where the comparison used them."""
+    return [(f'Train on {name}{", with the weights of its images," * weighted} in any {work.task.scope} config',
              "train_dataloader = dict(dataset=dict(_delete_=True, type='mmdistill.DistilledDataset',\n"
-             f'    data_root={str(distilled.root)!r}, pipeline=train_pipeline))')
-            for name, distilled in work.distilled.items()]
+             f'    data_root={str(work.distilled[name].root)!r}, {"weights=True, " * weighted}pipeline=train_pipeline))'
+             + _WEIGHTED_LOSS * weighted) for name, weighted in work.weighted.items()]
 
 
 def _flat(values: Any, prefix: str = '') -> Dict[str, str]:

@@ -34,7 +34,11 @@ class _Row(TypedDict):
     seconds: NonNegative
 
 
-class _Run(TypedDict):
+class _Weighted(TypedDict, total=False):
+    weighted: bool
+
+
+class _Run(_Weighted):
     set: str
     student: str
     image_set: NonNegativeInt
@@ -113,6 +117,14 @@ class WorkDir:
     def sets(self) -> List[str]:
         """Names of the training sets, or of the distilled sets without a comparison."""
         return list(self.results.get('sets', self.distilled))
+
+    @property
+    def weighted(self) -> Dict[str, bool]:
+        """Whether the images of each distilled set have weights in the students' loss; without students, whether its
+        manifest has weights."""
+        heeded = {run['set'] for run in self.runs if run.get('weighted')}
+        return {name: name in heeded if self.runs else all('weight' in image for image in one.manifest['images'])
+                for name, one in self.distilled.items()}
 
     @property
     def real_shares(self) -> Optional[Dict[str, float]]:
