@@ -6,7 +6,7 @@ import math
 import re
 from typing import Callable, Optional, Sequence
 
-from . import commands, stopping
+from . import commands, stopping, terminal
 from .errors import DistillError
 from .version import __version__
 
@@ -28,6 +28,12 @@ def parser() -> argparse.ArgumentParser:
         added.set_defaults(run=command)
         return added
 
+    one = add(commands.init)
+    one.add_argument('out', metavar='NEW.py', help='the new config')
+    one.add_argument('--dataset', required=True, metavar='CONFIG', help='dataset file or training config of mmseg, '
+                     'mmpretrain or mmdistill: mmseg::_base_/datasets/ade20k.py, or a path')
+    one.add_argument('--generator', choices=commands.GENERATORS, help='sd15-controlnet++, freestylenet: for masks; '
+                     'dit-xl2, sd15: for classes; train-your-own: for both. By default one that fits the dataset')
     distill, train, evaluate = runs = [add(commands.distill), add(commands.train), add(commands.evaluate)]
     for one in runs:  # the usual arguments of OpenMMLab's tools
         one.add_argument('config', help=_CONFIG)
@@ -116,7 +122,8 @@ def run(function: Callable[..., None], *args) -> None:
     logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks
     with stopping.begin() as process:
         try:
-            function(*args)
+            with terminal.quiet():
+                function(*args)
         except BrokenPipeError:  # as in `mmdistill verify DIR | head`
             process.leave(1)
         except Exception as error:

@@ -21,6 +21,24 @@ LAUNCHERS = dict(
     mpi=('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'))
 
 
+GENERATORS = ('sd15-controlnet++', 'freestylenet', 'dit-xl2', 'sd15', 'train-your-own')
+
+
+def init(args: argparse.Namespace) -> None:
+    """Write a config to begin with.
+
+    It distils the dataset of a config of mmseg or mmpretrain with a generator; its comments say which weights it takes,
+    how large they are and under which licence.
+    """
+    from .config import read_config  # noqa: F401  makes 'mmseg::' usable
+    from .engine.loading import distrust
+    from .starters import write_config
+    from .terminal import quiet_mmengine
+    distrust()
+    quiet_mmengine()
+    print(write_config(args.out, args.dataset, args.generator))
+
+
 def distill(args: argparse.Namespace) -> None:
     """Distil a dataset.
 
@@ -38,7 +56,7 @@ def distill(args: argparse.Namespace) -> None:
         check_run(cfg, args.resume)
 
     cfg = distillation_config(load_config(args, check))
-    from mmengine.runner import Runner
+    from .engine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
     with held(args, cfg):
         Runner.from_cfg(cfg).test()
@@ -52,7 +70,7 @@ def train(args: argparse.Namespace) -> None:
     from .datasets.subsets import named_indices
     from .engine.training import check_training, continue_training, guard_loading, whole_checkpoints
     cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
-    from mmengine.runner import Runner
+    from .engine.runner import Runner
     with held(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
         guard_loading(runner := Runner.from_cfg(cfg))
@@ -113,8 +131,8 @@ def convert(args: argparse.Namespace) -> None:
     from .bars import track
     from .datasets.coco_stuff.convert import convert_masks
     stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command goes on'
-    print('\n' + convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
-                               args.workers, track))
+    print(convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
+                        args.workers, track))
 
 
 def convert_unet(args: argparse.Namespace) -> None:
@@ -248,7 +266,9 @@ def configured(args: argparse.Namespace) -> 'Config':
 
     from .config import merge_options, read_config
     from .engine.loading import distrust
+    from .terminal import quiet_mmengine
     distrust()
+    quiet_mmengine()
     options = argparse.Namespace(cfg_options=None)
     try:
         DictAction([], 'cfg_options')(argparse.ArgumentParser(), options, args.cfg_options)

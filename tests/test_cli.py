@@ -13,7 +13,7 @@ from mmdistill import cli, commands, stopping
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 
-COMMANDS = ('distill', 'train', 'evaluate', 'label', 'convert', 'convert-unet', 'verify', 'export', 'report')
+COMMANDS = ('init', 'distill', 'train', 'evaluate', 'label', 'convert', 'convert-unet', 'verify', 'export', 'report')
 
 
 def said(capsys, *argv):

@@ -15,6 +15,7 @@ PARTS = dict(streets='Street scenes, D3S2', objects='Object pictures, D4M and DM
 STREETS = ('distilled', 'random_real', 'selected_real', 'unguided')
 # Distilled sets of the object pictures; the baselines are those of the comparison's config.
 OBJECTS = {name: f'configs/quickstart/{name}_objects-64px.py' for name in ('d4m', 'dmgd', 'unguided')}
+NAMES = dict(d4m='D4M', dmgd='DMGD', unguided='unguided')
 STREET_SCENES = 'configs/quickstart/d3s2_streets-64x64.py'
 COMPARISONS = dict(streets='configs/evaluation/unet_1p_streets-64x64.py',
                    objects='configs/evaluation/convnet4_ipc10_objects-64px.py')
@@ -50,7 +51,7 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     if done:
         try:
             read_manifest(work_dir / 'distilled')
-            print(f'{name}: {work_dir / "distilled"} is there', flush=True)
+            print(f'Distilled before, {name}: {work_dir}', flush=True)
             return done
         except DistillError:
             pass
@@ -60,6 +61,8 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     command = ['distill', str(file), '--work-dir', str(work_dir)]
     resumed = (work_dir / 'plan.json').exists()
     start = time.perf_counter()
+    os.environ.setdefault('MMDISTILL_OUTPUT', 'brief')  # its log is in the work dir
+    print(f'Distilling {name}: {work_dir}', flush=True)
     status = run_apart(command_line, command + ['--resume'] * resumed)
     if status:
         sys.exit(status)  # it has said what is wrong
@@ -73,13 +76,13 @@ def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
     from mmengine.config import Config
     work_dir = args.work_dir
     config = Config.fromfile(STREET_SCENES)
-    done = distil(config, 'distilled', work_dir, cells)
+    done = distil(config, 'the street scenes, D3S2', work_dir, cells)
     comparison = Config.fromfile(COMPARISONS['streets'])
     comparison.training_sets.distilled.data_root = str(work_dir / 'distilled')
     if 'unguided' in args.sets:
         unguided = Config.fromfile(STREET_SCENES)
         unguided.custom_hooks = [hook for hook in unguided.custom_hooks if hook['type'] != 'GuidedSynthesisHook']
-        distil(unguided, 'unguided', work_dir / 'unguided', cells)
+        distil(unguided, 'the street scenes, unguided', work_dir / 'unguided', cells)
         comparison.training_sets.unguided = dict(data_root=str(work_dir / 'unguided/distilled'))
     comparison.training_sets = {name: comparison.training_sets[name] for name in args.sets}
     return comparison, [
@@ -94,7 +97,7 @@ def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
     comparison, took = Config.fromfile(COMPARISONS['objects']), []
     for name, path in OBJECTS.items():
         work_dir = args.work_dir / 'objects' / name
-        took += _took(distil(Config.fromfile(path), f'objects, {name}', work_dir, cells), f' {name}')
+        took += _took(distil(Config.fromfile(path), f'the object pictures, {NAMES[name]}', work_dir, cells), f' {name}')
         comparison.training_sets[name].data_root = str(work_dir / 'distilled')
     return comparison, [
         'unguided: the same generator from pure noise. random_real, herding_real: real images drawn at random, anew '
@@ -113,6 +116,8 @@ def main() -> None:
     os.chdir(ROOT)  # the configs name each other and the weights from here
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
+    from mmdistill.terminal import quiet_mmengine
+    quiet_mmengine()
     from mmdistill.evaluation import ResultCache, ComparisonRunner, markdown, table_cells
     from mmdistill.evaluation.report import write_report
     from mmdistill.files import write_json
@@ -126,7 +131,7 @@ def main() -> None:
         comparison.image_sets = args.seeds
         results = ComparisonRunner(comparison, folders[part]).run(args.workers)
         rows += [dict(row, data=part) for row in results['rows']]
-        text += ['', PARTS[part], markdown(table_cells(results['rows'])), '', *results['notes'], *notes]
+        text += ['', PARTS[part], markdown(table_cells(results['rows']))]
         remarks.append(notes)
     write_json(args.work_dir / 'results.json', rows)
     print('\n'.join(text))
@@ -138,8 +143,8 @@ def main() -> None:
         headings=[PARTS[part] for part in parts], remarks=remarks,
         commands=[('This page', f'python tools/quickstart.py{flags}')] + [
             ('A set alone', f'mmdistill distill {path}') for part in parts for path in configs[part]])
-    print(f'\nDone in {time.perf_counter() - start:.0f} s: {args.work_dir / "report.html"}, '
-          f'{args.work_dir / "results.json"}')
+    print(f'\nDone in {time.perf_counter() - start:.0f} s. What the tables show, and the images: '
+          f'{args.work_dir / "report.html"}')
 
 
 if __name__ == '__main__':

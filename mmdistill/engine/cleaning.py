@@ -92,7 +92,7 @@ def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, An
     mine = list(groups.values())[get_rank()::get_world_size()]
     counts, device = IgnoredPixels(list(cleaners), len(run.source.classes)), get_device()
     run.logger.info(f'Cleaning the labels of {len(run.plan.requests)} images of {len(groups)} masks')
-    progress = ProgressBar(len(mine)) if is_main_process() and mine else None
+    progress = ProgressBar(len(mine), 'masks') if is_main_process() and mine else None
     for requests in mine:
         mask = run.source.inputs(requests[:1], run.generator.image_size)['masks'][0]
         images = torch.from_numpy(np.stack([run.writer.image(request.id) for request in requests])).to(device)

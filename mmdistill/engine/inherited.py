@@ -38,7 +38,7 @@ def distillation_config(cfg: Config) -> Config:
         return cfg
     new, loader = copy.deepcopy(cfg), cfg.get('test_dataloader') or {}
     dataset = copy.deepcopy(cfg['train_dataloader']['dataset'])
-    if isinstance(dataset, dict) and (scope := _scope(dataset)):
+    if isinstance(dataset, dict) and (scope := dataset_scope(dataset)):
         dataset['_scope_'] = scope
     new['test_dataloader'] = ConfigDict(
         {key: loader[key] for key in ('batch_size', 'num_workers') if key in loader},
@@ -84,7 +84,7 @@ def _images(dataset: Any) -> Any:
     return {key: value for key, value in without_pipeline(dataset).items() if key not in ('_scope_', 'test_mode')}
 
 
-def _scope(dataset: Mapping[str, Any]) -> Optional[str]:
+def dataset_scope(dataset: Mapping[str, Any]) -> Optional[str]:
     """The package by whose names a dataset's config is written; None where it says so itself, or needs none."""
     for _, part in part_configs(dataset):
         name = part.get('type')

@@ -8,6 +8,7 @@ from mmengine.dist import barrier, is_main_process
 from mmengine.runner import BaseLoop
 from torch.utils.data import DataLoader
 
+from mmdistill.bars import ProgressBar
 from mmdistill.datasets.checksums import Journal
 from mmdistill.datasets.origin import provenance
 from mmdistill.datasets.wrappers import parts_of
@@ -197,6 +198,7 @@ class DistillLoop(BaseLoop):
             runner.register_hook(PaceHook(self.cost, len(mine)))
         runner.call_hook('before_test_epoch')
         runner.model.eval()
+        bar = ProgressBar(len(mine)) if is_main_process() and mine else None
         for index, batch in enumerate(self.dataloader):
             runner.call_hook('before_test_iter', batch_idx=index, data_batch=batch)
             traces, outputs = [], []
@@ -205,6 +207,10 @@ class DistillLoop(BaseLoop):
                 traces += [made.trace] if made.trace else []
             log_guidance(runner, traces, index)
             runner.call_hook('after_test_iter', batch_idx=index, data_batch=batch, outputs=outputs)
+            if bar:
+                bar.update(len(outputs))
+        if bar:
+            bar.close()
         barrier()
 
     def _share(self, pending: Sequence[Request], guidance: Optional[Guidance]) -> Tuple[List[Request], Dict[str, Any]]:

@@ -16,6 +16,7 @@ from mmdistill.selection import ClassClusters, format_table, plot_selection, sel
 from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.clusters import Strategy, class_clusters, encoded_images, few_images
+from mmdistill.terminal import LOG_FILE_ONLY
 
 StartLatents = Callable[[Request], np.ndarray]
 PROTOTYPES = 'prototypes.safetensors'
@@ -119,7 +120,8 @@ class MaskPlanner(Planner):
             rows = selection_table(histograms, selected, masks.classes)
             picture = osp.join(work_dir, 'selection.png')
             plot_selection(rows, picture)
-            logger.info(f'Selected {len(selected)} of {len(masks)} ({picture})\n{format_table(rows)}')
+            logger.info(f'Selected {len(selected)} of {len(masks)} masks: {picture}')
+            logger.info(f'The classes of the selection\n{format_table(rows)}', extra=LOG_FILE_ONLY)
         return histograms, selected
 
     def requests(self, run: Any) -> List[Request]:

@@ -9,6 +9,7 @@ from mmdistill.datasets.wrappers import describe, real_parts
 from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.plan import Plan
 from mmdistill.tasks.base import repeated_name
+from mmdistill.terminal import LOG_FILE_ONLY
 from .inherited import TRAINING_KEY, same_split
 
 _LARGE_STEP = 0.5  # of the latents
@@ -29,7 +30,7 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
         losses.append(f'{name} {first:.4g} -> {last:.4g}')
     scalars['guidance/step'] = fmean(trace.step for trace in traces)
     runner.logger.info(f'Guidance, first to last guided step: {", ".join(losses)}; a step is '
-                       f'{scalars["guidance/step"]:.2%} of the latents')
+                       f'{scalars["guidance/step"]:.2%} of the latents', extra=LOG_FILE_ONLY)
     if scalars['guidance/step'] > _LARGE_STEP:
         runner.logger.warning('A step of guidance this large destroys images: lower the scale of GuidedSynthesisHook')
     runner.visualizer.add_scalars(scalars, step=step)
@@ -78,15 +79,16 @@ def announce(run: Any) -> None:
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
-    logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }')
+    logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }',
+                extra=LOG_FILE_ONLY)
     if run.composition.guidance:
-        logger.info(f'Guidance: {run.composition.guidance.describe()}')
+        logger.info(f'Guidance: {run.composition.guidance.describe()}', extra=LOG_FILE_ONLY)
     if run.composition.cleaning:
-        logger.info(f'Label cleaning: {run.composition.cleaning.describe()}')
+        logger.info(f'Label cleaning: {run.composition.cleaning.describe()}', extra=LOG_FILE_ONLY)
     if run.composition.choice:
-        logger.info(f'Choice: {run.composition.choice.describe()}')
+        logger.info(f'Choice: {run.composition.choice.describe()}', extra=LOG_FILE_ONLY)
     if run.composition.weights:
-        logger.info(f'Image weights: {run.composition.weights.describe()}')
+        logger.info(f'Image weights: {run.composition.weights.describe()}', extra=LOG_FILE_ONLY)
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
         logger.info(f'Distilled set: {Path(run.final_root).resolve()}')

@@ -96,7 +96,7 @@ class Encoder:
             found[done:done + len(features)] = features
             done += len(features)
         if bar:
-            bar.file.write('\n')
+            bar.close()
         return found
 
 

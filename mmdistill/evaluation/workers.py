@@ -13,6 +13,7 @@ import torch
 from mmdistill.engine.loading import distrust
 from mmdistill.errors import DistillError
 from mmdistill.parallel import available_cores, process_pool
+from mmdistill.terminal import quiet_mmengine
 from .results import ResultCache
 from .students import train_student
 
@@ -30,6 +31,7 @@ class Job:
 
 def _start_worker() -> None:
     distrust()
+    quiet_mmengine()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')  # OpenMMLab and PyTorch would repeat theirs for every student
 

@@ -184,7 +184,7 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
 def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[int], batch_size: int, workers: int
             ) -> Iterator[Tensor]:
     """Batches of the logits (B, K), on the CPU, of what ``load`` gives for each index."""
-    bar = ProgressBar(len(indices))
+    bar = ProgressBar(len(indices), 'views')
     # Workers are forked: the dataset need not be picklable.
     loader: DataLoader = DataLoader(
         indices, batch_size, num_workers=workers,  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[i
     for pixels in loader:
         yield teacher(pixels.flip(1)).cpu()  # mmpretrain loads BGR
         bar.update(len(pixels))
-    bar.file.write('\n')
+    bar.close()
 
 
 def _stack(views: List[Tensor]) -> Tensor:

@@ -164,7 +164,7 @@ def _cluster(images: Mapping[int, np.ndarray], latents: _Latents, parts: Mapping
         ClassClusters({label: points}, {label: model.counts_}, {label: model.inertia_},
                       dict(fingerprint=fingerprint)).save(path)
     if bar:
-        bar.file.write('\n')
+        bar.close()
 
 
 def _merge(clusters: Sequence[ClassClusters], fingerprint: str) -> ClassClusters:

@@ -215,7 +215,7 @@ def test_a_name_of_two_classes(tools, pets):
     pets.write(*TREE)
     done = tools('distill', pets.config(classes=['crane', 'bee', 'crane']), '--work-dir', pets.work, '--dry-run')
     assert done.returncode == 0, done.stderr[-3000:]
-    assert "WARNING - test_dataloader.dataset: classes 0 and 2 are both called 'crane'" in done.stdout
+    assert "warning: test_dataloader.dataset: classes 0 and 2 are both called 'crane'" in done.stdout
     plan = Plan.load(pets.work / 'plan.json')
     assert [one.id for one in plan.requests[:3]] == ['ant/00000', 'bee/00000', 'cat/00000']
 

@@ -32,7 +32,8 @@ def test_a_run_measures_its_rate_and_says_what_it_took(tools, streets, tmp_path)
     assert 'Cost: ' in done.stdout and 'Time: ' not in done.stdout  # no rate was given
     assert re.search(r'Measured: \S+ TFLOP/s, \S+ left', done.stdout)
     assert re.search(r'The images took \S+ at \S+ TFLOP/s', done.stdout)
-    assert re.findall(r'\[(\d)/3\] +eta: (\S+)', done.stdout)[-1] == ('3', '0:00:00')
+    log, = tmp_path.glob('*/*.log')
+    assert re.findall(r'\[(\d)/3\] +eta: (\S+)', log.read_text())[-1] == ('3', '0:00:00')
     resumed = tools('distill', streets, '--work-dir', tmp_path, '--resume', '--dry-run')
     assert 'Cost: no image is left to make' in resumed.stdout, resumed.stdout + resumed.stderr
 

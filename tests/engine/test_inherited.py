@@ -197,7 +197,7 @@ def test_the_validation_split_says_so(tools, tmp_path, drive):
     done = tools('distill', config, '--work-dir', work, '--dry-run', '--cfg-options', option,
                  'test_dataloader.dataset._scope_=mmseg', 'test_evaluator=[]')
     assert done.returncode == 0, done.stderr
-    assert "WARNING - test_dataloader.dataset is no training split, by img_path='images/validation'" in done.stdout
+    assert "warning: test_dataloader.dataset is no training split, by img_path='images/validation'" in done.stdout
     plan = json.loads((work / 'plan.json').read_text())
     assert plan['source_size'] == 2 and plan['provenance']['other_split'] == "img_path='images/validation'"
 

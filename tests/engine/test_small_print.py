@@ -41,6 +41,7 @@ def test_files_that_changed_are_named(tools, town):
 def test_an_error_has_its_own_line(tools, town):
     """Not that of the progress bar."""
     (town.data / 'masks/3.png').write_bytes(b'text')
-    done = dry_run(tools, town)
-    assert done.returncode == 1 and done.stdout.endswith('s\n') and ', elapsed: ' in done.stdout.splitlines()[-1]
+    terminal = 'import sys; sys.stdout.isatty = lambda: True'
+    done = tools('distill', town.config, '--work-dir', town.work, '--dry-run', before=terminal)
+    assert done.returncode == 1 and re.search(r'\d/4 masks[^\n]*\n$', done.stdout), done.stdout
     assert done.stderr.splitlines()[-1].startswith('error: ')

@@ -90,7 +90,8 @@ def test_each_is_given_what_it_declares(tools, config, root, tmp_path):
     assert [image['source_index'] for image in manifest['images']] == [10, 9, 8]
     written = re.findall(r'WROTE (\d+) (\d+)', done.stdout)
     assert [name for name, _ in written] == ['000010', '000009', '000008'] and all(int(top) < 64 for _, top in written)
-    assert re.search(r'first to last guided step: Brightness .* LoudConsistency .*% of the latents', done.stdout)
+    log, = (tmp_path / 'work').glob('*/*.log')
+    assert re.search(r'first to last guided step: Brightness .* LoudConsistency .*% of the latents', log.read_text())
     scalars = [json.loads(line) for path in (tmp_path / 'work').rglob('scalars.json')
                for line in path.read_text().splitlines()]
     kept = next(row for row in scalars if 'guidance/step' in row)

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Dict, Iterator, List, Sequence, Tuple
 
 import numpy as np
 from mmengine.logging import print_log
-from mmengine.utils import ProgressBar
 
+from mmdistill.bars import ProgressBar
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .ids import FIRST_STUFF, OTHER, train_id
@@ -26,7 +26,7 @@ class _Text:
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self.size = stream, osp.getsize(stream.name)
         self.text, self.at, self.before, self.ended = '', 0, 0, False
-        self.bar = ProgressBar(-(-self.size // _CHUNK)) if self.size > 100_000_000 else None
+        self.bar = ProgressBar(-(-self.size // _CHUNK), 'parts of the file') if self.size > 100_000_000 else None
 
     def fill(self) -> None:
         data = self.stream.read(_CHUNK)

@@ -1,0 +1,18 @@
+"""The runner of the commands."""
+from typing import Any, Optional, Union
+
+from mmengine.logging import MMLogger
+from mmengine.runner import Runner as _Runner
+
+from mmdistill import terminal
+
+
+class Runner(_Runner):
+    """MMEngine's, whose environment, config and hooks are in the log file and not on the terminal."""
+
+    def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **settings: Any
+                     ) -> MMLogger:
+        """MMEngine's logger, with :class:`~mmdistill.terminal.Terminal` in place of its handler of the console."""
+        logger = super().build_logger(log_level, log_file, **settings)
+        terminal.show(logger)
+        return logger

@@ -1,0 +1,97 @@
+"""The dataset of a config, and values of configs as text."""
+import textwrap
+from dataclasses import dataclass
+from typing import Any, Dict, Mapping, Optional, Sequence
+
+from mmengine.config import Config
+
+from mmdistill.config import read_config
+from mmdistill.datasets.wrapped_configs import part_configs
+from mmdistill.engine.inherited import dataset_scope
+from mmdistill.errors import DistillError
+from mmdistill.registry import DATASETS
+from mmdistill.tasks.base import task_of_dataset
+
+
+@dataclass(frozen=True)
+class Data:
+    """A dataset as its config describes it.
+
+    Attributes:
+        path: Of the config.
+        cfg: Config of the training split, with the scope of its package.
+        dataset_class: Name of the dataset class, of the first one inside of wrappers.
+        task: ``'segmentation'`` or ``'classification'``.
+        classes: Of the config or of the dataset class; None where neither names them.
+        imports: ``custom_imports`` of the config.
+    """
+    path: str
+    cfg: Dict[str, Any]
+    dataset_class: str
+    task: str
+    classes: Optional[Sequence[str]]
+    imports: Optional[Mapping[str, Any]]
+
+    def number(self) -> int:
+        """The number of classes; a DistillError if nobody names them."""
+        if not self.classes:
+            raise DistillError(f'--dataset {self.path}: {self.dataset_class} names no classes, which this generator '
+                               'needs: give the dataset metainfo=dict(classes=(...))')
+        return len(self.classes)
+
+
+def read_data(path: str) -> Data:
+    """The dataset of a config: of a dataset file or a training config of mmseg or mmpretrain, or of one of ours."""
+    cfg = read_config(path)
+    loader = cfg.get('train_dataloader')
+    found = loader.get('dataset') if isinstance(loader, Mapping) else cfg.get('train_dataset')
+    if not isinstance(found, Mapping):
+        raise DistillError(f'--dataset {path}: it has no train_dataloader.dataset: give a dataset file or a training '
+                           'config of mmseg or mmpretrain, such as mmseg::_base_/datasets/ade20k.py')
+    dataset = _scoped(Config(dict(dataset=found)).to_dict()['dataset'], cfg.get('default_scope'))
+    _, first = next(part_configs(dataset))
+    name = first['type'] if '.' in str(first['type']) else f'{first.get("_scope_") or "mmseg"}.{first["type"]}'
+    component = DATASETS.get(name) if isinstance(name, str) else name
+    if component is None:
+        raise DistillError(f'--dataset {path}: {name} is not in the registry of datasets: check its spelling and '
+                           'custom_imports')
+    task = task_of_dataset(component, f'--dataset {path}')
+    named = [first.get('metainfo'), first, getattr(component, 'METAINFO', None)]
+    classes = next(filter(None, ((one or {}).get('classes') for one in named)), None)
+    return Data(path, dataset, component.__name__, task.name,
+                classes if isinstance(classes, (list, tuple)) else None, cfg.get('custom_imports'))
+
+
+def _scoped(cfg: Dict[str, Any], scope: Optional[str]) -> Dict[str, Any]:
+    found = dataset_scope(cfg) or (scope if scope in ('mmseg', 'mmpretrain') else None)
+    return cfg if '_scope_' in cfg or found is None else dict(cfg, _scope_=found)
+
+
+def code(value: Any, indent: int = 0, before: int = 0) -> str:
+    """A value of a config as Python text, broken into lines of 120 characters.
+
+    Args:
+        value: Dicts, lists, tuples and plain values.
+        indent: Of the lines that follow the first.
+        before: Characters that stand before the text in its first line.
+    """
+    if isinstance(value, dict):
+        first = {key: value[key] for key in ('_scope_', 'type') if key in value}
+        begin, end, members = 'dict(', ')', [(f'{key}=', one) for key, one in {**first, **value}.items()]
+        if not all(str(key).isidentifier() for key in value):
+            begin, end, members = '{', '}', [(f'{key!r}: ', one) for key, one in value.items()]
+    elif isinstance(value, (list, tuple)):
+        begin, end = '[]' if isinstance(value, list) else '()'
+        members = [('', one) for one in value]
+    else:
+        return f"'{value.__module__}.{value.__name__}'" if isinstance(value, type) else repr(value)
+    flat = ', '.join(name + code(one) for name, one in members)
+    flat += ',' * (isinstance(value, tuple) and len(value) == 1)
+    if len(flat) + before + 2 * len(begin) <= 110 and '\n' not in flat or not members:
+        return f'{begin}{flat}{end}'
+    inner = indent + 4
+    if all(not isinstance(one, (dict, list, tuple)) for _, one in members):  # names of classes: as many as fit a line
+        lines = textwrap.wrap(flat, 116 - inner, break_on_hyphens=False, break_long_words=False)
+        return f'{begin}\n' + '\n'.join(' ' * inner + line for line in lines) + end
+    return f'{begin}\n' + ',\n'.join(
+        ' ' * inner + name + code(one, inner, inner + len(name)) for name, one in members) + end

@@ -1,0 +1,202 @@
+"""What the configs say that ``mmdistill init`` writes."""
+import re
+from pathlib import Path
+from typing import List, Optional, Sequence
+
+from mmdistill.datasets.wrapped_configs import part_configs, with_pipeline, without_pipeline
+from mmdistill.errors import DistillError
+from mmdistill.imagenet import imagenet_ids
+from mmdistill.registry import DATASETS
+from .data import Data, code
+
+_SD = 'SD 1.5, stable-diffusion-v1-5/stable-diffusion-v1-5: 4.3 GB, CreativeML OpenRAIL-M'
+_TAESD = 'TAESD, madebyollin/taesd: 10 MB, MIT'
+# Addresses of ControlNet++ and the published segmentors that guide, by mmseg's dataset class.
+_CONTROLNET = 'limingcv/reward_controlnet/checkpoints/'
+_COCO_CONTROLNET = f'{_CONTROLNET}cocostuff/reward_5k'
+_ADE_CONTROLNET = f'{_CONTROLNET}ade20k_reward-model-UperNet-R50/checkpoint-5000/controlnet'
+GUIDES = dict(
+    ADE20KDataset='segformer_mit-b0_8xb2-160k_ade20k-512x512',
+    COCOStuffDataset='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512',
+    COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
+
+
+def _config(bases: Sequence[str], weights: Sequence[str], data: Data, *parts: str) -> str:
+    """A config in text: where the weights are from, what it stands on, the dataset, and ``parts``."""
+    named = [f"'mmdistill::_base_/{base}.py'" for base in bases]
+    return '\n'.join([
+        '# mmdistill distill CONFIG --dry-run checks it, the data and the weights, and estimates the cost.',
+        *(f'# Weights: {line}' for line in weights), f'_base_ = [{", ".join(named)}]', '', *_data_lines(data), *parts])
+
+
+def _data_lines(data: Data, pipeline: Optional[str] = None) -> List[str]:
+    """The dataset; with ``pipeline``, the name of a variable, in place of its own."""
+    cfg = data.cfg if pipeline is None else with_pipeline(without_pipeline(data.cfg), ['@'])
+    roots = {part.get('data_root') for _, part in part_configs(cfg)}
+    text = 'dataset = ' + code(cfg, before=10).replace("['@']", str(pipeline))
+    lines = ['', f'custom_imports = {code(data.imports)}'] if data.imports else []
+    if len(roots) == 1 and isinstance(root := roots.pop(), str):
+        where = '# The real data. Elsewhere: --cfg-options data_root=/path/to/the/data'
+        return [*lines, where, f'data_root = {root!r}', text.replace(f'data_root={root!r}', 'data_root=data_root')]
+    return [*lines, '# The real data.', text]
+
+
+def _segmentation(data: Data, model: str) -> List[str]:
+    """What all distillations of masks share."""
+    guide = GUIDES.get(data.dataset_class)
+    guidance = [
+        '    # Guidance by a published segmentor of mmseg, which is fetched at the first run.',
+        "    dict(type='GuidedSynthesisHook',",
+        f"         segmentor=dict(type='SegmentorGuide', layers=['backbone'], config='{guide}'),",
+        "         objectives=[dict(type='SegmentationConsistency', class_weight='balanced'),",
+        "                     dict(type='ClassFeatureMatching', weight=0.1)],",
+        "         window=(0.25, 1.0), norm='rms', scale=0.05),"] if guide else [
+        '    # A segmentor of these classes can guide: dict(type=\'GuidedSynthesisHook\', segmentor=dict(',
+        "    #     type='SegmentorGuide', layers=['backbone'], config='your_config.py', checkpoint='your.pth'),",
+        "    #     objectives=[dict(type='SegmentationConsistency')], window=(0.25, 1.0), norm='rms', scale=0.05),"]
+    return [
+        '', model, '', 'test_dataloader = dict(batch_size=8, num_workers=0, dataset=dataset)',
+        "# The set has the folders of the real data ('source'); mmseg trains on it by data_root alone.",
+        f"test_cfg = dict(method='{'D3S2' if guide else 'unguided'}', writer=dict(type='SegWriter', layout='source'))",
+        'custom_hooks = [', '    # How many masks: a share of them (0.01), or their number (20).',
+        "    dict(type='MaskSelectionHook', selector=dict(type='ClassBalancedGreedy', budget="
+        f'{0.01 if guide else 0.05})),', *guidance, "    dict(type='PreviewHook'),", ']']
+
+
+def _controlnet(data: Data, training: Path) -> str:
+    coco = data.dataset_class.startswith('COCOStuff')
+    weights = _COCO_CONTROLNET if coco else _ADE_CONTROLNET
+    colours, palette = '', []
+    if coco:
+        colours = "palette='coco_panoptic', "
+    elif data.dataset_class != 'ADE20KDataset':
+        palette, colours = _ade_colours(data), 'palette=palette, '
+    model = '\n'.join([
+        *palette, 'model = dict(generator=dict(', f"    controlnet='{weights}',",
+        f'    {colours}image_size=512, micro_batch=8))  # micro_batch: images at a time'])
+    notes = [_SD, 'ControlNet++, limingcv/reward_controlnet: 1.4 GB, its code Apache-2.0', _TAESD]
+    return _config(['distill_runtime', 'generators/sd15-controlnetpp'], notes, data,
+                   *_segmentation(data, model))
+
+
+def _ade_colours(data: Data) -> List[str]:
+    """A palette of ADE20K's colours for other classes."""
+    data.number()
+    known = DATASETS.get('mmseg.ADE20KDataset').METAINFO  # type: ignore[union-attr]
+    by_name = {name.strip(): colour for name, colour in zip(known['classes'], known['palette'])}
+    lines = ['# The ControlNet was trained with the colours of ADE20K. Black is "unlabelled": give such a class',
+             '# the colour of one that looks alike (mmseg.datasets.ADE20KDataset.METAINFO).', 'palette = [']
+    for name in data.classes or ():
+        same = next((one for one in by_name if one == name.strip().lower()),
+                    next((one for one in by_name if set(one.split()) & set(re.findall('[a-z]+', name.lower()))), None))
+        lines.append(f'    {list(by_name[same]) if same else [0, 0, 0]},  # {name}'
+                     f'{"" if same == name else ": " + (same or "no class of this name")}')
+    return [*lines, ']']
+
+
+def _freestyle(data: Data, training: Path) -> str:
+    coco = data.dataset_class.startswith('COCOStuff')
+    table = 'coco_stuff' if coco else 'ade20k' if data.dataset_class == 'ADE20KDataset' else None
+    names = f'names={table!r}'
+    file = f'freestyle-sd-v1-4-{"coco" if coco else "ade20k"}'
+    model = '\n'.join([
+        f'# First: mmdistill convert-unet {file}.ckpt work_dirs/{file}',
+        '# names: the words of the classes in the prompt; None: the dataset\'s own, or a dict with some of them.',
+        f"model = dict(generator=dict(unet='work_dirs/{file}', {names}, image_size=512, micro_batch=8))"])
+    notes = [f'FreestyleNet, {file}.ckpt, linked from essunny310/FreestyleNet on GitHub: 3.4 GB of UNet, its code MIT',
+             'SD 1.4, CompVis/stable-diffusion-v1-4: 4.3 GB, CreativeML OpenRAIL-M', _TAESD]
+    return _config(['distill_runtime', 'generators/freestylenet'], notes, data,
+                   *_segmentation(data, model))
+
+
+def _layout_unet(data: Data, training: Path) -> str:
+    data.number()
+    model = '\n'.join([
+        f'# First: mmdistill train {training}', "model = dict(type='Distiller', generator=dict(",
+        f"    type='LayoutUNetGenerator', weights='work_dirs/{training.stem}/export',",
+        "    scheduler='DPMSolverMultistepScheduler', image_size=(256, 256), num_steps=20, cfg_scale=1.5, "
+        'micro_batch=8))'])
+    notes = [f'yours, which {training.name} trains', _TAESD]
+    return _config(['distill_runtime'], notes, data, *_segmentation(data, model))
+
+
+def _dit(data: Data, training: Path) -> str:
+    ids = imagenet_ids(data.classes) if data.classes else None
+    if data.classes and ids is None and len(data.classes) != 1000:
+        raise DistillError(f"--generator dit-xl2: DiT makes ImageNet's classes, and {data.classes[0]} is no WordNet id "
+                           'of one: name the classes by their ids (n01440764) in metainfo.classes, or take '
+                           '--generator sd15, which makes any class that it has a name for')
+    shown = '' if data.classes and len(data.classes) == 1000 else f'class_ids={ids}, '
+    model = [
+        '', *(['# class_ids: ImageNet\'s id of each class (0..999), in the order of the dataset.'] if shown else []),
+        f'model = dict(generator=dict({shown}micro_batch=10))  # micro_batch: images at a time',
+        'test_dataloader = dict(batch_size=10, num_workers=2, dataset=dataset)',
+        '# Images per class: --cfg-options custom_hooks.ClassPlanHook.ipc=50 (10 by default)']
+    return _config(['methods/dmgd', 'generators/dit-xl2'],
+                   ['DiT-XL/2, facebook/DiT-XL-2-256: 3 GB, CC-BY-NC-4.0, not for commercial use'], data, *model)
+
+
+def _stable_diffusion(data: Data, training: Path) -> str:
+    return _config(
+        ['methods/d4m_sd15'], [_SD], data, '',
+        "# strength: how far an image moves from its prototype, 0..1. micro_batch: images at a time.",
+        'model = dict(generator=dict(strength=0.7, micro_batch=16))',
+        '# The prompts name the classes: words, not ids such as n01440764, belong in metainfo.',
+        'test_dataloader = dict(batch_size=16, num_workers=2, dataset=dataset)',
+        '# Images per class: --cfg-options custom_hooks.PrototypeHook.ipc=50 (10 by default)')
+
+
+def _class_unet(data: Data, training: Path) -> str:
+    data.number()
+    model = [
+        '', f'# First: mmdistill train {training}', "model = dict(type='Distiller', generator=dict(",
+        f"    type='ClassConditionalGenerator', weights='work_dirs/{training.stem}/export',",
+        "    scheduler=dict(type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace'),",
+        '    image_size=128, num_steps=50, cfg_scale=4.0, strength=0.7, micro_batch=20))',
+        'test_dataloader = dict(batch_size=20, num_workers=2, dataset=dataset)',
+        '# Images per class: --cfg-options custom_hooks.PrototypeHook.ipc=50 (10 by default)']
+    return _config(['methods/d4m'], [f'yours, which {training.name} trains', _TAESD], data, *model)
+
+
+def training_text(data: Data, training: Path) -> str:
+    """The config that trains a generator of the dataset."""
+    masks, number = data.task == 'segmentation', data.number()
+    scope = 'mmseg' if masks else 'mmpretrain'
+    _, first = next(part_configs(data.cfg))
+    loads = [dict(step, _scope_=scope) for step in first.get('pipeline') or [] if 'Load' in str(step['type'])]
+    loads = loads or [dict(type='LoadImageFromFile', _scope_=scope)]
+    if masks:
+        if len(loads) < 2:
+            loads.append(dict(type='LoadAnnotations', _scope_=scope))
+        size = [dict(type='Resize', scale=(256, 256), keep_ratio=False)]
+        ends = [dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
+        model = (f'unet=dict(num_classes={number}, layout_factor=8, layout_channels=96, '
+                 'block_out_channels=(64, 96, 128))')
+    else:
+        size = [dict(type='ResizeEdge', scale=128, edge='short', backend='pillow'),
+                dict(type='CenterCrop', crop_size=128)]
+        ends = [dict(type='RandomFlip', prob=0.5, direction='horizontal'), dict(type='PackInputs')]
+        model = (f'unet=dict(num_classes={number}, sample_size=16, block_out_channels=(128, 256, 384), '
+                 'layers_per_block=2, attention_levels=2)')
+    pipeline = [*loads, *(dict(step, _scope_=scope) for step in [*size, *ends])]
+    network = 'LayoutDiffusion' if masks else 'ClassDiffusion'
+    return '\n'.join([
+        '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {_TAESD}',
+        "_base_ = 'mmdistill::_base_/schedules/generator.py'", '', f'pipeline = {code(pipeline, before=11)}',
+        *_data_lines(data, 'pipeline'), '',
+        f"model = dict(type='{network}', cache_latents=True, vae='madebyollin/taesd',", f'             {model})',
+        'train_dataloader = dict(batch_size=16, num_workers=2, persistent_workers=True, dataset=dataset)',
+        '# A grid of samples of these classes or masks is drawn as it trains.',
+        f"val_dataloader = dict(batch_size=16, sampler=dict(type='DefaultSampler', shuffle={not masks}), "
+        'dataset=dataset)',
+        'max_iters = 20000', 'param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]',
+        'train_cfg = dict(max_iters=max_iters, val_interval=2000)'])
+
+
+#: The generators of ``mmdistill init``: for each task that they are for, what writes the config.
+GENERATORS = {
+    'sd15-controlnet++': dict(segmentation=_controlnet),
+    'freestylenet': dict(segmentation=_freestyle),
+    'dit-xl2': dict(classification=_dit),
+    'sd15': dict(classification=_stable_diffusion),
+    'train-your-own': dict(segmentation=_layout_unet, classification=_class_unet)}

@@ -1,0 +1,67 @@
+"""What a run prints: what a user needs. The log file in its work dir has the rest."""
+import re
+
+import pytest
+
+NOISE = re.compile(r'System environment|default_hooks|before_train_epoch|mmengine - INFO|Iter\(test\)|OneDL')
+WARNS = '''
+import logging, warnings
+from mmdistill.engine import loop
+run = loop.DistillLoop.run
+def noisy(self):
+    from mmengine.logging import print_log
+    warnings.warn('of a library')
+    logging.getLogger('mmdistill').warning('of the core')
+    self.logger.warning('of the loop')
+    print_log('of a component', 'current')
+    return run(self)
+loop.DistillLoop.run = noisy
+'''
+
+
+@pytest.fixture(scope='module')
+def run(tools, streets, tmp_path_factory):
+    def run(*options, **env):
+        work = tmp_path_factory.mktemp('work')
+        done = tools('distill', streets, '--work-dir', work, '--cfg-options', 'test_dataloader.batch_size=2', *options,
+                     before=WARNS, **env)
+        assert done.returncode == 0, done.stderr
+        log, = work.glob('*/*.log')
+        return done, log.read_text()
+
+    return run
+
+
+def test_what_a_user_needs(run):
+    done, log = run()
+    assert not NOISE.search(done.stdout + done.stderr) and len(done.stdout.splitlines()) < 20, done.stdout
+    assert re.search(r'^Plan: 6 images from 12', done.stdout, re.M) and 'Distilled set is complete' in done.stdout
+    assert '\r' not in done.stdout  # no bar where there is no terminal
+    for text in ('System environment', 'default_hooks', 'before_train_epoch', 'Iter(test)', 'first to last guided step',
+                 'Plan: 6 images', 'of a library', 'of the core', 'of the loop', 'of a component'):
+        assert text in log, text
+    for line in ('warning: of the core', 'warning: of the loop', 'of a component'):
+        assert done.stdout.splitlines().count(line) == 1, done.stdout
+    assert 'of a library' not in done.stdout + done.stderr
+
+
+def test_a_bar_redraws_on_a_terminal(tools, streets, tmp_path):
+    terminal = 'import sys; sys.stdout.isatty = lambda: True'
+    done = tools('distill', streets, '--work-dir', tmp_path, '--cfg-options', 'test_dataloader.batch_size=2',
+                 before=terminal)
+    assert done.returncode == 0 and re.search(r'\r\[ {30}\] 0/6 images', done.stdout), done.stdout
+    assert re.search(r'\r\[={30}\] 6/6 images\x1b\[K\nDistilled set is complete', done.stdout), done.stdout
+
+
+def test_everything_where_it_is_asked_for(run):
+    done, _ = run(MMDISTILL_OUTPUT='all')
+    assert 'System environment' in done.stdout and 'Iter(test)' in done.stdout
+    assert 'of a library' in done.stderr
+    done, _ = run('log_level=DEBUG')
+    assert 'System environment' in done.stdout and 'Iter(test)' in done.stdout
+
+
+def test_brief(run):
+    done, log = run(MMDISTILL_OUTPUT='brief')
+    assert done.stdout.splitlines() == ['warning: of the core', 'warning: of the loop'], done.stdout
+    assert 'Plan: 6 images' in log

@@ -1,0 +1,7 @@
+"""Write a config to begin with: the command `mmdistill init`."""
+import sys
+
+from mmdistill.cli import main
+
+if __name__ == '__main__':
+    main(['init', *sys.argv[1:]])
