@@ -71,7 +71,8 @@ def end_line() -> None:
     """End the line of a bar that was interrupted."""
     if ProgressBar.shown is not None:
         ProgressBar.shown = None
-        print(flush=True)
+        sys.stdout.write('\n')
+        sys.stdout.flush()
 
 
 def clear_line() -> None:

@@ -82,8 +82,11 @@ def quiet() -> Iterator[None]:
     if shows_all():
         yield
         return
-    for name in ('DIFFUSERS_VERBOSITY', 'TRANSFORMERS_VERBOSITY'):
-        os.environ.setdefault(name, 'error')
+    noisy = [logging.getLogger(name) for name in ('diffusers', 'transformers')]
+    levels = [one.level for one in noisy]
+    for one in noisy:
+        os.environ.setdefault(f'{one.name.upper()}_VERBOSITY', 'error')
+        one.setLevel(logging.ERROR)  # of one that has been imported
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [list(one.handlers) for one in loggers]
     loggers[0].addHandler(Terminal())
@@ -94,6 +97,8 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.captureWarnings(False)
+        for one, level in zip(noisy, levels):
+            one.setLevel(level)
         for one, handlers in zip(loggers, before):
             one.handlers[:] = handlers
 

@@ -1,6 +1,6 @@
 """Progress bars on a terminal and elsewhere."""
 import io
-import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,7 +20,7 @@ def terminal(monkeypatch):
     """What a terminal was sent."""
     out = io.StringIO()
     out.isatty = lambda: True
-    monkeypatch.setattr(sys, 'stdout', out)
+    monkeypatch.setattr(bars, 'sys', SimpleNamespace(stdout=out))
     return out
 
 

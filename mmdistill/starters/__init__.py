@@ -39,7 +39,7 @@ def write_config(out: str, path: str, generator: Optional[str] = None) -> str:
         texts[training] = training_text(data, training)
     if there := [str(one) for one in texts if one.exists()]:
         raise DistillError(f'{there[0]} exists: remove it, or choose another name')
-    command = f'mmdistill init {out} --dataset {path} --generator {generator}'
+    command = f'mmdistill init {out}\n#   --dataset {path} --generator {generator}'
     for one, text in texts.items():
         with_head = f'# Written by: {command}\n{text}'
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,4 @@
 """The dataset of a config, and values of configs as text."""
-import textwrap
 from dataclasses import dataclass
 from typing import Any, Dict, Mapping, Optional, Sequence
 
@@ -87,11 +86,15 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
         return f"'{value.__module__}.{value.__name__}'" if isinstance(value, type) else repr(value)
     flat = ', '.join(name + code(one) for name, one in members)
     flat += ',' * (isinstance(value, tuple) and len(value) == 1)
-    if len(flat) + before + 2 * len(begin) <= 110 and '\n' not in flat or not members:
+    if len(flat) + before + len(begin) <= 116 and '\n' not in flat or not members:
         return f'{begin}{flat}{end}'
     inner = indent + 4
-    if all(not isinstance(one, (dict, list, tuple)) for _, one in members):  # names of classes: as many as fit a line
-        lines = textwrap.wrap(flat, 116 - inner, break_on_hyphens=False, break_long_words=False)
-        return f'{begin}\n' + '\n'.join(' ' * inner + line for line in lines) + end
-    return f'{begin}\n' + ',\n'.join(
-        ' ' * inner + name + code(one, inner, inner + len(name)) for name, one in members) + end
+    lines = ['']
+    for name, one in members:
+        text = f'{name}{code(one, inner, inner + len(name))},'
+        plain = not isinstance(one, (dict, list, tuple))
+        if plain and lines[-1] and len(lines[-1]) + len(text) < 116:  # several names of classes in a line
+            lines[-1] += f' {text}'
+        else:
+            lines.append(' ' * inner + text)
+    return '\n'.join([begin, *lines[1:]]).removesuffix(',') + (',' if len(members) == 1 else '') + end

@@ -47,7 +47,7 @@ def _segmentation(data: Data, model: str) -> List[str]:
     guidance = [
         '    # Guidance by a published segmentor of mmseg, which is fetched at the first run.',
         "    dict(type='GuidedSynthesisHook',",
-        f"         segmentor=dict(type='SegmentorGuide', layers=['backbone'], config='{guide}'),",
+        f"         segmentor=dict(type='SegmentorGuide', layers=['backbone'],\n                        config='{guide}'),",
         "         objectives=[dict(type='SegmentationConsistency', class_weight='balanced'),",
         "                     dict(type='ClassFeatureMatching', weight=0.1)],",
         "         window=(0.25, 1.0), norm='rms', scale=0.05),"] if guide else [
@@ -126,7 +126,7 @@ def _dit(data: Data, training: Path) -> str:
         raise DistillError(f"--generator dit-xl2: DiT makes ImageNet's classes, and {data.classes[0]} is no WordNet id "
                            'of one: name the classes by their ids (n01440764) in metainfo.classes, or take '
                            '--generator sd15, which makes any class that it has a name for')
-    shown = '' if data.classes and len(data.classes) == 1000 else f'class_ids={ids}, '
+    shown = '' if data.classes and len(data.classes) == 1000 else f'class_ids={code(ids, 4, 40)}, '
     model = [
         '', *(['# class_ids: ImageNet\'s id of each class (0..999), in the order of the dataset.'] if shown else []),
         f'model = dict(generator=dict({shown}micro_batch=10))  # micro_batch: images at a time',
