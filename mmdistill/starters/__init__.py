@@ -4,7 +4,7 @@ from typing import Optional
 
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
-from .data import read_data
+from .data import Data, read_data
 from .texts import GENERATORS, GUIDES, training_text
 
 __all__ = ['GENERATORS', 'write_config']
@@ -26,13 +26,8 @@ def write_config(out: str, path: str, generator: Optional[str] = None) -> str:
     if file.suffix != '.py':
         raise DistillError(f'{out}: a config is a Python file: give a name that ends in .py')
     data = read_data(path)
-    default = ('sd15' if data.task == 'classification' else
-               'sd15-controlnet++' if data.dataset_class in GUIDES else 'train-your-own')
-    generator = generator or default
-    if data.task not in GENERATORS[generator]:
-        fitting = ', '.join(name for name, tasks in GENERATORS.items() if data.task in tasks)
-        raise DistillError(f'--generator {generator}: it is not for {data.task}, the task of {data.dataset_class}: '
-                           f'take {fitting}')
+    generator = generator or _default(data)
+    _check(generator, data)
     training = file.with_name(f'{file.stem}_generator.py')
     texts = {file: GENERATORS[generator][data.task](data, training)}
     if generator == 'train-your-own':
@@ -44,8 +39,22 @@ def write_config(out: str, path: str, generator: Optional[str] = None) -> str:
         with_head = f'# Written by: {command}\n{text}'
         file.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(one, '\n'.join(map(str.rstrip, with_head.splitlines())).encode() + b'\n')
-    first = [f'mmdistill train {training}'] if training in texts else []
-    notes = [line for line in texts[file].splitlines() if line.startswith('# Weights: ')]
-    return '\n'.join([*(f'Written: {one}' for one in texts), *(line[2:] for line in notes), 'Next:',
-                      *(f'  {line}' for line in [*first, f'mmdistill distill {out} --dry-run',
-                                                 f'mmdistill distill {out}'])])
+    weights = [line[2:] for line in texts[file].splitlines() if line.startswith('# Weights: ')]
+    commands = [f'mmdistill distill {out} --dry-run', f'mmdistill distill {out}']
+    if training in texts:
+        commands.insert(0, f'mmdistill train {training}')
+    return '\n'.join([*(f'Written: {one}' for one in texts), *weights, 'Next:', *(f'  {one}' for one in commands)])
+
+
+def _default(data: Data) -> str:
+    """The generator for a dataset where the user names none."""
+    if data.task == 'classification':
+        return 'sd15'
+    return 'sd15-controlnet++' if data.dataset_class in GUIDES else 'train-your-own'
+
+
+def _check(generator: str, data: Data) -> None:
+    if data.task not in GENERATORS[generator]:
+        fitting = ', '.join(name for name, tasks in GENERATORS.items() if data.task in tasks)
+        raise DistillError(f'--generator {generator}: it is not for {data.task}, the task of {data.dataset_class}: '
+                           f'take {fitting}')

@@ -1,6 +1,6 @@
 """The dataset of a config, and values of configs as text."""
 from dataclasses import dataclass
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -74,16 +74,9 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
         indent: Of the lines that follow the first.
         before: Characters that stand before the text in its first line.
     """
-    if isinstance(value, dict):
-        first = {key: value[key] for key in ('_scope_', 'type') if key in value}
-        begin, end, members = 'dict(', ')', [(f'{key}=', one) for key, one in {**first, **value}.items()]
-        if not all(str(key).isidentifier() for key in value):
-            begin, end, members = '{', '}', [(f'{key!r}: ', one) for key, one in value.items()]
-    elif isinstance(value, (list, tuple)):
-        begin, end = '[]' if isinstance(value, list) else '()'
-        members = [('', one) for one in value]
-    else:
+    if not isinstance(value, (dict, list, tuple)):
         return f"'{value.__module__}.{value.__name__}'" if isinstance(value, type) else repr(value)
+    begin, end, members = _members(value)
     flat = ', '.join(name + code(one) for name, one in members)
     flat += ',' * (isinstance(value, tuple) and len(value) == 1)
     if len(flat) + before + len(begin) <= 116 and '\n' not in flat or not members:
@@ -98,3 +91,15 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
         else:
             lines.append(' ' * inner + text)
     return '\n'.join([begin, *lines[1:]]).removesuffix(',') + (',' if len(members) == 1 else '') + end
+
+
+def _members(value: Any) -> Tuple[str, str, List[Tuple[str, Any]]]:
+    """How the text of a dict, list or tuple begins and ends, and what is in it, by the text before each."""
+    if isinstance(value, list):
+        return '[', ']', [('', one) for one in value]
+    if isinstance(value, tuple):
+        return '(', ')', [('', one) for one in value]
+    if not all(str(key).isidentifier() for key in value):
+        return '{', '}', [(f'{key!r}: ', one) for key, one in value.items()]
+    first = {key: value[key] for key in ('_scope_', 'type') if key in value}
+    return 'dict(', ')', [(f'{key}=', one) for key, one in {**first, **value}.items()]

@@ -1,7 +1,7 @@
 """What the configs say that ``mmdistill init`` writes."""
 import re
 from pathlib import Path
-from typing import List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from mmdistill.datasets.wrapped_configs import part_configs, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
@@ -47,7 +47,8 @@ def _segmentation(data: Data, model: str) -> List[str]:
     guidance = [
         '    # Guidance by a published segmentor of mmseg, which is fetched at the first run.',
         "    dict(type='GuidedSynthesisHook',",
-        f"         segmentor=dict(type='SegmentorGuide', layers=['backbone'],\n                        config='{guide}'),",
+        "         segmentor=dict(type='SegmentorGuide', layers=['backbone'],",
+        f"                        config='{guide}'),",
         "         objectives=[dict(type='SegmentationConsistency', class_weight='balanced'),",
         "                     dict(type='ClassFeatureMatching', weight=0.1)],",
         "         window=(0.25, 1.0), norm='rms', scale=0.05),"] if guide else [
@@ -129,7 +130,7 @@ def _dit(data: Data, training: Path) -> str:
     shown = '' if data.classes and len(data.classes) == 1000 else f'class_ids={code(ids, 4, 40)}, '
     model = [
         '', *(['# class_ids: ImageNet\'s id of each class (0..999), in the order of the dataset.'] if shown else []),
-        f'model = dict(generator=dict({shown}micro_batch=10))  # micro_batch: images at a time',
+        '# micro_batch: images at a time.', f'model = dict(generator=dict({shown}micro_batch=10))',
         'test_dataloader = dict(batch_size=10, num_workers=2, dataset=dataset)',
         '# Images per class: --cfg-options custom_hooks.ClassPlanHook.ipc=50 (10 by default)']
     return _config(['methods/dmgd', 'generators/dit-xl2'],
@@ -178,7 +179,8 @@ def training_text(data: Data, training: Path) -> str:
         ends = [dict(type='RandomFlip', prob=0.5, direction='horizontal'), dict(type='PackInputs')]
         model = (f'unet=dict(num_classes={number}, sample_size=16, block_out_channels=(128, 256, 384), '
                  'layers_per_block=2, attention_levels=2)')
-    pipeline = [*loads, *(dict(step, _scope_=scope) for step in [*size, *ends])]
+    steps: List[Dict[str, Any]] = [*size, *ends]
+    pipeline = [*loads, *(dict(step, _scope_=scope) for step in steps)]
     network = 'LayoutDiffusion' if masks else 'ClassDiffusion'
     return '\n'.join([
         '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {_TAESD}',
