@@ -1,4 +1,4 @@
-"""Micro-batches through the denoising loop, in one go or in two parts."""
+"""Runs the denoising loop on micro-batches, at once or in two parts."""
 import math
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
@@ -20,39 +20,39 @@ Arrays = Optional[Sequence[np.ndarray]]
 
 
 class Synthesis(NamedTuple):
-    """What became of a request."""
+    """The result of a request."""
     request: Request
-    latents: Tensor  # (C, h, w) float32 on the CPU, the final ones
-    image: Optional[np.ndarray]  # (H, W, 3) uint8 RGB; None where latents or a gradient were not finite
+    latents: Tensor  # (C, h, w) float32 on the CPU, final latents
+    image: Optional[np.ndarray]  # (H, W, 3) uint8 RGB; None if latents or a gradient were not finite
     error: Optional[str]  # why there is no image, with the step
-    trace: Optional[GuidanceTrace] = None  # what guidance did; None without guidance, or where there is no image
+    trace: Optional[GuidanceTrace] = None  # record of the guidance; None without guidance or without an image
 
 
 class Job(NamedTuple):
-    """A request with its label map (H, W) and its start latents (C, h, w), where it has any."""
+    """A request with its mask (H, W) and its start latents (C, h, w), if any."""
     request: Request
     mask: Optional[Tensor] = None
     start: Optional[Tensor] = None
 
 
 class Sampled(NamedTuple):
-    """What became of a micro-batch."""
-    latents: Tensor  # (N, C, h, w) final ones, on the networks' device
-    failures: Dict[int, str]  # row to why it is not finite
-    traces: List[Optional[GuidanceTrace]]  # what guidance did to each row
+    """The result of a micro-batch."""
+    latents: Tensor  # (N, C, h, w) final latents, on the networks' device
+    failures: Dict[int, str]  # row → why it is not finite
+    traces: List[Optional[GuidanceTrace]]  # record of the guidance of each row
     randoms: List[Tensor]  # state of each row's random generator
 
 
 class MicroBatches:
-    """Runs the loop of a :class:`LatentGenerator` on ``micro_batch`` rows, empty ones filled up with repeats.
+    """Runs the denoising loop of a :class:`LatentGenerator` on ``micro_batch`` rows, padded with repeats.
 
-    With a joint guidance a batch is a group of requests (:attr:`~mmdistill.plan.Request.group`), however many they are
-    and without repeats, and the denoiser sees ``micro_batch`` of its rows at once. All requests of a group have to
-    come together, in the plan's order.
+    With joint guidance, a batch is a whole group of requests (:attr:`~mmdistill.plan.Request.group`) without padding,
+    and the denoiser processes ``micro_batch`` of its rows at a time. All requests of a group must be passed together,
+    in the order of the plan.
 
-    The steps before the first guided one do not depend on the finished samples. Rows that would be empty there take
-    ``spare`` requests along, so that only guided batches, which may not have two samples of a class, have empty rows.
-    Schedulers with a memory cannot be stopped there.
+    The steps before the first guided one do not depend on finished samples. There, free rows are used for ``spare``
+    requests of later calls, so that only guided batches, which may contain one sample per class, need padding.
+    Multistep schedulers cannot be interrupted there.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -62,22 +62,23 @@ class MicroBatches:
 
     def __call__(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
                  spare: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
-        """Decoded images of one micro-batch after the other, and what they were decoded from.
+        """Yield the decoded images of one micro-batch after another, and the sampling results.
 
-        See :meth:`LatentGenerator.synthesize`; without ``spare`` all steps are taken in one go.
+        For the arguments see :meth:`LatentGenerator.synthesize`. Without ``spare``, all steps are done at once.
         """
-        own = self.generator
+        generator = self.generator
         everything = [*requests, *(spare or ())]
         for values, wanted in ((masks, requests), (latents, everything)):
             if values is not None and len(wanted) != len(values):
                 raise ValueError(f'{len(wanted)} requests with {len(values)} masks or latents')
-        if masks is None and own.annotation == 'masks':
-            raise DistillError(f'{type(own).__name__} makes images of masks and got none: take a generator of classes')
+        if masks is None and generator.annotation == 'masks':
+            raise DistillError(f'{type(generator).__name__} makes images of masks and got none: take a generator of '
+                               'classes')
         joint = guidance is not None and guidance.joint
-        first = 0 if latents is None else first_step(len(own.process), own.strength)
+        first = 0 if latents is None else first_step(len(generator.process), generator.strength)
         if guidance is not None and guidance.objectives:
             guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
-                           range(first, len(own.process)))
+                           range(first, len(generator.process)))
 
         def jobs(begin: int, end: int) -> List[Job]:
             return [Job(request, None if masks is None else self._label_map(request, masks[row]),
@@ -85,16 +86,16 @@ class MicroBatches:
                     for row, request in enumerate(everything[begin:end], begin)]
 
         for begin, end in self._cuts(requests, joint):
-            following = None if spare is None else jobs(end, end + own.micro_batch)
+            following = None if spare is None else jobs(end, end + generator.micro_batch)
             sampled = self._run(jobs(begin, end), first, guidance, following)
-            rows = slice_rows(own.micro_batch, own.image_size)
-            with torch.no_grad(), steady_threads(own.device, rows):
-                final = sampled.latents if joint else torch.stack(self._filled(list(sampled.latents)))
-                decoded = in_slices(lambda part: decode(own.vae, part), final, rows)
+            rows = slice_rows(generator.micro_batch, generator.image_size)
+            with torch.no_grad(), steady_threads(generator.device, rows):
+                final = sampled.latents if joint else torch.stack(self._padded(list(sampled.latents)))
+                decoded = in_slices(lambda part: decode(generator.vae, part), final, rows)
             yield decoded[:end - begin], sampled
 
     def _cuts(self, requests: Sequence[Request], joint: bool) -> List[Tuple[int, int]]:
-        """First request of each batch, and the one behind its last."""
+        """First and end (exclusive) index of each batch."""
         if joint:
             starts = [i for i, request in enumerate(requests) if not i or request.group != requests[i - 1].group]
         else:
@@ -102,7 +103,7 @@ class MicroBatches:
         return list(zip(starts, [*starts[1:], len(requests)]))
 
     def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
-        """Denoise at most ``micro_batch`` jobs from step ``first``; in two parts where that is possible."""
+        """Denoise at most ``micro_batch`` jobs from step ``first``, in two parts if possible."""
         process = self.generator.process
         split = 0 if guidance is None else guidance.steps(len(process)).start
         if spare is None or not process.memoryless or split <= first:
@@ -111,7 +112,7 @@ class MicroBatches:
             self._guidance = guidance
             self._begun.clear()
         fresh = [job for job in jobs if job.request not in self._begun]
-        if fresh:  # spare ones fill the batch and are kept for their own call
+        if fresh:  # spare requests fill the batch; their latents are stored until they are requested
             fresh += [job for job in spare if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
             part = self._steps(fresh, guidance, first, split)
@@ -124,59 +125,59 @@ class MicroBatches:
 
     def _steps(self, jobs: List[Job], guidance, begin: int, end: Optional[int] = None,
                begun: Sequence[tuple] = ()) -> Sampled:
-        """The steps from ``begin`` to ``end``, from noise and start latents or from what earlier steps gave."""
-        own, count, joint = self.generator, len(jobs), guidance is not None and guidance.joint
-        jobs, begun = (jobs, list(begun)) if joint else (self._filled(jobs), self._filled(list(begun)))
+        """Run the steps from ``begin`` to ``end``, from noise, start latents or the results of earlier steps."""
+        generator, count, joint = self.generator, len(jobs), guidance is not None and guidance.joint
+        jobs, begun = (jobs, list(begun)) if joint else (self._padded(jobs), self._padded(list(begun)))
         randoms = [torch.Generator().manual_seed(job.request.seed) for job in jobs]
-        with steady_threads(own.device, own.micro_batch):
+        with steady_threads(generator.device, generator.micro_batch):
             x = self._start_of(jobs, randoms, begin, begun)
             masks = _stacked([job.mask for job in jobs])
             with torch.no_grad():
-                condition = own.condition([job.request for job in jobs], masks).to(own.device)
+                condition = generator.condition([job.request for job in jobs], masks).to(generator.device)
             failures: Dict[int, str] = {}
             record = GuidanceRecord()
-            rows = own.micro_batch * (1 if own.cfg.scale == 1 else 2)
-            final = sample(_in_rows(own.denoiser, rows) if joint else own.denoiser, own.process, x, condition,
-                           cfg=own.cfg, guidance=guidance, decode=own.guidance_decode, generators=randoms, begin=begin,
-                           end=end, failures=failures, record=record)
+            rows = generator.micro_batch * (1 if generator.cfg.scale == 1 else 2)
+            final = sample(_in_rows(generator.denoiser, rows) if joint else generator.denoiser, generator.process, x,
+                           condition, cfg=generator.cfg, guidance=guidance, decode=generator.guidance_decode,
+                           generators=randoms, begin=begin, end=end, failures=failures, record=record)
         return Sampled(final[:count], {row: reason for row, reason in failures.items() if row < count},
                        record.traces(count), [random.get_state() for random in randoms])
 
     def _start_of(self, jobs: List[Job], randoms: List[torch.Generator], begin: int, begun: Sequence[tuple]) -> Tensor:
-        """The latents of step ``begin``; the generators are then where they were when the step began."""
-        own = self.generator
+        """The latents at step ``begin``; also sets the state of the random generators at that step."""
+        generator = self.generator
         if begun:
             for random, (_, state, _) in zip(randoms, begun):
                 random.set_state(state)
             return torch.stack([latents for latents, _, _ in begun])
-        x = torch.stack([torch.randn(own.latent_shape, generator=g) for g in randoms]).to(own.device)
-        starts = _stacked([job.start for job in jobs])
-        return x if starts is None else own.process.noisy(starts.to(own.device), x, begin)
+        x = torch.stack([torch.randn(generator.latent_shape, generator=random) for random in randoms])
+        x, starts = x.to(generator.device), _stacked([job.start for job in jobs])
+        return x if starts is None else generator.process.noisy(starts.to(generator.device), x, begin)
 
-    def _filled(self, rows: List[Any]) -> List[Any]:
+    def _padded(self, rows: List[Any]) -> List[Any]:
         return rows + rows[-1:] * (self.generator.micro_batch - len(rows))
 
     def _start(self, request: Request, latents: np.ndarray) -> Tensor:
-        own = self.generator
-        if latents.dtype != np.float32 or latents.shape != own.latent_shape:
+        generator = self.generator
+        if latents.dtype != np.float32 or latents.shape != generator.latent_shape:
             raise DistillError(f'request {request.id}: latents {latents.dtype} {latents.shape} to start from, but the '
-                               f'generator has float32 {own.latent_shape}: make them with its autoencoder and '
-                               f'image_size {own.image_size}')
+                               f'generator has float32 {generator.latent_shape}: make them with its autoencoder and '
+                               f'image_size {generator.image_size}')
         return torch.from_numpy(np.ascontiguousarray(latents))
 
     def _label_map(self, request: Request, mask: np.ndarray) -> Tensor:
-        own = self.generator
+        generator = self.generator
         if mask.dtype != np.uint8 or mask.ndim != 2:
             raise DistillError(f'request {request.id}: a mask is (H, W) uint8, got {mask.dtype} {mask.shape}')
-        wrong = mask[(mask >= own.num_classes) & (mask != IGNORE)]
+        wrong = mask[(mask >= generator.num_classes) & (mask != IGNORE)]
         if wrong.size:
             raise DistillError(f'request {request.id}: id {int(wrong[0])} in {request.mask or "its mask"}, but the '
-                               f'generator has {own.num_classes} classes (255 = ignore)')
-        return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, own.image_size))).long()
+                               f'generator has {generator.num_classes} classes (255 = ignore)')
+        return torch.from_numpy(np.ascontiguousarray(resize_mask(mask, generator.image_size))).long()
 
 
 def _in_rows(denoiser: Callable, rows: int) -> Callable:
-    """A denoiser that sees ``rows`` rows at once."""
+    """A denoiser that processes ``rows`` rows at a time."""
     def call(x: Tensor, t: Tensor, condition: Condition) -> Tensor:
         parts = [slice(start, start + rows) for start in range(0, len(x), rows)]
         return torch.cat([denoiser(x[part], t[part], condition.rows(part)) for part in parts])
@@ -190,12 +191,16 @@ def _stacked(rows: List[Optional[Tensor]]) -> Optional[Tensor]:
 
 @contextmanager
 def steady_threads(device: torch.device, rows: int):
-    """Few enough CPU threads that every row of a batch is computed alike.
+    """Context manager that limits CPU threads so that every row of a batch is computed identically.
 
-    torch cuts an elementwise kernel's work into at most one equal piece per thread, and SiLU and sigmoid round the end
-    of a piece differently from its middle. With n threads the cuts fall between rows if 2, 3, … and n all divide the
-    number of rows: 2 threads need an even number, 3 a multiple of 6, 4 one of 12. Measured with U-Nets and a DiT: of 8
-    rows, 3 and 4 threads change some rows' bits with their position. A single row has no positions: it may use all.
+    PyTorch divides an elementwise kernel into at most one equal chunk per thread, and SiLU and sigmoid round the end of
+    a chunk differently from its middle. With n threads, chunks end between rows if all of 2, 3, … n divide the number
+    of rows: 2 threads need an even number, 3 a multiple of 6, 4 a multiple of 12. Measured with U-Nets and a DiT: for 8
+    rows, results with 3 or 4 threads depend on the position of a row. A single row may use all threads.
+
+    Args:
+        device: Device of the computation; threads are only limited on a CPU.
+        rows: Number of rows in the batch.
     """
     threads = torch.get_num_threads()
     steady = threads

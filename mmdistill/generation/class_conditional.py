@@ -1,4 +1,4 @@
-"""Models that are told a class id."""
+"""Generators conditioned on class ids."""
 import logging
 from pathlib import Path
 from typing import Any, Dict, Literal, Mapping, Optional, Sequence
@@ -26,24 +26,24 @@ logger = logging.getLogger('mmdistill')
 
 
 class ClassConditionalGenerator(LatentGenerator):
-    """Classes, and start latents where there are any, to images: a DiT (arXiv 2212.09748) or a
+    """Generates images of classes, optionally from start latents, with a DiT (arXiv 2212.09748) or a
     :class:`~mmdistill.generation.unets.ClassUNet`.
 
-    A DiT's learned variance is used by a DDPM scheduler with ``variance_type='learned_range'`` and left aside by all
-    others, as diffusers' own pipeline does.
+    As in diffusers' pipeline, a DDPM scheduler with ``variance_type='learned_range'`` uses the variance learned by a
+    DiT, and other schedulers ignore it.
 
     Args:
-        vae, scheduler: See :class:`LatentGenerator`, as are the other settings.
-        network: ``DiTTransformer2DModel`` or ``ClassUNet``; a folder's ``transformer`` or ``unet``.
-        classes: Names of the dataset's classes, in the order of the ids; None takes the weights' own number.
-        class_ids: The weights' id of each class of the dataset, where they differ: ImageNet's for some of its classes,
-            which are checked where those are named by their WordNet ids.
-        image_size: That of the training by default, where the weights say it.
-        timestep_shift: The s of a DiT's timestep embedding, whose h frequencies are ``exp(-ln(10000) k / (h - s))``:
-            0 in DiT's own code, which trained the public weights, and 1 in diffusers. By default
-            :meth:`from_pretrained` takes 0 for weights that diffusers' converter made
-            (:func:`~mmdistill.generation.timesteps.trained_shift`) and 1 for others: give 0 for converted weights that
-            diffusers saved again. The constructor leaves the network as it is by default.
+        vae, scheduler, **settings: See :class:`LatentGenerator`.
+        network: ``DiTTransformer2DModel`` or ``ClassUNet``, from the sub-folder ``transformer`` or ``unet``.
+        classes: Class names of the dataset, in the order of the ids; None uses all classes of the weights.
+        class_ids: Id in the weights of each class of the dataset, if they differ, such as for a subset of ImageNet.
+            They are checked if the class names are WordNet ids.
+        image_size: Side, or (H, W), in pixels; default: that of the training, if the weights contain it.
+        timestep_shift: s in the frequencies ``exp(-ln(10000) k / (h - s))``, k = 0..h-1, of a DiT's timestep embedding:
+            0 in the original code of DiT, which trained the public weights, 1 in diffusers. By default,
+            :meth:`from_pretrained` uses 0 for weights converted by diffusers' script
+            (:func:`~mmdistill.generation.timesteps.trained_shift`) and 1 for others. Set 0 for converted weights that
+            diffusers saved again. The default of the constructor does not change the network.
 
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
@@ -54,7 +54,7 @@ class ClassConditionalGenerator(LatentGenerator):
     needs = ('classes', )
     parts = ('transformer', 'unet', 'vae', 'scheduler')
     networks = ('DiTTransformer2DModel', 'ClassUNet')
-    embedded = 'label'  # what `embed` makes embeddings of
+    embedded = 'label'  # name of the tensor that `embed` replaces by embeddings
 
     @validated
     def __init__(self, vae: Any, network: Any, scheduler: Any, *, classes: Optional[Sequence[str]] = None,
@@ -65,7 +65,7 @@ class ClassConditionalGenerator(LatentGenerator):
         _check_shift(timestep_shift, transformer, type(self).__name__)
         channels = config.in_channels if transformer else config.latent_channels
         patch = config.patch_size if transformer else unet_multiple(network)
-        self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # both keep it behind the last
+        self.null = config.num_embeds_ada_norm if transformer else config.num_classes  # the id after the last class
         check_fit('channels of the denoiser', channels, 'latent_channels of vae', vae.config.latent_channels)
         ClassConditionalGenerator.check(dict(classes=classes, class_ids=class_ids), type(self).__name__)
         known = KnownClasses.of(self.null, config.get('classes'))
@@ -98,7 +98,7 @@ class ClassConditionalGenerator(LatentGenerator):
         classes, class_ids = settings.get('classes'), settings.get('class_ids')
         check_number(classes, class_ids, where)
         if classes is not None and class_ids is not None and 'DiT-XL-2' in str(settings.get('weights')):
-            _check_imagenet(classes, class_ids, where)  # of others the constructor knows how many classes they have
+            _check_imagenet(classes, class_ids, where)  # for other weights, the constructor knows the classes
         super().check(settings, where)
 
     @classmethod
@@ -117,21 +117,22 @@ class ClassConditionalGenerator(LatentGenerator):
         return dict(super().describe(), class_ids=list(self.class_ids), **shift)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
-        """The requests' classes; the unconditional pass has the null class."""
+        """The classes of the requests; the unconditional pass has the null class."""
         label = torch.tensor([self.class_ids[request.single_class(range(self.num_classes))] for request in requests])
         return Condition(dict(label=label), dict(label=torch.full_like(label, self.null)), tuple(requests))
 
     def class_embeddings(self, requests: Sequence[Request] = ()) -> Dict[int, Tensor]:
-        """The embedding (D,) of each class of the dataset; the network then takes embeddings in place of labels.
+        """The embedding (D,) of each class of the dataset. Afterwards, the network accepts embeddings as labels.
 
-        A DiT whose blocks embed classes differently is refused by
-        :func:`~mmdistill.generation.soft_labels.install_soft_labels`.
+        Raises:
+            DistillError: The blocks of a DiT embed classes differently
+                (:func:`~mmdistill.generation.soft_labels.install_soft_labels`).
         """
         table = self._table()
-        return {own: table[label] for own, label in enumerate(self.class_ids)}
+        return {index: table[label] for index, label in enumerate(self.class_ids)}
 
     def embed(self, condition: Condition) -> Condition:
-        """The condition with float embeddings ``label`` (B, D) in place of labels, for both passes."""
+        """The condition with embeddings ``label`` (B, D) instead of class ids, for both passes."""
         table = self._table()
         return condition.replace(dict(label=table[condition['label']]), dict(label=table[condition.nulls['label']]))
 
@@ -148,8 +149,10 @@ def _check_shift(shift: Optional[int], transformer: bool, where: str) -> None:
 
 
 def _check_imagenet(classes: Optional[Sequence[str]], class_ids: Sequence[int], where: str, known: int = 1000) -> None:
-    """Raise a DistillError where classes that are WordNet ids of ImageNet have other ids than there. The ``known``
-    classes of weights are taken for ImageNet's if they are 1000."""
+    """Raise a DistillError if classes named by WordNet ids have other class ids than in ImageNet.
+
+    Weights with ``known`` = 1000 classes are assumed to have those of ImageNet.
+    """
     if known != 1000:
         return
     for name, wanted, found in zip(classes or (), imagenet_ids(classes or ()) or (), class_ids):

@@ -1,13 +1,13 @@
-"""Names of classes as layout-to-image weights know them."""
+"""Class names with which layout-to-image weights were trained."""
 from typing import Dict, List, Literal, Mapping, Sequence, Union
 
 from ..errors import DistillError
 from ..settings import nearest
 
-#: A table of FreestyleNet's released weights, names by class, or None for the dataset's own.
+#: Name of a table for FreestyleNet's released weights, names by class, or None for the dataset's names.
 Names = Union[None, Literal['ade20k', 'coco_stuff'], Dict[str, str]]
 
-# The names that FreestyleNet learned where they are not those of mmseg's ADE20K.
+# Names in FreestyleNet's training that differ from those of mmseg's ADE20K.
 _ADE20K = {
     'windowpane': 'window', 'earth': 'ground', 'rug': 'carpet', 'rock': 'stone', 'base': 'pedestal', 'column': 'pillar',
     'chest of drawers': 'dresser', 'case': 'showcase', 'blind': 'blinds', 'kitchen island': 'kitchen',
@@ -17,16 +17,16 @@ _ADE20K = {
 
 
 def prompt_names(classes: Sequence[str], names: Names = None, where: str = 'names') -> List[str]:
-    """The words for each class in a prompt, without needless blanks.
+    """The name of each class in a prompt, with single spaces.
 
     Args:
-        classes: The dataset's names, in the order of the ids.
-        names: ``'ade20k'``, ``'coco_stuff'``: as FreestyleNet's weights for them were trained, where ``classes`` are
-            mmseg's; or a name for some of the classes; None: the classes' own.
-        where: Key of ``names`` in the config, for the message.
+        classes: Class names of the dataset, in the order of the ids.
+        names: ``'ade20k'`` or ``'coco_stuff'``: the names in the training of FreestyleNet's released weights, if
+            ``classes`` are mmseg's; or a dict of names for some of the classes; None: ``classes``.
+        where: Key of ``names`` in the config, for messages.
 
     Raises:
-        DistillError: A name is given for a class that is not there.
+        DistillError: ``names`` contains an unknown class.
     """
     if names == 'coco_stuff':
         known: Mapping[str, str] = {name: _coco_stuff(name) for name in classes}

@@ -1,14 +1,14 @@
-"""COCO-Stuff's 171 classes in the colours of COCO's 133 panoptic ones, by which segmentation ControlNets know COCO.
+"""COCO-Stuff's 171 classes in the colours of COCO's 133 panoptic classes, which segmentation ControlNets use.
 
-The colours are those of panopticapi's ``panoptic_coco_categories.json`` and of detectron2's ``COCO_CATEGORIES``; the
-merging is that of the panoptic task (cocodataset.org).
+The colours are those of panopticapi's ``panoptic_coco_categories.json`` and detectron2's ``COCO_CATEGORIES``. Classes
+are merged as in the panoptic task (cocodataset.org).
 """
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..errors import DistillError
 
 Colour = Tuple[int, int, int]
-# One line a class, in the order of the 133; things first.
+# One line per panoptic class, in their order; things come first.
 COLOURS = {
     'person': (220, 20, 60),
     'bicycle': (119, 11, 32),
@@ -163,7 +163,7 @@ MERGED = {
     'wall-other-merged': ('wall-other', 'wall-concrete', 'wall-panel'),
     'rug-merged': ('mat', 'rug', 'carpet'),
 }
-# Classes of COCO-Stuff that the panoptic task leaves out.
+# Classes of COCO-Stuff that are not in the panoptic task.
 VOID = ('furniture-other', 'metal', 'plastic', 'solid-other', 'structural-other', 'waterdrops', 'textile-other',
         'cloth', 'clothes', 'plant-other', 'wood', 'ground-other')
 _PANOPTIC = {**{name: name for name in COLOURS if name not in MERGED},
@@ -171,18 +171,18 @@ _PANOPTIC = {**{name: name for name in COLOURS if name not in MERGED},
 
 
 def panoptic_palette(classes: Sequence[str], where: str) -> Tuple[List[Colour], str]:
-    """The colours of COCO-Stuff's classes, or of some of them, as a ControlNet knows them.
+    """The panoptic colours of classes of COCO-Stuff.
 
     Args:
-        classes: Names; blanks around them do not matter.
-        where: Key of the config, for messages.
+        classes: Class names; surrounding spaces are ignored.
+        where: Key in the config, for messages.
 
     Returns:
-        An RGB triple (0..255) per class, black as unlabelled pixels are for those that cannot be asked for; and a
-        sentence that names these and the classes that share a colour.
+        An RGB triple (0..255) per class, black (like unlabelled pixels) for classes that are not in the panoptic task;
+        and a sentence about these classes and those that share a colour.
 
     Raises:
-        DistillError: A class is none of COCO-Stuff's.
+        DistillError: A class is not in COCO-Stuff.
     """
     names = [name.strip() for name in classes]
     if unknown := set(names).difference(_PANOPTIC, VOID):

@@ -1,4 +1,4 @@
-"""What a batch of images is conditioned on."""
+"""The condition of a batch of images."""
 from dataclasses import dataclass, field
 from typing import Mapping, Tuple
 
@@ -10,15 +10,15 @@ from ..plan import Request
 
 @dataclass(frozen=True)
 class Condition:
-    """Batch-first tensors by name, with what takes their place in the unconditional pass.
+    """Named, batch-first tensors, with replacements for the unconditional pass.
 
-    The layout condition is ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too, and
-    tell samples apart by their requests.
+    Masks are the tensor ``mask``: (B, H, W) int64 train ids, 255 = ignore. Guidance objectives read it too, and
+    identify samples by their requests.
 
     Attributes:
-        tensors: Name to (B, ...) tensor.
-        nulls: Name to the (B, ...) tensor of the unconditional pass; a name that is missing keeps its tensor there.
-        requests: The request of each row; may be empty where no guidance needs them.
+        tensors: Name → (B, ...) tensor.
+        nulls: Name → (B, ...) tensor for the unconditional pass; tensors without an entry are used in both passes.
+        requests: The request of each row; may be empty if the guidance does not need them.
     """
     tensors: Mapping[str, Tensor]
     nulls: Mapping[str, Tensor] = field(default_factory=dict)
@@ -28,25 +28,25 @@ class Condition:
         return self.tensors[name]
 
     def null(self) -> 'Condition':
-        """The condition of the unconditional pass."""
+        """The condition for the unconditional pass."""
         return Condition({**self.tensors, **self.nulls}, self.nulls, self.requests)
 
     def replace(self, tensors: Mapping[str, Tensor], nulls: Mapping[str, Tensor]) -> 'Condition':
-        """The same rows with these tensors under their names."""
+        """A copy with some tensors replaced or added."""
         return Condition({**self.tensors, **tensors}, {**self.nulls, **nulls}, self.requests)
 
     def cat(self, other: 'Condition') -> 'Condition':
-        """The rows of both, these first; both have the same names of tensors."""
+        """Concatenate the rows of two conditions with the same tensor names."""
         return Condition({k: torch.cat([v, other.tensors[k]]) for k, v in self.tensors.items()},
                          {k: torch.cat([v, other.nulls[k]]) for k, v in self.nulls.items()},
                          self.requests + other.requests)
 
     def rows(self, rows: slice) -> 'Condition':
-        """Some of the rows."""
+        """The condition of a slice of rows."""
         tensors, nulls = ({k: v[rows] for k, v in part.items()} for part in (self.tensors, self.nulls))
         return Condition(tensors, nulls, self.requests[rows])
 
     def to(self, device) -> 'Condition':
-        """The same on another device."""
+        """A copy on another device."""
         tensors, nulls = ({k: v.to(device) for k, v in part.items()} for part in (self.tensors, self.nulls))
         return Condition(tensors, nulls, self.requests)

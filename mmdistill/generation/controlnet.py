@@ -1,4 +1,4 @@
-"""A text-to-image model led by a ControlNet."""
+"""Layout-to-image generation with a text-to-image model and a ControlNet."""
 import logging
 from typing import Any, Literal, Mapping, Optional, Sequence, Union
 
@@ -19,24 +19,24 @@ logger = logging.getLogger('mmdistill')
 
 
 class ControlNetGenerator(LayoutToImage):
-    """Label maps to images with Stable Diffusion 1.x/2.x and a segmentation ControlNet (arXiv 2302.05543).
+    """Generates images of masks with Stable Diffusion 1.x/2.x and a segmentation ControlNet (arXiv 2302.05543).
 
-    The label map itself stays the truth: it is rendered for the ControlNet, and never read back from colours.
+    The mask is rendered as an image for the ControlNet; labels are never read back from colours.
 
     Args:
-        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`, as are the other
-            settings.
+        vae, unet, prompts, scheduler, **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
         controlnet: ``ControlNetModel``.
-        palette: One RGB triple per class, as the ControlNet was trained with; by default those of the dataset's
-            metainfo, which are right for ADE20K. ``'coco_panoptic'`` for COCO-Stuff, whose own colours are not all
-            distinct: the colours of the 133 panoptic classes, in which some classes are alike or missing.
-        classes, prompt: The classes with most pixels are named first. A request's own prompt replaces the template.
-        control_scale: Factor of the ControlNet's residuals.
-        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and perhaps one
-            more for unlabelled pixels).
+        palette: One RGB triple per class, as in the ControlNet's training; default: those of the dataset's metainfo,
+            which are correct for ADE20K. Use ``'coco_panoptic'`` for COCO-Stuff, whose palette is ambiguous: the
+            colours of the 133 panoptic classes, in which some classes share a colour or are missing.
+        classes, prompt: Classes are named in descending order of their pixels. A request's prompt replaces the
+            template.
+        control_scale: Factor of the ControlNet's residuals, >= 0.
+        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and possibly one
+            for unlabelled pixels).
     """
     needs = ('classes', 'palette')
-    palette: Sequence[Sequence[int]]  # an RGB triple per class, if masks are rendered in colours
+    palette: Sequence[Sequence[int]]  # one RGB triple per class, with rendering='palette'
 
     @validated
     def __init__(self, vae: Any, unet: Any, controlnet: Any, prompts: PromptEncoder, scheduler: Any, *,
@@ -66,7 +66,7 @@ class ControlNetGenerator(LayoutToImage):
     @classmethod
     def from_pretrained(cls, weights: str, controlnet: str,  # type: ignore[override]
                         **settings: Any) -> 'ControlNetGenerator':
-        """See :meth:`LatentGenerator.from_pretrained`; ``controlnet`` is a folder, a hub address or a single file."""
+        """See :meth:`LatentGenerator.from_pretrained`; ``controlnet`` is a folder, hub address or single file."""
         from diffusers import ControlNetModel
         source = Weights(controlnet, config=settings.get('config') or weights)
         network = source.load((ControlNetModel, ), 'unet', dtype_of(settings.get('dtype', 'float32')))
@@ -76,7 +76,7 @@ class ControlNetGenerator(LayoutToImage):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`. A palette is checked once it and the classes are among the settings."""
+        """See :meth:`LatentGenerator.check`. The palette is checked if the settings contain it and the classes."""
         super().check(settings, where)
         if setting(cls, settings, 'rendering') == 'palette' and {'classes', 'palette'} <= set(settings):
             resolve_palette(settings['palette'], settings['classes'], where)
@@ -92,7 +92,7 @@ class ControlNetGenerator(LayoutToImage):
         return dict(super().describe(), control_scale=self.denoiser.scale, rendering=self.rendering, **named)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """Control image, prompt and label map; the unconditional pass differs in its prompt, the negative one."""
+        """Control image, prompt and mask; the unconditional pass has the negative prompt."""
         assert masks is not None
         channels = self.denoiser.controlnet.config.conditioning_channels
         control = (render_palette(masks, self.palette) if self.rendering == 'palette' else
@@ -101,7 +101,7 @@ class ControlNetGenerator(LayoutToImage):
         return self.prompted(requests, prompts, mask=masks, control=control)
 
     def prompt_of(self, request: Request, mask: Tensor) -> str:
-        """The prompt of a request: its own, or the template with the classes of its mask (H, W)."""
+        """The prompt of a request, or the template with the classes in its mask (H, W)."""
         if request.prompt is not None:
             return self.prompts.checked(request)
 

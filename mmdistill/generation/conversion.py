@@ -1,4 +1,4 @@
-"""Checkpoints of the original Stable Diffusion code as diffusers folders."""
+"""Converts checkpoints of the original Stable Diffusion code to diffusers folders."""
 import shutil
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
@@ -11,28 +11,29 @@ from ..weights.checkpoints import load_weights
 from ..weights.hub import config_folder, dtype_of
 from ..weights.single_file import converted
 
-#: What distinguishes the UNet of Stable Diffusion 1.x from diffusers' defaults.
+#: Config of the UNet of Stable Diffusion 1.x, as far as it differs from diffusers' defaults.
 STABLE_DIFFUSION_1 = dict(sample_size=64, cross_attention_dim=768)
 _PREFIX = 'model.diffusion_model.'
 
 
 def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype: Optional[str] = None) -> Path:
-    """Write the UNet of a checkpoint with CompVis' names, such as FreestyleNet's, as a diffusers folder.
+    """Write the UNet of a checkpoint with CompVis' tensor names, such as FreestyleNet's, to a diffusers folder.
 
-    Only tensors are read. Autoencoder and text encoder, which the file holds, too, are left out: those of the base
-    model are used. Averaged weights (``model_ema.*``) are left out as well.
+    Only tensors are read. The autoencoder and text encoder in the file are not converted, since those of the base model
+    are used; averaged weights (``model_ema.*``) are not converted either.
 
     Args:
         checkpoint: File (``.ckpt``, ``.pth``, ``.safetensors``).
-        folder: Where ``config.json`` and ``diffusion_pytorch_model.safetensors`` go; new or empty.
-        like: Weights with a UNet of the same config, a folder or hub address; Stable Diffusion 1.x's by default.
-        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``; as in the checkpoint by default.
+        folder: New or empty folder for ``config.json`` and ``diffusion_pytorch_model.safetensors``.
+        like: Folder or hub address of weights with the same UNet config; default: Stable Diffusion 1.x.
+        dtype: ``'float32'``, ``'bfloat16'`` or ``'float16'``; default: as in the checkpoint.
 
     Returns:
         The folder.
 
     Raises:
-        DistillError: The checkpoint cannot be read, or holds no UNet or one of another config; the folder is in use.
+        DistillError: The checkpoint cannot be read, contains no UNet or one with another config, or the folder is not
+            empty.
     """
     target = Path(folder).expanduser()
     if target.is_file() or target.is_dir() and any(target.iterdir()):
@@ -66,7 +67,7 @@ def _config(like: Optional[str], checkpoint: str) -> Dict[str, Any]:
 
 
 def _converted(found: Dict[str, Tensor], config: Dict[str, Any], checkpoint: str) -> Tuple[Any, Dict[str, Tensor]]:
-    """A UNet without values, and all its tensors; a DistillError where one is missing, unknown or of another shape."""
+    """A UNet on the meta device, and all its tensors; raises a DistillError for missing, unknown or wrong tensors."""
     try:
         network, tensors = converted(UNet2DConditionModel, config,
                                      {_PREFIX + name: value for name, value in found.items()})

@@ -1,4 +1,4 @@
-"""What a run will cost: work and memory, counted on a generator without weights, and the time that is left."""
+"""Estimates of a run's computation and memory, from a generator without weights, and of its remaining time."""
 import math
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Sequence
@@ -15,16 +15,16 @@ GIB = 2**30
 
 @dataclass(frozen=True)
 class Workload:
-    """What a run has to do.
+    """The work of a run.
 
     Args:
-        batches: How many images each batch makes, of all processes.
-        encoded, measured: Real images that the autoencoder encodes for prototypes or support points, and that the
-            segmentor sees for class statistics.
-        cleaned: Made images that the segmentor looks at again.
-        encode_rows, measure_rows: How many of them at once.
-        from_latents: Whether the images begin from latents, so that the generator's ``strength`` counts.
-        processes: How many share the work.
+        batches: Number of images in each batch, over all processes.
+        encoded, measured: Number of real images that the autoencoder encodes for prototypes or support points, and
+            that the segmentor processes for class statistics.
+        cleaned: Number of generated images that the segmentor processes for label cleaning.
+        encode_rows, measure_rows: Batch sizes of encoding and measuring.
+        from_latents: Whether images start from latents, so that the generator's ``strength`` applies.
+        processes: Number of processes that share the work.
     """
     batches: Sequence[int]
     encoded: int = 0
@@ -42,14 +42,14 @@ class Workload:
 
 @dataclass(frozen=True)
 class Cost:
-    """The estimate for a run.
+    """The estimated cost of a run.
 
     Attributes:
-        images, micro_batch: How many are made, and how many rows the networks see at once.
-        tflop: Stage → TFLOP (10^12 floating-point operations, two for each multiply-add) of all processes.
-        weights: GiB of all networks.
-        stages: Stage → GiB of the most activations at once.
-        processes: How many share the work.
+        images, micro_batch: Number of generated images, and rows per call of the networks.
+        tflop: Stage → TFLOP (10^12 floating-point operations; a multiply-add counts as two) of all processes.
+        weights: GiB of the weights of all networks.
+        stages: Stage → GiB of peak activations.
+        processes: Number of processes that share the work.
     """
     images: int
     micro_batch: int
@@ -65,52 +65,52 @@ class Cost:
 
     @property
     def synthesis(self) -> float:
-        """TFLOP of making the images alone, without what is done for real ones before and for the labels after."""
+        """TFLOP of generating the images, without the processing of real images and the cleaning of labels."""
         return sum(value for stage, value in self.tflop.items() if stage in ('sampling', 'guidance', 'decoding'))
 
     @property
     def peak(self) -> float:
-        """GiB at once: the weights and the stage with the most activations."""
+        """Peak memory in GiB: the weights and the largest activations of any stage."""
         return self.weights + max(self.stages.values(), default=0.0)
 
     def hours(self, rate: float) -> float:
-        """Hours at ``rate`` TFLOP/s of each process."""
+        """Hours at ``rate`` TFLOP/s per process."""
         return self.total / (rate * self.processes) / 3600
 
 
 def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, segmentor: Optional[nn.Module] = None,
              look: Optional[Look] = None) -> Cost:
-    """Count a run of ``generator``, see :func:`~mmdistill.generation.outline.outline`.
+    """Estimate the cost of a run.
 
-    Not counted: the text encoder, once per image; optimal transport and class moments, less than a hundredth of a
-    denoiser's step; reading and writing files. Memory is that of :func:`~mmdistill.generation.counting.count`: a
-    device adds its own (CUDA about 0.5 GiB) and the fragments of its allocator.
+    Not counted are the text encoder (once per image), optimal transport and class moments (less than a hundredth of a
+    denoising step), and reading and writing files. Memory is that of :func:`~mmdistill.generation.counting.count`;
+    in addition, a device needs memory for itself (CUDA about 0.5 GiB) and for fragmentation.
 
     Args:
-        generator: On meta tensors.
-        work: How much there is to do.
-        guidance: A :class:`~mmdistill.guidance.base.Guidance`; of its objectives only ``space`` is read. None for
+        generator: A generator on the meta device (:func:`~mmdistill.generation.outline.outline`).
+        work: The work of the run.
+        guidance: A :class:`~mmdistill.guidance.base.Guidance`; of its objectives, only ``space`` is used. None for
             plain sampling.
-        segmentor: The network behind ``look``, for its weights.
-        look: Images (B, 3, H, W) to logits (B, K, h, w) and the features that class statistics are made of, on meta
-            tensors; None where no objective asks a segmentor.
+        segmentor: The network of ``look``, for the size of its weights.
+        look: Function from images (B, 3, H, W) to logits (B, K, h, w) and features for class statistics, on the meta
+            device; None if no objective needs a segmentor.
     """
     passes = Passes(generator, guidance, look)
     rows, steps = generator.micro_batch, len(generator.process)
     first = first_step(steps, generator.strength) if work.from_latents else 0
     guided = len({*range(first, steps)} & {*guidance.steps(steps)}) if guidance is not None else 0
-    filled = sum(math.ceil(batch / rows) * rows for batch in work.batches)  # micro-batches are filled up
+    padded = sum(math.ceil(batch / rows) * rows for batch in work.batches)  # micro-batches are padded
     size, stages = generator.image_size, {}
     slice_of, encode_of = slice_rows(rows, size), slice_rows(work.encode_rows, size)
     plain = passes.step(rows)
     stages['sampling'] = plain
-    tflop = {'sampling': plain.flops / rows * filled * (steps - first)}
+    tflop = {'sampling': plain.flops / rows * padded * (steps - first)}
     if guided:
         stages['guidance'] = passes.guided_step(rows)
-        through = plain.flops if guidance.through_network else 0  # the forward pass is sampling's
-        tflop['guidance'] = (stages['guidance'].flops - through) / rows * filled * guided
+        through = plain.flops if guidance.through_network else 0  # the forward pass is counted under sampling
+        tflop['guidance'] = (stages['guidance'].flops - through) / rows * padded * guided
     stages['decoding'] = passes.decoding(slice_of)
-    tflop['decoding'] = stages['decoding'].flops / slice_of * math.ceil(filled / slice_of) * slice_of
+    tflop['decoding'] = stages['decoding'].flops / slice_of * math.ceil(padded / slice_of) * slice_of
     if work.encoded:
         stages['encoding'] = passes.encoding(encode_of)
         tflop['encoding'] = stages['encoding'].flops / encode_of * work.encoded
@@ -124,12 +124,12 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
 
 
 class Pace:
-    """The rate of a run, and the time that is left of it, measured batch by batch.
+    """Measures the rate of a run batch by batch and estimates the remaining time.
 
-    The first batch, which loads kernels and chooses among them, counts only until there is a second.
+    The first batch, which also loads and selects kernels, is only used until there is a second one.
 
     Args:
-        total: TFLOP of this process.
+        total: Total TFLOP of this process.
 
     Example:
         >>> pace = Pace(total=100.0)
@@ -142,7 +142,7 @@ class Pace:
         self.left, self._first, self._work, self._seconds = total, (0.0, 0.0), 0.0, 0.0
 
     def update(self, work: float, seconds: float) -> None:
-        """Take in ``work`` TFLOP that took ``seconds``."""
+        """Add ``work`` TFLOP that took ``seconds``."""
         self.left = max(self.left - work, 0.0)
         if self._first == (0.0, 0.0):
             self._first = work, seconds
@@ -157,5 +157,5 @@ class Pace:
 
     @property
     def seconds_left(self) -> float:
-        """Seconds for the rest of the work; infinite before the first batch."""
+        """Estimated remaining seconds; infinite before the first batch."""
         return self.left / self.rate if self.rate else math.inf

@@ -1,4 +1,4 @@
-"""FLOPs and memory of networks without values: torch's FLOP counter on meta tensors."""
+"""FLOPs and memory of networks on the meta device, with PyTorch's FLOP counter."""
 from contextlib import nullcontext
 from typing import Any, Callable, ContextManager, Iterable, NamedTuple
 from weakref import WeakKeyDictionary, finalize
@@ -18,21 +18,21 @@ _FULL = {F.group_norm, F.layer_norm, F.softmax, F.log_softmax, Tensor.softmax, T
 
 
 class Counted(NamedTuple):
-    """What a call costs."""
-    flops: int  # 2 for each multiply-add of matrix products, convolutions and attention
-    bytes: int  # the most that was allocated at once, without what was there before
+    """The cost of a call."""
+    flops: int  # 2 per multiply-add of matrix products, convolutions and attention
+    bytes: int  # peak of newly allocated memory
 
 
 def count(function: Callable[[], Any]) -> Counted:
-    """Run ``function`` on meta tensors, which have shapes and dtypes alone, and count.
+    """Run a function on meta tensors, which only have shapes and dtypes, and count its cost.
 
-    The memory is that of the tensors that live at once, each of its own size: what a caching allocator asks for,
-    without its fragments and without the workspace of convolutions. Attention counts as one fused kernel, which
-    keeps no matrix of all pairs, as torch picks it on a GPU.
+    Memory is the sum of the sizes of all tensors that are alive at the same time, without the fragmentation of the
+    allocator and the workspace of convolutions. Attention is counted as one fused kernel without a matrix of all pairs,
+    as PyTorch uses on a GPU.
 
     Args:
-        function: Without arguments; tensors that it makes are to be on :data:`META`, and what it gives to networks
-            must not be a leaf that requires a gradient.
+        function: A function without arguments. Tensors that it creates must be on :data:`META`, and inputs of networks
+            must not be leaves that require a gradient.
 
     Example:
         >>> with META:
@@ -46,19 +46,21 @@ def count(function: Callable[[], Any]) -> Counted:
 
 
 def autocast_like_cuda(enabled: bool = True) -> ContextManager:
-    """What ``torch.autocast('cuda', torch.bfloat16)`` does to dtypes, for meta tensors, which it does not know:
-    products in bfloat16, normalisations and softmax in float32."""
+    """Emulates ``torch.autocast('cuda', torch.bfloat16)`` for meta tensors, which autocast does not support.
+
+    Products are in bfloat16, normalisations and softmax in float32.
+    """
     return _Autocast() if enabled else nullcontext()
 
 
 def parameter_bytes(networks: Iterable[torch.nn.Module]) -> int:
-    """Bytes of the networks' parameters and buffers, each counted once however often it is used."""
+    """Bytes of the networks' parameters and buffers; shared ones are counted once."""
     tensors = {id(tensor): tensor for network in networks for tensor in [*network.parameters(), *network.buffers()]}
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 class _Fused(TorchFunctionMode):
-    """Attention as one kernel."""
+    """Replaces attention by one fused kernel."""
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         return (_attention if func is F.scaled_dot_product_attention else func)(*args, **(kwargs or {}))
@@ -90,7 +92,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, attn_mask=None, dropou
 
 
 class _LiveBytes(TorchDispatchMode):
-    """The most bytes that live tensors take at once, of those that are made under it."""
+    """Tracks the peak memory of tensors created inside this mode."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -98,7 +100,7 @@ class _LiveBytes(TorchDispatchMode):
         self._seen: WeakKeyDictionary = WeakKeyDictionary()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        for tensor in tree_leaves((args, kwargs)):  # weights and inputs are not made here, nor are views of them
+        for tensor in tree_leaves((args, kwargs)):  # weights, inputs and their views are not created here
             if isinstance(tensor, Tensor):
                 self._seen.setdefault(tensor.untyped_storage(), True)
         out = func(*args, **(kwargs or {}))

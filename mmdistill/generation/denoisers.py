@@ -1,4 +1,4 @@
-"""The networks that predict: one call signature, ``(x, t, condition) -> output`` of the scheduler's type."""
+"""Denoising networks with a common signature: ``(x, t, condition) -> output``, of the scheduler's prediction type."""
 from typing import Any, Optional
 
 from torch import Tensor, nn
@@ -7,14 +7,17 @@ from .conditions import Condition
 
 
 def unet_multiple(unet: Any) -> int:
-    """Of what the sides of a U-Net's latents have to be."""
+    """The number of which the sides of a U-Net's latents must be multiples."""
     return 2**(len(unet.config.block_out_channels) - 1)
 
 
 class Denoiser(nn.Module):
-    """A network that is told the tensor ``name`` of the condition: a label map or class ids.
+    """A network conditioned on masks or class ids.
 
-    ``network(x, t, tensor) -> .sample``, as :mod:`~mmdistill.generation.unets` or diffusers' ``DiTTransformer2DModel``.
+    Args:
+        network: ``network(x, t, tensor) -> .sample``, such as those in :mod:`~mmdistill.generation.unets` or diffusers'
+            ``DiTTransformer2DModel``.
+        name: Name of the condition's tensor that is passed to the network.
     """
 
     def __init__(self, network: Any, name: str):
@@ -27,14 +30,21 @@ class Denoiser(nn.Module):
 
 
 class TextDenoiser(nn.Module):
-    """A stock ``UNet2DConditionModel``, perhaps led by a ``ControlNetModel`` with residuals times ``scale``."""
+    """A stock ``UNet2DConditionModel``, optionally with a ``ControlNetModel``.
+
+    Args:
+        unet: The UNet.
+        controlnet: The ControlNet.
+        scale: Factor of the ControlNet's residuals.
+    """
 
     def __init__(self, unet: Any, controlnet: Optional[Any] = None, scale: float = 1.0):
         super().__init__()
         self.unet, self.controlnet, self.scale = unet, controlnet, scale
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Latents (B, C, h, w), timesteps (B,), condition with ``prompt`` (B, L, D), and ``control`` in [0, 1]."""
+        """Predict from latents (B, C, h, w), timesteps (B,), and a condition with ``prompt`` (B, L, D) and, for a
+        ControlNet, ``control`` (B, channels, H, W) in [0, 1]."""
         dtype = self.unet.dtype
         x, prompt, residuals = x.to(dtype), condition['prompt'].to(dtype), {}
         if self.controlnet is not None:

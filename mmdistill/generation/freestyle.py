@@ -1,4 +1,4 @@
-"""A text-to-image model led by label maps through rectified cross-attention."""
+"""Layout-to-image generation with a text-to-image model and rectified cross-attention (FreestyleNet)."""
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -14,24 +14,26 @@ from .rectified_attention import OPEN, RectifiedDenoiser, attention_bias
 from .text_to_image import LayoutToImage
 
 _FIELD = '{classes}'
-Words = List[Tuple[str, int]]  # texts, each with the class whose pixels read it, or OPEN
+Words = List[Tuple[str, int]]  # (text, id of the class whose pixels attend to it, or OPEN)
 
 
 class FreestyleNetGenerator(LayoutToImage):
-    """Label maps to images with FreestyleNet (arXiv 2303.14412): Stable Diffusion 1.4 with a UNet trained further.
+    """Generates images of masks with FreestyleNet (arXiv 2303.14412): Stable Diffusion 1.4 with a fine-tuned UNet.
 
-    A pixel reads the words of its own class and those that belong to no class, in each cross-attention and step
-    (:mod:`~mmdistill.generation.rectified_attention`). The unconditional pass reads all of the negative prompt. The
-    network has no parameter of its own, so a UNet that was not trained for it follows label maps, too, only worse.
+    In every cross-attention and step, a pixel attends to the words of its class and to words without a class
+    (:mod:`~mmdistill.generation.rectified_attention`). In the unconditional pass, all pixels attend to the whole
+    negative prompt. There are no additional parameters, so a UNet that was not fine-tuned also follows masks, but less
+    well.
 
     Args:
-        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`, as are the other
-            settings. The attention processors of ``unet`` are replaced.
-        classes: Classes are named in the order of their ids.
-        names: ``'ade20k'``, ``'coco_stuff'`` for the released weights, or names for some of the classes: see
+        vae, unet, prompts, scheduler, **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`. The
+            attention processors of ``unet`` are replaced.
+        classes: Class names, in the order of the ids, in which they appear in prompts.
+        names: ``'ade20k'`` or ``'coco_stuff'`` for the released weights, or names for some of the classes; see
             :func:`~mmdistill.generation.class_names.prompt_names`.
-        prompt: Other words of the template, and a request's own prompt, which follows it, are read by all pixels.
-        rectification: 1 is full rectification, 0 plain attention: see
+        prompt: Template with the field ``{classes}``. All pixels attend to its other words and to a request's prompt,
+            which is appended.
+        rectification: In [0, 1]; 1 is full rectification, 0 plain attention; see
             :class:`~mmdistill.generation.rectified_attention.RectifiedAttention`.
 
     Example:
@@ -52,7 +54,7 @@ class FreestyleNetGenerator(LayoutToImage):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`LatentGenerator.check`. Names are checked once the classes are among the settings."""
+        """See :meth:`LatentGenerator.check`. Names are checked if the settings contain the classes."""
         super().check(settings, where)
         template = setting(cls, settings, 'prompt')
         if template.count(_FIELD) != 1:
@@ -64,7 +66,7 @@ class FreestyleNetGenerator(LayoutToImage):
         return dict(super().describe(), names=self._table, rectification=self.denoiser.factor)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """Prompts, label maps and the attention bias, which is 0 in the unconditional pass."""
+        """Prompts, masks and the attention bias, which is 0 in the unconditional pass."""
         assert masks is not None
         words = [self.words(request, mask) for request, mask in zip(requests, masks)]
         slots = torch.tensor([self.slots(row) for row in words])
@@ -73,7 +75,7 @@ class FreestyleNetGenerator(LayoutToImage):
         return Condition(prompted.tensors, dict(prompted.nulls, bias=torch.zeros_like(bias)), prompted.requests)
 
     def words(self, request: Request, mask: Tensor) -> Words:
-        """The parts of the prompt of a request with a label map (H, W) int64; they are joined by single blanks."""
+        """The parts of a request's prompt for a mask (H, W) int64; they are joined with single spaces."""
         before, _, after = (' '.join(part.split()) for part in self.prompt.partition(_FIELD))
 
         def words(ids: Sequence[int]) -> Words:
@@ -86,7 +88,7 @@ class FreestyleNetGenerator(LayoutToImage):
         return found
 
     def slots(self, words: Words) -> List[int]:
-        """The class of each token that CLIP reads; OPEN for begin, end, padding and words of no class."""
+        """The class id of each token; OPEN for begin, end, padding and words without a class."""
         found = [slot for text, slot in words for _ in range(self.prompts.length(text))][:self.prompts.limit - 2]
         return [OPEN, *found, *[OPEN] * (self.prompts.limit - 1 - len(found))]
 

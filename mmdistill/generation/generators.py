@@ -1,4 +1,4 @@
-"""Generators: requests and masks in, images out."""
+"""Base class of generators: from requests and masks to images."""
 import json
 import logging
 from contextlib import suppress
@@ -30,46 +30,50 @@ logger = logging.getLogger('mmdistill')
 
 
 class LatentGenerator:
-    """Frozen latent diffusion networks behind one call, :meth:`generate`.
+    """Generates images with frozen latent diffusion networks (:meth:`generate`).
 
-    An image depends on its own request, mask, start latents and seed alone: its noise comes from one CPU generator,
-    and the networks always see ``micro_batch`` rows, the last batch filled up. On the CPU in float32 its bytes are
-    the same for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`), on a GPU as far as
-    its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
+    An image only depends on its request, mask, start latents and seed: its noise comes from one CPU random generator,
+    and the networks always process ``micro_batch`` rows, with padding. On a CPU in float32, images are identical to the
+    byte for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`); on a GPU, as far as its
+    kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
 
-    As in diffusers, the constructor takes modules, which are used as they are (neither frozen, moved nor cast), and
-    :meth:`from_pretrained` loads them. Sub-classes say which modules (:meth:`load`), take them by these names, hand
-    the keyword-only settings on, and say what a batch is conditioned on.
+    As in diffusers, the constructor takes modules, which it neither freezes, moves nor casts, and
+    :meth:`from_pretrained` loads them. Subclasses implement :meth:`load`, which returns the modules by the names of the
+    constructor's arguments, and :meth:`condition`, and pass the keyword-only settings on.
 
     Args:
         vae: Frozen autoencoder, float32.
         denoiser: ``(x, t, condition) -> output``.
-        scheduler: Of an allowed class (:data:`~mmdistill.generation.schedulers.SCHEDULERS`).
-        num_classes: Number of classes K that a mask may show.
-        multiple: Of what the sides of the latents have to be.
+        scheduler: A scheduler of an allowed class (:data:`~mmdistill.generation.schedulers.SCHEDULERS`).
+        num_classes: Number of classes K in masks.
+        multiple: The sides of the latents must be multiples of it.
         image_size: Side, or (H, W), of the images in pixels.
-        num_steps: Denoising steps.
-        cfg_scale: Scale of classifier-free guidance; 1 turns it off.
-        cfg_channels: The first channels of the latents that it guides; None for all.
-        dtype: Of the denoiser. Latents and the last decoding are always float32; decoding for guidance is bfloat16 for
-            ``'bfloat16'``, and float32 otherwise.
-        micro_batch: Rows that the networks see at once. It limits a CPU's threads: even to 2, multiples of 12 to 4.
-        guidance_vae: A cheaper autoencoder of the same latent space (TAESD for Stable Diffusion's) that decodes for
-            guidance; the images still come from ``vae``.
-        gradient_checkpointing: Trade time for memory in guidance.
-        strength: Part of the steps, in (0, 1], that is done from start latents; pure noise takes all of them.
-        compile: Options of ``torch.compile`` for the networks of the denoiser, or True; each kind of step (guided
-            through the network, or with mixed embeddings) compiles once, which takes minutes on a CPU.
+        num_steps: Number of denoising steps.
+        cfg_scale: Scale of classifier-free guidance, >= 0; 1 turns it off.
+        cfg_channels: Number of leading latent channels to which classifier-free guidance applies; None for all.
+        dtype: Type of the denoiser. Latents and the final decoding are always float32; decoding for guidance is
+            bfloat16 for ``'bfloat16'``, otherwise float32.
+        micro_batch: Rows per call of the networks. On a CPU, it limits the threads: an even number allows 2, a multiple
+            of 12 allows 4.
+        guidance_vae: A cheaper autoencoder of the same latent space, such as TAESD for Stable Diffusion, which decodes
+            for guidance; the images are still decoded by ``vae``.
+        gradient_checkpointing: Whether to save memory in guidance at the cost of time.
+        strength: Share of the steps, in (0, 1], to do from start latents. From pure noise, all steps are done.
+        compile: True, or options of ``torch.compile``, to compile the networks of the denoiser. Each type of step
+            (guided through the network, with mixed embeddings) is compiled once, which takes minutes on a CPU.
 
     Attributes:
-        annotation: What an image is made for.
-        needs: What a dataset gives the constructor where a config does not: ``'classes'``, their names, ``'palette'``.
+        annotation: Annotation from which images are generated: ``'masks'`` or ``'classes'``.
+        needs: Arguments that are taken from the dataset's metainfo by default: ``'classes'``, ``'palette'``.
         parts: Sub-folders of the weights.
-        sources: Id and checksums of the weights, where they were loaded.
+        sources: Address and checksums of the loaded weights.
+
+    Raises:
+        DistillError: Settings or modules do not fit each other.
     """
     annotation = 'masks'
     needs: Tuple[str, ...] = ()
-    networks: Tuple[str, ...] = ()  # class names that the unet or transformer may have; empty: any
+    networks: Tuple[str, ...] = ()  # allowed class names of the unet or transformer; empty: any
     parts: Tuple[str, ...] = ('unet', 'vae', 'scheduler')
 
     @validated
@@ -89,10 +93,10 @@ class LatentGenerator:
         self.micro_batch, self.strength = micro_batch, strength
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
-        if self.dtype is torch.bfloat16:  # a fifth faster; slower in float32
+        if self.dtype is torch.bfloat16:  # 20 % faster; in float32 it would be slower
             vae.encoder.to(memory_format=torch.channels_last)
         self.process = NoiseProcess(scheduler, num_steps)
-        first_step(num_steps, strength)  # refuses one that leaves no step
+        first_step(num_steps, strength)  # raises an error if the strength leaves no step
         self.sources: Dict[str, dict] = {}
         self._batches = MicroBatches(self)
         factor = vae_factor(vae)
@@ -116,20 +120,23 @@ class LatentGenerator:
     def from_pretrained(cls, weights: str, *, config: Optional[str] = None, scheduler: SchedulerConfig = None,
                         dtype: Dtype = 'float32', guidance_vae: Optional[str] = None,
                         **settings: Any) -> 'LatentGenerator':
-        """The generator of a diffusers folder, a hub address or a single file.
+        """Load a generator from a diffusers folder, a hub address or a single file.
 
         Args:
-            weights, config: See :class:`~mmdistill.weights.hub.Weights`; with the sub-folders :attr:`parts`.
+            weights, config: See :class:`~mmdistill.weights.hub.Weights`; the sub-folders are :attr:`parts`.
             scheduler: See :func:`~mmdistill.generation.schedulers.load_scheduler`.
-            guidance_vae: Folder, hub address or single file.
-            dtype: Of the constructor.
-            **settings: Of the constructor.
+            guidance_vae: Folder, hub address or single file of the autoencoder for guidance.
+            dtype: See the constructor.
+            **settings: Further arguments of the constructor.
+
+        Raises:
+            DistillError: Weights are missing or do not fit each other or the settings.
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
         source = Weights(weights, cls.parts_of(settings), config)
         cls.check_classes(source.configs, settings, cls.__name__)
-        steps = load_scheduler(source.configs, scheduler)  # one that cannot be guided is refused before the long loads
+        steps = load_scheduler(source.configs, scheduler)  # before the networks, since it may be refused
         modules = cls.load(source, dtype_of(dtype))
         guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
         generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype,
@@ -141,39 +148,47 @@ class LatentGenerator:
 
     @classmethod
     def parts_of(cls, settings: Mapping[str, Any]) -> Tuple[str, ...]:
-        """The :attr:`parts` that are needed with settings of :meth:`from_pretrained`."""
+        """The :attr:`parts` that are required with these settings of :meth:`from_pretrained`."""
         return cls.parts
 
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
-        """The modules of the constructor besides the autoencoder and the scheduler, by the names of its arguments."""
+        """Load the modules of the constructor except the autoencoder and the scheduler, by argument name."""
         raise NotImplementedError
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where settings of :meth:`from_pretrained`, each valid by itself, do not fit each other.
+        """Raise a DistillError if settings of :meth:`from_pretrained` do not fit each other. No weights are needed.
 
-        Needs no weights; with the dataset's ``classes`` among the settings, these are compared with those of weights
-        whose configs are on this machine. ``where`` is what has the settings, such as ``'model.generator'``, for the
-        message.
+        Args:
+            settings: The settings. If they contain the dataset's ``classes`` and the configs of the weights are on this
+                machine, their classes are compared.
+            where: Key of the settings in the config, such as ``'model.generator'``.
         """
         cls.steps(settings, where=where)
         check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
         if settings.get('classes') is not None and settings.get('weights'):
             folder = None
-            with suppress(DistillError):  # on the hub, or what check_weights refuses
+            with suppress(DistillError):  # weights are on the hub, or check_weights will refuse them
                 folder = known_configs(settings['weights'], settings.get('config'))
             if folder is not None:
                 cls.check_classes(folder, settings, where)
 
     @classmethod
     def check_classes(cls, folder: Path, settings: Mapping[str, Any], where: str) -> None:
-        """Raise a DistillError where the ``classes`` among the settings are not those of the weights whose configs are
-        in the folder, as far as these say."""
+        """Raise a DistillError if the ``classes`` in the settings differ from those in the configs of the weights.
+
+        Args:
+            folder: Folder of the configs. Without class names, nothing is checked.
+            settings, where: See :meth:`check`.
+        """
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        """See :meth:`check`: weights are there and of a known class. No tensor is read, and nothing is fetched."""
+        """Raise a DistillError unless the weights exist and have a known class; see :meth:`check`.
+
+        No tensor is read, and nothing is downloaded.
+        """
         folder = check_weights(settings['weights'], cls.parts_of(settings), f'{where}.weights', settings.get('config'))
         if folder is not None:
             if cls.networks:
@@ -185,30 +200,42 @@ class LatentGenerator:
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:
-        """The denoising steps of images; from start latents ``strength`` counts, which has to leave one."""
+        """The denoising steps of images.
+
+        Args:
+            settings, where: See :meth:`check`.
+            start_latents: Whether images start from latents, so that ``strength`` applies.
+
+        Raises:
+            DistillError: The strength leaves no step.
+        """
         count = setting(cls, settings, 'num_steps')
         first = first_step(count, setting(cls, settings, 'strength'), where)
         return range(first if start_latents else 0, count)
 
     @property
     def device(self) -> torch.device:
-        """Where the networks are."""
+        """The device of the networks."""
         return next(self.vae.parameters()).device
 
     def to(self, device) -> 'LatentGenerator':
-        """Move the networks."""
+        """Move the networks to a device."""
         for network in (self.vae, self.guide_vae, self.denoiser):
             network.to(device)
         return self
 
     def narrow(self, rows: int) -> None:
-        """Let the networks see no more than ``rows`` rows at once, where more of them would be repeats."""
-        if self.device.type != 'cpu':  # there an image's bytes are the same for any number of processes
+        """Reduce ``micro_batch`` to ``rows`` if the remaining rows would only be padding; not on a CPU."""
+        if self.device.type != 'cpu':  # on a CPU, images must not depend on the number of processes
             self.micro_batch = min(self.micro_batch, rows)
 
     def generate(self, requests: Sequence[Request], masks: Arrays = None, guidance=None,
                  latents: Arrays = None) -> List[np.ndarray]:
-        """One (H, W, 3) uint8 RGB image of each request, see :meth:`synthesize`; a failure is a DistillError."""
+        """Generate one (H, W, 3) uint8 RGB image per request; see :meth:`synthesize` for the arguments.
+
+        Raises:
+            DistillError: An image is not finite.
+        """
         images = []
         for made in self.synthesize(requests, masks, guidance, latents):
             if made.image is None:
@@ -218,24 +245,25 @@ class LatentGenerator:
 
     def synthesize(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
                    spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
-        """Images of requests, in order, as they are made; one that is not finite holds up no other.
+        """Yield the images of requests, in order, as they are generated. A failed image does not affect others.
 
         Args:
-            requests: With any seeds; ids are used in messages.
-            masks: (H, W) uint8 train ids, 255 = ignore, of any size: resized to ``image_size`` by nearest neighbour.
+            requests: The requests; ids are used in messages.
+            masks: (H, W) uint8 train ids, 255 = ignore, of any size; resized to ``image_size`` by nearest neighbour.
                 None for generators of classes.
             guidance: A :class:`~mmdistill.guidance.base.Guidance`.
-            latents: (C, h, w) float32 clean scaled latents to start from, ``strength`` of the way into noise; None
+            latents: (C, h, w) float32 clean scaled latents to start from, with noise according to ``strength``; None
                 for pure noise. With ``spare``, those of the spare requests follow.
-            spare: Requests of later calls, whose unguided first steps may be done along with these ones' (see
-                :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It changes no image.
+            spare: Requests of later calls, whose unguided first steps may be done in the same batches (see
+                :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It does not change
+                the images.
         """
         done = 0
         for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
-            whole = decoded.isfinite().flatten(1).all(1).tolist()
+            finite = decoded.isfinite().flatten(1).all(1).tolist()
             pixels = ((decoded / 2 + 0.5).nan_to_num(0).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
             for row, (image, final) in enumerate(zip(pixels.numpy(), sampled.latents.cpu())):
-                error = sampled.failures.get(row) or (None if whole[row] else _NOT_DECODED)
+                error = sampled.failures.get(row) or (None if finite[row] else _NOT_DECODED)
                 yield Synthesis(requests[done + row], final, None if error else image, error,
                                 None if error else sampled.traces[row])
             done += len(sampled.latents)
@@ -245,20 +273,22 @@ class LatentGenerator:
         return torch.cat([decoded.clamp(-1, 1) for decoded, _ in self._batches(requests, masks)])
 
     def encode(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) of ``image_size`` in [-1, 1] to clean scaled latents (B, C, h, w) float32; in slices
-        (:func:`~mmdistill.generation.autoencoders.slice_rows`)."""
+        """Images (B, 3, H, W) of ``image_size`` in [-1, 1] → clean scaled latents (B, C, h, w) float32.
+
+        Large batches are encoded in slices (:func:`~mmdistill.generation.autoencoders.slice_rows`).
+        """
         with torch.no_grad(), torch.autocast(self.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
-            pixels = images.to(self.device, memory_format=torch.channels_last)  # 1.5 times as fast on a CPU
+            pixels = images.to(self.device, memory_format=torch.channels_last)  # 50 % faster on a CPU
             rows = slice_rows(len(images), self.image_size)
             return in_slices(lambda part: encode(self.vae, part), pixels, rows).float().contiguous()
 
     def guidance_decode(self, latents: Tensor) -> Tensor:
-        """Latents (B, C, h, w) to images (B, 3, H, W) in the dtype of the latents, differentiable."""
+        """Latents (B, C, h, w) → images (B, 3, H, W) in the dtype of the latents, differentiable."""
         with torch.autocast(latents.device.type, torch.bfloat16, self.dtype is torch.bfloat16):
             return decode(self.guide_vae, latents).to(latents.dtype)
 
     def describe(self) -> dict:
-        """What decides the images besides requests and guidance, as JSON values for the manifest."""
+        """Everything that affects the images except requests and guidance, as JSON values for the manifest."""
         scheduler = json.loads(self.scheduler.to_json_string(), parse_constant=str)
         return dict(type=type(self).__name__, weights=self.sources, scheduler=scheduler, num_steps=self.num_steps,
                     cfg_scale=self.cfg.scale, cfg_channels=self.cfg.channels, strength=self.strength,
@@ -266,5 +296,10 @@ class LatentGenerator:
                     micro_batch=self.micro_batch, **(dict(compiled=True) if self.compiled else {}))
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """The condition of a batch, on any device; masks are (B, H, W) int64 of ``image_size``, None for classes."""
+        """The condition of a batch, on any device.
+
+        Args:
+            requests: B requests.
+            masks: (B, H, W) int64 of ``image_size``; None for generators of classes.
+        """
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""What a denoiser's inner layers say of noisy latents."""
+"""Features of noisy latents from inner layers of a denoiser."""
 from typing import Any, List, Optional, Tuple
 
 import torch
@@ -9,15 +9,18 @@ from .conditions import Condition
 
 
 class _LastLayer(Exception):
-    """Ends a forward pass whose later layers are not needed."""
+    """Stops a forward pass after the last layer that is needed."""
 
 
 def inner_layers(denoiser: Any, blocks: Optional[Tuple[int, int]] = None) -> List[nn.Module]:
-    """The layers of :func:`inner_features`; a DistillError where the network does not have them.
+    """The layers for :func:`inner_features`.
 
     Args:
         denoiser: See :mod:`~mmdistill.generation.denoisers`.
         blocks: First and last transformer block of a DiT, counted from 0; None for a UNet, which has one middle block.
+
+    Raises:
+        DistillError: The network does not have these layers.
     """
     network = _network(denoiser)
     name = type(network).__name__
@@ -35,18 +38,21 @@ def inner_layers(denoiser: Any, blocks: Optional[Tuple[int, int]] = None) -> Lis
 
 
 def inner_features(denoiser: Any, layers: List[nn.Module], x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-    """The outputs of inner layers averaged over their positions, side by side: (B, D) float32, differentiable.
+    """The outputs of inner layers, averaged over their positions and concatenated; differentiable.
 
-    The forward pass ends behind the last of the ``layers``.
+    The forward pass stops after the last of the ``layers``.
 
     Args:
-        denoiser, layers: See :func:`inner_layers`; the layers in the order of the network.
+        denoiser, layers: See :func:`inner_layers`; layers in the order of the network.
         x: (B, C, h, w) noisy latents.
         t: (B,) timesteps.
-        condition: Of B rows; only the conditional pass is made.
+        condition: Condition of B rows; only the conditional pass is computed.
+
+    Returns:
+        (B, D) float32.
     """
     found: List[Tensor] = []
-    checkpointed = getattr(_network(denoiser), 'is_gradient_checkpointing', False)  # its layers are run again
+    checkpointed = getattr(_network(denoiser), 'is_gradient_checkpointing', False)  # then layers run a second time
 
     def take(module: nn.Module, args: Any, output: Tensor) -> None:
         found.append(output.float().mean(1 if output.ndim == 3 else (2, 3)))  # tokens (B, N, D), or maps (B, D, h, w)

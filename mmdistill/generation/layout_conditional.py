@@ -1,4 +1,4 @@
-"""A model that is told a label map."""
+"""Layout-to-image generation with a small UNet."""
 from pathlib import Path
 from typing import Any, Dict, Mapping, Optional, Sequence
 
@@ -20,13 +20,13 @@ from .unets import LayoutUNet
 
 
 class LayoutUNetGenerator(LatentGenerator):
-    """Label maps to images with a :class:`~mmdistill.generation.unets.LayoutUNet`.
+    """Generates images of masks with a :class:`~mmdistill.generation.unets.LayoutUNet`.
 
     Args:
-        vae, scheduler: See :class:`LatentGenerator`, as are the other settings; ``image_size`` must be given.
+        vae, scheduler, **settings: See :class:`LatentGenerator`; ``image_size`` is required.
         unet: A :class:`~mmdistill.generation.unets.LayoutUNet`.
-        classes: Names of the dataset's classes, in the order of the ids; None takes the weights' own number.
-        class_ids: The weights' id of each class of the dataset, where they differ.
+        classes: Class names of the dataset, in the order of the ids; None uses all classes of the weights.
+        class_ids: Id in the weights of each class of the dataset, if they differ.
 
     Example:
         >>> generator = LayoutUNetGenerator.from_pretrained(
@@ -65,7 +65,7 @@ class LayoutUNetGenerator(LatentGenerator):
             known.ids_of(settings.get('classes'), settings.get('class_ids'), where)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """The label maps, with ``class_ids`` in the weights' ids, too; a map without labels is the null condition."""
+        """The masks, with ``class_ids`` also in the ids of the weights; the null condition is a mask without labels."""
         assert masks is not None
         maps = dict(mask=masks)
         if self.class_ids is not None:

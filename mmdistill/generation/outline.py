@@ -1,4 +1,4 @@
-"""A generator without weights: its networks from their config files alone, as shapes and dtypes."""
+"""Generators without weights: networks on the meta device, built from their config files."""
 import inspect
 import logging
 from pathlib import Path
@@ -15,22 +15,22 @@ from .generators import LatentGenerator
 from .prompts import PromptEncoder
 from .schedulers import load_scheduler
 
-# Where a generator's folder has a module of its constructor; or it is the folder itself.
+# Possible sub-folders of the constructor's modules; a module may also be in the folder itself.
 _FOLDERS = dict(unet=('unet', ), network=('transformer', 'unet'), vae=('vae', ), controlnet=('controlnet', ))
 
 
 def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
-    """The generator that ``cls.from_pretrained(**settings)`` would give, on meta tensors, for counting what it costs.
+    """The generator ``cls.from_pretrained(**settings)`` on the meta device, for cost estimates.
 
-    No weights are read and nothing is fetched.
+    No weights are read, and nothing is downloaded.
 
     Args:
-        cls: A :class:`~mmdistill.generation.generators.LatentGenerator`, whose constructor takes modules by the names
-            ``vae``, ``unet``, ``network``, ``controlnet``, ``prompts``, ``scheduler``.
-        settings: Of ``from_pretrained``, as in a config, with what the dataset gives (``classes``, ``palette``).
+        cls: A subclass of :class:`~mmdistill.generation.generators.LatentGenerator`, whose constructor takes modules by
+            the names ``vae``, ``unet``, ``network``, ``controlnet``, ``prompts``, ``scheduler``.
+        settings: Settings of ``from_pretrained`` as in a config, and those from the dataset (``classes``, ``palette``).
 
     Raises:
-        DistillError: The configs are not there, or a module of another name is asked for.
+        DistillError: Configs are missing, or the constructor takes a module of another name.
     """
     if not (inspect.isclass(cls) and issubclass(cls, LatentGenerator)):
         raise DistillError(f'{getattr(cls, "__name__", cls)} is no LatentGenerator')
@@ -40,14 +40,14 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
     dtype, modules = dtype_of(setting(cls, settings, 'dtype')), dict[str, Any]()
     for name, parameter in inspect.signature(cls).parameters.items():
         if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            given = settings.pop(name, None)  # a scheduler, or weights of their own
-            modules[name] = load_scheduler(folder, given) if name == 'scheduler' else _module(
-                name, known_configs(given, config or str(folder)) if given else folder, dtype)
+            value = settings.pop(name, None)  # a scheduler, or other weights for this module
+            modules[name] = load_scheduler(folder, value) if name == 'scheduler' else _module(
+                name, known_configs(value, config or str(folder)) if value else folder, dtype)
     if guidance_vae := settings.pop('guidance_vae', None):
         settings['guidance_vae'] = _module('vae', known_configs(guidance_vae, config or str(folder)), dtype)
     logger = logging.getLogger('mmdistill')
     level = logger.level
-    logger.setLevel(logging.ERROR)  # the loaded generator says the rest
+    logger.setLevel(logging.ERROR)  # the generator logs its warnings when it is loaded
     try:
         return cls(**modules, **settings)
     finally:
@@ -55,7 +55,7 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
 
 
 def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
-    """What a constructor takes under ``name``."""
+    """The constructor's module ``name``."""
     if name == 'prompts':
         return _BlankPrompts(folder, dtype)
     if name not in _FOLDERS:
@@ -66,7 +66,7 @@ def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
 
 
 def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
-    """The frozen network that a ``config.json`` describes, on meta tensors, by the name of its class."""
+    """The frozen network of a ``config.json`` on the meta device, by the name of its class."""
     import diffusers
 
     from . import unets
@@ -74,15 +74,17 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
         raise DistillError(f'{folder} holds a {name}, which is no network of diffusers')
-    known = inspect.signature(cls).parameters  # saved configs have others, too, from other versions
+    known = inspect.signature(cls).parameters  # saved configs may have arguments of other versions
     with META:
         network = cls.from_config({key: value for key, value in config.items() if key in known})
     return nn.Module.to(network, META, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of casts
 
 
 class _BlankPrompts(PromptEncoder):
-    """A text encoder of ``folder``, whose embeddings are shapes alone: it is asked once for each image, which is
-    little of the cost, but its weights take memory. The tokenizer is the real one where it is there."""
+    """The text encoder of ``folder`` on the meta device.
+
+    Its computation is negligible (once per image), but its weights take memory. The tokenizer is real if it exists.
+    """
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
@@ -94,7 +96,7 @@ class _BlankPrompts(PromptEncoder):
         self.limit = config.max_position_embeddings
         try:
             self.tokenizer = CLIPTokenizer.from_pretrained(folder / 'tokenizer', local_files_only=True)
-        except Exception:  # transformers raises half a dozen classes for files that are missing
+        except Exception:  # transformers raises many different errors for missing files
             self.tokenizer = None
 
     def fits(self, text: str) -> bool:

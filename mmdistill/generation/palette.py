@@ -1,4 +1,4 @@
-"""Label maps as images for a network. Labels are never read back from colours."""
+"""Renders masks as control images. Labels are never read back from colours."""
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
 import torch
@@ -11,20 +11,20 @@ from .coco_panoptic import panoptic_palette
 
 
 def render_palette(masks: Tensor, palette: Sequence[Sequence[int]]) -> Tensor:
-    """Label maps (B, H, W) int64 to RGB (B, 3, H, W) in [0, 1]; ids without a colour (255) are black."""
+    """Masks (B, H, W) int64 → RGB (B, 3, H, W) in [0, 1]; ids without a colour (255) are black."""
     table = torch.zeros(256, 3)
     table[:len(palette)] = torch.tensor(palette, dtype=torch.float32) / 255
     return table.to(masks.device)[masks].permute(0, 3, 1, 2).contiguous()
 
 
 def render_one_hot(masks: Tensor, num_classes: int, channels: int) -> Tensor:
-    """Label maps (B, H, W) int64 to planes of 0 and 1, (B, channels, H, W): each class, and unlabelled if one more."""
+    """Masks (B, H, W) int64 → one-hot (B, channels, H, W): one channel per class, and optionally one for unlabelled."""
     ids = torch.where(masks == IGNORE, num_classes, masks)
     return F.one_hot(ids, num_classes + 1)[..., :channels].permute(0, 3, 1, 2).float()
 
 
 def same_colours(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> List[Tuple[str, ...]]:
-    """Groups of classes that a control image cannot tell apart, because they have one colour."""
+    """Groups of classes with the same colour, which a control image cannot distinguish."""
     by_colour: Dict[tuple, List[str]] = {}
     for colour, name in zip(palette, classes):
         by_colour.setdefault(tuple(colour), []).append(name)
@@ -33,15 +33,18 @@ def same_colours(palette: Sequence[Sequence[int]], classes: Sequence[str]) -> Li
 
 def resolve_palette(palette: Union[None, str, Sequence[Sequence[int]]], classes: Sequence[str], where: str
                     ) -> Tuple[Sequence[Sequence[int]], List[str]]:
-    """The colours of a generator's setting.
+    """The colours for the setting ``palette`` of a generator.
 
     Args:
         palette: An RGB triple per class, or ``'coco_panoptic'`` (:func:`~.coco_panoptic.panoptic_palette`).
         classes: Names of the classes.
-        where: Key of the config, for messages.
+        where: Key in the config, for messages.
 
     Returns:
-        An RGB triple per class, and sentences on the classes that they do not tell apart.
+        An RGB triple per class, and sentences about classes that share a colour.
+
+    Raises:
+        DistillError: The palette is invalid.
     """
     if isinstance(palette, str):
         panoptic, remark = panoptic_palette(classes, where)
@@ -53,7 +56,7 @@ def resolve_palette(palette: Union[None, str, Sequence[Sequence[int]]], classes:
 
 def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[str], where: str
                   ) -> Sequence[Sequence[int]]:
-    """The palette; a DistillError where it has not one triple of 0..255 for each class."""
+    """Return the palette; raises a DistillError unless it has one RGB triple in 0..255 per class."""
     if palette is None:
         raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
     if len(palette) != len(classes):

@@ -1,4 +1,4 @@
-"""The passes of a generator's networks, counted on meta tensors."""
+"""Cost of the passes of a generator's networks, counted on meta tensors."""
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import torch
@@ -11,11 +11,16 @@ from .conditions import Condition
 from .counting import META, Counted, autocast_like_cuda, count, parameter_bytes
 from .generators import LatentGenerator
 
-Look = Callable[[Tensor], Tuple[Tensor, Sequence[Tensor]]]  # images → a segmentor's logits, and features to compare
+Look = Callable[[Tensor], Tuple[Tensor, Sequence[Tensor]]]  # images → a segmentor's logits and features
 
 
 class Passes:
-    """Each kind of pass of a generator's networks, counted on ``rows`` rows of meta tensors."""
+    """Counts the passes of a generator's networks for batches of ``rows`` rows.
+
+    Args:
+        generator: A generator on the meta device.
+        guidance, look: See :func:`~mmdistill.generation.cost.estimate`.
+    """
 
     def __init__(self, generator: LatentGenerator, guidance: Any = None, look: Optional[Look] = None) -> None:
         self.generator, self.guidance, self.look = generator, guidance, look
@@ -25,18 +30,20 @@ class Passes:
         self._condition: Condition = generator.condition([request], masks).to(META)
 
     def step(self, rows: int) -> Counted:
-        """A step of sampling without guidance, both passes of classifier-free guidance."""
+        """A sampling step without guidance, with both passes of classifier-free guidance."""
         x, condition = self._latents(rows), self._rows(rows)
         with torch.no_grad():
             return count(lambda: self._denoise(x, condition))
 
     def guided_step(self, rows: int) -> Counted:
-        """What guidance adds to a step; where it goes through the network also the step itself. An objective that
-        ``reads_network`` counts as a whole conditional pass."""
+        """The cost that guidance adds to a step; if it goes through the network, including the step itself.
+
+        An objective with ``reads_network`` counts as a whole conditional pass.
+        """
         leaf, condition = self._latents(rows).requires_grad_(), self._rows(rows)
 
         def run() -> None:
-            x = leaf * 1  # the counter's hooks refuse a leaf
+            x = leaf * 1  # the counter's hooks do not accept a leaf
             if self.guidance.through_network:
                 x = self._denoise(x, condition)
             objectives = self.guidance.objectives.values()
@@ -51,13 +58,13 @@ class Passes:
             return count(run)
 
     def decoding(self, rows: int) -> Counted:
-        """The last decoding, float32."""
+        """The final decoding, in float32."""
         latents = self._latents(rows)
         with torch.no_grad():
             return count(lambda: decode(self.generator.vae, latents))
 
     def encoding(self, rows: int) -> Counted:
-        """Real images to latents."""
+        """The encoding of real images."""
         images = torch.empty(rows, 3, *self.generator.image_size, device=META)
 
         def run() -> None:
@@ -68,16 +75,16 @@ class Passes:
             return count(run)
 
     def measuring(self, rows: int) -> Counted:
-        """The segmentor's features of real images, in float64 as the statistics are."""
+        """The segmentor's pass over real images, with features in float64 for the statistics."""
         images = torch.empty(rows, 3, *self.generator.image_size, device=META)
         with torch.no_grad():
             return count(lambda: [layer.double() for layer in self.look(images)[1]])  # type: ignore[misc]
 
     def weights(self, segmentor: Optional[nn.Module]) -> int:
-        """Bytes of all networks."""
-        own = self.generator
-        text = own.prompts.text_encoder if hasattr(own, 'prompts') else None
-        networks = own.vae, own.guide_vae, own.denoiser, text, segmentor
+        """Bytes of the weights of all networks."""
+        generator = self.generator
+        text = generator.prompts.text_encoder if hasattr(generator, 'prompts') else None
+        networks = generator.vae, generator.guide_vae, generator.denoiser, text, segmentor
         return parameter_bytes([network for network in networks if network is not None])
 
     def _latents(self, rows: int) -> Tensor:
@@ -90,12 +97,12 @@ class Passes:
         return Condition(tensors, nulls, one.requests * rows)
 
     def _denoise(self, x: Tensor, condition: Condition) -> Tensor:
-        own = self.generator
-        out = own.cfg(own.denoiser, x, own.process.timesteps[0].to(META), condition)
-        return own.process.x0(x, out, 0)
+        generator = self.generator
+        out = generator.cfg(generator.denoiser, x, generator.process.timesteps[0].to(META), condition)
+        return generator.process.x0(x, out, 0)
 
     def _look(self, latents: Tensor) -> Tensor:
-        """A loss of the decoded images of the same cost as D3S2's: cross-entropy at the size of the mask, and moments
+        """A loss of the decoded images that costs as much as D3S2's: cross-entropy at the size of the mask, and moments
         of the features."""
         with autocast_like_cuda(self._half):
             images = decode(self.generator.guide_vae, latents)

@@ -1,4 +1,4 @@
-"""The noise process of a stock diffusers scheduler, in the terms that guidance needs."""
+"""The noise process of a stock diffusers scheduler, with the quantities that guidance needs."""
 from typing import List, NamedTuple, Optional, Tuple
 
 import torch
@@ -12,7 +12,7 @@ from .schedulers import scheduler_class
 class Level(NamedTuple):
     """The noise level of a step: its latents are ``alpha * x0 + sigma * eps``."""
     step: int  # index of the step, 0 for the first
-    timestep: float  # what the network is told
+    timestep: float  # input of the network
     alpha: float
     sigma: float
 
@@ -20,25 +20,28 @@ class Level(NamedTuple):
 class NoiseProcess:
     """A scheduler's steps and noise levels, ``x_t = alpha_i * x0 + sigma_i * eps``, for one batch at a time.
 
-    Guidance changes the clean prediction; :meth:`to_output` turns it back into what the network would have said, so
-    that the stock ``step`` does the rest. Multistep solvers therefore store the guided predictions in their history.
+    Guidance changes the clean prediction, and :meth:`to_output` converts it back to a network output for the stock
+    ``step``. Multistep solvers therefore store the guided predictions in their history.
 
     Args:
-        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`, set so that it allows guidance through
-            x0. It is copied from its config and never changed.
+        scheduler: One of :data:`~mmdistill.generation.schedulers.SCHEDULERS`, with settings that allow guidance through
+            x0. It is copied and never changed.
         num_steps: Number of denoising steps.
 
     Attributes:
-        memoryless: Whether a step depends on earlier ones through its latents alone.
-        timesteps: (num_steps,) what the network is told, on the CPU; descending.
-        alphas, sigmas: Python floats, one a step, so that no step waits for a device.
+        memoryless: Whether a step only depends on its latents; False for multistep solvers.
+        timesteps: (num_steps,) inputs of the network, on the CPU, descending.
+        alphas, sigmas: Python floats, one per step, so that no step has to wait for a device.
+
+    Raises:
+        DistillError: The scheduler's settings do not allow guidance, or ``num_steps`` is out of range.
     """
 
     def __init__(self, scheduler, num_steps: int):
         cls = scheduler_class(type(scheduler).__name__)
         config = dict(scheduler.config)
         _check(cls.__name__, config, num_steps)
-        # DPM-Solver cuts learned variances off at 3 channels, whatever the latents have: here they are cut beforehand.
+        # DPM-Solver assumes 3 channels when it removes learned variances; here they are removed before.
         learned = cls is DPMSolverMultistepScheduler and config.get('variance_type')
         self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
         self._scheduler.set_timesteps(num_steps)
@@ -51,7 +54,7 @@ class NoiseProcess:
         if self._prediction == 'epsilon' and min(self.alphas) == 0:
             raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says '
                                'nothing of x0: set scheduler rescale_betas_zero_snr=False')
-        # DDIM's step goes num_train_timesteps // num_steps back, whatever the timesteps are.
+        # DDIM's step always goes back by num_train_timesteps // num_steps, whatever the timesteps are.
         stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
         met = bool((self.timesteps.diff() == -stride).all())
         if cls is DDIMScheduler and (not met or (spacing == 'linspace' and num_steps == 1)):
@@ -63,11 +66,11 @@ class NoiseProcess:
         return len(self.timesteps)
 
     def level(self, i: int) -> Level:
-        """The noise level of the latents that step ``i`` begins with."""
+        """The noise level of the latents at the beginning of step ``i``."""
         return Level(i, self.timesteps[i].item(), self.alphas[i], self.sigmas[i])
 
     def start(self, first: int = 0) -> None:
-        """Forget the last batch; the next step is ``first``."""
+        """Reset the scheduler for a new batch; the next step is ``first``."""
         self._scheduler.set_timesteps(self._num_steps)
         if hasattr(self._scheduler, 'set_begin_index'):
             self._scheduler.set_begin_index(first)
@@ -84,39 +87,43 @@ class NoiseProcess:
         return self.alphas[i] * clean + self.sigmas[i] * noise
 
     def x0(self, x: Tensor, out: Tensor, i: int) -> Tensor:
-        """The clean latents that the network's output ``out`` at step ``i`` stands for. (B, C, h, w)"""
+        """The clean latents (B, C, h, w) predicted by the network's output ``out`` at step ``i``."""
         a, b, c = self._linear(i)
         return (a * x - b * out[:, :x.shape[1]]) / c
 
     def slope(self, i: int) -> float:
-        """The derivative of :meth:`x0` by the output: 1 for a sample, -sigma / alpha for epsilon, -sigma for v and
-        flow."""
+        """The derivative of :meth:`x0` with respect to the output, by prediction type: 1 for sample, -sigma / alpha for
+        epsilon, -sigma for v and flow."""
         if self._prediction == 'sample':
             return 1.0
         return -self.sigmas[i] / (self.alphas[i] if self._prediction == 'epsilon' else 1.0)
 
     def to_output(self, x: Tensor, x0: Tensor, out: Tensor, i: int) -> Tensor:
-        """The inverse of :meth:`x0`: the output that stands for ``x0``; a learned variance in ``out`` is kept."""
+        """The inverse of :meth:`x0`: the output that predicts ``x0``; a learned variance in ``out`` is kept."""
         a, b, c = self._linear(i)
         return torch.cat([(a * x - c * x0) / b, out[:, x.shape[1]:]], dim=1)
 
     def _linear(self, i: int) -> Tuple[float, float, float]:
-        """a, b and c of ``x0 = (a * x - b * out) / c``."""
+        """The coefficients a, b and c in ``x0 = (a * x - b * out) / c``."""
         alpha, sigma = self.alphas[i], self.sigmas[i]
         return dict(epsilon=(1, sigma, alpha), v_prediction=(alpha, sigma, 1), flow_prediction=(1, sigma, 1),
                     sample=(0, -1, 1))[self._prediction]
 
     def step(self, out: Tensor, i: int, x: Tensor, generators: Optional[List[torch.Generator]] = None) -> Tensor:
-        """The latents of step ``i + 1`` from those of step ``i``, ``x`` (B, C, h, w), by the stock scheduler, in order.
+        """The latents of step ``i + 1``, computed by the stock scheduler. Steps must be called in order.
 
-        ``out`` (B, C or 2C, h, w) is the network's; schedulers that add noise draw from ``generators``, one per row.
+        Args:
+            out: (B, C or 2C, h, w) network output.
+            i: Index of the step.
+            x: (B, C, h, w) latents of step ``i``.
+            generators: One random generator per row, for schedulers that add noise.
         """
         channels = x.shape[1]
         if self._learned and out.shape[1] != 2 * channels:
             raise DistillError(f'{self.name}: variance_type expects a network with {2 * channels} output channels, '
                                f"got {out.shape[1]}: set scheduler variance_type='fixed_small'")
         out = out if self._learned else out[:, :channels]
-        noise = {} if self.name == 'UniPCMultistepScheduler' else dict(generator=generators)  # it takes none
+        noise = {} if self.name == 'UniPCMultistepScheduler' else dict(generator=generators)  # UniPC adds no noise
         return self._scheduler.step(out, self.timesteps[i], x, return_dict=False, **noise)[0]
 
     def _levels(self) -> Tuple[List[float], List[float]]:
@@ -131,9 +138,15 @@ class NoiseProcess:
 
 
 def first_step(num_steps: int, strength: float, where: str = 'generator') -> int:
-    """Index of the first step that a strength leaves, counted as in diffusers' image-to-image pipelines.
+    """Index of the first step for a strength, computed as in diffusers' image-to-image pipelines.
 
-    Raises a DistillError where it leaves none, or is above 1.
+    Args:
+        num_steps: Number of denoising steps.
+        strength: Share of the steps to do, in (0, 1].
+        where: Key of the settings in the config, for messages.
+
+    Raises:
+        DistillError: The strength leaves no step or is out of range.
     """
     count = min(int(num_steps * strength), num_steps)
     if not 0 < strength <= 1 or count == 0:

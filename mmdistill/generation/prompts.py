@@ -1,4 +1,4 @@
-"""Prompts of text-to-image models."""
+"""Prompt embeddings of text-to-image models."""
 import logging
 from functools import lru_cache
 from pathlib import Path
@@ -15,51 +15,55 @@ logger = logging.getLogger('mmdistill')
 
 
 class PromptEncoder:
-    """Prompts to embeddings of a ``CLIPTextModel``, one text at a time: an embedding does not depend on its batch.
+    """Embeds prompts with a ``CLIPTextModel``, one at a time, so that an embedding does not depend on a batch.
 
-    The embeddings used last are kept, in main memory. The tokenizer is a ``CLIPTokenizer``.
+    Recent embeddings are cached in main memory.
+
+    Args:
+        tokenizer: ``CLIPTokenizer``.
+        text_encoder: ``CLIPTextModel``.
     """
 
     def __init__(self, tokenizer: Any, text_encoder: Any):
         self.tokenizer, self.text_encoder = tokenizer, text_encoder
         self.limit: int = min(tokenizer.model_max_length, text_encoder.config.max_position_embeddings)
-        self._embedding = lru_cache(maxsize=256)(self._embed)  # 60 MB of Stable Diffusion's
+        self._embedding = lru_cache(maxsize=256)(self._embed)  # 60 MB for Stable Diffusion
 
     @classmethod
     def from_pretrained(cls, weights: Union[str, Path, Weights],
                         dtype: torch.dtype = torch.float32) -> 'PromptEncoder':
-        """The ``tokenizer`` and ``text_encoder`` of weights, or of their address."""
+        """Load ``tokenizer`` and ``text_encoder`` from weights or their address."""
         source = Weights.of(weights, ('tokenizer', 'text_encoder'))
         folder = source.configs / 'tokenizer'
         from transformers import CLIPTextModel, CLIPTokenizer
         try:
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # transformers raises OSError, TypeError and others for files that are missing
+        except Exception as error:  # transformers raises OSError, TypeError and others for missing files
             raise unfit(f'{folder}: {" ".join(str(error).split())[:200]}') from None
         return cls(tokenizer, source.load(CLIPTextModel, 'text_encoder', dtype))
 
     def length(self, text: str) -> int:
-        """Number of tokens of a text, without its begin and end."""
+        """Number of tokens of a text, without begin and end tokens."""
         return len(self.tokenizer(text, add_special_tokens=False, verbose=False).input_ids)
 
     def fits(self, text: str) -> bool:
-        """Whether CLIP reads all of the text."""
+        """Whether the text is within CLIP's limit."""
         return self.length(text) <= self.limit - 2
 
     def checked(self, request: Request) -> str:
-        """The prompt of a request, which must have one; a warning says where CLIP does not read all of it."""
+        """The prompt of a request, with a warning if it is too long; raises a DistillError if there is none."""
         if request.prompt is None:
             raise DistillError(f'request {request.id} has no prompt: plan requests with one')
         return self.readable(request, request.prompt)
 
     def readable(self, request: Request, text: str) -> str:
-        """The text, of a request; a warning says where CLIP does not read all of it."""
+        """Return the text of a request, with a warning if it is too long for CLIP."""
         if not self.fits(text):
             logger.warning(f'request {request.id}: CLIP reads {self.limit} tokens, the end of its prompt is cut off')
         return text
 
     def __call__(self, text: str) -> Tensor:
-        """(1, limit, D) on the text encoder's device."""
+        """The embedding of a text, (1, limit, D), on the text encoder's device."""
         return self._embedding(text).to(self.text_encoder.device)
 
     def _embed(self, text: str) -> Tensor:

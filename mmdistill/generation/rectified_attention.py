@@ -1,4 +1,4 @@
-"""Rectified cross-attention: a pixel reads the words of its own class alone (FreestyleNet, arXiv 2303.14412)."""
+"""Rectified cross-attention: a pixel only attends to the words of its class (FreestyleNet, arXiv 2303.14412)."""
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import torch
@@ -8,30 +8,30 @@ from torch.nn import functional as F
 
 from .conditions import Condition
 
-#: Stands in place of a class id for a token that every pixel reads: begin, end, padding, words without a region.
+#: Replaces the class id for tokens to which all pixels attend: begin, end, padding, words without a region.
 OPEN = -1
 
 
 def level_sizes(size: Tuple[int, int], levels: int) -> List[Tuple[int, int]]:
-    """(h, w) of the feature maps of a U-Net's levels, for latents of ``size``."""
+    """(h, w) of the feature maps at each level of a U-Net, for latents of ``size`` (h, w)."""
     return [(size[0] >> level, size[1] >> level) for level in range(levels)]
 
 
 def attention_bias(masks: Tensor, slots: Tensor, sizes: Sequence[Tuple[int, int]], dtype: torch.dtype) -> Tensor:
-    """What rectification adds to attention scores: 0 where a pixel reads a token, -inf elsewhere.
+    """The bias that rectification adds to attention scores: 0 if a pixel may attend to a token, otherwise -inf.
 
-    A level's label map is the nearest-neighbour reduction of the whole one, as in the released code: the upper left
-    pixel of each cell. A class can vanish there; no row is -inf throughout, since open tokens are read by all.
+    The mask at each level is the nearest-neighbour reduction of the full mask, as in the released code: the upper left
+    pixel of each cell. Small classes can vanish. No row is entirely -inf, since all pixels attend to open tokens.
 
     Args:
-        masks: (B, H, W) int64 train ids, 255 = ignore: such pixels read open tokens alone.
-        slots: (B, L) int64: the class id of each token, or :data:`OPEN`; the first, the begin of the text, is open.
+        masks: (B, H, W) int64 train ids, 255 = ignore; such pixels only attend to open tokens.
+        slots: (B, L) int64, class id of each token, or :data:`OPEN`; the first token (begin) must be open.
         sizes: (h, w) of each level.
-        dtype: Of the network.
+        dtype: Type of the network.
 
     Returns:
-        (B, N, L'): the pixels of all levels one after another, row by row. L' is L rounded up to a multiple of 8, as
-        GPU kernels want the rows of a bias to be aligned; the last L' - L columns mean nothing.
+        (B, N, L'), with the N pixels of all levels in sequence, row by row. L' is L rounded up to a multiple of 8,
+        since GPU kernels require aligned rows; the last L' - L columns are not used.
     """
     planes = masks[:, None].to(torch.uint8)
     ids = torch.cat([F.interpolate(planes, size, mode='nearest').flatten(1) for size in sizes], 1)
@@ -43,22 +43,21 @@ def attention_bias(masks: Tensor, slots: Tensor, sizes: Sequence[Tuple[int, int]
 
 
 def bias_of_levels(bias: Tensor, sizes: Sequence[Tuple[int, int]], length: int) -> Dict[int, Tensor]:
-    """Views (B, 1, h * w, L) of an :func:`attention_bias`, by the number h * w of a level's pixels."""
+    """Views (B, 1, h * w, L) of an :func:`attention_bias`, by the number of pixels h * w of the level."""
     counts = [height * width for height, width in sizes]
     return {count: rows[:, None, :, :length] for count, rows in zip(counts, bias.split(counts, 1))}
 
 
 class RectifiedAttention(AttnProcessor2_0):
-    r"""Attention of a stock U-Net whose cross-attention is rectified where it is given a bias.
+    r"""Attention processor for a stock U-Net that rectifies cross-attention if it gets a bias.
 
     .. math:: P = (1 - \lambda) \, \mathrm{softmax}(S) + \lambda \, \mathrm{softmax}(S + b), \quad S = Q K^T / \sqrt{d}
 
-    with the bias b of :func:`attention_bias`, the same for all heads. Self-attention is diffusers' own.
+    with the bias b of :func:`attention_bias`, equal for all heads. Self-attention is unchanged.
 
     Args:
-        factor: λ in [0, 1]: 1 is full rectification (FreestyleNet), 0 plain attention. Full rectification loses
-            context between regions, for which MatchMask (CVPR 2026) mixes the two; its factors are learned, one per
-            layer.
+        factor: λ in [0, 1]: 1 is full rectification (FreestyleNet), 0 plain attention. Full rectification loses context
+            between regions; MatchMask (CVPR 2026) therefore mixes both, with a learned factor per layer.
 
     Example:
         >>> unet.set_attn_processor(RectifiedAttention())
@@ -84,7 +83,12 @@ class RectifiedAttention(AttnProcessor2_0):
 
 
 class RectifiedDenoiser(nn.Module):
-    """A stock ``UNet2DConditionModel``, whose attention processors become :class:`RectifiedAttention`."""
+    """A stock ``UNet2DConditionModel`` with :class:`RectifiedAttention` processors, which are set in place.
+
+    Args:
+        unet: The UNet.
+        factor: See :class:`RectifiedAttention`.
+    """
 
     def __init__(self, unet, factor: float = 1.0):
         super().__init__()
@@ -92,11 +96,12 @@ class RectifiedDenoiser(nn.Module):
         unet.set_attn_processor(RectifiedAttention(factor))
 
     def sizes(self, latents: Tuple[int, int]) -> List[Tuple[int, int]]:
-        """(h, w) of the feature maps for latents of a size; see :func:`level_sizes`."""
+        """(h, w) of the feature maps at each level for latents of this size; see :func:`level_sizes`."""
         return level_sizes(latents, len(self.unet.config.block_out_channels))
 
     def forward(self, x: Tensor, t: Tensor, condition: Condition) -> Tensor:
-        """Latents (B, C, h, w), timesteps (B,), condition with ``prompt`` (B, L, D) and ``bias`` (B, N, L')."""
+        """Predict from latents (B, C, h, w), timesteps (B,), a condition with ``prompt`` (B, L, D) and ``bias``
+        (:func:`attention_bias`)."""
         prompt, (height, width) = condition['prompt'].to(self.unet.dtype), x.shape[-2:]
         bias = bias_of_levels(condition['bias'], self.sizes((height, width)), prompt.shape[1])
         return self.unet(x.to(self.unet.dtype), t, encoder_hidden_states=prompt, return_dict=False,

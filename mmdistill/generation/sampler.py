@@ -1,4 +1,4 @@
-"""The denoising loop: one for all methods."""
+"""The denoising loop for all methods."""
 from functools import partial
 from typing import Callable, Dict, List, Optional
 
@@ -14,12 +14,12 @@ from .trace import GuidanceRecord
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
-    DiT's ``cfg_scale`` is this scale; for the ``(1 + w) * cond - w * uncond`` of other papers, as DMGD's, it is 1 + w.
+    It equals DiT's ``cfg_scale``. For ``(1 + w) * cond - w * uncond``, as in DMGD, set it to 1 + w.
 
     Args:
-        scale: 1 is the conditional prediction alone, in one pass of half the size.
-        channels: The first channels of the latents that are guided, while the others keep the conditional prediction:
-            3 of 4 in DiT's code. None for all.
+        scale: Scale, >= 0. For 1, only the conditional prediction is computed.
+        channels: Number of leading latent channels that are guided; the others keep the conditional prediction. DiT's
+            code guides 3 of 4. None for all.
     """
 
     def __init__(self, scale: float = 1.0, channels: Optional[int] = None):
@@ -27,14 +27,14 @@ class ClassifierFreeGuidance:
 
     def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition,
                  correct: Optional[Callable[[Tensor], Tensor]] = None) -> Tensor:
-        """The combined prediction in the dtype of ``x``; a learned variance is the conditional pass's.
+        """The combined prediction in the dtype of ``x``; a learned variance is that of the conditional pass.
 
         Args:
             denoiser: ``(x, t, condition) -> (B, C or 2C, h, w)``.
             x: (B, C, h, w) noisy latents.
             t: () timestep.
-            condition: Of B rows.
-            correct: Changes the conditional output before the two are combined, so that the scale amplifies it.
+            condition: Condition of B rows.
+            correct: Changes the conditional output before the combination, so that the scale amplifies the change.
         """
         correct = correct or (lambda out: out)
         if self.scale == 1:
@@ -53,28 +53,31 @@ def sample(
     generators: Optional[List[torch.Generator]] = None, begin: int = 0, end: Optional[int] = None,
     failures: Optional[Dict[int, str]] = None, record: Optional[GuidanceRecord] = None,
 ) -> Tensor:
-    """Turn noise into clean latents.
+    """Denoise a batch of latents.
 
-    Each step predicts x0, lets the guidance shift it (or an output, or the step's result), and leaves the step itself
-    to the stock scheduler. Latents are float32 whatever the network's dtype is: rounding them at each step costs far
-    more than rounding inside the network. Only a joint objective of the guidance mixes rows.
+    Each step predicts x0, applies the guidance to it (or to the output or the step's result), and leaves the step to
+    the stock scheduler. Latents are float32 for any dtype of the network, since rounding them at each step is far worse
+    than rounding inside the network. Rows are independent unless the guidance has a joint objective.
 
     Args:
-        denoiser: ``(x (B, C, h, w), t (B,), condition) -> output in the scheduler's type``; frozen.
-        process: The noise process; it forgets its last batch.
-        x: (B, C, h, w) latents of step ``begin``, on the networks' device; at step 0 standard normal noise.
-        condition: Of B rows, on the same device.
-        cfg: Defaults to the conditional prediction alone.
+        denoiser: ``(x (B, C, h, w), t (B,), condition) -> output of the scheduler's prediction type``; frozen.
+        process: The noise process; it is reset.
+        x: (B, C, h, w) latents of step ``begin``, on the networks' device; standard normal noise at step 0.
+        condition: Condition of B rows, on the same device.
+        cfg: Classifier-free guidance; default: only the conditional prediction.
         guidance: A :class:`~mmdistill.guidance.base.Guidance` or None.
-        decode: Latents to images in [-1, 1], differentiable; for guidance by images.
-        generators: One CPU generator for each row; schedulers that add noise draw from them.
-        begin, end: The first step, and the one to stop before; None for all that follow.
-        failures: Gets the reason of each row whose latents or gradient are not finite any more; the others are as they
-            would be. Without it, that is a DistillError, which names the row and the step.
-        record: Takes in what guidance does.
+        decode: Differentiable function from latents to images in [-1, 1], for guidance in image space.
+        generators: One CPU random generator per row, for schedulers that add noise.
+        begin, end: First step, and end (exclusive); None for all following steps.
+        failures: Receives row → reason for rows whose latents or gradients are no longer finite; other rows are not
+            affected.
+        record: Receives the losses and shifts of the guidance.
 
     Returns:
         (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 ``x``).
+
+    Raises:
+        DistillError: Latents or gradients are not finite, and ``failures`` is None.
     """
     cfg = cfg or ClassifierFreeGuidance()
     x = x.to(torch.promote_types(x.dtype, torch.float32))
@@ -107,23 +110,23 @@ def sample(
 
 
 class _GuidedStep:
-    """One guided step: the shift of what the guidance's ``update`` names, and what was shifted, as it was."""
+    """One guided step, with the shift of the tensor that the guidance's ``update`` selects."""
     shift: Tensor
     losses: Dict[str, Tensor]
-    moved: Tensor
+    moved: Tensor  # the tensor before the shift
 
     def __init__(self, guidance, process: NoiseProcess, condition: Condition, decode: Optional[Callable], i: int):
         self.guidance, self.process, self.condition, self.decode, self.i = guidance, process, condition, decode, i
 
     def conditional(self, x: Tensor, out: Tensor) -> Tensor:
-        """The output of the conditional pass whose clean prediction is shifted."""
+        """The output of the conditional pass, with its clean prediction shifted."""
         x0 = self.process.x0(x, out, self.i)
         self._look(x, x0)
         self.moved = x0.detach()
         return self.process.to_output(x.detach(), self.moved + self.shift, out.detach(), self.i)
 
     def output(self, x: Tensor, x0: Tensor, out: Tensor) -> Tensor:
-        """The output after classifier-free guidance, shifted if the guidance shifts that or its clean prediction."""
+        """The output after classifier-free guidance, shifted if the guidance applies to it or to its x0."""
         update = self.guidance.update
         if update == 'conditional':
             return out
@@ -137,7 +140,7 @@ class _GuidedStep:
         return out
 
     def latents(self, x: Tensor) -> Tensor:
-        """The latents after the step, shifted if the guidance shifts those."""
+        """The latents after the step, shifted if the guidance applies to them."""
         if self.guidance.update != 'prev':
             return x
         self.moved = x
@@ -148,7 +151,7 @@ class _GuidedStep:
 
 
 class _FiniteWatch:
-    """Which rows stop being finite, where first. What it sees is read from the device once, by :meth:`report`."""
+    """Records where rows first become non-finite. The device is only read once, by :meth:`report`."""
 
     def __init__(self, x: Tensor):
         self.first = x.new_full((len(x), ), -1, dtype=torch.long)
@@ -160,7 +163,7 @@ class _FiniteWatch:
         self.seen.append(f'{what} not finite at step {i}: lower the scale of guidance, or run the networks in float32')
 
     def report(self, condition: Condition, failures: Optional[Dict[int, str]]) -> None:
-        """Write the reason of each such row to ``failures``; without them, raise the first."""
+        """Write the reason for each non-finite row to ``failures``; if that is None, raise the first."""
         found = {row: self.seen[first] for row, first in enumerate(self.first.tolist()) if first >= 0}
         if failures is not None:
             failures.update(found)

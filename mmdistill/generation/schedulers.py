@@ -1,4 +1,4 @@
-"""The schedulers that the denoising loop can guide."""
+"""Schedulers that support guidance in the denoising loop."""
 import json
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
@@ -17,7 +17,7 @@ SchedulerConfig = Union[None, str, Dict[str, Any]]
 
 
 def scheduler_class(name: str, where: str = 'scheduler') -> Any:
-    """The allowed scheduler class of that name; a DistillError where the loop cannot guide it."""
+    """The scheduler class with this name; raises a DistillError if it is not allowed."""
     known = {allowed.__name__: allowed for allowed in SCHEDULERS}
     if name not in known:
         raise DistillError(f'{where}: {name} cannot be guided: set scheduler to one of {", ".join(known)}')
@@ -25,9 +25,12 @@ def scheduler_class(name: str, where: str = 'scheduler') -> Any:
 
 
 def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[str] = None) -> None:
-    """Raise a DistillError where a scheduler cannot be guided, or a setting is unknown or of the wrong type.
+    """Raise a DistillError if a scheduler cannot be guided, or a setting is unknown or of the wrong type.
 
-    ``scheduler`` is that of :func:`load_scheduler`, of the class ``default``, or of any class, if it names none.
+    Args:
+        scheduler: See :func:`load_scheduler`.
+        where: Key of the scheduler in the config.
+        default: Class name, if ``scheduler`` has none; None: any allowed class.
     """
     settings = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     name = settings.pop('type', default)
@@ -37,11 +40,17 @@ def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[st
 
 
 def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
-    """The scheduler of ``folder/scheduler``, or another one with its noise levels.
+    """Load the scheduler in ``folder/scheduler``, or another one with the same noise levels.
 
-    Another class places the timesteps in its own way: ``timestep_spacing`` is not taken over, for 'leading', the
-    training schedulers' default, would let a solver of few steps begin far from pure noise. ``scheduler`` is None for
-    the folder's own; a class name; or ``dict(type=name, key=value, …)``.
+    For another class, ``timestep_spacing`` is not taken from the folder: with 'leading', the default of training
+    schedulers, a solver with few steps would start far from pure noise.
+
+    Args:
+        folder: A diffusers folder.
+        scheduler: None for the folder's scheduler, a class name, or ``dict(type=name, key=value, …)``.
+
+    Raises:
+        DistillError: The config cannot be read, or the scheduler is not allowed.
     """
     changes = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
     try:

@@ -1,4 +1,4 @@
-"""Soft labels for diffusers' DiT, whose own label tables read class ids alone."""
+"""Soft labels for diffusers' DiT, whose label embeddings only accept class ids."""
 from typing import Any
 
 import torch
@@ -8,10 +8,12 @@ from ..errors import DistillError
 
 
 class SoftLabelConditioning(nn.Module):
-    """Timestep and label embedding that takes embeddings in place of class ids, one for all blocks of a DiT.
+    """Timestep and label embedding that also accepts embeddings as labels, shared by all blocks of a DiT.
 
-    It uses the parameters of ``stock``, a ``CombinedTimestepLabelEmbeddings``. For class ids it is bit-equal to that
-    in eval mode; unlike that it drops no label at random in train mode.
+    For class ids, it is bit-equal to the stock module in evaluation mode. In training mode, it drops no labels.
+
+    Args:
+        stock: The ``CombinedTimestepLabelEmbeddings`` whose parameters are used.
     """
 
     def __init__(self, stock: Any):
@@ -27,10 +29,13 @@ class SoftLabelConditioning(nn.Module):
 
 
 def install_soft_labels(transformer: Any) -> SoftLabelConditioning:
-    """Let a ``DiTTransformer2DModel`` take embeddings (B, D) in place of class ids, in place.
+    """Modify a ``DiTTransformer2DModel`` in place so that it accepts embeddings (B, D) as labels.
 
-    Each block has a copy of the embedding, and the last layer uses the first block's: one module takes the place of
-    all, which also frees the copies. A transformer that has it already keeps it; copies that differ are refused.
+    Each block has a copy of the embedding, and the last layer uses that of the first block. One module replaces all
+    copies and frees their memory. Calling it again has no effect.
+
+    Raises:
+        DistillError: The copies differ.
     """
     norms = [block.norm1 for block in transformer.transformer_blocks]
     if isinstance(norms[0].emb, SoftLabelConditioning):

@@ -1,4 +1,4 @@
-"""Text-to-image models: what generators with Stable Diffusion share, and the one that starts from latents."""
+"""Base classes of generators with Stable Diffusion, and image-to-image generation from latents."""
 import logging
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -20,14 +20,14 @@ logger = logging.getLogger('mmdistill')
 
 
 class TextToImage(LatentGenerator):
-    """A generator with a text-to-image model, Stable Diffusion 1.x/2.x.
+    """Base class of generators with Stable Diffusion 1.x/2.x.
 
     Args:
-        vae, denoiser, scheduler, num_classes: See :class:`LatentGenerator`, as are the other settings.
+        vae, denoiser, scheduler, num_classes, **settings: See :class:`LatentGenerator`.
         unet: ``UNet2DConditionModel``.
         prompts: The text encoder.
         negative_prompt: Prompt of the unconditional pass.
-        image_size: The UNet's own by default.
+        image_size: Side, or (H, W), in pixels; default: that of the UNet.
     """
     parts = ('unet', 'vae', 'text_encoder', 'tokenizer', 'scheduler')
 
@@ -43,10 +43,11 @@ class TextToImage(LatentGenerator):
 
     @classmethod
     def from_pretrained(cls, weights: str, *, unet: Optional[str] = None, **settings: Any) -> 'TextToImage':
-        """See :meth:`LatentGenerator.from_pretrained`.
+        """Load a generator; see :meth:`LatentGenerator.from_pretrained`.
 
         Args:
-            unet: Folder, hub address or single file of a UNet in place of the weights' own, e.g. one trained further.
+            weights, **settings: See :meth:`LatentGenerator.from_pretrained`.
+            unet: Folder, hub address or single file of another UNet, such as a fine-tuned one.
         """
         if unet is None:
             return super().from_pretrained(weights, **settings)  # type: ignore[return-value]
@@ -64,8 +65,8 @@ class TextToImage(LatentGenerator):
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import UNet2DConditionModel
-        own = dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype)) if 'unet' in weights.parts else {}
-        return dict(own, prompts=PromptEncoder.from_pretrained(weights, dtype))
+        unet = dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype)) if 'unet' in weights.parts else {}
+        return dict(unet, prompts=PromptEncoder.from_pretrained(weights, dtype))
 
     @classmethod
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -81,18 +82,19 @@ class TextToImage(LatentGenerator):
         return dict(super().describe(), negative_prompt=self.negative_prompt)
 
     def prompted(self, requests: Sequence[Request], prompts: Sequence[str], **tensors: Tensor) -> Condition:
-        """The condition of rows with these prompts; the unconditional pass has the negative one."""
+        """The condition of rows with these prompts; the unconditional pass has the negative prompt."""
         prompt = torch.cat([self.prompts(text) for text in prompts])
         null = self.prompts(self.negative_prompt).expand_as(prompt)
         return Condition(dict(prompt=prompt, **tensors), dict(prompt=null), tuple(requests))
 
 
 class LayoutToImage(TextToImage):
-    """A text-to-image model that is led by label maps, and whose prompts name their classes.
+    """Base class of layout-to-image generators whose prompts contain the classes in the mask.
 
     Args:
-        classes: Names of the classes, in the order of the ids.
-        prompt: Template; ``{classes}`` becomes the names of the classes in the mask.
+        vae, unet, prompts, denoiser, scheduler, **settings: See :class:`TextToImage`.
+        classes: Class names, in the order of the ids.
+        prompt: Template; ``{classes}`` is replaced by the names of the classes in the mask.
     """
     needs: Tuple[str, ...] = ('classes', )
 
@@ -116,13 +118,17 @@ class LayoutToImage(TextToImage):
         return dict(super().describe(), prompt=self.prompt)
 
     def classes_in(self, request: Request, mask: Tensor, text: Callable[[List[int]], str]) -> List[int]:
-        """Ids of the classes in a label map (H, W) int64, those with most pixels first.
+        """Ids of the classes in a mask, in descending order of their pixels.
 
-        Classes for which CLIP has no room in the ``text`` of some ids are left out from the smallest on, and a warning
-        names them.
+        If the prompt is too long for CLIP, the smallest classes are left out, with a warning.
+
+        Args:
+            request: The request, for messages.
+            mask: (H, W) int64.
+            text: Function from class ids to the prompt.
         """
         counts = torch.bincount(mask[mask != IGNORE], minlength=self.num_classes)
-        # Stable, so that of two classes of one size the first id comes first on every machine.
+        # Stable, so that the order of classes of equal size is the same on every machine.
         order = torch.sort(counts, descending=True, stable=True).indices
         ids, left = [c for c in order.tolist() if counts[c] > 0], list[str]()
         while not self.prompts.fits(text(ids)) and len(ids) > 1:
@@ -134,13 +140,14 @@ class LayoutToImage(TextToImage):
 
 
 class Img2ImgGenerator(TextToImage):
-    """Prompts and start latents to images with Stable Diffusion 1.x/2.x, at D4M's settings (arXiv 2407.15138).
+    """Generates images from prompts and start latents with Stable Diffusion 1.x/2.x and D4M's settings
+    (arXiv 2407.15138).
 
-    A request without start latents is made from pure noise: plain text-to-image.
+    Without start latents, images are generated from pure noise (text-to-image).
 
     Args:
-        vae, unet, prompts, scheduler: See :class:`TextToImage`, as are the settings. Version 1.5's own scheduler (PNDM)
-            is none that the loop takes.
+        vae, unet, prompts, scheduler, **settings: See :class:`TextToImage`. Version 1.5's default scheduler (PNDM) is
+            not supported.
     """
     annotation = 'classes'
     embedded = 'prompt'  # see `embed`
@@ -153,11 +160,11 @@ class Img2ImgGenerator(TextToImage):
                          strength=strength, cfg_scale=cfg_scale, num_steps=num_steps, **settings)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor] = None) -> Condition:
-        """The requests' prompts; the unconditional pass has the negative one."""
+        """The prompts of the requests; the unconditional pass has the negative prompt."""
         return self.prompted(requests, [self.prompts.checked(request) for request in requests])
 
     def class_embeddings(self, requests: Sequence[Request]) -> Dict[int, Tensor]:
-        """The prompt's embedding (L, D) of the first request of each class; each must have one class, and a prompt."""
+        """The prompt embedding (L, D) of the first request of each class; requests need one class and a prompt."""
         firsts = {request.single_class(): request for request in reversed(requests)}
         return {c: self.condition([firsts[c]])['prompt'][0] for c in sorted(firsts)}
 

@@ -1,4 +1,4 @@
-"""The timestep embedding of a DiT: diffusers builds it otherwise than the code that trained the public weights."""
+"""The timestep embedding of a DiT, which differs between diffusers and the code that trained the public weights."""
 import re
 from typing import Any, Mapping
 
@@ -7,12 +7,12 @@ DIFFUSERS_SHIFT, DIT_SHIFT = 1, 0
 
 
 def trained_shift(config: Mapping[str, Any]) -> int:
-    """The shift that a DiT was trained with, as far as the ``config.json`` of the network says.
+    """The shift with which a DiT was trained, inferred from the ``config.json`` of the network.
 
-    It is DiT's for weights that diffusers' converter made from DiT's own. It names the class ``Transformer2DModel``, or
-    a version of diffusers that had no ``DiTTransformer2DModel`` yet, where the name was brought up to date by hand.
-    Weights that were loaded and saved again with a newer diffusers say nothing of where they are from;
-    :func:`set_timestep_shift` leaves a note for those that are saved from here.
+    It is DiT's for original weights converted by diffusers' script: their config has the class ``Transformer2DModel``,
+    or a version of diffusers before ``DiTTransformer2DModel``, if the class name was updated by hand. Weights that a
+    newer diffusers loaded and saved again cannot be identified, except those on which :func:`set_timestep_shift` was
+    called, which stores the shift.
     """
     if (noted := config.get('timestep_shift')) in (DIFFUSERS_SHIFT, DIT_SHIFT):
         return int(noted)
@@ -27,8 +27,11 @@ def get_timestep_shift(transformer: Any) -> int:
 
 
 def set_timestep_shift(transformer: Any, shift: int) -> None:
-    """Give the embeddings of all blocks of a ``DiTTransformer2DModel`` the shift, in place; the last layer uses the
-    first block's. The network's config, which ``save_pretrained`` writes, notes it."""
+    """Set the shift of the embeddings in all blocks of a ``DiTTransformer2DModel``, in place.
+
+    The last layer uses the embedding of the first block. The shift is also stored in the network's config, which
+    ``save_pretrained`` writes.
+    """
     for block in transformer.transformer_blocks:
         block.norm1.emb.time_proj.downscale_freq_shift = shift
     transformer.register_to_config(timestep_shift=shift)

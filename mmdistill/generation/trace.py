@@ -1,4 +1,4 @@
-"""What guidance did to an image."""
+"""Records of the guidance of images."""
 from typing import Dict, List, NamedTuple, Optional, Tuple
 
 import torch
@@ -6,17 +6,13 @@ from torch import Tensor
 
 
 class GuidanceTrace(NamedTuple):
-    """What guidance did to one image: the unweighted loss of each objective at the first and at the last guided step.
-
-    ``step`` is the root mean square of a guidance step over that of the latents it is added to, mean over the guided
-    steps.
-    """
-    losses: Dict[str, Tuple[float, float]]
-    step: float
+    """The record of the guidance of one image."""
+    losses: Dict[str, Tuple[float, float]]  # objective → unweighted loss at the first and the last guided step
+    step: float  # RMS of the guidance shift over RMS of the shifted tensor, mean over the guided steps
 
 
 class GuidanceRecord:
-    """Collects the traces of a batch on its device, which is read once, by :meth:`traces`."""
+    """Collects the traces of a batch on its device; the device is only read once, by :meth:`traces`."""
 
     def __init__(self) -> None:
         self.first: Dict[str, Tensor] = {}
@@ -24,13 +20,13 @@ class GuidanceRecord:
         self.ratios: List[Tensor] = []
 
     def see(self, losses: Dict[str, Tensor], shift: Tensor, latents: Tensor) -> None:
-        """Take in a guided step: losses (B,) of the objectives, and the shift (B, C, h, w) of the latents."""
+        """Add a guided step: losses (B,) by objective, and the shift and the shifted tensor, both (B, C, h, w)."""
         self.first, self.last = self.first or losses, losses
         norms = [value.flatten(1).norm(dim=1) for value in (shift, latents)]
         self.ratios.append(norms[0] / norms[1])
 
     def traces(self, rows: int) -> List[Optional[GuidanceTrace]]:
-        """The traces of the first rows; None where no step was guided."""
+        """The traces of the first ``rows`` rows; None for each if no step was guided."""
         if not self.ratios:
             return [None] * rows
         columns = [*self.first.values(), *self.last.values(), torch.stack(self.ratios).mean(0)]

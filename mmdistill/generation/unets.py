@@ -1,4 +1,4 @@
-"""Small denoisers, which users can train on their own data: conditioned on a label map, or on a class."""
+"""Small denoisers conditioned on a mask or a class, which users can train on their own data."""
 from typing import Any, Optional, Sequence
 
 import torch
@@ -21,21 +21,21 @@ def _stock_unet(in_channels: int, out_channels: int, block_out_channels: Sequenc
 
 
 class LayoutUNet(ModelMixin, ConfigMixin):
-    """Stock ``UNet2DModel`` that sees the label map beside the noisy latent.
+    """Stock ``UNet2DModel`` with the mask as additional input.
 
-    The map's one-hot form is folded to the latent's resolution by a convolution whose stride is the autoencoder's
-    factor, so that nothing of it is lost, and concatenated to the input. Reconstruction: the published D3S2 uses a
+    A convolution whose stride is the autoencoder's factor reduces the one-hot mask to the resolution of the latents
+    without loss, and the result is concatenated to the latents. This is our choice: the published D3S2 uses a
     pretrained layout-to-image model.
 
     Args:
-        num_classes: Number of classes K; ids 0..K-1, 255 is "unlabelled". A map of 255 alone is the null condition.
-        layout_factor: Side of the label map over side of the latent.
-        latent_channels: Channels C of the latent.
-        layout_channels: Channels that the folded map takes.
-        block_out_channels: Width of each resolution.
+        num_classes: Number of classes K; ids 0..K-1, 255 = unlabelled. A mask of only 255 is the null condition.
+        layout_factor: Ratio of the mask's side to the latents' side.
+        latent_channels: Channels C of the latents.
+        layout_channels: Channels of the reduced mask.
+        block_out_channels: Channels at each resolution.
         layers_per_block: Residual blocks at each resolution.
-        attention_levels: How many of the coarsest resolutions have self-attention.
-        classes: Names of the classes, in the order of the ids, where they are to be known later.
+        attention_levels: Number of the coarsest resolutions with self-attention.
+        classes: Class names, in the order of the ids, to be saved in the config.
     """
 
     @register_to_config
@@ -48,18 +48,18 @@ class LayoutUNet(ModelMixin, ConfigMixin):
                                 layers_per_block, attention_levels)
 
     def forward(self, sample: Tensor, timestep, layout: Tensor) -> UNet2DOutput:
-        """Noisy latents (B, C, h, w), timesteps and label maps (B, h·factor, w·factor) → prediction (B, C, h, w)."""
+        """Noisy latents (B, C, h, w), timesteps, and masks (B, h·factor, w·factor) → prediction (B, C, h, w)."""
         classes = self.config['num_classes']
         planes = render_one_hot(layout.long(), classes, classes + 1).to(sample.dtype)
         return self.unet(torch.cat([sample, self.layout(planes)], 1), timestep)
 
 
 class ClassUNet(ModelMixin, ConfigMixin):
-    """Stock ``UNet2DModel`` whose timestep embedding has the class's added to it.
+    """Stock ``UNet2DModel`` with a class embedding that is added to the timestep embedding.
 
     Args:
         num_classes: Number of classes K; ids 0..K-1, and K is the null condition.
-        sample_size: Side of the latents that it was trained on, where that is to be known later.
+        sample_size: Side of the latents in training, to be saved in the config.
         latent_channels, block_out_channels, layers_per_block, attention_levels, classes: See :class:`LayoutUNet`.
     """
 
@@ -68,7 +68,7 @@ class ClassUNet(ModelMixin, ConfigMixin):
                  block_out_channels: Sequence[int] = (64, 96, 128), layers_per_block: int = 1,
                  attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
-        # The table is ours and the stock network takes its rows as they are, so that a row may be mixed of several.
+        # A table outside of the stock network, which takes embeddings, so that embeddings can be mixed.
         self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])
         self.unet = _stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,
                                 attention_levels, class_embed_type='identity')
