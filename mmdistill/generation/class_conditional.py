@@ -33,7 +33,8 @@ class ClassConditionalGenerator(LatentGenerator):
     DiT, and other schedulers ignore it.
 
     Args:
-        vae, scheduler, **settings: See :class:`LatentGenerator`.
+        vae, scheduler: See :class:`LatentGenerator`.
+        **settings: See :class:`LatentGenerator`.
         network: ``DiTTransformer2DModel`` or ``ClassUNet``, from the sub-folder ``transformer`` or ``unet``.
         classes: Class names of the dataset, in the order of the ids; None uses all classes of the weights.
         class_ids: Id in the weights of each class of the dataset, if they differ, such as for a subset of ImageNet.

@@ -24,7 +24,7 @@ class ControlNetGenerator(LayoutToImage):
     The mask is rendered as an image for the ControlNet; labels are never read back from colours.
 
     Args:
-        vae, unet, prompts, scheduler, **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
+        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
         controlnet: ``ControlNetModel``.
         palette: One RGB triple per class, as in the ControlNet's training; default: those of the dataset's metainfo,
             which are correct for ADE20K. Use ``'coco_panoptic'`` for COCO-Stuff, whose palette is ambiguous: the
@@ -34,6 +34,7 @@ class ControlNetGenerator(LayoutToImage):
         control_scale: Factor of the ControlNet's residuals, >= 0.
         rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and possibly one
             for unlabelled pixels).
+        **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
     """
     needs = ('classes', 'palette')
     palette: Sequence[Sequence[int]]  # one RGB triple per class, with rendering='palette'

@@ -26,8 +26,8 @@ class FreestyleNetGenerator(LayoutToImage):
     well.
 
     Args:
-        vae, unet, prompts, scheduler, **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`. The
-            attention processors of ``unet`` are replaced.
+        vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`. The attention
+            processors of ``unet`` are replaced.
         classes: Class names, in the order of the ids, in which they appear in prompts.
         names: ``'ade20k'`` or ``'coco_stuff'`` for the released weights, or names for some of the classes; see
             :func:`~mmdistill.generation.class_names.prompt_names`.
@@ -35,6 +35,7 @@ class FreestyleNetGenerator(LayoutToImage):
             which is appended.
         rectification: In [0, 1]; 1 is full rectification, 0 plain attention; see
             :class:`~mmdistill.generation.rectified_attention.RectifiedAttention`.
+        **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
 
     Example:
         >>> generator = FreestyleNetGenerator.from_pretrained(

@@ -23,10 +23,11 @@ class LayoutUNetGenerator(LatentGenerator):
     """Generates images of masks with a :class:`~mmdistill.generation.unets.LayoutUNet`.
 
     Args:
-        vae, scheduler, **settings: See :class:`LatentGenerator`; ``image_size`` is required.
+        vae, scheduler: See :class:`LatentGenerator`.
         unet: A :class:`~mmdistill.generation.unets.LayoutUNet`.
         classes: Class names of the dataset, in the order of the ids; None uses all classes of the weights.
         class_ids: Id in the weights of each class of the dataset, if they differ.
+        **settings: See :class:`LatentGenerator`; ``image_size`` is required.
 
     Example:
         >>> generator = LayoutUNetGenerator.from_pretrained(

@@ -23,7 +23,8 @@ class TextToImage(LatentGenerator):
     """Base class of generators with Stable Diffusion 1.x/2.x.
 
     Args:
-        vae, denoiser, scheduler, num_classes, **settings: See :class:`LatentGenerator`.
+        vae, denoiser, scheduler, num_classes: See :class:`LatentGenerator`.
+        **settings: See :class:`LatentGenerator`.
         unet: ``UNet2DConditionModel``.
         prompts: The text encoder.
         negative_prompt: Prompt of the unconditional pass.
@@ -46,7 +47,8 @@ class TextToImage(LatentGenerator):
         """Load a generator; see :meth:`LatentGenerator.from_pretrained`.
 
         Args:
-            weights, **settings: See :meth:`LatentGenerator.from_pretrained`.
+            weights: See :meth:`LatentGenerator.from_pretrained`.
+            **settings: See :meth:`LatentGenerator.from_pretrained`.
             unet: Folder, hub address or single file of another UNet, such as a fine-tuned one.
         """
         if unet is None:
@@ -92,7 +94,8 @@ class LayoutToImage(TextToImage):
     """Base class of layout-to-image generators whose prompts contain the classes in the mask.
 
     Args:
-        vae, unet, prompts, denoiser, scheduler, **settings: See :class:`TextToImage`.
+        vae, unet, prompts, denoiser, scheduler: See :class:`TextToImage`.
+        **settings: See :class:`TextToImage`.
         classes: Class names, in the order of the ids.
         prompt: Template; ``{classes}`` is replaced by the names of the classes in the mask.
     """
@@ -146,8 +149,9 @@ class Img2ImgGenerator(TextToImage):
     Without start latents, images are generated from pure noise (text-to-image).
 
     Args:
-        vae, unet, prompts, scheduler, **settings: See :class:`TextToImage`. Version 1.5's default scheduler (PNDM) is
-            not supported.
+        vae, unet, prompts, scheduler: See :class:`TextToImage`. Version 1.5's default scheduler (PNDM) is not
+            supported.
+        **settings: See :class:`TextToImage`.
     """
     annotation = 'classes'
     embedded = 'prompt'  # see `embed`
