@@ -1,4 +1,4 @@
-"""Objectives that steer the denoising loop, and the guidance that applies them. No OpenMMLab package is needed."""
+"""Guidance of the denoising loop by gradients of objectives; needs no OpenMMLab package."""
 from .alignment import FeatureAlignment
 from .base import Guidance, Objective
 from .features import ClassFeatureMatching, ClassStatistics

@@ -1,4 +1,4 @@
-"""Guidance: objectives that steer the denoising loop by their gradient."""
+"""Guidance of the denoising loop by the gradients of objectives."""
 from functools import reduce
 from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
@@ -17,85 +17,94 @@ class Objective(Protocol):
         weight: Factor of this objective in the sum.
         space: ``'image'`` for a loss of the decoded clean prediction in [-1, 1], ``'latent'`` for one of the clean
             prediction itself, ``'noisy'`` for one of the noisy latents.
-        joint: Optional; True where the images of a group (:attr:`~mmdistill.plan.Request.group`: those of a class)
-            have to be made together, because the loss of one depends on the others.
-        greedy: Optional; True where they have to be made one after the other: ``remember(request, latents)`` takes each
-            finished one, and ``ready(request)`` says whether a request can be made.
-        annotation: ``'masks'`` or ``'classes'`` where it works for one of them only.
-        needs: What its constructor is given by the run instead of the config: names of resources, or a dict of them
-            to the settings that go to the resource. Only read of objectives that are built from a config.
+        joint: Optional; True if the images of a group (:attr:`~mmdistill.plan.Request.group`: those of a class) must be
+            generated together, because the loss of one depends on the others.
+        greedy: Optional; True if they must be generated one after another: ``remember(request, latents)`` is called
+            with each finished image, and ``ready(request)`` returns whether a request can be processed.
+        annotation: Optional; ``'masks'`` or ``'classes'`` if it only works for one of them.
+        needs: Optional; constructor arguments that the run provides instead of the config: names of resources, or a
+            dict from names to the settings that are passed to the resource. Only used for objectives in configs.
     """
     weight: float
     space: str
 
     def __call__(self, x: Tensor, batch, *level) -> Tensor:
-        """(B,): one loss for each sample, which depends on no other row, or if ``joint`` on those of its group; the
-        gradient of their sum is what guides.
+        """Compute one loss per sample.
+
+        A loss must not depend on other rows, or with ``joint`` only on those of its group. The guidance follows the
+        gradient of their sum.
 
         Args:
             x: (B, 3, H, W) images or (B, C, h, w) latents.
-            batch: The :class:`~mmdistill.generation.conditions.Condition` of the rows: tensors by name, among them
-                ``mask`` (B, H, W) int64 for generators of masks, and ``requests``.
-            *level: Given where ``space`` is ``'noisy'``: the :class:`~mmdistill.generation.process.Level` of ``x``.
+            batch: The :class:`~mmdistill.generation.conditions.Condition` of the rows, with ``requests`` and, for
+                generators of masks, the tensor ``mask`` (B, H, W) int64.
+            *level: The :class:`~mmdistill.generation.process.Level` of ``x``, only if ``space`` is ``'noisy'``.
+
+        Returns:
+            (B,).
         """
 
 
 class Guidance:
-    r"""The weighted sum of objectives, and how its gradient moves the sample.
+    r"""The weighted sum of objectives, and the step along its negative gradient.
 
     D3S2's step, :math:`z_{t-1} \leftarrow z_{t-1} - \rho \nabla_{z_t} \sum_k \lambda_k L_k(\hat x_0)` inside a window
-    of steps, is ``through='xt', update='prev', norm='none'`` (reconstruction; the paper's exact form was not
-    available). The defaults are cheaper: the network's output is held constant and the clean prediction itself is
-    moved. DMGD's step, :math:`\mu \leftarrow \mu - \rho \sigma_t \nabla_{z_t} L` through the linear form of x0, is
+    of steps, is ``through='xt', update='prev', norm='none'`` (our reconstruction; the paper's exact form was not
+    available). The defaults are cheaper: the network's output is held constant, and the clean prediction itself is
+    shifted. DMGD's step, :math:`\mu \leftarrow \mu - \rho \sigma_t \nabla_{z_t} L` through the linear form of x0, is
     ``through='linear', update='prev', step='sigma', norm='none'``.
 
-    ``update='output'`` moves what the network says, :math:`y_t` (epsilon, v, flow or sample, after classifier-free
-    guidance), against the gradient by that output, before the scheduler's step:
+    ``update='output'`` shifts the network's output :math:`y_t` (epsilon, v, flow or sample, after classifier-free
+    guidance) along the negative gradient with respect to that output, before the scheduler's step:
 
     .. math:: y_t \leftarrow y_t - \rho_t \, \nabla_{y_t} L(\hat x_0(z_t, y_t)), \qquad
         \nabla_{y_t} L = \frac{\partial \hat x_0}{\partial y_t} \nabla_{\hat x_0} L, \qquad
         \frac{\partial \hat x_0}{\partial y_t} = -\frac{\sigma_t}{\alpha_t}, \; -\sigma_t, \; -\sigma_t, \; 1
 
-    for epsilon, v, flow and sample. For flow that is CRFM's correction (arXiv 2512.16740; its form is known from its
-    released code, none of which is here), and ``window=(0, 4 / 23)`` its first 4 of 23 steps. Ours: the objectives (its
-    loss is the cross-entropy of the pixels that the segmentor gets wrong), a step that does not fall from one to the
-    next, no clamp of the output to [-1, 1], and the other kinds of output. With ``through='xt'`` the gradient by the
-    output is taken to be :math:`\alpha_t (\partial \hat x_0 / \partial y_t) \nabla_{z_t} L`: for epsilon that is
-    classifier guidance, :math:`\epsilon + \rho \sigma_t \nabla_{z_t} L` (Dhariwal & Nichol, arXiv 2105.05233, algorithm
-    2), and where the predicted noise does not depend on :math:`z_t` it is what ``through='x0'`` gives. A shift of the
-    output is one of x0 by the factor above, so that ``'output'`` weighs early steps more than ``'x0'`` does.
+    for epsilon, v, flow and sample. For flow, this is CRFM's correction (arXiv 2512.16740; its form is known from its
+    released code, none of which is here), and ``window=(0, 4 / 23)`` are its first 4 of 23 steps. Our choices are the
+    objectives (CRFM's loss is the cross-entropy of the pixels that the segmentor gets wrong), a constant step size, no
+    clamping of the output to [-1, 1], and the other prediction types. With ``through='xt'``, the gradient with respect
+    to the output is :math:`\alpha_t (\partial \hat x_0 / \partial y_t) \nabla_{z_t} L`. For epsilon, this is classifier
+    guidance, :math:`\epsilon + \rho \sigma_t \nabla_{z_t} L` (Dhariwal & Nichol, arXiv 2105.05233, algorithm 2); if the
+    predicted noise does not depend on :math:`z_t`, it equals ``through='x0'``. A shift of the output shifts x0 by the
+    factor above, so ``'output'`` gives more weight to early steps than ``'x0'``.
 
     ``update='conditional'`` shifts the clean prediction of the conditional pass before classifier-free guidance, which
     then amplifies the shift: CoDA's correction (:class:`~mmdistill.guidance.points.PointMatching`).
 
-    An objective of the noisy latents gives its gradient by :math:`z_t`, whatever ``through`` is for the others, and
-    needs ``update='prev'``: the gradient at :math:`z_t` shifts :math:`z_{t-1}`.
+    For an objective of the noisy latents, the gradient is with respect to :math:`z_t` for any ``through``, and it needs
+    ``update='prev'``: the gradient at :math:`z_t` shifts :math:`z_{t-1}`.
 
     Args:
-        objectives: By name, or in a sequence (their class names then name them).
-        window: Part of the scheduler's steps that is guided, ``0 <= first < last <= 1``, in the order in which they
-            are taken: ``(0, 0.2)`` is the first fifth, from pure noise; edges are rounded to whole steps.
-        scale: The step size, rho. Shifts of x0, of the output and of x_{t-1} of one size are not alike: early in the
-            trajectory the first move the sample much less than the last.
-        through: ``'x0'``: gradient with respect to x0 with the network's output held constant (the constant factor
-            dx0/dx_t of that linear form is left out); ``'linear'``: with that factor, 1 / alpha_t, the predicted noise
+        objectives: A dict by name, or a sequence; then their class names are used.
+        window: Part of the steps to guide, ``0 <= first < last <= 1``, in sampling order: ``(0, 0.2)`` is the first
+            fifth, which starts from pure noise. Ends are rounded to whole steps.
+        scale: The step size, rho. Equal shifts of x0, the output and x_{t-1} have different effects: early in the
+            trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
+        through: ``'x0'``: gradient with respect to x0, with the network's output held constant (without the constant
+            factor dx0/dx_t of that linear form); ``'linear'``: with that factor, 1 / alpha_t, with the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.
-        update: ``'x0'`` shifts the clean prediction before the scheduler's step, ``'prev'`` the latents after it,
-            ``'output'`` the network's output before it, ``'conditional'`` the clean prediction of the conditional pass
-            alone; the last two with ``through='x0'`` or ``'xt'``.
-        norm: ``'none'``; ``'unit'``: each sample's gradient has L2 norm 1; ``'rms'``: root mean square 1, so that one
-            scale serves any latent size.
-        step: ``'constant'``, or ``'sigma'``: the scale times the standard deviation of the ancestral step's posterior,
-            :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}(1 - \bar\alpha_t / \bar\alpha_{t-1})`,
-            whatever variance the scheduler takes. DMGD's released code takes the one that the DiT learned, which is at
-            most 0.33 % away in the guided steps of the configs and far more in the last ones
-            (``benchmarks/sigma.py``); or ``'noise'``, with ``norm='unit'``: each sample's shift has the length
-            :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|` and the direction of the gradient, the rule of
-            LGD by a third party's note, with :math:`\hat\epsilon_t = (z_t - \alpha_t \hat x_0) / \sigma_t` whatever the
-            network predicts; flow matching has :math:`\sigma_t` in place of :math:`\sqrt{1 - \bar\alpha_t}` (ours).
-        every: Guide each ``every``-th step of the window.
-        semantic: ``(condition, t) -> condition`` that the network sees, e.g.
-            :class:`~mmdistill.guidance.semantic.SemanticMatching`; objectives may be empty with it.
+        update: What is shifted: ``'x0'``: the clean prediction before the scheduler's step; ``'prev'``: the latents
+            after it; ``'output'``: the network's output before it; ``'conditional'``: the clean prediction of the
+            conditional pass. The last two need ``through='x0'`` or ``'xt'``.
+        norm: ``'none'``; ``'unit'``: the gradient of each sample is normalised to L2 norm 1; ``'rms'``: to root mean
+            square 1, so that the scale does not depend on the latent size.
+        step: ``'constant'``; ``'sigma'``: the scale is multiplied by the standard deviation of the ancestral step's
+            posterior, :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}
+            (1 - \bar\alpha_t / \bar\alpha_{t-1})`, for any variance of the scheduler (DMGD's released code uses the
+            variance learned by the DiT, which differs by at most 0.33 % in the guided steps of the configs, and much
+            more in the last steps; ``benchmarks/sigma.py``); or ``'noise'``, with ``norm='unit'``: the shift of each
+            sample has the length :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|`, with
+            :math:`\hat\epsilon_t = (z_t - \alpha_t \hat x_0) / \sigma_t` for any prediction type. This is the rule of
+            LGD, known from a description by others; for flow matching, :math:`\sigma_t` replaces
+            :math:`\sqrt{1 - \bar\alpha_t}` (our choice).
+        every: Guide every ``every``-th step of the window.
+        semantic: Function ``(condition, t) -> condition`` for the network, such as
+            :class:`~mmdistill.guidance.semantic.SemanticMatching`. With it, ``objectives`` may be empty.
+
+    Raises:
+        DistillError: Settings or objectives do not fit each other.
 
     Example:
         >>> guidance = Guidance(dict(seg=SegmentationConsistency(net)), scale=3.0)
@@ -124,10 +133,12 @@ class Guidance:
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str, steps: Optional[range] = None) -> None:
-        """Raise a DistillError where settings do not fit each other, or the window guides none of the steps.
+        """Raise a DistillError if settings do not fit each other, or the window contains none of the steps.
 
-        ``where`` names the settings in messages. With the ``steps`` that the images take, up to the last, the window
-        has to guide one of them.
+        Args:
+            settings: Arguments of the constructor.
+            where: Key of the settings in the config, for messages.
+            steps: The steps of the images, if known; at least one must be guided.
         """
         window, every = setting(cls, settings, 'window'), setting(cls, settings, 'every')
         through, update, norm, step = (setting(cls, settings, key) for key in ('through', 'update', 'norm', 'step'))
@@ -147,37 +158,40 @@ class Guidance:
 
     @property
     def memories(self) -> List:
-        """The objectives with a true ``greedy``: their ``remember(request, latents)`` takes each finished sample."""
+        """The ``greedy`` objectives, whose ``remember(request, latents)`` must be called with finished samples."""
         return [objective for objective in self.objectives.values() if getattr(objective, 'greedy', False)]
 
     @property
     def joint(self) -> bool:
-        """Whether the images of a group have to be made together, in one batch."""
+        """Whether the images of a group must be generated together, in one batch."""
         return any(getattr(objective, 'joint', False) for objective in self.objectives.values())
 
     @property
     def through_network(self) -> bool:
-        """Whether the gradient goes through the network's prediction."""
+        """Whether the gradient is backpropagated through the denoising network."""
         return self.through == 'xt' and any(o.space != 'noisy' for o in self.objectives.values())
 
     def steps(self, num_steps: int) -> range:
-        """Indices of the guided steps; the range starts at ``num_steps`` where there are no objectives."""
+        """Indices of the guided steps; without objectives, an empty range that starts at ``num_steps``."""
         return _guided(self.window, self.every, num_steps) if self.objectives else range(num_steps, num_steps)
 
     def shift(self, x: Tensor, x0: Tensor, condition, i: int, process=None,
               decode: Optional[Callable[[Tensor], Tensor]] = None) -> Tuple[Tensor, Dict[str, Tensor]]:
-        """The shift (B, C, h, w) of what ``update`` names, and the unweighted loss (B,) of each objective.
-
-        The shift is not finite where the gradient is not, which the caller looks for.
+        """Compute the shift for one step.
 
         Args:
-            x, x0: (B, C, h, w) noisy latents and clean prediction; the latter has to depend on ``x``, which requires a
-                gradient, where :attr:`through_network`.
-            condition: Of B rows, given to the objectives.
+            x, x0: (B, C, h, w) noisy latents and clean prediction. With :attr:`through_network`, ``x`` must require a
+                gradient and ``x0`` depend on it.
+            condition: Condition of B rows, for the objectives.
             i: Index of the step.
             process: The noise process, for objectives of noisy latents, ``through='linear'``, ``update='output'`` and
-                steps that are not constant.
-            decode: Latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], differentiable; for objectives of images.
+                step sizes that are not constant.
+            decode: Differentiable function from latents (B, C, h, w) to images (B, 3, H, W) in [-1, 1], for objectives
+                of images.
+
+        Returns:
+            The shift (B, C, h, w) of the tensor selected by ``update``, and the unweighted loss (B,) of each objective.
+            The shift may be non-finite, which the caller must check.
         """
         with torch.enable_grad():
             x, x0, leaves = self._leaves(x, x0)
@@ -202,10 +216,10 @@ class Guidance:
         return {objective.space for objective in self.objectives.values()}
 
     def _leaves(self, x: Tensor, x0: Tensor) -> Tuple[Tensor, Tensor, Dict[str, Tensor]]:
-        """Noisy latents and clean prediction for the objectives, and what the gradient is taken by: ``'clean'`` for
-        those of the clean prediction, ``'noisy'`` for the others."""
+        """Noisy latents and clean prediction for the objectives, and the leaves of the gradient: ``'clean'`` for
+        objectives of the clean prediction, ``'noisy'`` for the others."""
         if self.through_network:
-            return x, x0, dict(clean=x)  # which the noisy latents are, too
+            return x, x0, dict(clean=x)  # also the leaf for objectives of the noisy latents
         leaves, x0 = {}, x0.detach().requires_grad_()
         if self._spaces != {'noisy'}:
             leaves['clean'] = x0
@@ -214,7 +228,7 @@ class Guidance:
         return x, x0, leaves
 
     def _scale(self, x: Tensor, x0: Tensor, i: int, process) -> Any:
-        """The step size of all samples, or of each, (B, 1, 1, 1)."""
+        """The step size: a number, or (B, 1, 1, 1) with one per sample."""
         if self.step == 'noise':
             noise = (x.detach() - process.alphas[i] * x0) / process.sigmas[i]
             return self.scale * process.sigmas[i] * noise.flatten(1).norm(dim=1).view(-1, *[1] * (x.ndim - 1))
@@ -223,8 +237,8 @@ class Guidance:
     def _normalise(self, gradient: Tensor) -> Tensor:
         if self.norm == 'none':
             return gradient
-        # Divided by its peak first, so that squares of a small gradient do not vanish. A sample without labelled
-        # pixels has no gradient: it stays 0.
+        # Divided by its maximum first, so that squares of a small gradient do not underflow. Zero gradients, such as
+        # those of samples without labelled pixels, stay 0.
         rows = gradient.flatten(1)
         rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1)
@@ -248,7 +262,7 @@ def check_objectives(objectives: Mapping[str, Any], update: str, where: str) -> 
 
 
 def group_rows(requests: Sequence[Request]) -> List[List[int]]:
-    """The rows of each group (:attr:`~mmdistill.plan.Request.group`) among the requests of a batch."""
+    """The rows of each group (:attr:`~mmdistill.plan.Request.group`) in a batch of requests."""
     groups: Dict[Tuple, List[int]] = {}
     for row, request in enumerate(requests):
         groups.setdefault(request.group, []).append(row)

@@ -1,4 +1,4 @@
-"""Class-wise feature matching: what a class looks like to a network, against the real training set."""
+"""Class-wise feature matching: features of generated classes against those in the real training set."""
 from functools import reduce
 from typing import Callable, List, Optional, Sequence, Tuple
 
@@ -9,19 +9,23 @@ from ..cache import load_measured, read_arrays, write_arrays
 from ..errors import DistillError
 from ..settings import Share, validated
 
-# Inside every square root, so that a class of one flat colour has a finite gradient. In statistics and loss alike.
+# Added inside square roots, in statistics and loss, so that the gradient of a uniformly coloured class is finite.
 EPS = 1e-5
 
 
 def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
-    """(B, K, h * w): which part of each cell of a layer each of the K classes covers.
+    """Area fraction of each class in each cell of a layer.
 
-    Area fractions, not a nearest-neighbour map: a class that is smaller than a cell still has a share of it, and no
-    class vanishes from the coarse layers. Unlabelled pixels (255) belong to no class.
+    Unlike in a nearest-neighbour reduction, a class that is smaller than a cell still has a share of it, so no class
+    vanishes in coarse layers. Unlabelled pixels (255) belong to no class.
 
     Args:
         mask: (B, H, W) int64.
-        size: (h, w) of the layer; where it is finer than the mask, the mask's pixels are repeated.
+        size: (h, w) of the layer; if it is finer than the mask, the mask's pixels are repeated.
+        classes: Number of classes K.
+
+    Returns:
+        (B, K, h * w).
     """
     (batch, height, width), (h, w) = mask.shape, size
     height, width = max(height, h), max(width, w)
@@ -37,13 +41,18 @@ def class_fractions(mask: Tensor, size: Sequence[int], classes: int) -> Tensor:
 
 
 def class_moments(features: Tensor, fractions: Tensor) -> Tuple[Tensor, Tensor]:
-    """Mean and variance of a layer's features inside each class, each (B, K, C); 0 for classes that are not there.
+    """Mean and variance of a layer's features inside each class.
 
-    Of features (B, C, h, w) and their classes' fractions (B, K, h * w), see :func:`class_fractions`.
+    Args:
+        features: (B, C, h, w).
+        fractions: (B, K, h * w), see :func:`class_fractions`.
+
+    Returns:
+        Mean and variance, each (B, K, C); 0 for absent classes.
     """
     values = features.flatten(2).transpose(1, 2)
     shares = fractions / fractions.sum(2, keepdim=True).clamp_min(torch.finfo(fractions.dtype).tiny)
-    # Centred first: the difference of squares would otherwise lose the digits of a small variance.
+    # Centred first, since the difference of squares would be inaccurate for a small variance.
     centre = values.detach().mean(1, keepdim=True)
     values = values - centre
     present = (shares.sum(2, keepdim=True) > 0).to(values.dtype)
@@ -53,25 +62,25 @@ def class_moments(features: Tensor, fractions: Tensor) -> Tuple[Tensor, Tensor]:
 
 
 def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
-    """(B, K) bool: whether a class covers at least ``min_area`` of the image, and at least one pixel."""
+    """Whether a class covers at least one pixel and the share ``min_area`` of the image, (B, K) bool."""
     area = class_fractions(mask, (1, 1), classes)[..., 0]
     return (area > 0) & (area >= min_area)
 
 
 class ClassStatistics:
-    """Mean and standard deviation of each class's features over a dataset, layer by layer.
+    """Mean and standard deviation of each class's features over a dataset, per layer.
 
-    One streaming pass in float64. Every image's class region counts by its area. Reconstruction: whether D3S2 pools
-    pixels or images is not known; pixels are pooled here.
+    Computed in one streaming pass in float64. The region of a class in an image is weighted by its area. This is our
+    reconstruction: it is not known whether D3S2 pools pixels or images.
 
     Args:
-        num_classes: K.
-        min_area: A class that covers less of an image is left out of that image.
-        fingerprint: Names what was measured (data, network, layers); kept in the file.
+        num_classes: Number of classes K.
+        min_area: A class with a smaller share of an image is ignored in that image.
+        fingerprint: Identifies the data, the network and the layers; saved in the file.
 
     Attributes:
-        images_: (K,) int64: the images that each class was measured in.
-        seen_: All images that were taken in.
+        images_: (K,) int64, number of images in which each class was measured.
+        seen_: Number of all images so far.
 
     Example:
         >>> statistics = ClassStatistics(19, fingerprint='camvid/resnet18')
@@ -84,24 +93,29 @@ class ClassStatistics:
         self.num_classes, self.min_area, self.fingerprint = num_classes, min_area, fingerprint
         self.images_ = torch.zeros(num_classes, dtype=torch.long)
         self.seen_ = 0
-        # Of each layer: mass (K,), mean (K, C) and sum of squared deviations (K, C).
+        # Mass (K,), mean (K, C) and sum of squared deviations (K, C) of each layer.
         self._layers: List[Tuple[Tensor, Tensor, Tensor]] = []
 
     @property
     def layers(self) -> List[Tuple[Tensor, Tensor]]:
-        """Mean and standard deviation of each layer, (K, C) float64; 0 and sqrt(EPS) where nothing was seen."""
+        """Mean and standard deviation of each layer, (K, C) float64; 0 and sqrt(EPS) for classes without pixels."""
         return [(mean, (squares / mass.clamp_min(1e-300)[:, None] + EPS).sqrt())
                 for mass, mean, squares in self._layers]
 
     @torch.no_grad()
     def fit(self, features: List[Tensor], mask: Tensor) -> 'ClassStatistics':
-        """Take in a batch: each layer's (B, C_l, h_l, w_l) features and the masks (B, H, W) int64, 255 = ignore."""
+        """Add a batch.
+
+        Args:
+            features: (B, C_l, h_l, w_l) features of each layer.
+            mask: (B, H, W) int64, 255 = ignore.
+        """
         used = large_enough(mask, self.num_classes, self.min_area)
         layers = []
         for layer in features:
             fractions = class_fractions(mask, layer.shape[-2:], self.num_classes).double() * used[..., None]
             mean, variance = class_moments(layer.to(torch.float64), fractions)
-            mass = fractions.mean(2)  # in images, so that masks of any size count by their share
+            mass = fractions.mean(2)  # share of the image, so that the size of the mask does not matter
             rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
             empty = torch.zeros(self.num_classes, layer.shape[1], dtype=torch.float64)
             layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
@@ -111,7 +125,7 @@ class ClassStatistics:
         return self
 
     def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
-        """Take in those of other images."""
+        """Add the statistics of other images."""
         self._layers = list(map(_merge, self._layers, other._layers)) if self._layers else other._layers
         self.images_ += other.images_
         self.seen_ += other.seen_
@@ -126,7 +140,11 @@ class ClassStatistics:
 
     @classmethod
     def load(cls, path, fingerprint: Optional[str] = None) -> 'ClassStatistics':
-        """Read back; the file has to be there, readable and of this ``fingerprint`` (None: of any)."""
+        """Read a file of :meth:`save`.
+
+        Raises:
+            DistillError: The file is missing or unreadable, or has another ``fingerprint`` (None accepts any).
+        """
         return load_measured(path, cls._read, 'feature statistics', fingerprint)
 
     @classmethod
@@ -142,21 +160,21 @@ class ClassStatistics:
 
 
 class ClassFeatureMatching:
-    r"""Each class's feature mean and deviation against the real training set's (D3S2's L_feat).
+    r"""Distance of each class's feature mean and deviation to those in the real training set (D3S2's L_feat).
 
     .. math:: L_b = \sum_l \frac1{s_l} \sum_{c \in m_b} \|\mu_{l,c}(x_b) - \mu^*_{l,c}\|^2
         + \|\sigma_{l,c}(x_b) - \sigma^*_{l,c}\|^2
 
-    pooled inside the class's region at each layer's resolution. Reconstruction; the paper's exact form was not
-    available. The scale s_l is ours: the sum over channels of the layer's mean variance, without which the layer with
-    the largest numbers decides alone.
+    pooled inside the class's region at the resolution of each layer. This is our reconstruction; the paper's exact form
+    was not available. The scale s_l is our choice: the sum over channels of the layer's mean variance. Without it, the
+    layer with the largest values dominates.
 
     Args:
-        extractor: Images (B, 3, H, W) in [-1, 1] to a list of (B, C_l, h_l, w_l) features.
-        statistics: Of the same extractor over the real training set.
-        weight: Factor in the guidance's sum.
-        min_area: A class that covers less of the image is left out; the statistics' own by default.
-        normalize: Whether to divide by s_l; ``False`` is the plain sum.
+        extractor: Images (B, 3, H, W) in [-1, 1] → list of features (B, C_l, h_l, w_l).
+        statistics: Statistics of the same extractor over the real training set.
+        weight: Factor in the sum of objectives.
+        min_area: A class with a smaller share of the image is ignored; default: that of the statistics.
+        normalize: Whether to divide by s_l.
     """
     space = 'image'
     annotation = 'masks'
@@ -172,12 +190,12 @@ class ClassFeatureMatching:
         self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0 for _, std in self._targets]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,) losses of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 where no class is large enough."""
+        """Losses (B,) of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 if no class is large enough."""
         mask, classes = batch['mask'], self.statistics.num_classes
         layers = self.extractor(x)
-        given, known = [layer.shape[1] for layer in layers], [mean.shape[1] for mean, _ in self._targets]
-        if given != known:
-            raise DistillError(f'guidance: the extractor gives layers of {given} channels, the statistics are of '
+        channels, known = [layer.shape[1] for layer in layers], [mean.shape[1] for mean, _ in self._targets]
+        if channels != known:
+            raise DistillError(f'guidance: the extractor gives layers of {channels} channels, the statistics are of '
                                f'{known}: measure them again')
         used = large_enough(mask, classes, self.min_area) & self._seen.to(mask.device)
         total = x.new_zeros(len(x))
@@ -191,7 +209,7 @@ class ClassFeatureMatching:
 
 
 def _merge(a, b):
-    """Mass, mean and squared deviations of two parts together (Chan, Golub & LeVeque 1983)."""
+    """Combine mass, mean and squared deviations of two parts (Chan, Golub & LeVeque 1983)."""
     (mass_a, mean_a, squares_a), (mass_b, mean_b, squares_b) = a, b
     mass = mass_a + mass_b
     share = (mass_b / mass.clamp_min(1e-300))[:, None]

@@ -1,4 +1,4 @@
-"""Pixel alignment: a segmentor has to see in the image what the mask says."""
+"""Pixel alignment: agreement of a segmentor's prediction with the mask."""
 from typing import Callable, Literal
 
 import torch
@@ -15,16 +15,16 @@ class SegmentationConsistency:
 
     .. math:: L_b = \sum_p w_p \, \mathrm{CE}(f(x_b)_p, m_{b,p}) \Big/ \sum_p w_p
 
-    over the labelled pixels p of sample b. Reconstruction; the paper's exact form was not available.
+    over the labelled pixels p of sample b. This is our reconstruction; the paper's exact form was not available.
 
     Args:
-        segmentor: Images (B, 3, H, W) in [-1, 1] to logits (B, K, h, w), its own preprocessing inside; resized to the
-            mask bilinearly.
-        weight: Factor in the guidance's sum.
-        class_weight: ``'none'``: each pixel counts alike; ``'balanced'``: each class in the mask counts alike, so that
-            small objects are not outvoted.
-        probabilities: The segmentor gives scores of [0, 1] instead of logits, such as Mask2Former's semantic map,
-            which does not sum to 1: the loss is then -log of the score, clamped to [1e-6, 1].
+        segmentor: Images (B, 3, H, W) in [-1, 1] → logits (B, K, h, w), including its preprocessing; logits are resized
+            to the mask bilinearly.
+        weight: Factor in the sum of objectives.
+        class_weight: ``'none'``: all pixels have equal weight; ``'balanced'``: all classes in the mask have equal
+            weight, so that small objects matter.
+        probabilities: Whether the segmentor returns scores in [0, 1] instead of logits, such as Mask2Former's semantic
+            map, whose scores do not sum to 1. The loss is then -log of the score, clamped to [1e-6, 1].
     """
     space = 'image'
     annotation = 'masks'
@@ -37,13 +37,13 @@ class SegmentationConsistency:
         self.probabilities = probabilities
 
     def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,) losses of images (B, 3, H, W) against ``batch['mask']`` (B, H, W); 0 where nothing is labelled."""
+        """Losses (B,) of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 for masks without labels."""
         mask = batch['mask']
         losses = pixel_losses(self.segmentor, x, mask, self.probabilities).flatten(1)
         labelled = mask != IGNORE
         weights = labelled.flatten(1).to(losses.dtype)
         if self.class_weight == 'balanced':
-            # How many of its sample's pixels are of a pixel's class; ignored pixels have a bin of their own.
+            # Number of pixels of each pixel's class in its sample; ignored pixels are counted separately.
             ids = mask.flatten(1)
             counts = torch.zeros(len(ids), IGNORE + 1, dtype=torch.long, device=ids.device)
             weights = weights / counts.scatter_add_(1, ids, torch.ones_like(ids)).gather(1, ids)
@@ -51,8 +51,19 @@ class SegmentationConsistency:
 
 
 def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor) -> Tensor:
-    """What a segmentor gives of images (B, 3, H, W), resized bilinearly to their masks (B, H, W), of whose classes it
-    has to be: (B, K, H, W)."""
+    """Scores of a segmentor, resized bilinearly to the masks.
+
+    Args:
+        segmentor: See :class:`SegmentationConsistency`.
+        images: (B, 3, H, W) in [-1, 1].
+        mask: (B, H, W) int64.
+
+    Returns:
+        (B, K, H, W).
+
+    Raises:
+        DistillError: A mask has a class that the segmentor lacks.
+    """
     scores = segmentor(images)
     classes = scores.shape[1]
     if (highest := int(mask.masked_fill(mask == IGNORE, 0).max())) >= classes:
@@ -65,8 +76,13 @@ def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Te
 
 def pixel_losses(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor, probabilities: bool = False
                  ) -> Tensor:
-    """(B, H, W): cross-entropy of a segmentor on images (B, 3, H, W) against masks (B, H, W) int64, 0 where they are
-    255. With ``probabilities`` it gives scores of [0, 1], see :class:`SegmentationConsistency`."""
+    """Cross-entropy of a segmentor per pixel, (B, H, W); 0 where the mask is 255.
+
+    Args:
+        segmentor, probabilities: See :class:`SegmentationConsistency`.
+        images: (B, 3, H, W) in [-1, 1].
+        mask: (B, H, W) int64, 255 = ignore.
+    """
     scores = class_scores(segmentor, images, mask)
     logs = scores.clamp(1e-6, 1).log() if probabilities else scores.log_softmax(1)
     return F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none')

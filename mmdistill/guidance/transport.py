@@ -10,35 +10,35 @@ from ..errors import DistillError
 from ..plan import Request, groups_of
 from ..settings import Positive, PositiveInt, validated
 
-_FAR = 1e6  # cost of a support point that a class does not have: its mass of 0 stays 0 in the log domain
+_FAR = 1e6  # cost of padded support points, whose mass 0 then stays 0 in the log domain
 
 
 class TransportMatching:
     r"""DMGD's transport loss (arXiv 2605.03877) with greedy progressive matching.
 
-    For a sample of class c it is :math:`\langle \gamma^*, C \rangle` of the entropic transport plan
+    For a sample of class c, it is :math:`\langle \gamma^*, C \rangle` with the entropic transport plan
 
     .. math:: \gamma^* = \arg\min_\gamma \langle \gamma, C \rangle + \epsilon \sum \gamma \log \gamma
 
-    from :math:`\{\hat x_0\}` and the finished samples of c, all of one mass, to the support points of c with their
-    masses; C is the Euclidean distance (0 to 2) of L2-normalised latents. Finished samples are frozen, and only those
-    with a lower number in their class count, so that an image depends on its request and on them alone.
+    from :math:`\{\hat x_0\}` and the finished samples of c, with equal masses, to the support points of c with their
+    masses. C is the Euclidean distance (0 to 2) between L2-normalised latents. Finished samples are constant, and only
+    those with a lower number in the class are used, so that an image only depends on its request and on them.
 
-    POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding
-    does not depend on a row's place. Classes with fewer finished samples or support points are filled up with mass 0.
+    POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding does
+    not depend on the position of a row. Classes with fewer finished samples or support points are padded with mass 0.
 
-    With one support point the plan is the masses themselves: that is mean matching.
+    With one support point, the plan equals the masses, so this is mean matching.
 
     Args:
-        supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents; of all classes of the requests.
-        masses: Class id → (n,) shares, which sum to 1.
-        requests: All of the plan, each group's (:attr:`~mmdistill.plan.Request.group`) in the order in which they are
-            made; "class" above stands for the images of a class in one candidate set.
-        weight: Factor in a sum of objectives.
-        epsilon: Strength of the entropy, above 0.
-        iterations: Of Sinkhorn, at least 1; the released number is no converged one.
-        unroll: Whether the gradient goes through the iterations, as in the released code. By default it is the envelope
-            theorem's, which holds the plan constant: that of the regularised cost once the iterations have converged.
+        supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents, for all classes in the requests.
+        masses: Class id → weights of the support points (n,), which sum to 1.
+        requests: All requests of the plan; those of each group (:attr:`~mmdistill.plan.Request.group`) in the order of
+            generation. With several candidate sets, "class" above means the images of a class in one candidate set.
+        weight: Factor in the sum of objectives.
+        epsilon: Strength of the entropic regularisation, > 0.
+        iterations: Number of Sinkhorn iterations, at least 1; the released code's number does not converge.
+        unroll: Whether the gradient is backpropagated through the iterations, as in the released code. By default, the
+            plan is held constant (envelope theorem), which is exact for converged iterations.
 
     Example:
         >>> transport = TransportMatching(clusters.centers, clusters.masses, plan.requests)
@@ -65,12 +65,16 @@ class TransportMatching:
         self._batch: Optional[Tuple] = None
 
     def ready(self, request: Request) -> bool:
-        """Whether all earlier samples of the class are remembered, so that the image is that of an undisturbed run."""
+        """Whether all earlier samples of the class are remembered, so that the image is reproducible."""
         finished, number = self._of(request)
         return all(before in finished for before in range(number))
 
     def remember(self, request: Request, latents: Tensor) -> None:
-        """Take the final latents (C, h, w), on the CPU, of a request into the source of those that follow."""
+        """Store the final latents (C, h, w), on the CPU, of a request for the following requests.
+
+        Raises:
+            DistillError: The latents do not match the support points or are not finite.
+        """
         finished, number = self._of(request)
         points = self._points[request.classes[0]].double()
         if latents.numel() != points.shape[1] or not latents.isfinite().all():
@@ -81,10 +85,10 @@ class TransportMatching:
         finished[number] = _distance(row, points[None])[0]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,) losses of clean predictions (B, C, h, w), with ``batch.requests``."""
+        """Losses (B,) of clean predictions (B, C, h, w), with ``batch.requests``."""
         points, source, masses, costs = self._problem(x, batch)
-        own = _distance(F.normalize(x.flatten(1), dim=1), points).double()
-        cost = torch.cat([own.masked_fill(masses == 0, _FAR)[:, None], costs], 1)
+        distances = _distance(F.normalize(x.flatten(1), dim=1), points).double()
+        cost = torch.cat([distances.masked_fill(masses == 0, _FAR)[:, None], costs], 1)
         from ot.batch import solve_batch
         plan = solve_batch(cost if self.unroll else cost.detach(), self.epsilon, source, masses,
                            max_iter=self.iterations, tol=0, method='log_sinkhorn',
@@ -92,8 +96,8 @@ class TransportMatching:
         return (plan * cost).sum((1, 2)).to(x.dtype)
 
     def _problem(self, x: Tensor, batch) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What stays the same for all steps of a batch: points (B, K, D) in the dtype of ``x``, and float64 source
-        (B, 1 + S), masses (B, K) and costs of finished samples (B, S, K)."""
+        """The constants for all steps of a batch, cached: points (B, K, D) in the dtype of ``x``, and in float64 source
+        masses (B, 1 + S), target masses (B, K) and costs of finished samples (B, S, K)."""
         if self._batch is None or self._batch[0] is not batch or self._batch[1].dtype is not x.dtype:
             if not batch.requests:
                 raise DistillError('transport matching needs the request of each row: give the condition requests')
@@ -105,22 +109,22 @@ class TransportMatching:
     def _row(self, request: Request) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         (finished, number), label = self._of(request), request.classes[0]
         points, masses = self._points[label], self._masses[label]
-        empty = max(map(len, self._points.values())) - len(points)
+        padding = max(map(len, self._points.values())) - len(points)
         source, costs = torch.zeros(1 + self._slots).double(), torch.zeros(self._slots, len(points)).double()
         source[0] = 1
         for before, cost in finished.items():
             if before < number:
                 source[1 + before], costs[before] = 1, cost
-        return (F.pad(points, (0, 0, 0, empty)), source / source.sum(), F.pad(masses, (0, empty)),
-                F.pad(costs, (0, empty), value=_FAR))
+        return (F.pad(points, (0, 0, 0, padding)), source / source.sum(), F.pad(masses, (0, padding)),
+                F.pad(costs, (0, padding), value=_FAR))
 
     def _of(self, request: Request) -> Tuple[Dict[int, Tensor], int]:
-        """The finished samples of a request's group, and its number there."""
+        """The finished samples of a request's group, and the request's number in the group."""
         if request not in self._number:
             raise DistillError(f'transport matching: request {request.id} is not in the plan that it was built for')
         return self._finished[request.group], self._number[request]
 
 
 def _distance(rows: Tensor, points: Tensor) -> Tensor:
-    """Euclidean distance of (B, D) to (B, K, D): (B, K). Its gradient at distance 0 is 0."""
+    """Euclidean distances (B, K) from rows (B, D) to points (B, K, D). The gradient at distance 0 is 0."""
     return (rows[:, None] - points).square().sum(-1).clamp_min(1e-24).sqrt()
