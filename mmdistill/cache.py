@@ -1,8 +1,8 @@
-"""What is computed from real data once: arrays with a checksum, and a folder in which several work dirs share them.
+"""Cached results from real data: arrays with a checksum, and a folder that several work dirs share.
 
-The rule: the environment variable ``MMDISTILL_CACHE`` names the folder. Where it is not set, everything stays in the
-work dir, and the latents of the images are not kept. An entry's address is a hash of the data, the weights and the
-settings that it was computed from, so that entries never become wrong; any of them may be deleted at any time.
+The environment variable ``MMDISTILL_CACHE`` sets the folder. Without it, results are saved in the work dir, except the
+latents of the images. The path of an entry is a hash of the data, the weights and the settings from which it was
+computed, so entries never become outdated; any of them may be deleted at any time.
 """
 import json
 import os
@@ -25,10 +25,14 @@ T = TypeVar('T')
 
 
 def shared_entry(kind: str, *names: str) -> Optional[Path]:
-    """The path of an entry in the shared cache; None where no cache is set.
+    """The path of an entry in the shared cache; None if there is no shared cache.
+
+    Args:
+        kind: Folder for the type of the entry, such as ``'latents'``.
+        names: Further parts of the path.
 
     Raises:
-        DistillError: The folder cannot be made or written.
+        DistillError: The folder cannot be created or written.
     """
     if not (setting := os.environ.get(VARIABLE)):
         return None
@@ -39,14 +43,18 @@ def shared_entry(kind: str, *names: str) -> Optional[Path]:
 
 def recall(path: Path, entry: Optional[Path], read: Callable[[Path], Optional[T]],
            note: Callable[[str], object]) -> Optional[T]:
-    """What ``read`` makes of a file of the work dir, or else of its ``entry`` in the shared cache.
+    """Read a result from the work dir or the shared cache.
 
-    An entry that was read is linked into the work dir (copied to another disk), and ``note`` gets a line about it.
+    An entry of the shared cache is linked (or copied, to another disk) into the work dir.
 
     Args:
-        path: The file of the work dir.
+        path: The file in the work dir.
         entry: See :func:`shared_entry`.
-        read: Gives None for a file that is missing, damaged or of something else.
+        read: Function that reads a file; returns None if it is missing, damaged or has another content.
+        note: Called with a message if the shared cache was used.
+
+    Returns:
+        The result, or None if it is in neither.
     """
     value = read(path)
     if value is None and entry is not None and (value := read(entry)) is not None:
@@ -58,16 +66,16 @@ def recall(path: Path, entry: Optional[Path], read: Callable[[Path], Optional[T]
 def write_arrays(path: Any, arrays: Mapping[str, np.ndarray], header: Any = None) -> None:
     """Write arrays and a ``header`` of JSON values as safetensors, atomically, with a checksum."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # One key, for safetensors writes several in any order, and the same content has to be the same bytes.
+    # A single key, since safetensors writes several keys in random order and files should be reproducible.
     write_atomic(path, save(arrays, {_KEY: json.dumps(dict(header=header, crc32=_checksum(arrays.items())))}))
 
 
 def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
-    """The arrays and the header of :func:`write_arrays`.
+    """Read the arrays and the header written by :func:`write_arrays`.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or holds something else.
+        ValueError: The file is damaged or has another content.
     """
     try:
         with safe_open(path, 'np') as file:
@@ -83,8 +91,17 @@ def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
 
 
 def load_measured(path: Any, read: Callable[[Any], T], what: str, fingerprint: Optional[str]) -> T:
-    """What ``read`` makes of a file; a DistillError, which calls it ``what``, unless the file is there, readable and
-    of this ``fingerprint`` (None: of any)."""
+    """Read a file of measurements.
+
+    Args:
+        path: The file.
+        read: Function that reads it and returns an object with a ``fingerprint``.
+        what: Name of the measurements in messages.
+        fingerprint: Required fingerprint; None accepts any.
+
+    Raises:
+        DistillError: The file is missing or unreadable, or has another fingerprint.
+    """
     try:
         value: Any = read(path)
     except (OSError, KeyError, TypeError, ValueError) as error:
@@ -97,7 +114,7 @@ def load_measured(path: Any, read: Callable[[Any], T], what: str, fingerprint: O
 
 
 def is_complete(path: Any) -> bool:
-    """Whether a file is there and not cut short; its arrays are not read."""
+    """Whether a file exists and is not truncated; its arrays are not read."""
     try:
         with safe_open(path, 'np') as file:
             return _KEY in (file.metadata() or {})
@@ -107,19 +124,25 @@ def is_complete(path: Any) -> bool:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows that one file keeps: ``batches`` of items, whatever these are, and the ``file``; None keeps nothing."""
-    batches: Sequence[Any]
-    file: Optional[Path] = None
+    """Rows that are cached in one file."""
+    batches: Sequence[Any]  #: Batches of items from which the rows are computed.
+    file: Optional[Path] = None  #: None: the rows are not cached.
 
     @property
     def missing(self) -> bool:
-        """Whether it has to be computed."""
+        """Whether the rows have to be computed."""
         return self.file is None or not is_complete(self.file)
 
 
 def in_parts(items: Any, batch_size: int, size: int, file: Callable[[int], Optional[Path]]) -> List[Part]:
-    """A sequence of items in batches of ``batch_size``, and these in parts of about ``size`` items, each kept in the
-    ``file`` of its first item's number."""
+    """Divide items into batches, and the batches into parts.
+
+    Args:
+        items: A sequence of items.
+        batch_size: Items per batch.
+        size: Approximate number of items per part.
+        file: Function from the index of the first item of a part to its cache file, or None.
+    """
     size = batch_size * max(1, size // batch_size)
     return [Part([items[first:first + batch_size] for first in range(start, min(start + size, len(items)), batch_size)],
                  file(start)) for start in range(0, len(items), size)]
@@ -127,14 +150,15 @@ def in_parts(items: Any, batch_size: int, size: int, file: Callable[[int], Optio
 
 def rows_of(parts: Sequence[Part], prepare: Callable[[List[Any]], Iterator[Callable[[], np.ndarray]]]
             ) -> Iterator[Tuple[Part, np.ndarray]]:
-    """Parts in order, each with float32 rows (n, ...) of it, piece by piece.
+    """Yield (part, float32 rows (n, ...)) in order; a part may be yielded in several pieces.
 
-    A part is read from its file, or computed and then written, so that an interrupted run loses its last part alone.
-    Several processes may do the same at once: each reads what another one has written meanwhile.
+    A part is read from its file, or computed and then written, so an interrupted run only loses its last part. Several
+    processes may run this at the same time; each reads files that another one has written in the meantime.
 
     Args:
-        parts: Their rows are float32 (n, ...); files have them in half the bytes where they are bfloat16 numbers.
-        prepare: Given batches, yields a function for each, which computes its rows; called for what is not there.
+        parts: The parts. Rows that are bfloat16 numbers are saved in half the size.
+        prepare: Function from batches to an iterator with one function per batch, which computes its rows. It is called
+            for missing parts.
     """
     missing = [part for part in parts if part.missing]
     fresh, absent = prepare([batch for part in missing for batch in part.batches]), {id(part) for part in missing}
@@ -161,7 +185,7 @@ def _write_rows(file: Path, rows: np.ndarray) -> None:
 
 
 def _read_rows(file: Optional[Path]) -> Optional[np.ndarray]:
-    """The rows of :func:`_write_rows`, bit for bit; None where the file is missing or damaged."""
+    """Read the rows of :func:`_write_rows`, bit for bit; None if the file is missing or damaged."""
     if file is None:
         return None
     try:

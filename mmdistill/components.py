@@ -1,4 +1,4 @@
-"""Components of a config: resolved in their registry and checked before anything is built."""
+"""Resolves and checks the components of a config before anything is built."""
 import difflib
 import inspect
 from contextlib import nullcontext, suppress
@@ -14,10 +14,10 @@ from .settings import NO_SETTINGS, check_settings, nearest
 def check_component(cfg: Any, registry: Registry, where: str, given: Collection[str] = ()) -> Callable:
     """Resolve the ``type`` of a component and check its settings; nothing is built.
 
-    A class with a class method ``check(settings, where)`` checks what its signature cannot say, such as settings that
-    have to fit each other.
+    If the class has a class method ``check(settings, where)``, it is called for checks beyond the signature, such as
+    settings that must fit each other.
 
-    For the arguments and the result see :func:`resolve` and :func:`~mmdistill.settings.check_settings`.
+    For the arguments and the result, see :func:`resolve` and :func:`~mmdistill.settings.check_settings`.
 
     Raises:
         DistillError: The type is unknown, or a setting is unknown, missing, or of the wrong type or range.
@@ -31,13 +31,16 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
 
 
 def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
-    """The class, or function, that the ``type`` of a config names.
+    """The class or function named by the ``type`` of a config.
 
-    A name may have the scope of an OpenMMLab package before it; the ``type`` may also be the class itself.
+    Args:
+        cfg: The config of a component. Its ``type`` is a name, with or without the scope of an OpenMMLab package, or
+            the class itself.
+        registry: The registry in which the name is resolved.
+        where: Key of the component in the config, such as ``'model.generator'``.
 
     Raises:
-        DistillError: There is no ``type``, it is unknown, or a package that it needs is not installed; the message
-            names the key ``where`` of the config, such as ``'model.generator'``.
+        DistillError: There is no ``type``, it is unknown, or it needs a package that is not installed.
     """
     if not isinstance(cfg, Mapping):
         raise DistillError(f'{where}={cfg!r} has to be a dict with a type: {where}=dict(type=..., ...)')
@@ -57,7 +60,7 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
             component = scoped.get(name)
     except ModuleNotFoundError as error:
         raise DistillError(f'{where}.type={name!r} needs {error.name}, which is not installed') from error
-    except (RuntimeError, ImportError):  # MMEngine's, for a name that it does not know
+    except (RuntimeError, ImportError):  # raised by MMEngine for unknown names
         component = None
     if not callable(component):
         raise DistillError(f'{where}.type={name!r} is unknown in registry {registry.name!r}'
@@ -66,7 +69,8 @@ def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
 
 
 def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '') -> None:
-    """Refuse a key of a config that looks like a misspelt known one; configs may define any other variable."""
+    """Raise a DistillError for a key that looks like a misspelled known key. Other unknown keys are allowed, since
+    configs may define variables."""
     for key in keys:
         near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)
         if near and abs(len(near[0]) - len(key)) <= 2:
@@ -74,7 +78,7 @@ def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '')
 
 
 def _suggestion(name: str, registry: Registry) -> str:
-    """The nearest known name; without a scope also that of the same name in an OpenMMLab package."""
+    """Suggest the nearest known name, or the same name in an OpenMMLab package if the scope is missing."""
     for scope in ('mmseg', 'mmpretrain') if '.' not in name else ():
         with suppress(Exception):
             if registry.get(f'{scope}.{name}') is not None:
@@ -83,12 +87,12 @@ def _suggestion(name: str, registry: Registry) -> str:
 
 
 def _names(registry: Registry, scope: str) -> Set[str]:
-    """Names that a registry knows, as a config writes them: its own and its parents', or with their scope."""
+    """Names known to a registry, as written in configs: its own and its parents', or names with their scope."""
     chain = [registry]
     while chain[-1].parent is not None:
         chain.append(chain[-1].parent)
-    own = {name for one in chain for name in (one.names() if isinstance(one, LazyRegistry) else one.module_dict)}
+    names = {name for one in chain for name in (one.names() if isinstance(one, LazyRegistry) else one.module_dict)}
     if not scope:
-        return own
-    return {f'{registry.scope}.{name}' for name in own} | {
+        return names
+    return {f'{registry.scope}.{name}' for name in names} | {
         f'{child}.{name}' for child, one in chain[-1].children.items() for name in one.module_dict}

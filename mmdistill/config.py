@@ -1,4 +1,4 @@
-"""Reading configs, and changing them from the command line."""
+"""Reads configs and applies settings from the command line."""
 import inspect
 import traceback
 from importlib.util import find_spec
@@ -12,18 +12,22 @@ from .settings import nearest
 from mmengine.config import Config, ConfigDict  # isort: skip
 from mmengine.runner import Runner  # isort: skip
 
-RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'}  # of a config that MMEngine runs
+RUNNER_KEYS = frozenset(inspect.signature(Runner.__init__).parameters) - {'self'}  # config keys of MMEngine's runner
 
 
 def read_config(path: str) -> Config:
-    """The config at a path, or one that an installed package brings: ``'mmseg::unet/….py'``, ``'mmdistill::…'``.
+    """Read a config.
 
-    A DistillError where there is none, or it cannot be read.
+    Args:
+        path: A path, or ``'package::path'`` for a config of an installed package, such as ``'mmseg::unet/….py'``.
+
+    Raises:
+        DistillError: There is no such config, or it cannot be read.
     """
     file = config_path(path)
     try:
         cfg = Config.fromfile(file)
-    except Exception as error:  # a config is a program, and its mistakes are the user's
+    except Exception as error:  # a config is a program of the user, so any exception
         raise _config_error(file, error) from None
     for key in RUNNER_KEYS & {*cfg}:
         _drop_deletes(dict.get(cfg._cfg_dict, key))
@@ -31,7 +35,8 @@ def read_config(path: str) -> Config:
 
 
 def _drop_deletes(part: Any) -> None:
-    """Remove ``_delete_`` where MMEngine left it, since no base has the key; components would get it as a setting."""
+    """Remove ``_delete_`` from keys without a base, where MMEngine keeps it and components would get it as a setting.
+    """
     if isinstance(part, dict):
         dict.pop(part, '_delete_', None)
     for member in dict.values(part) if isinstance(part, dict) else part if isinstance(part, (list, tuple)) else ():
@@ -39,7 +44,7 @@ def _drop_deletes(part: Any) -> None:
 
 
 def config_path(path: str) -> Path:
-    """The file of a config that :func:`read_config` reads; a DistillError where there is none."""
+    """The file that :func:`read_config` reads; raises a DistillError if there is none."""
     file = Path(path)
     if '::' in path:
         package, _, name = path.partition('::')
@@ -53,7 +58,7 @@ def config_path(path: str) -> Path:
 
 
 def _config_error(file: Path, error: Exception) -> DistillError:
-    """One line for an exception of ``Config.fromfile``: the file, which may be one that it inherits, line, reason."""
+    """The error for an exception of ``Config.fromfile``, with the file (possibly an inherited one), line and reason."""
     where, line = _place(file, error)
     reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
     if isinstance(error, RecursionError):
@@ -70,10 +75,10 @@ def _config_error(file: Path, error: Exception) -> DistillError:
 
 
 def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:
-    """The file that was being read, and its line where the exception left it, if it was executed."""
+    """The file that was being read and, if it was being executed, the line of the exception."""
     where, line = str(file), None
     for frame, number in traceback.walk_tb(error.__traceback__):
-        if frame.f_code.co_name in ('_file2dict', '_parse_lazy_import'):  # MMEngine's: they read one file each
+        if frame.f_code.co_name in ('_file2dict', '_parse_lazy_import'):  # MMEngine's functions that read one file
             where, line = str(frame.f_locals.get('filename', where)), None
         elif frame.f_code.co_filename == where:
             line = number
@@ -81,20 +86,19 @@ def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:
 
 
 def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] = ()) -> None:
-    """Set keys of a config as ``Config.merge_from_dict`` does, with two additions.
+    """Set keys of a config like ``Config.merge_from_dict``, with two extensions.
 
-    A member of a list can be named by its type instead of its number: ``custom_hooks.PrototypeHook.ipc``. And with
-    ``data_root``, every ``data_root`` in the config that is the same folder, or lies in it, moves along.
+    Members of lists can be addressed by type instead of number: ``custom_hooks.PrototypeHook.ipc``. Setting
+    ``data_root`` also changes every ``data_root`` in the config that is the same folder or below it.
 
     Args:
-        cfg: Changed in place.
-        options: Dotted key to value; dicts are merged.
-        known: Top-level keys that the config may have besides its own and those of MMEngine's runner.
+        cfg: The config; changed in place.
+        options: Dotted key → value; dicts are merged.
+        known: Allowed top-level keys in addition to those in the config and those of MMEngine's runner.
 
     Raises:
-        DistillError: A key that nothing reads or that leads through a value without keys, a list that has no such
-            member or several of them, a variable that was used when the file was read, or ``data_root`` of a config
-            that has none.
+        DistillError: A key is unknown or leads through a value without keys, a list has no such member or several, the
+            key is a variable that was only used while the file was read, or the config has no ``data_root``.
     """
     options = dict(options)
     if 'data_root' in options:
@@ -109,7 +113,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
 
 
 def _copy_of(cfg: Config, name: str) -> str:
-    """Key of the runner's part that a variable of a config file was copied into; '' where it was not."""
+    """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none."""
     if name in RUNNER_KEYS or not isinstance(cfg.get(name), dict):
         return ''
 
@@ -123,7 +127,7 @@ def _copy_of(cfg: Config, name: str) -> str:
 
 
 def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
-    """A copy of ``old``, which is at ``where`` in the config, with ``value`` at ``path``."""
+    """A copy of ``old``, the value at key ``where`` of the config, with ``value`` at ``path``."""
     if not path:
         if not isinstance(value, dict):
             return value
@@ -145,7 +149,7 @@ def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
 
 
 def _index(members: List[Any], name: str, where: str) -> int:
-    """Index of the member of a list that is named by its number or its type."""
+    """Index of the list member with this number or type."""
     if name.isdigit():
         if int(name) >= len(members):
             raise DistillError(f'{where}.{name} does not exist: {where} has {len(members)} members')
@@ -159,13 +163,13 @@ def _index(members: List[Any], name: str, where: str) -> int:
 
 
 def type_name(member: Any) -> str:
-    """Name of a component's type without its scope; '' if it has none."""
-    kind = member.get('type', '') if isinstance(member, dict) else ''
-    return kind.rpartition('.')[2] if isinstance(kind, str) else kind.__name__
+    """Name of a component's type without its scope; '' if it has no type."""
+    component = member.get('type', '') if isinstance(member, dict) else ''
+    return component.rpartition('.')[2] if isinstance(component, str) else component.__name__
 
 
 def _move_data(cfg: Config, target: str) -> None:
-    """Set ``data_root``, and every ``data_root`` in the config that is the same folder or lies in it."""
+    """Set ``data_root``, and change every ``data_root`` in the config that is the same folder or below it."""
     if not cfg.get('data_root'):
         raise DistillError('data_root cannot be set: the config has no data_root of its own; set those of its datasets')
     source = cfg.data_root.rstrip('/')
@@ -190,7 +194,7 @@ def _move_data(cfg: Config, target: str) -> None:
 
 
 def without_scope(value: Any, scope: str) -> Any:
-    """A config without ``_scope_`` where that is ``scope``, as MMEngine writes it into what ``package::`` inherits."""
+    """A config without ``_scope_=scope``, which MMEngine adds to parts inherited with ``package::``."""
     if isinstance(value, Mapping):
         return {key: without_scope(item, scope) for key, item in value.items() if (key, item) != ('_scope_', scope)}
     return [without_scope(item, scope) for item in value] if isinstance(value, (list, tuple)) else value

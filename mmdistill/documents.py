@@ -1,4 +1,4 @@
-"""JSON files that people send to each other, such as plans and manifests: nothing in them is trusted."""
+"""JSON files from other people, such as plans and manifests, whose content is not trusted."""
 import dataclasses
 import json
 import os
@@ -10,16 +10,16 @@ from .errors import DistillError
 from .files import open_regular
 from .settings import check_value
 
-_MOST_BYTES = 1 << 30  # of a file: that of a million images has half of it
-_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # bytes, characters
+_MOST_BYTES = 1 << 30  # maximum size of a file; that of a million images has half of it
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024  # in bytes and in characters
 
 
 def read_file(path: Any) -> bytes:
     """The bytes of a regular file.
 
     Raises:
-        OSError: It cannot be read, or is a pipe or a device.
-        ValueError: It is a folder, or larger than 1 GiB.
+        OSError: The file cannot be read, or is a pipe or a device.
+        ValueError: The path is a folder, or the file is larger than 1 GiB.
     """
     if Path(path).is_dir():
         raise ValueError('it is a folder')
@@ -30,11 +30,11 @@ def read_file(path: Any) -> bytes:
 
 
 def read_document(path: Any) -> Dict[str, Any]:
-    """The object of a JSON file.
+    """Read a JSON file that contains an object.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is larger than 1 GiB, no JSON, nested too deep, or no object.
+        ValueError: The file is larger than 1 GiB, no JSON, too deeply nested, or no object.
     """
     try:
         found = json.loads(read_file(path))
@@ -50,12 +50,16 @@ def read_document(path: Any) -> Dict[str, Any]:
 
 
 def check_record(values: Any, record: type, where: str = '') -> None:
-    """Check that ``values`` has the fields of ``record``, a dataclass or a ``TypedDict``, each of its annotation.
+    """Check that ``values`` has the fields of a record with values according to their annotations.
 
-    Lists and dicts of records are checked item by item. More fields than those of a ``TypedDict`` are allowed.
+    Args:
+        values: The values from a file.
+        record: A dataclass, or a ``TypedDict``, which allows further fields. Lists and dicts of records are checked
+            recursively.
+        where: Prefix of field names in messages.
 
     Raises:
-        ValueError: A field is missing, unknown to a dataclass, or of another type or range; it names the field.
+        ValueError: A field is missing, unknown to a dataclass, or has a wrong type or range.
     """
     if not isinstance(values, dict):
         raise ValueError(f'{where or "it"} is no object')
@@ -76,14 +80,14 @@ def check_record(values: Any, record: type, where: str = '') -> None:
 
 
 def check_paths(*paths: Any) -> None:
-    """Raise a ValueError for a path that could leave the folder that it is relative to, or that no file can have."""
+    """Raise a ValueError for a path that could lead out of its folder or is invalid; see :func:`is_plain`."""
     for path in paths:
         if not is_plain(path):
             raise ValueError(f'{_short(path)} is no path of plain names inside the folder')
 
 
 def is_plain(path: Any) -> bool:
-    """Whether ``path`` is one or several names joined by ``/``, such as files can have: no ``.``, ``..``, or root."""
+    """Whether ``path`` consists of valid file names joined by ``/``, without ``.``, ``..`` and leading ``/``."""
     if not isinstance(path, str) or '\\' in path or any(category(letter) in ('Cc', 'Cs') for letter in path):
         return False
     parts = [part.encode(errors='replace') for part in path.split('/')]
@@ -92,8 +96,11 @@ def is_plain(path: Any) -> bool:
 
 
 def inside(root: Any, name: str) -> Path:
-    """The file ``name`` below the folder ``root``; a DistillError where it, or a link on its way, leads out of it, or
-    where it is a folder, a pipe or a device."""
+    """The path of the file ``name`` below the folder ``root``.
+
+    Raises:
+        DistillError: The path or a link leads out of the folder, or it is a folder, a pipe or a device.
+    """
     path = Path(root, name)
     if not is_plain(name) or not path.resolve().is_relative_to(Path(root).resolve()):
         raise DistillError(f'{_short(name)} leads out of {root}: the files of a set have to lie in its folder')
@@ -110,17 +117,17 @@ def _check(value: Any, hint: Any, where: str) -> None:
         check_value(where, value, hint)
     except DistillError as error:
         raise ValueError(str(error)) from None
-    for name, part, kind in _parts(value, hint):
-        _check(part, kind, where if name is None else _place(where, name))
+    for name, part, part_hint in _parts(value, hint):
+        _check(part, part_hint, where if name is None else _place(where, name))
 
 
 def _parts(value: Any, hint: Any) -> Iterator[Tuple[Any, Any, Any]]:
-    """Name, value and annotation of what is inside a value and is not checked with the whole."""
+    """Yield name, value and annotation of the nested values that have to be checked separately."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Union:
-        kinds = [arg for arg in args if arg is not type(None)]
-        if value is not None and len(kinds) == 1:
-            yield None, value, kinds[0]
+        types = [arg for arg in args if arg is not type(None)]
+        if value is not None and len(types) == 1:
+            yield None, value, types[0]
     elif origin in (list, tuple) and _is_record(args[0]):
         yield from ((str(number), item, args[0]) for number, item in enumerate(value))
     elif origin is dict:

@@ -1,18 +1,18 @@
-"""Exceptions for mistakes that a user can correct."""
+"""Exceptions for errors that a user can correct."""
 
 
 class DistillError(ValueError):
-    """A user's mistake (a missing folder, an id out of range, ...).
+    """An error that a user can correct, such as a missing folder or an id out of range.
 
-    The message is one line that says what is wrong, where, and what to do. The command line tools print it without
-    a traceback and exit with 1; it is never raised for a defect of our own.
+    The message is one line that says what is wrong, where, and what to do. The command line prints it without a
+    traceback and exits with status 1. It is not raised for defects of mmdistill.
     """
 
 
 class MissingPackage(DistillError, ImportError):
-    """A package that is needed here is not installed; the message says how to install it."""
+    """A required package is not installed; the message says how to install it."""
 
 
 def unfit(problem: str) -> DistillError:
-    """The error of weights that are not what a config needs."""
+    """The error for weights that do not fit a config."""
     return DistillError(f'weights that do not fit the config: {problem}')

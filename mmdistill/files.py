@@ -1,4 +1,4 @@
-"""Files: atomic writes, hashes of values and of files."""
+"""Atomic writes, and hashes of values and files."""
 import contextlib
 import errno
 import hashlib
@@ -14,13 +14,21 @@ from .errors import DistillError
 
 
 def config_hash(values: Any) -> str:
-    """A short hash of JSON-like values, equal for equal values whatever the order of their keys."""
+    """A short hash of JSON-like values that does not depend on the order of keys."""
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def files_fingerprint(paths: Iterable, extra: str = '', root: str = '') -> str:
-    """A hash of the path, size and time of change (ns) of local files, which have to exist, and of ``extra``: how they
-    are read. Of files below the folder ``root`` the path inside it counts, so that the folder may move."""
+    """Hash of the paths, sizes and modification times (ns) of local files.
+
+    Args:
+        paths: The files.
+        extra: Further text to hash, such as how the files are read.
+        root: A folder that may be moved: paths below it are hashed relative to it.
+
+    Raises:
+        DistillError: A file cannot be read.
+    """
     digest, prefix = hashlib.sha256(extra.encode()), root and os.path.join(root, '')
     for path in paths:
         try:
@@ -33,7 +41,7 @@ def files_fingerprint(paths: Iterable, extra: str = '', root: str = '') -> str:
 
 
 def open_regular(path) -> BinaryIO:
-    """A regular file, to read: a pipe or a device may have no end. An OSError for any other."""
+    """Open a regular file for reading; raises an OSError for pipes and devices, which may be endless."""
     stream = open(os.open(path, os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0)), 'rb')
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
@@ -42,7 +50,7 @@ def open_regular(path) -> BinaryIO:
 
 
 def file_digest(path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal digits."""
+    """SHA-256 of a file as hexadecimal digits."""
     digest = hashlib.sha256()
     with open_regular(path) as stream:
         for block in iter(lambda: stream.read(1 << 22), b''):
@@ -51,15 +59,20 @@ def file_digest(path) -> str:
 
 
 def write_atomic(path, data: bytes) -> None:
-    """Write ``data`` to ``path`` so that a reader sees the old file or the new one, never half of one.
+    """Write ``data`` to ``path`` atomically: readers see either the old or the new file.
 
-    A DistillError where the disk is full or the folder cannot be written; nothing is left behind.
+    Raises:
+        DistillError: The disk is full or the folder cannot be written; no partial file is left.
     """
     _replace(Path(path), lambda temporary: temporary.write_bytes(data))
 
 
 def make_folder(path, problem: str, advice: str) -> None:
-    """Make a folder; a DistillError of ``problem`` and ``advice`` where it cannot be made or written."""
+    """Create a folder.
+
+    Raises:
+        DistillError: The folder cannot be created or written; the message consists of ``problem`` and ``advice``.
+    """
     try:
         os.makedirs(path, exist_ok=True)
         if not os.access(path, os.W_OK):
@@ -69,7 +82,7 @@ def make_folder(path, problem: str, advice: str) -> None:
 
 
 def link_atomic(source, path) -> None:
-    """Make ``path`` a hard link to the file ``source``, or a copy where the disk allows no link; atomically.
+    """Make ``path`` a hard link to the file ``source``, or a copy if links are not possible; atomically.
 
     Raises:
         DistillError: See :func:`write_atomic`.
@@ -84,14 +97,14 @@ def link_atomic(source, path) -> None:
 
 
 def _replace(path: Path, make: Callable[[Path], Any]) -> None:
-    """Put what ``make`` writes at ``path``. Processes of several machines may do so at once."""
+    """Write a temporary file with ``make`` and rename it to ``path``. Several processes may do this concurrently."""
     temporary = path.with_name(f'.{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp')
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         make(temporary)
         descriptor = os.open(temporary, os.O_RDONLY)
         try:
-            os.fsync(descriptor)  # or a crash of the machine could leave the name without the bytes
+            os.fsync(descriptor)  # otherwise, a crash of the machine could leave an empty file
         finally:
             os.close(descriptor)
         os.replace(temporary, path)

@@ -1,4 +1,4 @@
-"""ImageNet's classes: the WordNet ids in the order of the class ids that networks, teachers and prompts go by."""
+"""ImageNet's classes: WordNet ids in the order of the class ids of networks, teachers and prompts."""
 import json
 import re
 from functools import lru_cache
@@ -10,26 +10,26 @@ from .errors import DistillError
 
 @lru_cache(None)
 def imagenet_wnids() -> Tuple[str, ...]:
-    """The 1000 WordNet ids of ImageNet-1K, sorted; ``imagenet.json`` says where they are from."""
+    """The 1000 WordNet ids of ImageNet-1K, sorted; their source is in ``imagenet.json``."""
     return tuple(json.loads(Path(__file__).with_suffix('.json').read_text())['wnids'])
 
 
 def imagenet_ids(classes: Sequence[str]) -> Optional[List[int]]:
-    """ImageNet's class id, 0..999, of each of some classes that are named by WordNet ids; None where one is not."""
+    """ImageNet's class ids, 0..999, of classes named by WordNet ids; None if a name is no WordNet id of ImageNet."""
     ids = {wnid: number for number, wnid in enumerate(imagenet_wnids())}
     return [ids[name] for name in classes] if set(classes) <= ids.keys() else None
 
 
 def check_folders(folders: Sequence[str], classes: Sequence[str], where: str) -> None:
-    """Check that the class folders of a tree are ImageNet's 1000.
+    """Check that the class folders are those of ImageNet's 1000 classes.
 
     Args:
-        folders: Their names.
-        classes: Names of the 1000 classes, in the order of the ids, for the message.
-        where: The folder that they are in.
+        folders: Names of the folders.
+        classes: Names of the 1000 classes, in the order of the ids, for messages.
+        where: Their parent folder, for messages.
 
     Raises:
-        DistillError: Some are missing, or there are others: which.
+        DistillError: Folders are missing, or there are others.
     """
     wnids = imagenet_wnids()
     missing = [f'{wnid} ({name.partition(",")[0]})' for wnid, name in zip(wnids, classes) if wnid not in {*folders}]
@@ -45,15 +45,15 @@ def check_folders(folders: Sequence[str], classes: Sequence[str], where: str) ->
 
 
 def check_order(folders: Sequence[str], labels: Sequence[int], where: str) -> None:
-    """Check class ids of ImageNet-1K's images by the folders that they are in.
+    """Check the class ids of ImageNet-1K's images by their folders.
 
     Args:
-        folders: The folder of each image; one that is no WordNet id says nothing.
+        folders: The folder of each image; folders that are not WordNet ids are not checked.
         labels: The class id of each image.
-        where: What gives the ids, for the message.
+        where: Source of the ids, for messages.
 
     Raises:
-        DistillError: An image has the id of another class, or its folder is none of the 1000.
+        DistillError: An image has the id of another class, or its folder is not one of the 1000.
     """
     wnids = imagenet_wnids()
     known = {wnid: number for number, wnid in enumerate(wnids)}

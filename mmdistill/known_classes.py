@@ -1,4 +1,4 @@
-"""Whether a dataset's classes are those that weights were trained on: their number, names and order."""
+"""Checks that a dataset's classes (number, names, order) are those on which weights were trained."""
 import re
 from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
@@ -7,13 +7,13 @@ from .imagenet import imagenet_ids
 
 
 class KnownClasses(NamedTuple):
-    """The classes of weights."""
+    """The classes on which weights were trained."""
     number: int
-    names: Optional[Tuple[str, ...]] = None  # in the order of the ids; None where the weights do not say
+    names: Optional[Tuple[str, ...]] = None  # in the order of the ids; None if unknown
 
     @classmethod
     def of(cls, number: int, names: Any) -> 'KnownClasses':
-        """From what a config or a checkpoint says; names that are not one for each class count as unknown."""
+        """The classes from a config or a checkpoint; names are ignored unless there is one per class."""
         if isinstance(names, Mapping):  # diffusers' and transformers' id2label
             names = [names.get(str(label), names.get(label)) for label in range(number)]
         if isinstance(names, (str, type(None))) or len(names) != number or None in names:
@@ -22,12 +22,12 @@ class KnownClasses(NamedTuple):
         return cls(number, None if all(re.fullmatch(r'LABEL_\d+', name) for name in names) else names)
 
     def check(self, classes: Sequence[Any], who: str, hint: str) -> None:
-        """Raise a DistillError unless a dataset's classes are these, in this order.
+        """Raise a DistillError unless a dataset has these classes in this order.
 
         Args:
-            classes: Names of the dataset's classes, in the order of the ids.
-            who: What has the weights, for the message.
-            hint: What to do, for the message.
+            classes: Class names of the dataset, in the order of the ids.
+            who: Name of the network in messages.
+            hint: Advice for messages.
         """
         if len(classes) != self.number:
             raise DistillError(f'{who} {_have(who)} {self.number} classes, the dataset {len(classes)}: {hint}')
@@ -40,12 +40,12 @@ class KnownClasses(NamedTuple):
                                    f'dataset: {hint}')
 
     def ids_of(self, classes: Optional[Sequence[Any]], ids: Optional[Sequence[int]], where: str) -> Sequence[int]:
-        """The id here of each of the dataset's classes.
+        """The id in the weights of each class of the dataset.
 
         Args:
-            classes: Their names; None where they are unknown, and taken for these.
-            ids: The ids, where they are not the dataset's own.
-            where: What has ``class_ids``, such as a generator's key in a config, for the message.
+            classes: Class names of the dataset; None: assumed to be those of the weights.
+            ids: The ids, if they differ from the dataset's.
+            where: Key of the component with ``class_ids`` in the config, for messages.
 
         Raises:
             DistillError: See :meth:`check` and :meth:`check_ids`.
@@ -59,8 +59,13 @@ class KnownClasses(NamedTuple):
         return list(ids)
 
     def check_ids(self, classes: Sequence[Any], ids: Sequence[int], where: str) -> None:
-        """Raise a DistillError where ``ids``, these classes' id of each of the dataset's, is out of range, or gives a
-        class of the dataset the id of another one though its name is among these."""
+        """Raise a DistillError if an id is out of range, or belongs to another class although the name is known.
+
+        Args:
+            classes: Class names of the dataset.
+            ids: The id in the weights of each.
+            where: Key of the ids in the config, for messages.
+        """
         if wrong := [label for label in ids if label >= self.number]:
             raise DistillError(f'{where} has {wrong[0]}, but the weights have classes 0..{self.number - 1}')
         theirs = self._comparable(classes)
@@ -73,13 +78,13 @@ class KnownClasses(NamedTuple):
                                    f'theirs of {name!r} is {found[0]}: correct it')
 
     def _comparable(self, classes: Sequence[Any]) -> Sequence[str]:
-        """The names; none where only one side's are WordNet ids."""
+        """The names to compare; empty if only the names on one side are WordNet ids."""
         names = self.names or ()
         return () if (imagenet_ids(names) is None) != (imagenet_ids([*map(str, classes)]) is None) else names
 
 
 def check_number(classes: Optional[Sequence[Any]], ids: Optional[Sequence[int]], where: str) -> None:
-    """Raise a DistillError where ``class_ids`` are not one for each class."""
+    """Raise a DistillError unless there is one of the ``class_ids`` per class."""
     if classes is not None and ids is not None and len(ids) != len(classes):
         raise DistillError(f'{where}: {len(ids)} class_ids for the {len(classes)} classes of the dataset: give one per '
                            'class')
@@ -90,6 +95,6 @@ def _have(who: str) -> str:
 
 
 def _words(name: str) -> FrozenSet[str]:
-    """The names of a class, which ImageNet's lists separate by commas; case and punctuation do not matter."""
+    """The normalised names of a class, without case and punctuation; ImageNet's lists separate synonyms by commas."""
     parts = [' '.join(re.findall(r'[^\W_]+', part)) for part in name.casefold().split(',')]
     return frozenset(part for part in parts if part) or frozenset([name.strip()])

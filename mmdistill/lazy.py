@@ -1,13 +1,17 @@
-"""Packages whose modules are imported when a name is first asked for.
+"""Lazy imports: modules of a package are imported when one of their names is first used.
 
-mmseg, mmpretrain, diffusers and transformers are each imported only where they are used.
+mmseg, mmpretrain, diffusers and transformers are only imported if they are needed.
 """
 from importlib import import_module
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
 
 def lazy_exports(package: str, modules: Dict[str, Sequence[str]]) -> Tuple[Callable[[str], Any], List[str]]:
-    """``__getattr__`` and ``__all__`` (PEP 562) of a package that exports these names of its ``modules``.
+    """``__getattr__`` and ``__all__`` (PEP 562) for a package that exports names of its modules lazily.
+
+    Args:
+        package: Name of the package.
+        modules: Module → names to export.
 
     Example:
         >>> __getattr__, __all__ = lazy_exports(__name__, dict(masks=['DatasetMasks'], labels=['DatasetLabels']))

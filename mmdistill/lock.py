@@ -1,4 +1,4 @@
-"""One run at a time in a folder."""
+"""Locks a folder so that only one run uses it."""
 import contextlib
 import json
 import os
@@ -19,13 +19,17 @@ LOCK = '.lock'
 
 @contextlib.contextmanager
 def locked(folder: Any, command: str) -> Iterator[None]:
-    """Hold ``folder`` for a ``command`` until the block is left or the process ends, however it ends.
+    """Context manager that locks a folder for a command.
 
-    The operating system keeps the lock, so that of a process that was killed is no obstacle. Where a file system has no
-    locks, nothing is held. The file names the holder.
+    The lock belongs to the operating system and is released when the process ends in any way. Without support by the
+    file system, nothing is locked.
+
+    Args:
+        folder: The folder.
+        command: The command, which is written to the lock file for messages of other processes.
 
     Raises:
-        DistillError: Another process holds the folder: which one, on which machine.
+        DistillError: Another process has locked the folder; the message says which, and on which machine.
     """
     path = Path(folder, LOCK)
     descriptor = _acquire(path) if fcntl else None
@@ -44,7 +48,7 @@ def locked(folder: Any, command: str) -> Iterator[None]:
 
 
 def _acquire(path: Path) -> Any:
-    """The descriptor of the file, which is locked; None where the file system cannot."""
+    """The descriptor of the locked file; None if the file system does not support locks."""
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -53,7 +57,7 @@ def _acquire(path: Path) -> Any:
             raise DistillError(f'cannot write {path}: {error.strerror}; choose another folder') from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The last holder may have removed the file between our two calls.
+            # The previous owner may have removed the file between the two calls.
             if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor
             os.close(descriptor)

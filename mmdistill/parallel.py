@@ -1,4 +1,4 @@
-"""Several processes: a function of many items, and the cores that this process may use."""
+"""Multiprocessing: parallel maps, process pools, and the number of available cores."""
 import contextlib
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ _tied = False
 
 
 def available_cores() -> int:
-    """Number of cores that the process may run on; where the system does not say, all of the machine."""
+    """Number of cores available to this process or, if unknown, of the machine."""
     return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
 
 
@@ -27,21 +27,21 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
     """``map(function, items)`` in several processes, in order.
 
     Args:
-        function: Picklable; each process gets it once.
-        items: Picklable.
-        what: What a process does, for the message: ``'reads masks'``.
-        workers: Processes; by default the number of cores. With 0 and 1, no more than ``chunk`` items, or in a daemonic
-            process, everything runs in this process.
-        chunk: Items that a process gets at a time.
+        function: A picklable function; it is sent once to each process.
+        items: Picklable items.
+        what: Description of a process for messages, such as ``'reads masks'``.
+        workers: Number of processes; default: the number of cores. With 0 or 1, at most ``chunk`` items, or in a
+            daemonic process, everything runs in the calling process.
+        chunk: Items sent to a process at a time.
 
     Raises:
         DistillError: A process died.
     """
     workers = min(available_cores() if workers is None else workers, -(-len(items) // chunk))
-    if workers <= 1 or multiprocessing.current_process().daemon:  # which may start no processes
+    if workers <= 1 or multiprocessing.current_process().daemon:  # daemonic processes cannot start others
         yield from map(function, items)
         return
-    # As in torch's DataLoader: fork where it is safe, which shares memory and imports; spawn elsewhere.
+    # As in PyTorch's DataLoader: fork on Linux, which shares memory and imports; spawn elsewhere.
     context = multiprocessing.get_context('fork' if sys.platform == 'linux' else 'spawn')
     try:
         with process_pool(workers, context, _start_worker, (function, )) as pool:
@@ -54,23 +54,23 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
 @contextlib.contextmanager
 def process_pool(workers: int, context: BaseContext, initializer: Callable[..., Any], arguments: Tuple = ()
                  ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes that end with the block, at once if it ends with an exception."""
+    """A pool of processes that end with the block, immediately if it raises an exception."""
     tie_children()
     pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
     try:
         yield pool
     except BaseException:
-        loud, threading.excepthook = threading.excepthook, lambda arguments: None  # the pool's, of its lost processes
+        hook, threading.excepthook = threading.excepthook, lambda arguments: None  # hides the pool's own traceback
         end_children()
         pool.shutdown()
-        threading.excepthook = loud
+        threading.excepthook = hook
         raise
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def run_apart(function: Callable[..., Any], *arguments: Any) -> int:
-    """Call a function in a process of its own; gives its exit status."""
+    """Call a function in a separate process and return its exit status."""
     process = multiprocessing.get_context('spawn').Process(target=_begin, args=(os.getpid(), function, arguments))
     process.start()
     process.join()
@@ -78,14 +78,14 @@ def run_apart(function: Callable[..., Any], *arguments: Any) -> int:
 
 
 def end_children() -> None:
-    """End the processes that this one started with ``multiprocessing``, at once."""
+    """Kill the processes that this one started with ``multiprocessing``."""
     for child in multiprocessing.active_children():
         child.kill()
 
 
 def tie_children() -> None:
-    """Processes that are forked from now on, DataLoader's among them, leave the signals that ask a run to end to this
-    one, and end when it does."""
+    """Make processes that are forked from now on (including DataLoader's) ignore signals that ask the run to end, and
+    exit when this process does."""
     global _tied
     if not _tied and hasattr(os, 'register_at_fork'):
         os.register_at_fork(after_in_child=lambda: _tie(os.getppid()))
@@ -100,8 +100,8 @@ def _begin(parent: int, function: Callable[..., Any], arguments: Tuple) -> None:
 
 
 def _tie(parent: int) -> None:
-    signal.set_wakeup_fd(-1)  # a fork has its parent's
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all
+    signal.set_wakeup_fd(-1)  # a forked process inherits its parent's
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes
     for name in ('SIGTERM', 'SIGHUP'):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)

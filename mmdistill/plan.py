@@ -1,6 +1,6 @@
-"""Requests and plans: what a run is going to make, as plain values.
+"""Requests and plans: the images that a run generates, as plain values.
 
-The plan is written before the first image is made; sharding, resuming and counting read it alone.
+The plan is written before the first image is generated; sharding, resuming and counting only depend on it.
 """
 import hashlib
 import re
@@ -19,25 +19,32 @@ Colour = Tuple[Annotated[int, Range(0, 255)], Annotated[int, Range(0, 255)], Ann
 
 @dataclass(frozen=True)
 class Request:
-    """One image to make."""
-    id: str  # unique in the plan; the stem of the file that is written; 'folder of the class/number' for classes
-    seed: Seed  # every random number of this image comes from it
-    source_index: Optional[NonNegativeInt] = None  # of the sample in the source dataset; None: no single one
-    source: Optional[str] = None  # path or URI of the source image; None likewise
+    """One image to generate."""
+    id: str  # unique in the plan; stem of the file; 'folder of the class/number' for classification
+    seed: Seed  # seed of all random numbers of this image
+    source_index: Optional[NonNegativeInt] = None  # index of the source sample in the real dataset; None: no single one
+    source: Optional[str] = None  # path or URI of the source image; None: no single one
     mask: Optional[str] = None  # path or URI of the source mask; None for classification
-    classes: Tuple[NonNegativeInt, ...] = ()  # class ids that the image has to show, ascending
-    prompt: Optional[str] = None  # text for generators that read one
-    # Address of the latents to start from, 'file#class id/number', the file relative to the work dir; None: pure noise.
+    classes: Tuple[NonNegativeInt, ...] = ()  # ids of the classes in the image, ascending
+    prompt: Optional[str] = None  # text for generators that use one
+    # Address of the start latents, 'file#class id/number', with the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
-    candidate: NonNegativeInt = 0  # number of the candidate set that the image belongs to, where one of several is kept
+    candidate: NonNegativeInt = 0  # number of the candidate set, if one of several sets is chosen
 
     @property
     def group(self) -> Tuple[Tuple[int, ...], int]:
-        """Classes and candidate set: requests of one group are the images of a class in one distilled set."""
+        """(classes, candidate): the requests of a group are the images of a class in one candidate set."""
         return self.classes, self.candidate
 
     def single_class(self, known: Optional[Collection[int]] = None) -> int:
-        """The class of a request for one class, which has to be among the known ones; otherwise a DistillError."""
+        """The class id of a request with one class.
+
+        Args:
+            known: Known class ids; None: any.
+
+        Raises:
+            DistillError: The request has no or several classes, or its class is unknown.
+        """
         if len(self.classes) != 1 or known is not None and self.classes[0] not in known:
             which = '' if known is None else f' of the {len(known)} that there are'
             raise DistillError(f'request {self.id} is for classes {list(self.classes)}: plan it for one class{which}')
@@ -47,13 +54,13 @@ class Request:
 @dataclass(frozen=True)
 class Plan:
     """The ordered requests of a run."""
-    method: str  # its name, e.g. 'D3S2'
-    config_hash: str  # hash of everything in the config that decides what the images look like
-    seed: NonNegativeInt  # of the run; each request's seed is derived from it
-    classes: Tuple[str, ...]  # their names, in the order of the ids
+    method: str  # name of the method, such as 'D3S2'
+    config_hash: str  # hash of everything in the config that affects the images
+    seed: NonNegativeInt  # seed of the run, from which the seeds of the requests are derived
+    classes: Tuple[str, ...]  # class names, in the order of the ids
     palette: Tuple[Colour, ...]  # one RGB triple per class, 0..255; empty for classification
-    source_size: NonNegativeInt  # number of samples that the selector chose from
-    requests: Tuple[Request, ...]  # in the order in which they were picked
+    source_size: NonNegativeInt  # number of samples in the real dataset
+    requests: Tuple[Request, ...]  # in order of selection
     provenance: Dict[str, Any] = field(default_factory=dict)  # JSON values for the manifest: weights, selector, ...
 
     def save(self, path) -> None:
@@ -62,11 +69,11 @@ class Plan:
 
     @classmethod
     def load(cls, path) -> 'Plan':
-        """Read a plan back.
+        """Read a plan.
 
         Raises:
-            DistillError: The file is missing, damaged or of another version, or it is no plan: no request, two of one
-                id, an id that is no file name, values of the wrong type or range.
+            DistillError: The file is missing, damaged or of another version, or is no valid plan: without requests,
+                with duplicate or invalid ids, or with values of a wrong type or range.
         """
         try:
             data = read_document(path)
@@ -87,7 +94,7 @@ class Plan:
 
 
 def groups_of(requests: Iterable[Request]) -> Dict[Tuple, List[Request]]:
-    """The requests of each group, in order."""
+    """The requests by group (:attr:`Request.group`), in order."""
     groups: Dict[Tuple, List[Request]] = {}
     for request in requests:
         groups.setdefault(request.group, []).append(request)
@@ -95,7 +102,7 @@ def groups_of(requests: Iterable[Request]) -> Dict[Tuple, List[Request]]:
 
 
 def check_classes(classes: Sequence[str], palette: Sequence) -> None:
-    """Raise a ValueError unless there are classes, each with a name and, where there is a palette, a colour."""
+    """Raise a ValueError unless there are classes, each with a name and, if there is a palette, a colour."""
     if not classes or not all(classes):
         raise ValueError('classes are missing or without a name')
     if palette and len(palette) != len(classes):
@@ -103,11 +110,15 @@ def check_classes(classes: Sequence[str], palette: Sequence) -> None:
 
 
 def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> None:
-    """Check what the requests of a plan, or the images of a manifest, have in common; ids are plain paths.
+    """Check the common fields of a plan's requests or a manifest's images.
+
+    Args:
+        entries: The requests or images.
+        num_classes: Number of classes.
 
     Raises:
-        ValueError: There is none, two have one id, an id is no file name, classes are not ascending or not among the
-            classes, or start latents have no address.
+        ValueError: There are no entries, ids are duplicate or invalid, class ids are not ascending or out of range, or
+            the address of start latents is invalid.
     """
     if not entries:
         raise ValueError('it asks for no image')
@@ -126,5 +137,5 @@ def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> Non
 
 
 def request_seed(run_seed: int, request_id: str) -> int:
-    """The seed of a request: a hash of the run's seed and the request's id, 0 <= seed < 2**63."""
+    """The seed of a request, 0 <= seed < 2**63: a hash of the run's seed and the request's id."""
     return int.from_bytes(hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()[:8], 'big') >> 1

@@ -1,9 +1,9 @@
 """The registries of mmdistill.
 
-Each root registry of MMEngine has a child here under the scope ``mmdistill``, so that a stock config of any OpenMMLab
-package can name ``mmdistill.X`` without custom imports. Nine registries are our own: tasks, selectors, generators,
-guidances (the objectives of the guided denoising loop), choices among candidates, weights of images, cleaners of
-labels, writers, and encoders of images.
+Each root registry of MMEngine has a child here with the scope ``mmdistill``, so that a stock config of any OpenMMLab
+package can use ``mmdistill.X`` without custom imports. There are nine further registries: tasks, selectors, generators,
+guidances (objectives of the guided denoising loop), choices among candidates, image weights, label cleaners, writers,
+and image encoders.
 """
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,22 +24,24 @@ except ModuleNotFoundError as error:
                          '`pip install --no-build-isolation "mmdistill[openmmlab]"` (OpenMMLab\'s own packages)'
                          ) from error
 
-# MMEngine looks the package of `_base_ = '<package>::...'` up in a fixed table of distribution names. It has no
-# mmdistill, and its entry for mmseg (mmsegmentation) is not what the forks' distribution is called; module names are
-# found on either stack. It happens here because tools import this module before they read a config.
+# MMEngine resolves the package in `_base_ = '<package>::...'` with a fixed table of distribution names, which lacks
+# mmdistill and has the original name for mmseg (mmsegmentation), not that of the fork. Module names work with both.
+# This is done here because all tools import this module before they read a config.
 config_utils.MODULE2PACKAGE.update(mmdistill='mmdistill', mmseg='mmseg')
 
 _SCOPE = 'mmdistill'
 
 
 class LazyRegistry(Registry):
-    """A registry that imports the module of a component when its name is first asked for.
+    """A registry that imports the module of a component when it is first used.
 
-    The core's classes know no registry: they are registered here, where their module is named.
+    Classes of the core do not use registries, so they are registered here by the names of their modules.
 
     Args:
-        modules: Module of this package → the names of its components, separated by spaces.
-        parent: MMEngine's registry of the same name; None for a registry of our own.
+        name: Name of the registry.
+        modules: Module of this package → names of its components, separated by spaces.
+        parent: MMEngine's registry of the same name; None for registries that MMEngine does not have.
+        build_func: Function that builds a component; default: MMEngine's.
     """
 
     def __init__(self, name: str, modules: Optional[Dict[str, str]] = None, parent: Optional[Registry] = None,
@@ -48,7 +50,7 @@ class LazyRegistry(Registry):
         super().__init__(name, build_func, parent, _SCOPE, ['mmdistill'])
 
     def get(self, key: str) -> Optional[type]:
-        """The component of that name, as MMEngine's registries find it."""
+        """The component with this name; None if it is unknown."""
         scope, name = self.split_scope_key(key)
         if scope in (None, _SCOPE) and name in self.modules and name not in self._module_dict:
             module = import_module(self.modules[name])
@@ -58,8 +60,10 @@ class LazyRegistry(Registry):
 
     @contextmanager
     def switch_scope_and_registry(self, scope: Optional[str]) -> Iterator[Registry]:
-        """As MMEngine's. A registry of our own builds under any default scope, such as a stock training's, for which
-        MMEngine would look for a child of that scope and warn that there is none."""
+        """Like MMEngine's method, except that a registry without a parent is used in any default scope.
+
+        MMEngine would look for a child of that scope, such as the scope of a stock training, and warn if there is none.
+        """
         with DefaultScope.overwrite_default_scope(scope):
             current = DefaultScope.get_current_instance()
             if self.parent is None and current is not None and self._search_child(current.scope_name) is None:
@@ -69,12 +73,12 @@ class LazyRegistry(Registry):
             yield registry
 
     def names(self) -> List[str]:
-        """Names of the components registered here, whether their modules have been imported or not."""
+        """Names of all registered components, including those whose modules are not imported yet."""
         return sorted({*self.modules, *self._module_dict})
 
 
 def build_loaded(cfg: Mapping[str, Any], registry: Registry) -> Any:
-    """Build a component by ``from_pretrained`` where it has that, else by its constructor."""
+    """Build a component with ``from_pretrained`` if it has this method, otherwise with its constructor."""
     component = registry.get(cfg['type']) if isinstance(cfg['type'], str) else cfg['type']
     return loader(component)(**{key: value for key, value in cfg.items() if key not in NO_SETTINGS})
 
@@ -105,7 +109,7 @@ METRICS = _child(
     roots.METRICS, evaluation__class_iou='ClassIoU', evaluation__class_accuracy='ClassAccuracy',
     evaluation__training_metrics='MeanLoss PSNR')
 VISUALIZERS = _child(roots.VISUALIZERS)
-for _name, _root in vars(roots).items():  # and those that have no component here
+for _name, _root in vars(roots).items():  # registries without components in mmdistill
     if isinstance(_root, Registry) and _name not in globals():
         globals()[_name] = _child(_root)
 

@@ -1,7 +1,7 @@
-"""Settings of components: what a signature allows, checked before anything is built.
+"""Checks the settings of components against their signatures, before anything is built.
 
-A constructor's annotations are its schema: types, ``Literal`` choices and :class:`Range` in ``Annotated``. Configs are
-checked against them (:func:`check_settings`), and constructors check themselves (:func:`validated`).
+The annotations of a constructor are its schema: types, ``Literal`` choices and :class:`Range` in ``Annotated``. Configs
+are checked with :func:`check_settings`, and arguments of constructors with :func:`validated`.
 """
 import collections.abc
 import inspect
@@ -17,12 +17,12 @@ from typing import (Annotated, Any, Callable, Collection, Dict, Iterable, List, 
 from .errors import DistillError
 
 F = TypeVar('F', bound=Callable)
-NO_SETTINGS = ('type', '_scope_', '_delete_')  # keys of a component's config that are no arguments
+NO_SETTINGS = ('type', '_scope_', '_delete_')  # keys in a component's config that are not arguments
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``; ``above`` and ``below`` leave the bound itself out."""
+    """Numbers from ``low`` to ``high``; ``above`` and ``below`` exclude the lower and the upper bound."""
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
@@ -46,7 +46,7 @@ Share = Annotated[float, Range(0, 1)]
 
 
 def nearest(name: Any, names: Iterable[str]) -> str:
-    """``'; did you mean X?'`` for the nearest of the known names; their list where none is near."""
+    """``'; did you mean X?'`` with the most similar known name; if there is none, the list of up to 12 names."""
     known = sorted(names)
     if close := get_close_matches(str(name), known, 1, 0.6):
         return f'; did you mean {close[0]}?'
@@ -54,10 +54,13 @@ def nearest(name: Any, names: Iterable[str]) -> str:
 
 
 def check_value(where: str, value: Any, hint: Any) -> None:
-    """Raise a DistillError where the value of the setting ``where`` is not of the annotation ``hint``.
+    """Raise a DistillError if a value does not match an annotation.
 
-    ``hint`` is a type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, or a sequence, tuple
-    or mapping of these. Annotations of other classes allow everything.
+    Args:
+        where: Name of the setting in messages.
+        value: Its value.
+        hint: A type, ``Optional``, ``Union``, ``Literal``, ``Annotated`` with a :class:`Range`, or a sequence, tuple or
+            mapping of these. Values with other annotations are not checked.
     """
     if problem := _problem(value, hint):
         shown = repr(value)
@@ -65,11 +68,15 @@ def check_value(where: str, value: Any, hint: Any) -> None:
 
 
 def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
-    """Settings that a component takes, each with its annotation.
+    """The settings of a component, with their annotations.
 
-    ``**kwargs`` are followed to the base classes, and to the classes that a class method ``forwards_to`` names. Of a
-    class with ``from_pretrained(weights, ...)`` that is what a config calls, and the settings of its constructor are
-    the keyword-only ones: the others are modules. Only the first signature with names decides what is required.
+    ``**kwargs`` are resolved in the base classes and in the classes returned by a class method ``forwards_to``. A
+    config calls ``from_pretrained(weights, ...)`` if a class has it; then the settings also include the keyword-only
+    arguments of the constructor, whose other arguments are modules. Only the first signature with named arguments
+    determines which settings are required.
+
+    Returns:
+        Name → (parameter, annotation).
     """
     found: Dict[str, Tuple[inspect.Parameter, Any]] = {}
     first = None
@@ -89,12 +96,12 @@ def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
 
 
 def setting(component: Callable, settings: Mapping[str, Any], name: str) -> Any:
-    """The value of a component's setting in a config, or its default."""
+    """The value of a component's setting ``name`` in a config, or its default."""
     return settings.get(name, parameters(component)[name][0].default)
 
 
 def is_open(component: Callable) -> bool:
-    """Whether a component takes ``**kwargs`` that no base class and no ``forwards_to`` accounts for."""
+    """Whether a component takes arbitrary ``**kwargs``, which are not resolved by base classes or ``forwards_to``."""
     functions = [function for function, _, _ in _signatures(component)]
     return bool(functions) and not hasattr(component, 'forwards_to') and all(
         any(parameter.kind is parameter.VAR_KEYWORD for parameter in inspect.signature(function).parameters.values())
@@ -102,12 +109,16 @@ def is_open(component: Callable) -> bool:
 
 
 def check_settings(component: Callable, settings: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
-    """Check the settings that a config has at key ``where`` against the signature of a class or function.
+    """Check the settings in a config against the signature of a class or function.
 
-    ``type`` and ``_scope_`` may be among them. Others fill in the parameters ``given``; the config may leave them out.
+    Args:
+        component: The class or function.
+        settings: The settings, possibly with ``type`` and ``_scope_``.
+        where: Key of the component in the config.
+        given: Parameters that are provided otherwise, so that the config may omit them.
 
     Raises:
-        DistillError: An unknown or missing setting, or a value of the wrong type or range.
+        DistillError: A setting is unknown or missing, or a value has a wrong type or range.
     """
     known, name = parameters(component), getattr(component, '__name__', str(component))
     for key, value in settings.items():
@@ -116,7 +127,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
         if key not in known:
             raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
         parameter, hint = known[key]
-        if value is not parameter.default:  # third parties' defaults are not always of their annotations
+        if value is not parameter.default:  # defaults of other packages do not always match their annotations
             check_value(f'{where}.{key}', value, hint)
     for key, (parameter, _) in known.items():
         if parameter.default is parameter.empty and key not in settings and key not in given:
@@ -138,14 +149,15 @@ def validated(function: F) -> F:
 
 
 def loader(component: Any) -> Callable:
-    """What a config calls of a component: ``from_pretrained(weights, ...)`` where it has that, else itself."""
+    """The function that builds a component from a config: ``from_pretrained(weights, ...)`` if it has this method,
+    otherwise the component itself."""
     loads = getattr(component, 'from_pretrained', None) if inspect.isclass(component) else None
     return loads if loads is not None and 'weights' in inspect.signature(loads).parameters else component
 
 
 def _signatures(component: Callable) -> List[Tuple[Callable, bool, bool]]:
-    """The functions that take a component's settings; whether the first parameter is bound, and whether those that
-    are not keyword-only are modules."""
+    """The functions that take a component's settings, as (function, whether the first parameter is bound, whether
+    positional parameters are modules)."""
     if not inspect.isclass(component):
         return [(component, False, False)]
     loads = [] if loader(component) is component else [
@@ -160,12 +172,12 @@ def _signatures(component: Callable) -> List[Tuple[Callable, bool, bool]]:
 def _hints(function: Callable) -> Dict[str, Any]:
     try:
         return get_type_hints(function, include_extras=True)
-    except (NameError, TypeError, AttributeError):  # annotations of a third party that cannot be resolved
+    except (NameError, TypeError, AttributeError):  # annotations of other packages that cannot be resolved
         return {}
 
 
 def _problem(value: Any, hint: Any) -> str:
-    """What is wrong with a value, empty where nothing is."""
+    """What is wrong with a value; '' if nothing is."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         return _problem(value, args[0]) or _range_problem(value, args[1:])
@@ -182,7 +194,7 @@ def _problem(value: Any, hint: Any) -> str:
 
 _SEQUENCES = (tuple, list, collections.abc.Sequence, collections.abc.Iterable)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
-_PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # the type in words, and whether a value is of it
+_PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # type → (its description, test of a value)
     bool: ('True or False', lambda value: isinstance(value, bool)),
     int: ('a whole number', lambda value: isinstance(value, numbers.Integral) and not isinstance(value, bool)),
     float: ('a number',

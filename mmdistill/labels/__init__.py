@@ -1,4 +1,4 @@
-"""Soft labels of a teacher for training on a distilled set: online, stored for replayed views, or one per image."""
+"""Soft labels from a teacher for training on a distilled set: online, stored for replayed views, or one per image."""
 import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
 from mmdistill.lazy import lazy_exports
 

@@ -1,4 +1,4 @@
-"""Soft labels in a stock training of mmpretrain: by a teacher in each step, or from a store of replayed views."""
+"""Hooks for soft labels in stock trainings of mmpretrain: from a teacher in each step, or from stored labels."""
 from typing import Any, Mapping, Sequence
 
 import torch
@@ -18,15 +18,16 @@ from .teacher import NORMALISED, Teacher
 
 @HOOKS.register_module()
 class OnlineLabelsHook(Hook):
-    """A teacher labels each training batch after augmentation and mixing: the very pixels that the student sees.
+    """Labels each training batch with a teacher after augmentation and mixing, on the same pixels as the student.
 
-    It follows the student's data preprocessor and replaces ``gt_score``, with probabilities at ``temperature``, times
-    the weight where the training set has weights (:class:`mmdistill.models.losses.WeightedLoss`). The teacher is no
-    part of the model: neither the optimiser nor the checkpoints know it.
+    The hook runs after the student's data preprocessor and replaces ``gt_score`` by the teacher's probabilities at
+    ``temperature``, multiplied by the image weights if the training set has any
+    (:class:`mmdistill.models.losses.WeightedLoss`). The teacher is not part of the model, so it is neither optimised
+    nor saved in checkpoints.
 
     Args:
         teacher: Arguments of :class:`mmdistill.labels.Teacher`.
-        temperature: T > 0 of the softmax, the loss's.
+        temperature: Temperature T > 0 of the softmax, equal to that of the loss.
 
     Example:
         >>> custom_hooks = [dict(type='mmdistill.OnlineLabelsHook', temperature=20, teacher=dict(
@@ -39,11 +40,11 @@ class OnlineLabelsHook(Hook):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check the teacher's settings too."""
+        """Check the settings of the teacher."""
         check_settings(Teacher, settings['teacher'], f'{where}.teacher', ('device', ))
 
     def before_train(self, runner: Runner) -> None:
-        """Build the teacher; a DistillError if its classes are not the training set's."""
+        """Build the teacher; raises a DistillError unless its classes are those of the training set."""
         pre: Any = check_student(runner, self.temperature).data_preprocessor
         self.teacher = Teacher(**{'device': pre.device, **self._config})
         self.teacher.check_classes(runner.train_dataloader.dataset.metainfo['classes'])
@@ -51,7 +52,7 @@ class OnlineLabelsHook(Hook):
         self._handle = pre.register_forward_hook(self._relabel, with_kwargs=True)
 
     def after_train(self, runner: Runner) -> None:
-        """Let go of the student's data preprocessor."""
+        """Detach from the student's data preprocessor."""
         self._handle.remove()
 
     def _relabel(self, pre: Any, args: Sequence, kwargs: dict, data: dict) -> None:
@@ -64,10 +65,14 @@ class OnlineLabelsHook(Hook):
 
 @HOOKS.register_module()
 class ReplayedLabelsHook(Hook):
-    """Tells a :class:`mmdistill.labels.ReplayedViews` the epoch, and checks before the first that its labels fit."""
+    """Passes the epoch to a :class:`mmdistill.labels.ReplayedViews`, whose labels are checked before training."""
 
     def before_train(self, runner: Runner) -> None:
-        """Open the store; a DistillError where it does not fit, or the training is not by epochs or mixes again."""
+        """Open the store.
+
+        Raises:
+            DistillError: The store does not fit, or the training is not epoch-based or mixes batches.
+        """
         dataset = runner.train_dataloader.dataset
         if not isinstance(dataset, ReplayedViews):
             raise DistillError('ReplayedLabelsHook: train_dataloader.dataset has to be a mmdistill.ReplayedViews, not '
@@ -81,12 +86,12 @@ class ReplayedLabelsHook(Hook):
         dataset.open(runner.max_epochs)
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Tell the epoch to the dataset, in all its worker processes."""
+        """Set the epoch of the dataset, in all worker processes."""
         runner.train_dataloader.dataset.set_epoch(runner.epoch)
 
 
 def check_student(runner: Runner, temperature: float) -> nn.Module:
-    """The model without its wrapper; a DistillError where its loss has another temperature than the labels."""
+    """The model without its wrapper; raises a DistillError if its loss has another temperature than the labels."""
     model = runner.model.module if is_model_wrapper(runner.model) else runner.model
     loss = inner_loss(getattr(getattr(model, 'head', None), 'loss_module', None))
     if isinstance(loss, TemperatureKLLoss) and loss.temperature != temperature:
@@ -95,7 +100,7 @@ def check_student(runner: Runner, temperature: float) -> nn.Module:
 
 
 def _pixels(pre: Any, inputs: torch.Tensor) -> torch.Tensor:
-    """RGB pixels in 0..255 of what the student's data preprocessor gave."""
+    """Convert the output of the student's data preprocessor to RGB pixels in 0..255."""
     if pre._enable_normalize:
         inputs = inputs * pre.std + pre.mean
     elif inputs.min() < 0:

@@ -1,4 +1,4 @@
-"""Makes what a training config reads its soft labels from: a store of views, or one label per image."""
+"""Computes the soft labels for a training config: a store of labels for views, or one label per image."""
 import inspect
 import pickle
 from collections import deque
@@ -29,34 +29,36 @@ from .replay import ReplayedViews
 from .store import LabelStore, LabelWriter
 from .teacher import NORMALISED, Teacher
 
-_SAVE_EVERY = 100  # batches
-_CHECKED = 1000  # views
+_SAVE_EVERY = 100  # batches between saves
+_CHECKED = 1000  # views used to estimate the error of the stored labels
 
 
 @dataclass(frozen=True)
 class Labels:
-    """``labels`` of a training config: for replayed views ``top_k``, for one label per image the last two."""
+    """The key ``labels`` of a training config."""
     teacher: dict  #: Arguments of :class:`~mmdistill.labels.Teacher`.
-    top_k: Optional[PositiveInt] = 10  #: Probabilities of a view. None stores all logits: less for up to 16 classes.
-    dataset: Optional[dict] = None  #: The set in the same folder without labels, with the pipeline of the teacher.
-    temperature: Optional[Positive] = None
+    #: Probabilities stored per view, for replayed views. None stores all logits, which is smaller for up to 16 classes.
+    top_k: Optional[PositiveInt] = 10
+    dataset: Optional[dict] = None  #: For one label per image: the set without labels, with the teacher's pipeline.
+    temperature: Optional[Positive] = None  #: For one label per image: the temperature.
 
 
 def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[str] = None) -> str:
-    """Label the training set of a config by its ``labels`` (:class:`Labels`).
+    """Label the training set of a config according to its ``labels`` (:class:`Labels`).
 
     Args:
-        cfg: Of the training. Its ``train_dataloader.dataset`` is a ``ReplayedViews``, or a ``BaseDataset`` whose
-            ``ann_file`` is to be made.
-        batch_size: Views that the teacher sees at once.
-        workers: Processes that load images; 0 loads in this one.
-        device: The teacher's; by default a GPU if there is one.
+        cfg: The training config. Its ``train_dataloader.dataset`` is a ``ReplayedViews``, or a ``BaseDataset`` whose
+            ``ann_file`` will be written.
+        batch_size: Views per forward pass of the teacher.
+        workers: Processes that load images; 0 loads them in the calling process.
+        device: Device of the teacher; default: a GPU if there is one.
 
     Returns:
-        One line: what was made, its size, and what it does to the loss.
+        str: One line about the labels, their size and their effect on the loss.
 
     Raises:
-        DistillError: The config asks for no labels, the teacher does not fit, or what is there is of something else.
+        DistillError: The config has no ``labels``, the teacher does not fit, or existing labels belong to something
+            else.
     """
     options, by_views = check_labels(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
@@ -74,23 +76,27 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     if by_views:
         with locked(source.store, command):
             return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
-    # Where mmpretrain will look for it.
+    # The path at which mmpretrain will read it.
     path = DATASETS.build(dict(labelled, lazy_init=True, pipeline=[])).ann_file
     with locked(Path(path).parent, command):
         return _label_images(source, teacher, options.temperature or 1.0, path, settings)
 
 
 def _with_root(cfg: Mapping[str, Any], data_root: str) -> Mapping[str, Any]:
-    """A dataset's config, with those that it wraps, in another folder."""
+    """A dataset's config, also of wrapped datasets, with another ``data_root``."""
     if inner_configs(cfg):
         return map_inner(cfg, lambda inner: _with_root(inner, data_root))
     return dict(cfg, data_root=data_root)
 
 
 def check_labels(cfg: Config) -> Tuple[Labels, bool]:
-    """Check what a training config says of its labels; no dataset and no weight is read.
+    """Check the ``labels`` of a training config without reading any dataset or weight.
 
-    Gives its ``labels``, and whether they are of replayed views; else there is one per image.
+    Returns:
+        The labels, and whether they are for replayed views (True) or one per image (False).
+
+    Raises:
+        DistillError: The config has no valid ``labels``, or its training set does not read soft labels.
     """
     options, scope = cfg.get('labels'), cfg.get('default_scope', 'mmpretrain')
     if not options or 'teacher' not in options:
@@ -139,7 +145,7 @@ def _label_views(views: ReplayedViews, teacher: Teacher, epochs: int, top_k: Opt
 
 
 def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:
-    """What the store does to the loss (cross-entropy) of a student that equals the teacher, to which tails matter."""
+    """A text about the error of the stored labels: the cross-entropy of a student that equals the teacher."""
     if not last:
         return ''
     images, epochs = store.header['images'], store.header['epochs']
@@ -152,9 +158,12 @@ def _error(store: LabelStore, last: Deque[np.ndarray]) -> str:
 
 
 def _label_images(dataset, teacher: Teacher, temperature: float, path: str, settings: dict) -> str:
-    """Write one label per image to ``path``, from where mmpretrain's ``BaseDataset`` reads it as ``gt_score``.
+    """Write one label per image to ``path``, which mmpretrain's ``BaseDataset`` reads as ``gt_score``.
 
-    Image paths are kept relative to the set's ``img_prefix``; a DistillError where one is outside.
+    Image paths are saved relative to the set's ``img_prefix``.
+
+    Raises:
+        DistillError: An image is outside ``img_prefix``, the set has image weights, or a logit is not finite.
     """
     if has_weights(dataset):
         raise DistillError('labels.dataset has weights=True, and a file of one label per image has no place for them: '
@@ -183,9 +192,9 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
 
 def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[int], batch_size: int, workers: int
             ) -> Iterator[Tensor]:
-    """Batches of the logits (B, K), on the CPU, of what ``load`` gives for each index."""
+    """Yield batches of logits (B, K), on the CPU, for the images that ``load`` returns for the indices."""
     bar = ProgressBar(len(indices), 'views')
-    # Workers are forked: the dataset need not be picklable.
+    # Workers are forked, so the dataset need not be picklable.
     loader: DataLoader = DataLoader(
         indices, batch_size, num_workers=workers,  # type: ignore[arg-type]
         collate_fn=lambda batch: _stack([load(index) for index in batch]),

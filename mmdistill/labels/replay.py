@@ -20,20 +20,20 @@ from .views import draw_mix, seeded
 
 @DATASETS.register_module()
 class ReplayedViews(torch.utils.data.Dataset):
-    """Any classification set of mmpretrain, whose random views repeat and have a teacher's labels in a store.
+    """A classification dataset of mmpretrain with reproducible random views and stored labels of a teacher.
 
-    The views follow from (seed, image, epoch) (:mod:`mmdistill.labels.views`), so they need no store themselves. A
-    mixed view costs the loading of two images. Weights of a ``DistilledDataset(weights=True)`` are mixed alike, and
-    scale the labels (:class:`mmdistill.models.losses.WeightedLoss`).
+    Views are determined by (seed, image, epoch) (:mod:`mmdistill.labels.views`), so only their labels are stored. A
+    mixed view loads two images. Image weights of a ``DistilledDataset(weights=True)`` are mixed in the same way and
+    multiply the labels (:class:`mmdistill.models.losses.WeightedLoss`).
 
-    ``mmdistill label`` with the config of the training makes the store; the training needs a ``ReplayedLabelsHook``.
+    ``mmdistill label`` with the training config creates the store. The training needs a ``ReplayedLabelsHook``.
 
     Args:
-        dataset: Config of the set, with its pipeline. The pipeline ends with ``PackInputs`` and has no ``Normalize``.
+        dataset: Config of the dataset. Its pipeline must end with ``PackInputs`` and have no ``Normalize``.
         store: Folder of the labels.
-        temperature: T > 0 of the labels, the loss's.
-        seed: Of the views, 0 or more.
-        cutmix: α of CutMix, in every view; None mixes nothing. mmpretrain's own CutMix, of batches, has to be off.
+        temperature: Temperature T > 0 of the labels, equal to that of the loss.
+        seed: Seed of the views, >= 0.
+        cutmix: α of CutMix, which is applied to every view; None: no mixing. mmpretrain's CutMix must be off.
 
     Examples:
         >>> train_dataloader = dict(dataset=dict(
@@ -56,7 +56,7 @@ class ReplayedViews(torch.utils.data.Dataset):
 
     @property
     def metainfo(self) -> dict:
-        """The set's."""
+        """Metainfo of the dataset."""
         return self.dataset.metainfo
 
     def full_init(self) -> None:
@@ -64,14 +64,18 @@ class ReplayedViews(torch.utils.data.Dataset):
         self.dataset.full_init()
 
     def get_data_info(self, index: int) -> dict:
-        """The set's entry of an image."""
+        """The dataset's entry for an image."""
         return self.dataset.get_data_info(index)
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def view(self, image: int, epoch: int) -> Dict[str, Any]:
-        """``inputs`` and ``data_samples`` of a view, with the set's label; a DistillError if CutMix's sizes differ."""
+        """``inputs`` and ``data_samples`` of a view, without soft label.
+
+        Raises:
+            DistillError: The two images of CutMix have different sizes.
+        """
         sample = self._single(image, epoch)
         if self.cutmix is not None:
             inputs = sample['inputs']
@@ -98,7 +102,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         return sample
 
     def _weight(self, image: int, epoch: int, size: Any) -> Optional[float]:
-        """The weight of a view of (H, W) pixels, mixed as it is; None for a set without weights."""
+        """The mixed weight of a view of ``size`` (H, W) pixels; None for a dataset without image weights."""
         if not self._weighted:
             return None
         weight = self.dataset.get_data_info(image)['weight']
@@ -109,11 +113,12 @@ class ReplayedViews(torch.utils.data.Dataset):
         return (1 - share) * weight + share * self.dataset.get_data_info(partner)['weight']
 
     def set_epoch(self, epoch: int) -> None:
-        """Which epoch's views the set has; worker processes that run already see it too."""
+        """Set the epoch of the views, also in worker processes that are already running."""
         self._epoch.fill_(epoch)
 
     def open(self, epochs: int) -> LabelStore:
-        """Open the store for a training of ``epochs`` epochs; a DistillError where it does not fit or is too short."""
+        """Open the store for a training of ``epochs`` epochs; raises a DistillError if it does not fit or is too short.
+        """
         labels = LabelStore(self.store)
         labels.check(**self.header())
         if labels.header['epochs'] < epochs:
@@ -123,14 +128,14 @@ class ReplayedViews(torch.utils.data.Dataset):
         return labels
 
     def header(self) -> Dict[str, Any]:
-        """What labels of these views have to be of."""
+        """The header entries that a store for these views must have."""
         views = config_hash([self.seed, self.cutmix, self._pipeline])
         return dict(classes=list(self.metainfo['classes']), set=set_fingerprint(self.dataset), augmentation=views,
                     temperature=self.temperature)
 
 
 def set_fingerprint(dataset) -> str:
-    """A hash of the images' names, folders, sizes in bytes and labels, in their order, wherever the set lies."""
+    """Hash of the images' names, folders, sizes in bytes and labels, in order; it does not depend on the data root."""
     digest = hashlib.sha256()
     for i in range(len(dataset)):
         entry = dataset.get_data_info(i)

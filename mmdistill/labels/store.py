@@ -1,8 +1,8 @@
-"""Soft labels of views on disk: the top-k probabilities in half precision and the mass that remains.
+"""Soft labels of views on disk: the top-k probabilities in half precision, and the remaining mass.
 
-A store is a folder: ``labels.bin``, one record a view, epoch after epoch; ``tails.npy``; and ``labels.json``, written
-last, which says what the labels are of. A store without it is unfinished. By ``progress.npz`` the writer goes on, also
-with a finished store that is to have more epochs.
+A store is a folder with ``labels.bin``, one record per view, epoch after epoch; ``tails.npy``; and ``labels.json``, the
+header, which is written last. A store without header is unfinished. ``progress.npz`` allows the writer to resume, and
+to add epochs to a finished store.
 """
 import io
 import json
@@ -21,13 +21,13 @@ from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_atomic, write_json
 
 _FORMAT, HEADER, _RECORDS, _TAILS, _PROGRESS = 2, 'labels.json', 'labels.bin', 'tails.npy', 'progress.npz'
-# What a store is of, and how a mistake about it is told.
+# Header entry → text in the message if it differs.
 _OF = dict(set='of another set of images', augmentation='of other views: seed, transforms or CutMix differ',
            temperature='at another temperature', classes='of other classes, or in another order')
 
 
 def record_type(num_classes: int, top_k: Optional[int]) -> np.dtype:
-    """The record of a view: ids and probabilities of the top k and the remaining mass, or (None) all logits."""
+    """Type of the record of a view: ids and probabilities of the top k and the remaining mass, or all logits (None)."""
     if top_k is None:
         return np.dtype([('logits', np.float16, (num_classes, ))])
     k = min(top_k, num_classes)
@@ -38,16 +38,16 @@ def record_type(num_classes: int, top_k: Optional[int]) -> np.dtype:
 class LabelStore:
     r"""Reads the store in the folder ``path``.
 
-    With top-k labels (FKD, arXiv 2112.01528) the remaining mass has to be spread over the other classes. FKD spreads
-    it evenly; here it follows the *tail* of the first class: the softmax of the mean logits of all views of the store
-    whose first class that is. It costs one (K, K) table a store.
+    With top-k labels (FKD, arXiv 2112.01528), the remaining mass is distributed over the other classes. FKD does this
+    evenly. Here, it follows the *tail* of the top class: the softmax of the mean logits over all views in the store
+    with the same top class. This takes one (K, K) table per store.
 
     Attributes:
         header: ``num_classes``, ``top_k`` (None: full logits), ``temperature``, ``images``, ``epochs``, ``classes``,
             and the fingerprints ``set``, ``augmentation`` and ``teacher``.
 
     Raises:
-        DistillError: There is none, it is unfinished, or its files are not those that were written.
+        DistillError: There is no store, it is unfinished, or its files are damaged.
     """
 
     def __init__(self, path: Union[str, Path]) -> None:
@@ -59,15 +59,15 @@ class LabelStore:
             self.header: Dict[str, Any] = json.loads(read_file(self.path / HEADER))
             if self.header.pop('format') != _FORMAT:
                 raise ValueError('of another version')
-            kind = record_type(self.header['num_classes'], self.header['top_k'])
+            dtype = record_type(self.header['num_classes'], self.header['top_k'])
             shape = self.header['epochs'], self.header['images']
             size = os.path.getsize(self.path / _RECORDS)
-            if size != kind.itemsize * shape[0] * shape[1]:
-                raise ValueError(f'{_RECORDS} has {size} bytes of {kind.itemsize * shape[0] * shape[1]}')
+            if size != dtype.itemsize * shape[0] * shape[1]:
+                raise ValueError(f'{_RECORDS} has {size} bytes of {dtype.itemsize * shape[0] * shape[1]}')
             for name, digest in self.header.pop('sha256').items():
                 if name not in (_RECORDS, _TAILS) or file_digest(self.path / name) != digest:
                     raise ValueError(f'{name} was changed: its checksum is another')
-            self._records = np.memmap(self.path / _RECORDS, kind, 'r', shape=shape)
+            self._records = np.memmap(self.path / _RECORDS, dtype, 'r', shape=shape)
             self._tails = None if self.header['top_k'] is None else np.load(self.path / _TAILS, mmap_mode='r')
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
             raise DistillError(f'the label store {path} is damaged ({error}): delete it and run mmdistill label '
@@ -75,19 +75,19 @@ class LabelStore:
 
     @property
     def nbytes(self) -> int:
-        """Bytes that a training reads; ``progress.npz``, for more epochs, is beside them."""
+        """Size in bytes of the files that a training reads (without ``progress.npz``)."""
         return sum(file.stat().st_size for file in self.path.iterdir() if file.name != _PROGRESS)
 
-    def check(self, **of: Any) -> None:
-        """Raise a DistillError where ``set``, ``augmentation``, ``temperature`` or ``classes`` differ."""
-        for key, value in of.items():
+    def check(self, **expected: Any) -> None:
+        """Raise a DistillError if ``set``, ``augmentation``, ``temperature`` or ``classes`` differ from the header."""
+        for key, value in expected.items():
             if self.header[key] != value:
                 detail = f' ({self.header[key]}, not {value})' if key == 'temperature' else ''
                 raise DistillError(f'the label store {self.path} is {_OF[key]}{detail}: run mmdistill label with this '
                                    'config and another store')
 
     def scores(self, image: int, epoch: int) -> np.ndarray:
-        """float32 (K,): the teacher's probabilities of a view at the store's temperature; they sum to 1."""
+        """The teacher's probabilities for a view at the store's temperature, float32 (K,), with sum 1."""
         record, temperature = self._records[epoch, image], self.header['temperature']
         if self._tails is None:
             return softmax(record['logits'].astype(np.float32) / temperature)
@@ -101,10 +101,17 @@ class LabelStore:
 
 
 class LabelWriter:
-    """Writes a :class:`LabelStore` with a ``header`` into the folder ``path``, or goes on with one that was begun.
+    """Writes a :class:`LabelStore`, or resumes an unfinished one.
 
-    ``done`` of the ``total`` views are there, in the order epoch by epoch, image by image. A DistillError where the
-    folder holds a store of something else.
+    Args:
+        path: Folder of the store.
+        header: See :attr:`LabelStore.header`.
+
+    Attributes:
+        total, done: Number of all and of the written views, in the order epoch by epoch, image by image.
+
+    Raises:
+        DistillError: The folder contains another store, or cannot be written.
     """
 
     def __init__(self, path: Union[str, Path], header: Dict[str, Any]) -> None:
@@ -145,7 +152,7 @@ class LabelWriter:
             (self.path / HEADER).unlink(missing_ok=True)  # unfinished again
 
     def _cut(self) -> None:
-        """Leave out the records behind the views that are done."""
+        """Truncate the file after the records of the views that are done."""
         os.truncate(self._records, self.done * self._kind.itemsize)
 
     def _digest_of_records(self) -> Any:
@@ -158,7 +165,14 @@ class LabelWriter:
         return digest
 
     def append(self, logits: np.ndarray) -> None:
-        """Labels of the next views, from the teacher's logits (B, K), which have to be finite in half precision."""
+        """Add the labels of the next views.
+
+        Args:
+            logits: Logits of the teacher (B, K), which must be finite in half precision.
+
+        Raises:
+            DistillError: A logit is not finite.
+        """
         logits = np.asarray(logits, np.float32)
         if not (np.abs(logits) < 65520).all():  # what half precision rounds to infinity; NaN compares as False
             raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
@@ -168,7 +182,7 @@ class LabelWriter:
         else:
             scores = softmax(logits.astype(np.float64) / self.header['temperature'], axis=1)
             k = records['index'].shape[1]
-            # Equal ones by the lower id, whatever the build of numpy.
+            # Stable: ties are broken by the lower id with every build of numpy.
             index = np.argsort(-scores, axis=1, kind='stable')[:, :k]
             top = np.take_along_axis(scores, index, 1)
             records['index'], records['mass'][:, :k] = index, top
@@ -179,7 +193,7 @@ class LabelWriter:
         self.done += len(records)
 
     def save(self) -> None:
-        """Write what was appended: a writer that is opened after a crash goes on from here."""
+        """Write the appended labels; after a crash, a new writer resumes from here."""
         try:
             with open(self._records, 'ab') as file:
                 file.write(b''.join(self._pending))
@@ -195,12 +209,12 @@ class LabelWriter:
         write_atomic(self.path / _PROGRESS, buffer.getvalue())
 
     def finish(self) -> LabelStore:
-        """Complete the store; every view is there."""
+        """Complete the store after all views were appended, and open it."""
         if (self.path / HEADER).exists():
             return LabelStore(self.path)
         self.save()
         epochs, rest = divmod(self.done, self.header['images'])
-        self.header['epochs'], self.done = epochs, self.done - rest  # a longer store was stopped amid an epoch
+        self.header['epochs'], self.done = epochs, self.done - rest  # a longer store was stopped within an epoch
         self._cut()
         self._digest = self._digest_of_records()
         self.save()

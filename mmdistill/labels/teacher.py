@@ -1,4 +1,4 @@
-"""Any mmpretrain classifier as a frozen teacher."""
+"""mmpretrain classifiers as frozen teachers."""
 from typing import List, Literal, Optional, Sequence, Union
 
 import torch
@@ -18,24 +18,24 @@ NORMALISED = ('the pipeline normalises the images, so that the teacher cannot kn
 
 
 class Teacher(nn.Module):
-    """A frozen classifier of mmpretrain that takes pixels; its own preprocessing (order, mean, deviation) is inside.
+    """A frozen mmpretrain classifier that takes pixels and includes its preprocessing (channels, mean, deviation).
 
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
             that mmpretrain publishes, and its weights.
-        data_preprocessor: mmpretrain's config of one; None takes the model's own.
-        outputs: For each class of the set, in its order, the teacher's output. None: its classes are the set's. Give
-            it for a teacher of more classes, or whose classes have other names; probabilities are over these alone.
-            ``'imagenet'``: the teacher's classes are ImageNet's 1000, and the set's are these or some of them, named
-            by their WordNet ids.
-        device: By default a GPU if there is one.
+        data_preprocessor: Config of the data preprocessor; None takes the model's.
+        outputs: Index of the teacher's output for each class of the set. Required if the teacher has more classes or
+            other names; probabilities are then computed over these outputs only. None if the classes are those of the
+            set. ``'imagenet'``: the teacher has ImageNet's 1000 classes, and the set all or some of them, named by
+            their WordNet ids.
+        device: Default: a GPU if there is one.
 
     Attributes:
-        classes: Names of the teacher's classes by its checkpoint, else by its config; None where neither says.
-        num_classes: Number of logits it gives, after ``outputs``.
+        classes: Class names of the teacher, from its checkpoint or its config; None if unknown.
+        num_classes: Number of logits, after ``outputs`` is applied.
 
     Raises:
-        DistillError: No such config, no preprocessing, or the weights do not fit.
+        DistillError: There is no such config or no preprocessing, or the weights do not fit.
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
@@ -67,7 +67,7 @@ class Teacher(nn.Module):
         self.num_classes = size if self.outputs is None else len(self.outputs)
 
     def train(self, mode: bool = True) -> 'Teacher':
-        """It stays in evaluation mode."""
+        """Does nothing: the teacher stays in evaluation mode."""
         return super().train(False)
 
     @torch.no_grad()
@@ -81,9 +81,9 @@ class Teacher(nn.Module):
         return (logits if self.outputs is None else logits[:, self.outputs]).float()
 
     def check_classes(self, classes: Sequence[str]) -> None:
-        """Raise a DistillError where a set's classes differ or are in another order; without names, their number.
+        """Raise a DistillError if a set has other classes or another order (or number, if names are unknown).
 
-        With ``outputs='imagenet'`` this is where the outputs of the classes are found.
+        With ``outputs='imagenet'``, this also selects the outputs for the classes.
         """
         if self._imagenet and (ids := imagenet_ids(classes)) is not None:
             self.outputs, self.num_classes = ids, len(ids)
@@ -93,21 +93,21 @@ class Teacher(nn.Module):
             raise DistillError(f'the teacher {self.name} has {self.num_classes} classes, the set {count}: {hint}')
         if self.outputs is not None or self.classes is None:
             return
-        for i, (own, theirs) in enumerate(zip(self.classes, classes)):
-            if own != theirs:
+        for i, (name, expected) in enumerate(zip(self.classes, classes)):
+            if name != expected:
                 what = 'the classes in another order' if set(self.classes) == set(classes) else 'other classes'
-                raise DistillError(f"the teacher {self.name} has {what}: its class {i} is {own!r}, the set's "
-                                   f'{theirs!r}: {hint}')
+                raise DistillError(f"the teacher {self.name} has {what}: its class {i} is {name!r}, the set's "
+                                   f'{expected!r}: {hint}')
 
     def fingerprint(self) -> str:
-        """Changes when a weight or an output does."""
+        """Hash of the weights, the preprocessing and the outputs."""
         pre = self.model.data_preprocessor
         return config_hash([self.outputs, pre.mean.flatten().tolist(), pre.std.flatten().tolist(), pre.to_rgb,
                             network_digest(self.model)])
 
 
 def _outputs(outputs: Union[None, str, Sequence[int]], size: int, name: str) -> Optional[List[int]]:
-    """The outputs of a teacher of ``size`` classes that a config lists, checked; None where they are not listed."""
+    """Check the listed outputs of a teacher with ``size`` classes; None if they are not listed."""
     if outputs == 'imagenet' and size != 1000:
         raise DistillError(f"outputs='imagenet': the teacher {name} has {size} classes, not 1000: give outputs=[...], "
                            'its output for each class of the set')

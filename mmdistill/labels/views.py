@@ -1,9 +1,9 @@
-"""Views that follow from (seed, image, epoch): what random transforms draw, and CutMix.
+"""Reproducible views: random transforms and CutMix determined by (seed, image, epoch).
 
-The seed is in 0..2**63 - 1, the image an index of the dataset, the epoch counted from 0. By counter-based generators
-(Philox, Salmon et al. 2011) no view depends on another: any number of workers, any batch size and any order give the
-same ones. Only raw words of numpy's generators are used, and the legacy generator that OpenMMLab's transforms draw
-from; numpy guarantees both streams to stay as they are.
+The seed is in 0..2**63 - 1, the image is an index in the dataset, and epochs are counted from 0. With counter-based
+random generators (Philox, Salmon et al. 2011), views are independent, so they are the same for any number of workers,
+batch size and order. Only raw words of numpy's generators and the legacy generator, which OpenMMLab's transforms use,
+are drawn; numpy guarantees that both streams do not change.
 """
 import contextlib
 import random
@@ -23,9 +23,9 @@ def _words(seed: int, image: int, epoch: int, stream: int, count: int) -> np.nda
 
 @contextlib.contextmanager
 def seeded(seed: int, image: int, epoch: int) -> Iterator[None]:
-    """While it lasts, everything that numpy's, Python's and PyTorch's global generators draw belongs to this view.
+    """Context manager that seeds the global random generators of numpy, Python and PyTorch for a view.
 
-    After it they go on as if nothing had been drawn.
+    Their states are restored afterwards.
     """
     states = np.random.get_state(), random.getstate(), torch.get_rng_state()
     words = _words(seed, image, epoch, _TRANSFORMS, 4)
@@ -42,9 +42,10 @@ def seeded(seed: int, image: int, epoch: int) -> Iterator[None]:
 
 def draw_mix(seed: int, image: int, epoch: int, images: int, size: Tuple[int, int], alpha: float
              ) -> Tuple[int, slice, slice]:
-    """CutMix (arXiv 1905.04899) of a view, as mmpretrain draws it for a batch, but one for each image.
+    """Draw the CutMix (arXiv 1905.04899) of a view, as mmpretrain does for a batch, but separately for each image.
 
-    λ ~ Beta(α, α); the box has the sides sqrt(1 - λ) of the image's, its centre is uniform, and the borders cut it.
+    λ ~ Beta(α, α); the sides of the box are sqrt(1 - λ) times those of the image, its centre is uniformly distributed,
+    and it is clipped to the image.
 
     Args:
         seed, image, epoch: The view.
@@ -53,7 +54,7 @@ def draw_mix(seed: int, image: int, epoch: int, images: int, size: Tuple[int, in
         alpha: α > 0.
 
     Returns:
-        The image, maybe the same one, whose view of the same epoch fills the box; rows and columns of the box.
+        Index of the image (possibly the same) whose view of this epoch fills the box, and rows and columns of the box.
     """
     draws = (_words(seed, image, epoch, _MIX, 4) >> np.uint64(11)) * 2.0**-53  # uniform in [0, 1)
     lam = draws[1] if alpha == 1 else betaincinv(alpha, alpha, draws[1])
