@@ -101,7 +101,7 @@ def test_distilled_sets_of_another_size_are_told(comparison, tmp_path):
     found = [note for note in comparison(protocol='rded', ipc=2, training_sets=sets).notes() if 'although' in note]
     assert found == ['Every set is trained with the settings for 2 images per class, although small has 1, both has 2 '
                      'and 1. To use the settings for another size, set ipc to it in a separate comparison.']
-    found = comparison(protocol='rded', budget=20, training_sets=dict(fits=sets['fits'])).notes()  # for the protocol's own
+    found = comparison(protocol='rded', budget=20, training_sets=dict(fits=sets['fits'])).notes()  # the protocol's ipc
     assert any('the settings for 10 images per class, although fits has 2. ' in note for note in found)
     for settings in (dict(protocol='rded', ipc=2), dict(protocol=str(tmp_path / 'fixed.py'), ipc=2)):
         (tmp_path / 'fixed.py').write_text("_base_ = 'mmdistill::protocols/rded.py'\nprotocol = dict(by_size=None)\n")
