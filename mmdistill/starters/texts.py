@@ -164,6 +164,8 @@ def training_text(data: Data, training: Path) -> str:
     masks, number = data.task == 'segmentation', data.number()
     scope = 'mmseg' if masks else 'mmpretrain'
     _, first = next(part_configs(data.cfg))
+    size: List[Dict[str, Any]]
+    ends: List[Dict[str, Any]]
     loads = [dict(step, _scope_=scope) for step in first.get('pipeline') or [] if 'Load' in str(step['type'])]
     loads = loads or [dict(type='LoadImageFromFile', _scope_=scope)]
     if masks:
@@ -179,8 +181,7 @@ def training_text(data: Data, training: Path) -> str:
         ends = [dict(type='RandomFlip', prob=0.5, direction='horizontal'), dict(type='PackInputs')]
         model = (f'unet=dict(num_classes={number}, sample_size=16, block_out_channels=(128, 256, 384), '
                  'layers_per_block=2, attention_levels=2)')
-    steps: List[Dict[str, Any]] = [*size, *ends]
-    pipeline = [*loads, *(dict(step, _scope_=scope) for step in steps)]
+    pipeline = [*loads, *(dict(step, _scope_=scope) for step in [*size, *ends])]
     network = 'LayoutDiffusion' if masks else 'ClassDiffusion'
     return '\n'.join([
         '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {_TAESD}',
