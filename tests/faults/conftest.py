@@ -18,7 +18,7 @@ from safetensors.numpy import load_file
 from tests.engine.conftest import class_weights, guide, streets, tools, tree, weights  # noqa: F401
 from tests.engine.test_distill_classes import write_config
 from tests.engine.test_training import SHORT
-from tests.evaluation.test_matrix import CONFIG, PROTOCOL
+from tests.evaluation.test_comparison_runner import CONFIG, PROTOCOL
 
 SHARES = dict(kill=1.0, disk=0.3, altered=0.6, hostile=0.4)  # of N
 CLASSES = ('n1', 'n2', 'n3')
