@@ -43,7 +43,8 @@ def test_what_a_run_writes(finished, tree):
         assert image['classes'] == np.unique(mask).tolist()
     assert (work / 'class_histograms.npz').is_file() and (work / 'class_statistics.safetensors').is_file()
     assert (work / 'selection.png').is_file() and list(work.rglob('preview_*.png'))
-    assert re.search(r'\[ *[12]/2\].*eta: ', log)
+    assert 'Selected 6 of 12 masks' in log
+    assert re.search(r'\[ *[12]/2\].*eta: ', next(work.rglob('*.log')).read_text())
 
 
 def test_a_dry_run_makes_a_plan_and_reads_no_weights(tools, streets, finished, tmp_path):
