@@ -167,8 +167,10 @@ class Stopping:
 
     def _watch(self, reader: socket.socket) -> None:
         """Wait for a signal or the error of another process."""
+        ready = select.poll()  # takes any number of open files, unlike select()
+        ready.register(reader, select.POLLIN)
         while True:
-            found = reader.recv(64) if select.select([reader], [], [], 0.5)[0] else None
+            found = reader.recv(64) if ready.poll(500) else None
             if found == b'':
                 reader.close()
                 return
