@@ -28,17 +28,25 @@ stamp := .venv/.ready-$(shell (pwd; cat $(inputs)) | cksum | tr ' ' '-')
 # What only some developers need is installed when they ask for it.
 pip := .venv/bin/python -m pip install -q --disable-pip-version-check -c requirements/tested.txt
 
-.PHONY: quickstart test test-fast faults docs coverage lint setup clean
+.PHONY: quickstart test test-engine test-rest test-fast faults docs coverage lint setup clean
 .DEFAULT_GOAL := quickstart
 
 quickstart: $(stamp)
 	@echo 'Output: work_dirs/quickstart/ (report.html, results.json, distilled/)'
 	@.venv/bin/python tools/quickstart.py
 
+# In two processes, since most tests use one core. The first is shown when it ends.
 test: lint
 	@mkdir -p work_dirs
-	@echo 'Report: work_dirs/tests.xml'
-	@.venv/bin/python -m pytest -ra --durations=20 --junit-xml=work_dirs/tests.xml
+	@echo 'Reports: work_dirs/tests-engine.xml, work_dirs/tests-rest.xml'
+	@$(MAKE) --no-print-directory -j2 test-engine test-rest
+
+pytest := .venv/bin/python -m pytest -ra --durations=20
+test-engine:
+	@$(pytest) --junit-xml=work_dirs/tests-engine.xml tests/engine > work_dirs/tests-engine.log 2>&1; \
+	status=$$?; cat work_dirs/tests-engine.log; exit $$status
+test-rest:
+	@$(pytest) --junit-xml=work_dirs/tests-rest.xml --ignore=tests/engine
 
 test-fast: $(stamp)
 	@.venv/bin/python -m pytest -q -m fast --durations=5 --disable-warnings
