@@ -7,7 +7,7 @@ import sklearn.cluster
 from sklearn.base import clone
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from threadpoolctl import threadpool_limits
-from threadpoolctl import threadpool_info, threadpool_limits
+from threadpoolctl import threadpool_info
 
 from mmdistill.errors import DistillError
 from mmdistill.selection import ClassClusters, LatentClusters, NearestLatents
