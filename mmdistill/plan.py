@@ -101,6 +101,11 @@ def groups_of(requests: Iterable[Request]) -> Dict[Tuple, List[Request]]:
     return groups
 
 
+def group_numbers(requests: Iterable[Request]) -> Dict[Request, int]:
+    """The number of each request within its group, from 0."""
+    return {request: number for group in groups_of(requests).values() for number, request in enumerate(group)}
+
+
 def check_classes(classes: Sequence[str], palette: Sequence) -> None:
     """Raise a ValueError unless there are classes, each with a name and, if there is a palette, a colour."""
     if not classes or not all(classes):

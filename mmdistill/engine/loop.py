@@ -16,7 +16,7 @@ from mmdistill.errors import DistillError
 from mmdistill.generation import Synthesis
 from mmdistill.generation.cost import Cost
 from mmdistill.guidance import Guidance
-from mmdistill.plan import Plan, Request, groups_of
+from mmdistill.plan import Plan, Request, group_numbers, groups_of
 from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_datasets
@@ -225,7 +225,7 @@ class DistillLoop(BaseLoop):
             return list(pending[self.runner.rank::world_size]), {}
         # Whole groups, since a sample needs those of its group that come before it.
         self.generator.narrow(-(-len(groups) // world_size))  # a batch has no group twice
-        numbers = {request: number for group in groups.values() for number, request in enumerate(group)}
+        numbers = group_numbers(self.plan.requests)
         mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
         return mine, dict(spare=self.generator.micro_batch,
                           ready=lambda request: all(memory.ready(request) for memory in memories))

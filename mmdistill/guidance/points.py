@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DistillError
-from ..plan import Request, groups_of
+from ..plan import Request, group_numbers
 from ..settings import validated
 
 
@@ -53,10 +53,9 @@ class PointMatching:
         self.weight = weight
         self._points = {label: torch.as_tensor(points) for label, points in supports.items()}
         self._place: Dict[Request, Tuple[int, int]] = {}  # class and number of the point
-        for group in groups_of(requests).values():
-            for number, request in enumerate(group):
-                label = request.single_class(supports)
-                self._place[request] = label, number % len(supports[label])
+        for request, number in group_numbers(requests).items():
+            label = request.single_class(supports)
+            self._place[request] = label, number % len(supports[label])
         self._batch: Optional[Tuple] = None
 
     def __call__(self, x: Tensor, batch) -> Tensor:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import DistillError
-from ..plan import Request, groups_of
+from ..plan import Request, group_numbers, groups_of
 from ..settings import Positive, PositiveInt, validated
 
 _FAR = 1e6  # cost of padded support points, whose mass 0 then stays 0 in the log domain
@@ -56,7 +56,7 @@ class TransportMatching:
                  unroll: bool = False):
         self.weight, self.epsilon, self.iterations, self.unroll = weight, epsilon, iterations, unroll
         groups = groups_of(requests)
-        self._number = {request: number for group in groups.values() for number, request in enumerate(group)}
+        self._number = group_numbers(requests)
         labels = {request.single_class(supports) for request in requests}
         self._points = {label: F.normalize(torch.as_tensor(supports[label]).flatten(1), dim=1) for label in labels}
         self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in labels}
