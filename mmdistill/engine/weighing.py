@@ -3,7 +3,6 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
 import numpy as np
-import torch
 from mmengine.dist import all_gather_object, get_rank, get_world_size
 from PIL import Image
 
@@ -52,7 +51,7 @@ class WeightSettings:
 
 
 def weigh(run: Any, plan: Plan) -> Dict[str, float]:
-    """Request id → weight of each image of a plan, all of which are in the folder of the set.
+    """Request id → weight of each image of a plan. All images have to be in the folder of the set.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
@@ -83,22 +82,20 @@ def _nearest(run: Any, classes: Mapping[int, List[Request]]) -> Dict[int, np.nda
     """Class id → how many of its real images are nearest to each of its images; every rank counts for its share."""
     settings = run.composition.weights
     mine = sorted(classes)[get_rank()::get_world_size()]
-    made = {label: np.concatenate([*_encoded(run, classes[label])]) for label in mine}
-    counts = {label: np.zeros(len(classes[label]), np.int64) for label in mine}
     latents = RealLatents(run, settings.crop, settings.batch_size)
+    made = {label: np.concatenate([*_encoded(run, latents, classes[label])]) for label in mine}
+    counts = {label: np.zeros(len(classes[label]), np.int64) for label in mine}
     for label, real in latents.of({label: run.source.of_class(label) for label in mine}):
         counts[label] += count_nearest(real, made[label])
     return {label: value for part in all_gather_object(counts) for label, value in part.items()}
 
 
-def _encoded(run: Any, requests: List[Request]) -> Iterator[np.ndarray]:
+def _encoded(run: Any, latents: RealLatents, requests: List[Request]) -> Iterator[np.ndarray]:
     """Latents (B, C, h, w) of images as they were written, at the generator's size."""
-    generator, size = run.generator, run.composition.weights.batch_size
-    for start in range(0, len(requests), size):
+    for start in range(0, len(requests), latents.batch_size):
         pixels = []
-        for request in requests[start:start + size]:
+        for request in requests[start:start + latents.batch_size]:
             with Image.open(Path(run.final_root, run.final_files(request.id)['image'])) as image:
                 pixels.append(np.asarray(image.convert('RGB').resize(
-                    generator.image_size[::-1], Image.Resampling.BICUBIC)))
-        batch = torch.from_numpy(np.stack(pixels)).to(generator.device).permute(0, 3, 1, 2)
-        yield generator.encode(batch.float() / 127.5 - 1).cpu().numpy()
+                    run.generator.image_size[::-1], Image.Resampling.BICUBIC)))
+        yield latents.encode(pixels)

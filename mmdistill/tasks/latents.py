@@ -88,10 +88,10 @@ class RealLatents:
         for batch in loader if batches else ():
             for error in (image for image in batch if isinstance(image, DistillError)):
                 raise error
-            yield partial(self._encode, batch)
+            yield partial(self.encode, batch)
 
-    def _encode(self, batch: List[np.ndarray]) -> np.ndarray:
-        """Encode a batch to float32 (B, C, h, w).
+    def encode(self, batch: List[np.ndarray]) -> np.ndarray:
+        """Encode images, uint8 (H, W, 3) of the generator's size, to latents (B, C, h, w) float32.
 
         On a GPU, a smaller batch is padded with repeats, so that kernels are selected for a single shape.
         """
