@@ -4,8 +4,8 @@
                                  [--variants plain weights choice both paper fast]
     python benchmarks/methods.py --choose METHOD ... [--seeds 3]
 
-Each method distils as many image sets as there are seeds, with one student each: 10 images per class by the built-in
-generator. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
+Each method distils one image set per seed, 10 images per class by the built-in generator, and each set trains one
+student. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
 validation pictures, with other seeds; the settings of the configs were chosen so. Seconds are those of one core,
 without the encoding of the real images, which is done once. Run again, it does what is missing. With soft labels the
 teacher is trained first.

@@ -50,7 +50,7 @@ class ChoiceSettings:
 
 
 def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
-    """Choose among the candidates of a run, all of which are there; every rank does its share of the classes.
+    """Choose among the candidates of a run, when all are finished. Each rank chooses for some of the classes.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
@@ -87,7 +87,7 @@ def _choose_mine(run: Any, encoder: Any, images: Mapping[int, List[List[Request]
     how = dict(cache=Path(run.work_dir, 'real_features'), root=getattr(source.dataset, 'data_root', None))
     mine = sorted(images)[get_rank()::get_world_size()]
     found: Dict[int, Tuple[List[int], Dict[str, float]]] = {}
-    for label in track(mine, len(mine)) if is_main_process() and mine else mine:
+    for label in track(mine, len(mine), 'classes') if is_main_process() and mine else mine:
         paths = [str(root / run.files(request.id)['image']) for candidates in images[label] for request in candidates]
         made = encoder.features(paths, workers=run.num_workers)
         kept, report = choice(

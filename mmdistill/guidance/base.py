@@ -62,7 +62,7 @@ class Guidance:
         \frac{\partial \hat x_0}{\partial y_t} = -\frac{\sigma_t}{\alpha_t}, \; -\sigma_t, \; -\sigma_t, \; 1
 
     for epsilon, v, flow and sample. For flow, this is CRFM's correction (arXiv 2512.16740; its form is known from its
-    released code, none of which is here), and ``window=(0, 4 / 23)`` are its first 4 of 23 steps. Our choices are the
+    released code; no code is copied), and ``window=(0, 4 / 23)`` are its first 4 of 23 steps. Our choices are the
     objectives (CRFM's loss is the cross-entropy of the pixels that the segmentor gets wrong), a constant step size, no
     clamping of the output to [-1, 1], and the other prediction types. With ``through='xt'``, the gradient with respect
     to the output is :math:`\alpha_t (\partial \hat x_0 / \partial y_t) \nabla_{z_t} L`. For epsilon, this is classifier

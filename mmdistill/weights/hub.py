@@ -63,7 +63,7 @@ class Weights:
         """Load the frozen network of a part.
 
         Args:
-            known: Class of the network, or several classes of diffusers, one of which is named in the config.
+            known: Class of the network, or several classes of diffusers; the config names the one to load.
             part: Name of the part, such as ``'unet'``.
             dtype: Type of the parameters.
 

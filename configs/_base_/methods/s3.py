@@ -1,5 +1,5 @@
-# S3 of IMS3: five candidates for each image by the generator alone, of which those are kept that meet the centroids of
-# the real class and differ from each other. It works with every method of classification: give candidates to its
+# S3 of IMS3: the generator alone makes five candidates for each image. One of each is kept, so that the kept images meet
+# the centroids of the real class and differ from each other. It works with every method of classification: give candidates to its
 # ClassPlanHook or PrototypeHook, and add the CandidateChoiceHook. What is ours: see mmdistill.choice.CoverageChoice.
 _base_ = '../distill_runtime.py'
 
