@@ -89,7 +89,8 @@ def follow(generator, scheduler, requests, starts, steps=50, strength=0.7, scale
 def released_prototypes(ipc, shape, starts):
     """The counterpart of each start in the released code's clusters.
 
-    A step of its k-means takes as many images as there are centres, in random order. A last, incomplete step is left out.
+    A step of its k-means takes as many images as there are centres, in random order. An incomplete last step is left
+    out.
     """
     dataset = build_dataset(read_config('mmdistill::_base_/datasets/objects.py').train_dataset, 'mmpretrain')
     rows, labels = encode_dataset(LatentEncoder('mmdistill://objects', 64), dataset), Classification().labels(dataset)
