@@ -7,8 +7,9 @@
 Each method distils one image set per seed, 10 images per class by the built-in generator, and each set trains one
 student. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
 validation pictures, with other seeds; the settings of the configs were chosen so. Seconds are those of one core,
-without the encoding of the real images, which is done once. Run again, it does what is missing. With soft labels the
-teacher is trained first.
+without the encoding of the real images, which is done once. Run again, it does what is missing. With soft labels, and
+for candidates that are compared by the teacher's features, the teacher is trained first. The students are compiled,
+which needs a C++ compiler and takes a third of their time off.
 """
 import argparse
 import json
@@ -25,6 +26,7 @@ from mmdistill.cli import main as command
 from mmdistill.config import merge_options, read_config
 from mmdistill.evaluation import ComparisonRunner, markdown
 from mmdistill.evaluation.results import format_value
+from mmdistill.models.evaluation_nets import ConvNet
 
 PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
     type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace')}
@@ -34,42 +36,45 @@ METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, fold
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
     ('coda', 'coda', 'class-unet_ipc10_'))}
 HOOK = 'custom_hooks.GuidedSynthesisHook.'
-# Settings that are compared on the validation pictures: method → name → options of its config.
+LATENTS = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
+TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teacher_objects-64px.py')
+# Settings that are compared on the validation pictures: method → name → options of its config, and the features by
+# which one of five candidates is chosen.
 CHOICES = dict(
-    unguided=dict(plain={}),
-    mgd3={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.03, 0.1, 0.3)},
-    coda={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (0.05, 0.2, 0.5, 1.5)},
-    cgs={f'{scale:g}': {f'{HOOK}scale': scale} for scale in (3, 10, 30)},
-    dap={f'{joint}, {scale:g}': {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit',
-                                 f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'}
-         for joint in ('each', 'joint') for scale in (0.1, 0.3)})
-CHOSEN = dict(type='CandidateChoiceHook', encoder=dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64))
-# Name → whether one of five candidates is chosen, whether students use weights, and options of the config.
-VARIANTS = dict(plain=(False, False, {}), weights=(False, True, {}), choice=(True, False, {}), both=(True, True, {}),
-                paper=(False, False, PAPER), fast=(False, False, FAST))
+    unguided=dict(plain=({}, None)),
+    mgd3={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.03, 0.1, 0.2)},
+    coda={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.2, 0.5, 1)},
+    cgs={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (5, 10, 20)},
+    dap={f'{joint}_{scale:g}': (
+        {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit', f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'},
+        None) for joint in ('each', 'joint') for scale in (0.05, 0.1)},
+    s3={name: ({}, encoder) for name, encoder in (('latents', LATENTS), ('teacher', TEACHER))})
+# Name → features by which candidates are chosen, whether students use weights, and options of the config.
+VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATENTS, False, {}),
+                both=(LATENTS, True, {}), paper=(None, False, PAPER), fast=(None, False, FAST))
 
 
 def distil(unit):
     """Distil a set in a work dir unless it is there; seconds, which are kept beside it."""
     torch.set_num_threads(1)
-    path, options, choice, seed, folder = unit
+    path, options, encoder, seed, folder = unit
     took = Path(folder, 'seconds.json')
     if not took.is_file():
         cfg = read_config(path)
         merge_options(cfg, {**options, 'test_cfg.seed': seed, 'test_dataloader.num_workers': 0})
         by = 'prototype' if cfg.custom_hooks[0].type == 'PrototypeHook' else 'nearest'
         cfg.custom_hooks.append(dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by=by)))
-        if choice:
+        if encoder:
             cfg.custom_hooks[0].candidates = 5
-            cfg.custom_hooks.append(CHOSEN)
+            cfg.custom_hooks.append(dict(type='CandidateChoiceHook', encoder=encoder))
         Path(folder).mkdir(parents=True, exist_ok=True)
         cfg.dump(f'{folder}/run.py')
-        begin = time.time()
+        begin = time.process_time()  # on one thread: does not depend on what else the machine does
         try:
             command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])
         except SystemExit as end:  # would end the process without a word to its parent
             raise RuntimeError(f'{folder}: {end.code}') from None
-        took.write_text(json.dumps(time.time() - begin))
+        took.write_text(json.dumps(time.process_time() - begin))
     return folder, json.loads(took.read_text())
 
 
@@ -91,29 +96,34 @@ def compare(sets, args, labels, split, folder):
     comparison.image_sets, comparison.trainings = args.seeds, 1
     comparison.test_dataset.split = split
     if soft:
-        teacher(args)
         merge_options(comparison, dict(overrides={
-            'custom_hooks.OnlineLabelsHook.teacher.checkpoint': str(args.work_dir / 'teacher/iter_1500.pth')}))
+            'custom_hooks.OnlineLabelsHook.teacher.checkpoint': teacher(args)}))
     results = ComparisonRunner(comparison, folder).run(args.workers)
     return {row['set']: format_value(row) for row in results['rows'] if row['metric'] == 'top1'}
 
 
 def teacher(args):
-    """Train the teacher of the soft labels unless it is there."""
-    if not (args.work_dir / 'teacher/iter_1500.pth').is_file():
-        command(['train', 'configs/teachers/convnet4-teacher_objects-64px.py', '--work-dir',
-                 str(args.work_dir / 'teacher')])
+    """Weights of the teacher, which is trained unless they are there."""
+    weights = args.work_dir / 'teacher/iter_1500.pth'
+    if not weights.is_file():
+        command(['train', TEACHER['config'], '--work-dir', str(weights.parent)])
+    return str(weights)
+
+
+def with_weights(encoder, args):
+    """An encoder with the weights of the teacher, where it is the teacher."""
+    return dict(encoder, checkpoint=teacher(args)) if encoder is TEACHER else encoder
 
 
 def choose(args):
     """The settings of CHOICES on the validation pictures."""
     units, sets = [], {}
     for method in args.methods:
-        for name, options in CHOICES[method].items():
-            folders = [str(args.work_dir / f'choose/{method}_{name.replace(", ", "_")}_{seed}')
-                       for seed in range(100, 100 + args.seeds)]
-            units += [(METHODS[method], options, False, seed, folder)
-                      for seed, folder in enumerate(folders, 100)]
+        for name, (options, encoder) in CHOICES[method].items():
+            seeds = range(100, 100 + args.seeds)
+            folders = [str(args.work_dir / f'choose/{method}_{name}_{seed}') for seed in seeds]
+            path = METHODS.get(method, METHODS['unguided'])
+            units += [(path, options, with_weights(encoder, args), *pair) for pair in zip(seeds, folders)]
             sets[f'{method} {name}'] = dict(data_root=[f'{folder}/distilled' for folder in folders])
     distil_all(units, args.workers)
     found = compare(sets, args, 'hard', 'val', args.work_dir / 'choose/comparison')
@@ -125,10 +135,10 @@ def table(args):
     units, folders = {}, {}
     for method in args.methods:
         for variant in args.variants:
-            choice, _, options = VARIANTS[variant]
-            name = f'{method}{"_choice" * choice}{f"_{variant}" if options else ""}'
+            encoder, _, options = VARIANTS[variant]
+            name = f'{method}{"_choice" if encoder else ""}{f"_{variant}" if options else ""}'
             folders[method, variant] = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
-            units.update((folder, (METHODS[method], options, choice, seed, folder))
+            units.update((folder, (METHODS[method], options, with_weights(encoder, args), seed, folder))
                          for seed, folder in enumerate(folders[method, variant]))
     seconds = distil_all(list(units.values()), args.workers)
     sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
@@ -157,11 +167,12 @@ def main():
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
     args = parser.parse_args()
-    args.methods, args.work_dir = args.methods or list(METHODS), args.work_dir.resolve()
-    if unknown := [method for method in args.methods if method not in METHODS]:
-        parser.error(f'{unknown[0]} is none of {", ".join(METHODS)}')
+    args.methods, args.work_dir = args.methods or list(CHOICES if args.choose else METHODS), args.work_dir.resolve()
+    if unknown := [method for method in args.methods if method not in (CHOICES if args.choose else METHODS)]:
+        parser.error(f'{unknown[0]} is none of {", ".join(CHOICES if args.choose else METHODS)}')
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
     os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
+    ConvNet.forward = torch.compile(ConvNet.forward)
     sys.exit(choose(args) if args.choose else table(args))
 
 

@@ -22,7 +22,8 @@ _BLOCKS = {10: 1, 18: 2}  # depth → blocks per stage; there are four stages
 
 def _norm(channels: int, norm_cfg: Optional[dict]) -> nn.Module:
     # "Instance norm" in the literature is a group norm with one channel per group: affine, without running statistics.
-    return build_norm_layer(norm_cfg or dict(type='IN', affine=True), channels)[1]
+    # PyTorch's group norm is also faster on a CPU than its instance norm.
+    return build_norm_layer(norm_cfg or dict(type='GN', num_groups=channels), channels)[1]
 
 
 @MODELS.register_module()
