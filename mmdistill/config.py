@@ -19,7 +19,8 @@ def read_config(path: str) -> Config:
     """Read a config.
 
     Args:
-        path: A path, or ``'package::path'`` for a config of an installed package, such as ``'mmseg::unet/….py'``.
+        path: A path, ``'package::path'`` for a config of an installed package, such as ``'mmseg::unet/….py'``, or the
+            name alone of one of ours, such as ``'d4m_objects-64px'``.
 
     Raises:
         DistillError: There is no such config, or it cannot be read.
@@ -52,9 +53,20 @@ def config_path(path: str) -> Path:
         if spec is None or spec.origin is None:
             raise DistillError(f'no config at {path}: {package} is not installed')
         file = Path(spec.origin).parent / '.mim' / 'configs' / name
-    if not file.is_file():
-        raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed')
-    return file
+    if file.is_file():
+        return file
+    names = _shipped() if str(file) == file.name else {}
+    if file.name.removesuffix('.py') in names:
+        return names[file.name.removesuffix('.py')]
+    raise DistillError(f'no config at {file}: give a file, or package::path for one that is installed'
+                       f'{nearest(file.name, names)}')
+
+
+def _shipped() -> Dict[str, Path]:
+    """The package's configs by their names without ``.py``; names in ``_base_`` are no names of configs."""
+    root = Path(__file__).parent / '.mim' / 'configs'
+    return {file.stem: file for file in root.rglob('*.py') if not any(
+        part.startswith('_') for part in file.relative_to(root).parts)}
 
 
 def _config_error(file: Path, error: Exception) -> DistillError:

@@ -81,9 +81,26 @@ def test_configs_that_cannot_be_read(tmp_path):
         read_config(str(tmp_path / 'missing.py'))
     with pytest.raises(DistillError, match='nowhere is not installed'):
         read_config('nowhere::students/x.py')
+    with pytest.raises(DistillError, match='no config at dmdd_objects-64px: give .*did you mean dmgd_objects-64px'):
+        read_config('dmdd_objects-64px')
     (tmp_path / 'broken.py').write_text('model = dict(\n')
     with pytest.raises(DistillError, match='cannot read the config .*broken.py'):
         read_config(str(tmp_path / 'broken.py'))
+
+
+@pytest.mark.parametrize('name', ['d4m_objects-64px', 'd4m_objects-64px.py'])
+def test_a_shipped_config_by_its_name_alone(tmp_path, monkeypatch, name):
+    """A file of this name in the current folder comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert read_config(name).test_cfg.method == 'D4M'
+    (tmp_path / name).write_text("test_cfg = dict(method='mine')")
+    if name.endswith('.py'):
+        assert read_config(name).test_cfg.method == 'mine'
+
+
+def test_parts_of_configs_have_no_name_of_their_own():
+    with pytest.raises(DistillError, match='no config at distill_runtime'):
+        read_config('distill_runtime')
 
 
 def test_delete_without_a_base(tmp_path):

@@ -1,16 +1,15 @@
 """What the configs say that ``mmdistill init`` writes."""
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Union
 
 from mmdistill.datasets.wrapped_configs import part_configs, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.imagenet import imagenet_ids
 from mmdistill.registry import DATASETS
+from mmdistill.weights.public import CONTROLNETPP, DIT, FREESTYLENET, SD14, SD15, TAESD, PublicWeights
 from .data import Data, code
 
-_SD = 'SD 1.5, stable-diffusion-v1-5/stable-diffusion-v1-5: 4.3 GB, CreativeML OpenRAIL-M'
-_TAESD = 'TAESD, madebyollin/taesd: 10 MB, MIT'
 # Addresses of ControlNet++ and the published segmentors that guide, by mmseg's dataset class.
 _CONTROLNET = 'limingcv/reward_controlnet/checkpoints/'
 _COCO_CONTROLNET = f'{_CONTROLNET}cocostuff/reward_5k'
@@ -21,7 +20,7 @@ GUIDES = dict(
     COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
 
 
-def _config(bases: Sequence[str], weights: Sequence[str], data: Data, *parts: str) -> str:
+def _config(bases: Sequence[str], weights: Sequence[Union[str, PublicWeights]], data: Data, *parts: str) -> str:
     """A config in text: where the weights are from, what it stands on, the dataset, and ``parts``."""
     named = [f"'mmdistill::_base_/{base}.py'" for base in bases]
     return '\n'.join([
@@ -75,8 +74,7 @@ def _controlnet(data: Data, training: Path) -> str:
     model = '\n'.join([
         *palette, 'model = dict(generator=dict(', f"    controlnet='{weights}',",
         f'    {colours}image_size=512, micro_batch=8))  # micro_batch: images at a time'])
-    notes = [_SD, 'ControlNet++, limingcv/reward_controlnet: 1.4 GB, its code Apache-2.0', _TAESD]
-    return _config(['distill_runtime', 'generators/sd15-controlnetpp'], notes, data,
+    return _config(['distill_runtime', 'generators/sd15-controlnetpp'], [SD15, CONTROLNETPP, TAESD], data,
                    *_segmentation(data, model))
 
 
@@ -104,9 +102,8 @@ def _freestyle(data: Data, training: Path) -> str:
         f'# First: mmdistill convert-unet {file}.ckpt work_dirs/{file}',
         '# names: the words of the classes in the prompt; None: the dataset\'s own, or a dict with some of them.',
         f"model = dict(generator=dict(unet='work_dirs/{file}', {names}, image_size=512, micro_batch=8))"])
-    notes = [f'FreestyleNet, {file}.ckpt, linked from essunny310/FreestyleNet on GitHub: 3.4 GB of UNet, its code MIT',
-             'SD 1.4, CompVis/stable-diffusion-v1-4: 4.3 GB, CreativeML OpenRAIL-M', _TAESD]
-    return _config(['distill_runtime', 'generators/freestylenet'], notes, data,
+    unet = FREESTYLENET._replace(address=f'{file}.ckpt, linked from {FREESTYLENET.address}')
+    return _config(['distill_runtime', 'generators/freestylenet'], [unet, SD14, TAESD], data,
                    *_segmentation(data, model))
 
 
@@ -117,7 +114,7 @@ def _layout_unet(data: Data, training: Path) -> str:
         f"    type='LayoutUNetGenerator', weights='work_dirs/{training.stem}/export',",
         "    scheduler='DPMSolverMultistepScheduler', image_size=(256, 256), num_steps=20, cfg_scale=1.5, "
         'micro_batch=8))'])
-    notes = [f'yours, which {training.name} trains', _TAESD]
+    notes = [f'yours, which {training.name} trains', TAESD]
     return _config(['distill_runtime'], notes, data, *_segmentation(data, model))
 
 
@@ -133,13 +130,12 @@ def _dit(data: Data, training: Path) -> str:
         '# micro_batch: images at a time.', f'model = dict(generator=dict({shown}micro_batch=10))',
         'test_dataloader = dict(batch_size=10, num_workers=2, dataset=dataset)',
         '# Images per class: --cfg-options custom_hooks.ClassPlanHook.ipc=50 (10 by default)']
-    return _config(['methods/dmgd', 'generators/dit-xl2'],
-                   ['DiT-XL/2, facebook/DiT-XL-2-256: 3 GB, CC-BY-NC-4.0, not for commercial use'], data, *model)
+    return _config(['methods/dmgd', 'generators/dit-xl2'], [DIT], data, *model)
 
 
 def _stable_diffusion(data: Data, training: Path) -> str:
     return _config(
-        ['methods/d4m_sd15'], [_SD], data, '',
+        ['methods/d4m_sd15'], [SD15], data, '',
         "# strength: how far an image moves from its prototype, 0..1. micro_batch: images at a time.",
         'model = dict(generator=dict(strength=0.7, micro_batch=16))',
         '# The prompts name the classes: words, not ids such as n01440764, belong in metainfo.',
@@ -156,7 +152,7 @@ def _class_unet(data: Data, training: Path) -> str:
         '    image_size=128, num_steps=50, cfg_scale=4.0, strength=0.7, micro_batch=20))',
         'test_dataloader = dict(batch_size=20, num_workers=2, dataset=dataset)',
         '# Images per class: --cfg-options custom_hooks.PrototypeHook.ipc=50 (10 by default)']
-    return _config(['methods/d4m'], [f'yours, which {training.name} trains', _TAESD], data, *model)
+    return _config(['methods/d4m'], [f'yours, which {training.name} trains', TAESD], data, *model)
 
 
 def training_text(data: Data, training: Path) -> str:
@@ -184,7 +180,7 @@ def training_text(data: Data, training: Path) -> str:
     pipeline = [*loads, *(dict(step, _scope_=scope) for step in [*size, *ends])]
     network = 'LayoutDiffusion' if masks else 'ClassDiffusion'
     return '\n'.join([
-        '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {_TAESD}',
+        '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {TAESD}',
         "_base_ = 'mmdistill::_base_/schedules/generator.py'", '', f'pipeline = {code(pipeline, before=11)}',
         *_data_lines(data, 'pipeline'), '',
         f"model = dict(type='{network}', cache_latents=True, vae='madebyollin/taesd',", f'             {model})',

@@ -7,6 +7,7 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 from ..errors import DistillError
 from ..settings import nearest
 from .layout import LOADABLE, weight_files
+from .public import DIT
 
 FORMS = 'give a diffusers folder, a .safetensors or .ckpt file, or a hub address owner/name[@revision][/sub/folder]'
 
@@ -51,7 +52,7 @@ def licence(weights: str) -> Optional[str]:
     """The licence of weights if it is known to restrict their use; otherwise None."""
     address = Address.parse(str(weights))
     limited = address is not None and re.fullmatch('facebook/DiT-XL-2-(256|512)', address.repo)
-    return 'CC-BY-NC-4.0: not for commercial use' if limited else None
+    return DIT.licence if limited else None
 
 
 def local_path(weights: str) -> Optional[Path]:

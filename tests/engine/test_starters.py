@@ -35,7 +35,7 @@ def init(tmp_path, capsys, monkeypatch):
     ('mmseg::_base_/datasets/cityscapes.py', 'sd15-controlnet++', '4.3 GB', 'ControlNetGenerator', 'unguided'),
     ('mmpretrain::_base_/datasets/cub_bs8_384.py', None, 'OpenRAIL', 'Img2ImgGenerator', 'D4M'),
     ('mmpretrain::resnet/resnet50_8xb32_in1k.py', 'dit-xl2', 'CC-BY-NC-4.0', 'ClassConditionalGenerator', 'DMGD'),
-    (NETTE, 'dit-xl2', '3 GB', 'ClassConditionalGenerator', 'DMGD'),
+    (NETTE, 'dit-xl2', '3.3 GB', 'ClassConditionalGenerator', 'DMGD'),
 ])
 def test_published_weights(init, dataset, generator, words, network, method):
     """The config passes the checks of a run, and says which weights it takes, how large, under which licence."""
