@@ -12,9 +12,11 @@ for candidates that are compared by the teacher's features, the teacher is train
 which needs a C++ compiler and takes a third of their time off.
 """
 import argparse
+import itertools
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -106,7 +108,8 @@ def teacher(args):
     """Weights of the teacher, which is trained unless they are there."""
     weights = args.work_dir / 'teacher/iter_1500.pth'
     if not weights.is_file():
-        command(['train', TEACHER['config'], '--work-dir', str(weights.parent)])
+        run = [sys.executable, 'tools/train.py', 'configs/teachers/convnet4-teacher_objects-64px.py']
+        subprocess.run([*run, '--work-dir', str(weights.parent)], check=True)  # it leaves mmpretrain as default scope
     return str(weights)
 
 
@@ -132,29 +135,28 @@ def choose(args):
 
 def table(args):
     """All methods and variants on the test pictures."""
-    units, folders = {}, {}
-    for method in args.methods:
-        for variant in args.variants:
-            encoder, _, options = VARIANTS[variant]
-            name = f'{method}{"_choice" if encoder else ""}{f"_{variant}" if options else ""}'
-            folders[method, variant] = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
-            units.update((folder, (METHODS[method], options, with_weights(encoder, args), seed, folder))
-                         for seed, folder in enumerate(folders[method, variant]))
+    units, sets = {}, dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
+                           herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
+    for method, variant in itertools.product(args.methods, args.variants):
+        encoder, weights, options = VARIANTS[variant]
+        name = f'{method}{"_choice" if encoder else ""}{f"_{variant}" if options else ""}'
+        folders = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
+        units.update((folder, (METHODS[method], options, with_weights(encoder, args), seed, folder))
+                     for seed, folder in enumerate(folders))
+        sets[f'{method} {variant}'] = dict(data_root=[f'{folder}/distilled' for folder in folders],
+                                           **(dict(weights=True) if weights else {}))
     seconds = distil_all(list(units.values()), args.workers)
-    sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
-                herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
-    took = {}
-    for method in args.methods:
-        for variant in args.variants:
-            name, chosen = f'{method} {variant}', folders[method, variant]
-            sets[name] = dict(data_root=[f'{folder}/distilled' for folder in chosen])
-            if VARIANTS[variant][1]:
-                sets[name]['weights'] = True
-            took[name] = f'{sum(seconds[folder] for folder in chosen) / len(chosen):.0f}'
     found = {labels: compare(sets, args, labels, 'test', args.work_dir / f'comparison_{labels}')
              for labels in args.labels}
-    lines = [[name, *(found[labels][name] for labels in args.labels), took.get(name, '')] for name in sets]
+    lines = [[name, *(found[labels][name] for labels in args.labels), mean_seconds(seconds, spec)]
+             for name, spec in sets.items()]
     print(markdown([['set', *(f'{labels} labels' for labels in args.labels), 'seconds'], *lines]))
+
+
+def mean_seconds(seconds, spec):
+    """What a set of the comparison took on average; nothing for real images."""
+    took = [seconds[folder.removesuffix('/distilled')] for folder in spec.get('data_root', ())]
+    return f'{sum(took) / len(took):.0f}' if took else ''
 
 
 def main():

@@ -2,7 +2,7 @@
 import copy
 import os.path as osp
 from itertools import zip_longest
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Literal, Optional, Sequence, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -16,6 +16,7 @@ from mmdistill.selection import ClassClusters, format_table, plot_selection, sel
 from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.clusters import Strategy, class_clusters, encoded_images, few_images
+from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
 
 StartLatents = Callable[[Request], np.ndarray]
@@ -97,9 +98,10 @@ class MaskPlanner(Planner):
     annotation = 'masks'
 
     @validated
-    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None, images_per_mask: PositiveInt = 1
-                 ) -> None:
+    def __init__(self, selector: dict, workers: Optional[NonNegativeInt] = None, images_per_mask: PositiveInt = 1,
+                 start: Literal['noise', 'photo'] = 'noise') -> None:
         self.selector, self.workers, self.images_per_mask = selector, workers, images_per_mask
+        self.starts = start == 'photo'
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
         """Class histograms (N, K) of a ``DatasetMasks``, and indices in the order picked, on every rank.
@@ -134,9 +136,25 @@ class MaskPlanner(Planner):
                         classes=tuple(histograms[index].nonzero()[0].tolist()))
                 for number in range(self.images_per_mask) for index in selected]
 
+    def real_images(self, run: Any) -> int:
+        return len(run.plan.requests) if self.starts else 0
+
+    def start_latents(self, run: Any) -> Optional[StartLatents]:
+        if not self.starts:
+            return None
+        latents, size = RealLatents(run, crop=False, batch_size=1), run.generator.image_size
+
+        def of_request(request: Request) -> np.ndarray:
+            if request.source_index is None:
+                raise DistillError(f'{run.plan_path}: request {request.id} has no source_index, and starts from its '
+                                   'photo: restore the plan')
+            return latents.encode([run.source.pair(request.source_index, size)[0]])[0]
+
+        return of_request
+
     def describe(self) -> Dict[str, Any]:
         several = dict(images_per_mask=self.images_per_mask) if self.images_per_mask > 1 else {}
-        return dict(selector=dict(self.selector), **several)
+        return dict(selector=dict(self.selector), **several, **(dict(start='photo') if self.starts else {}))
 
 
 class ClassPlanner(Planner):

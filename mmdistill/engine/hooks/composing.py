@@ -27,6 +27,9 @@ class MaskSelectionHook(PlanHook):
         selector: Config of a registered selector.
         images_per_mask: Images that are made for each selected mask, each with its own seed; a distillation of
             ``budget`` masks has ``budget * images_per_mask`` images.
+        start: What a distillation starts each image from: ``'noise'``, or ``'photo'``, the latents of the mask's own
+            real image, to which the generator adds noise according to its ``strength``. D3S2 starts from noise; with
+            photos give ``test_cfg.method`` another name.
         workers: Processes that read masks; the number of cores by default, 0 reads in this one.
 
     Example:

@@ -1,0 +1,8 @@
+# Not D3S2: masks and generator of unguided_layout-unet_5p_camvid-256x192.py, but each image starts from the photo of its
+# mask with noise of `strength`, and not from noise alone. It shows what the generator itself costs.
+# mmdistill distill configs/d3s2/photo-start_layout-unet_5p_camvid-256x192.py
+_base_ = './unguided_layout-unet_5p_camvid-256x192.py'
+
+test_cfg = dict(method='photo-start')
+model = dict(generator=dict(strength=0.4))
+custom_hooks = [dict(_base_.selection, start='photo'), dict(type='PreviewHook')]
