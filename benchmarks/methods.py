@@ -36,7 +36,7 @@ FAST = {'model.generator.num_steps': 20, 'model.generator.scheduler': 'DPMSolver
 METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
     ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
-    ('coda', 'coda', 'class-unet_ipc10_'))}
+    ('coda', 'coda', 'class-unet_ipc10_'), ('d4m-mgd3', 'mgd3', 'class-unet_ipc10_'))}
 HOOK = 'custom_hooks.GuidedSynthesisHook.'
 LATENTS = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
 TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teacher_objects-64px.py')
@@ -44,12 +44,16 @@ TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teac
 # which one of five candidates is chosen.
 CHOICES = dict(
     unguided=dict(plain=({}, None)),
-    mgd3={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.03, 0.1, 0.2)},
+    d4m={f'{strength:g}': ({'model.generator.strength': strength}, None) for strength in (0.5, 0.6, 0.7, 0.8)},
+    dmgd={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (20, 40, 80)},
+    mgd3={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.03, 0.1, 0.2, 0.3)},
     coda={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.2, 0.5, 1)},
     cgs={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (5, 10, 20)},
     dap={f'{joint}_{scale:g}': (
         {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit', f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'},
         None) for joint in ('each', 'joint') for scale in (0.05, 0.1)},
+    **{'d4m-mgd3': {f'{strength:g}_{scale:g}': ({'model.generator.strength': strength, f'{HOOK}scale': scale}, None)
+                    for strength in (0.7, 0.9) for scale in (0.1, 0.2)}},
     s3={name: ({}, encoder) for name, encoder in (('latents', LATENTS), ('teacher', TEACHER))})
 # Name → features by which candidates are chosen, whether students use weights, and options of the config.
 VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATENTS, False, {}),
