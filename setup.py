@@ -64,7 +64,7 @@ setup(
     package_data={'mmdistill': PACKAGE_DATA},
     install_requires=requirements('core'),
     extras_require={name: requirements(name)
-                    for name in ('onedl', 'openmmlab', 'tests', 'docs', 'dev')},
+                    for name in ('onedl', 'openmmlab', 'benchmarks', 'tests', 'docs', 'dev')},
     entry_points=dict(console_scripts=['mmdistill = mmdistill.cli:main']),
     zip_safe=False,
 )

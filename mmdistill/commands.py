@@ -68,8 +68,15 @@ def train(args: argparse.Namespace) -> None:
     CONFIG is any training config of MMEngine; it can name components of mmdistill.
     """
     from .datasets.subsets import named_indices
+    from .components import check_parts
     from .engine.training import check_training, continue_training, guard_loading, whole_checkpoints
-    cfg = load_config(args, lambda cfg: check_training(cfg, cfg.filename))
+    from .registry import MODELS
+
+    def check(cfg: 'Config') -> None:
+        check_training(cfg, cfg.filename)
+        check_parts(cfg.model, MODELS, 'model')
+
+    cfg = load_config(args, check)
     from .engine.runner import Runner
     with held(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
@@ -203,7 +210,9 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     if args.launcher != 'none':
         stopping.current.join(*place(args)[:2])
     cfg = configured(args)
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem)
+    # Of a comparison on the validation set, too, so that one option asks for it.
+    split = '_val' if args.command == 'evaluate' and cfg.get('split') == 'val' else ''
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem + split)
     stopping.current.kept = lambda: KEPT[args.command](Path(cfg.work_dir))
     if check is not None:
         check(cfg)

@@ -30,6 +30,18 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
     return component
 
 
+def check_parts(cfg: Any, registry: Registry, where: str) -> None:
+    """Check the components of mmdistill (``type='mmdistill....'``) anywhere in the config of a component."""
+    if isinstance(cfg, Mapping):
+        if str(cfg.get('type')).startswith('mmdistill.'):
+            check_component(cfg, registry, where)
+        for key, part in cfg.items():
+            check_parts(part, registry, f'{where}.{key}')
+    elif isinstance(cfg, (list, tuple)):
+        for number, part in enumerate(cfg):
+            check_parts(part, registry, f'{where}.{number}')
+
+
 def resolve(cfg: Any, registry: Registry, where: str) -> Callable:
     """The class or function named by the ``type`` of a config.
 

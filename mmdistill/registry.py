@@ -91,7 +91,7 @@ LOOPS = _child(roots.LOOPS, engine__loop='DistillLoop')
 HOOKS = _child(
     roots.HOOKS, engine__hooks__export='ExportHook PreviewHook SampleGridHook',
     engine__hooks__composing='MaskSelectionHook ClassPlanHook PrototypeHook GuidedSynthesisHook LabelCleaningHook',
-    engine__hooks__finishing='CandidateChoiceHook ImageWeightsHook',
+    engine__hooks__finishing='CandidateChoiceHook ImageWeightsHook', engine__hooks__class_weights='ClassWeightsHook',
     labels__hooks='OnlineLabelsHook ReplayedLabelsHook')
 OPTIM_WRAPPERS = _child(roots.OPTIM_WRAPPERS, engine__training='BFloat16OptimWrapper')
 DATASETS = _child(
@@ -103,7 +103,7 @@ MODELS = _child(
     roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
     models__latent_diffusion='ClassDiffusion LayoutDiffusion',
     models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss WeightedLoss',
-    models__segmentor='SegmentorGuide')
+    models__segmentor='SegmentorGuide', models__efficientnet_lite='EfficientNetLite0')
 MODEL_WRAPPERS = _child(roots.MODEL_WRAPPERS, models__distiller='Distiller')
 METRICS = _child(
     roots.METRICS, evaluation__class_iou='ClassIoU', evaluation__class_accuracy='ClassAccuracy',

@@ -1,11 +1,11 @@
 """Evaluation configs, checked before any dataset or weight is read."""
 import inspect
 from dataclasses import dataclass
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Literal, Mapping, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
-from mmdistill.components import check_component, check_spelling, resolve
+from mmdistill.components import check_component, check_parts, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, merge_options
 from mmdistill.datasets.distilled import check_weights
 from mmdistill.datasets.manifest import read_manifest
@@ -30,8 +30,10 @@ class Comparison:
     """A comparison of training sets under one protocol: the keys of an evaluation config."""
     protocol: str  #: Its id, or the path of any config of mmseg or mmpretrain.
     train_dataset: dict  #: The real training set.
-    test_dataset: dict  #: The test set of the students.
+    test_dataset: dict  #: The test set of the students. Nothing may be chosen by it.
     training_sets: dict  #: Name → :class:`~mmdistill.evaluation.training_sets.TrainingSet` config; None skips the set.
+    val_dataset: Optional[dict] = None  #: The validation set, by which settings are chosen.
+    split: Literal['test', 'val'] = 'test'  #: The set that the students are tested on.
     students: Optional[dict] = None  #: Name → path of a config with ``model``, a model, or None for the protocol's own.
     budget: Optional[Budget] = None  #: Size of the baselines: number of images, or share of the real set.
     ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, instead of ``budget``.
@@ -43,6 +45,11 @@ class Comparison:
     judge: Optional[dict] = None  #: Segmentation network whose agreement with the masks is measured.
     neighbours: PositiveInt = 5  #: k of coverage and density.
     overrides: Optional[dict] = None  #: Merged into the protocol last.
+
+    @property
+    def tested(self) -> str:
+        """The key of the dataset that the students are tested on."""
+        return f'{self.split}_dataset'
 
 
 def check_comparison(cfg: Config) -> Comparison:
@@ -64,7 +71,9 @@ def check_comparison(cfg: Config) -> Comparison:
         check_value(key, values.get(key, parameter.default), hint)
     comparison = Comparison(**values)
     protocol, task = _check_protocol(comparison)
-    for key in ('train_dataset', 'test_dataset'):
+    if not values.get(comparison.tested):
+        raise DistillError(f'split={comparison.split!r}: the evaluation config has no {comparison.tested}: give one')
+    for key in dict.fromkeys(('train_dataset', 'test_dataset', comparison.tested)):
         _check_dataset(values[key], task, key)
     for name, spec in comparison.training_sets.items():
         check_training_set(name, spec, comparison, task)
@@ -73,9 +82,10 @@ def check_comparison(cfg: Config) -> Comparison:
     if comparison.judge:
         task.check_judge(comparison.judge)
     check_schedule(protocol, comparison.ipc, comparison.epochs)
-    for name, model in student_models(comparison.students or {}).items():
+    for name, model in student_models(comparison.students or {'default': None}).items():
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
+        check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
     return comparison
 
 

@@ -42,10 +42,10 @@ class ComparisonRunner:
         self.rules = self.protocol.get('protocol', {})
         self.id = self.rules.get('id') or Path(settings.protocol).stem
         self.task = task_of_scope(self.protocol.default_scope, f'protocol {self.id}')
-        test = without_pipeline(settings.test_dataset)
-        self.test = build_dataset(test, self.task.scope, 'test_dataset')
+        test = without_pipeline(getattr(settings, settings.tested))
+        self.test = build_dataset(test, self.task.scope, settings.tested)
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
-        self.classes = class_names(self.test.metainfo.get('classes'), 'test_dataset')
+        self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}
@@ -60,10 +60,11 @@ class ComparisonRunner:
     def notes(self) -> List[str]:
         """Sentences to print below the results table."""
         settings, task = self.settings, self.task
-        notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} test images after the last iteration, '
+        split = 'validation' if settings.split == 'val' else 'test'
+        notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} {split} images after the last iteration, '
                  'mean ± standard deviation (of the sample) over the runs.']
         if settings.evaluations > 1:
-            notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the test set along the '
+            notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the {split} set along the '
                          'training, which is optimistic.')
         by_size = settings_by_size(self.rules, len(self.classes), settings.ipc)
         if by_size:
@@ -168,7 +169,8 @@ def _content(cfg: dict, dataset) -> Any:
         members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
         return [_content(part, member) for part, member in zip(cfg['datasets'], members)]
     if cfg['type'] == 'mmdistill.DistilledDataset':
+        settings = {key: value for key, value in cfg.items() if key not in ('type', 'data_root', '_scope_')}
         digest = content_digest(cfg['data_root'])
-        return dict(digest=digest, weights=True) if cfg.get('weights') else digest
+        return dict(settings, digest=digest) if settings else digest
     paths = paths_of(dataset)
     return dict(cfg, files=files_fingerprint([path for path in paths if '://' not in path], '\n'.join(paths)))

@@ -5,7 +5,7 @@ from typing import Any, Dict, List, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
-from mmdistill.config import merge_options, read_config
+from mmdistill.config import merge_options, read_config, type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.settings import check_value
@@ -61,6 +61,8 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
             cfg.model.head.loss = loss
     pipeline = pipeline_of(cfg.test_dataloader.dataset)
     cfg.test_dataloader.dataset = ConfigDict(with_pipeline(without_pipeline(test_dataset), pipeline))
+    if 'ClassWeightsHook' in map(type_name, cfg.get('custom_hooks') or ()):
+        _drop_weights(cfg.model)  # the hook sets those of the training set
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     fit_to_size(cfg, num_classes, ipc)
     merge_options(cfg, overrides or {})
@@ -103,6 +105,15 @@ def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Opt
             student = config.model.to_dict()
         models[name] = student
     return models
+
+
+def _drop_weights(part: Any) -> None:
+    """Remove ``class_weight`` from every loss inside ``part``."""
+    if isinstance(part, dict):
+        part.pop('class_weight', None)
+        part = list(part.values())
+    for item in part if isinstance(part, (list, tuple)) else ():
+        _drop_weights(item)
 
 
 def _set_classes(part: Any, num_classes: int) -> None:

@@ -5,6 +5,7 @@ from mmdistill.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(__name__, {
     'autoencoder': ['AutoencoderTrainer'],
     'distiller': ['Distiller'],
+    'efficientnet_lite': ['EfficientNetLite0'],
     'evaluation_nets': ['ConvNet', 'ResNetAP'],
     'latent_diffusion': ['ClassDiffusion', 'LayoutDiffusion'],
     'losses': ['TemperatureKLLoss', 'WeightedLoss'],

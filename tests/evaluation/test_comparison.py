@@ -65,6 +65,10 @@ MISTAKES = [
     (dict(neighbors=2), 'neighbors: unknown key of the config; did you mean neighbours?'),
     (dict(protocol=None), 'the evaluation config has no protocol'),
     (dict(test_dataset={}), 'the evaluation config has no test_dataset'),
+    (dict(split='vali'), "split='vali' is unknown: set it to 'test' or 'val'"),
+    (dict(split='val'), "split='val': the evaluation config has no val_dataset: give one"),
+    (dict(split='val', val_dataset=OBJECTS), "val_dataset.type='mmdistill.ObjectPictures' is a dataset of "
+                                             'classification, the protocol trains segmentation'),
     (dict(training_sets={}), 'the evaluation config has no training_sets'),
     (dict(image_sets='three'), "image_sets='three' has to be a whole number"),
     (dict(trainings=0), 'trainings=0 is out of range: it has to be at least 1'),
@@ -151,6 +155,18 @@ def test_mistakes(cfg, run, tmp_path, monkeypatch, change, message):
     with pytest.raises(DistillError, match=re.escape(message)) as error:
         ComparisonRunner(cfg, tmp_path / 'work')
     assert '\n' not in str(error.value)
+
+
+def test_weights_of_students_are_looked_for(cfg, monkeypatch):
+    """Those of the students that are trained alone."""
+    monkeypatch.setattr('mmdistill.models.efficientnet_lite.find_spec', lambda name: None)
+    cfg.protocol, cfg.students = 'mmseg_pretrained-tiny', dict(unet='mmdistill::students/unet_camvid-256x192.py')
+    check_comparison(cfg)
+    cfg.students.mine = None
+    with pytest.raises(DistillError, match=r'^students.mine.model.backbone: .* pip install .mmdistill\[benchmarks\]'):
+        check_comparison(cfg)
+    cfg.overrides = {'model.backbone.pretrained': False}
+    check_comparison(cfg)
 
 
 def test_classification_has_no_judge(cfg):

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from mmdistill.cli import main
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner, workers
 
@@ -94,6 +96,49 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
     assert counted[4:] == [('distilled', 0, 0)]
     for one, other in zip(results['runs'], again['runs']):
         assert {**one, 'seconds': 0} == {**other, 'seconds': 0}
+
+
+def test_one_option_asks_for_the_validation_set(config, counted, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = config.read_text() + "val_dataset = dict(_base_.test_dataset, split='val', num_scenes=5)\nimage_sets = 1\n"
+    config.write_text(text)
+    main(['evaluate', str(config)])
+    main(['evaluate', str(config), '--cfg-options', 'split=val'])
+    found = {}
+    for folder, note in (('comparison', '4 test images'), ('comparison_val', '5 validation images')):
+        results = json.loads(Path('work_dirs', folder, 'results.json').read_text())
+        assert f'mIoU on {note} after the last iteration' in results['notes'][0]
+        assert '2 evaluations on the test set' in results['notes'][1] or folder.endswith('val')
+        found[folder] = [run['metrics']['mIoU'] for run in results['runs']]
+    assert len(counted) == 4 and found['comparison'] != found['comparison_val']
+    cfg = Config.fromfile(config)
+    cfg.split = 'val'
+    assert {job.arguments['student_cfg'].test_dataloader.dataset.split
+            for job in ComparisonRunner(cfg, tmp_path / 'a').jobs()} == {'val'}
+    with pytest.raises(DistillError, match='another protocol, schedule or test set'):
+        ComparisonRunner(cfg, 'work_dirs/comparison')
+
+
+def test_a_part_of_a_distilled_set_is_another_set(config, counted, tmp_path):
+    cfg = Config.fromfile(config)
+    part = dict(type='mmdistill.DistilledDataset', data_root=cfg.training_sets.distilled.data_root)
+    cfg.training_sets = dict(distilled=cfg.training_sets.distilled, all=dict(dataset=part),
+                             part=dict(dataset=[dict(part, indices=2), dict(part, indices=[1, 2])]))
+    jobs = ComparisonRunner(cfg, tmp_path / 'a').jobs()
+    assert [(job.set, job.images) for job in jobs] == [
+        ('distilled', 3), ('all', 3), ('part', 2), ('distilled', 3), ('all', 3), ('part', 2)]
+    contents = [json.dumps(job.key['train']) for job in jobs]
+    assert contents[0] == contents[1] and len(set(contents)) == 3
+
+
+def test_students_with_class_weights_of_the_training_set(config, counted, tmp_path):
+    """The protocol with ImageNet weights, here without them: another number of classes, every size of image."""
+    cfg = Config.fromfile(config)
+    cfg.protocol, cfg.evaluations, cfg.image_sets = 'mmseg_pretrained-tiny', 1, 1
+    cfg.overrides = {'model.backbone.pretrained': False, 'train_cfg.max_iters': 1, 'train_dataloader.batch_size': 2,
+                     'train_dataloader.dataset.pipeline.Resize.scale': (72, 40)}
+    results = ComparisonRunner(cfg, tmp_path / 'a').run()
+    assert len(counted) == 2 and all(0 <= run['metrics']['mIoU'] <= 100 for run in results['runs'])
 
 
 def test_an_ignored_id_of_the_datasets_is_told(config, tmp_path):

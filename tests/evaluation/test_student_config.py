@@ -39,3 +39,11 @@ def test_weights_of_other_classes_are_refused():
     assert student_config(protocol, dict(decode_head=head), TEST, 11).model.decode_head.num_classes == 11
     with pytest.raises(DistillError, match='weighs 11 classes in class_weight, the test set has 19'):
         student_config(protocol, dict(decode_head=head), TEST, 19)
+
+
+def test_students_under_the_weights_of_the_training_set_have_none_of_their_own():
+    model = student_models(dict(a='mmdistill::students/fast-scnn_camvid-256x192.py'))['a']
+    head = student_config(load_protocol('mmseg_pretrained-tiny'), model, TEST, 8).model.decode_head
+    assert head.num_classes == 8 and head.loss_decode == dict(type='CrossEntropyLoss')
+    assert len(model['decode_head']['loss_decode']['class_weight']) == 11
+    assert student_config(load_protocol('mmseg_pretrained-tiny'), None, TEST, 8).model.decode_head.num_classes == 8

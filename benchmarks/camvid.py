@@ -1,0 +1,116 @@
+"""CamVid with two students, real and distilled training sets: one table per share of the frames and split.
+
+    python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
+                                [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
+
+Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
+configs/evaluation/mmseg_pretrained-tiny_{5p,10p}_camvid-256x192.py. The table is printed, and kept as results.md in the
+work dir that the last line names. Run again, it does what is missing. Settings are chosen with --split val; the test
+split, the default, is for the numbers that are reported. The students that start from ImageNet weights need the package
+of the extra `benchmarks`.
+"""
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
+from mmdistill.config import read_config
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = {0.05: '5p', 0.1: '10p'}
+GENERATOR, GUIDE = 'layout-unet_camvid-256x192', 'unet-guide_camvid-256x192'
+HOOK = 'custom_hooks.MaskSelectionHook.'
+
+
+def run(command, config, folder=None, workers=None, **options):
+    """A command of mmdistill in a process of its own; ends this one where it fails."""
+    argv = [sys.executable, '-m', 'mmdistill', command, str(config)]
+    argv += ['--work-dir', str(folder)] if folder else []
+    argv += ['--workers', str(workers)] if workers else []
+    argv += ['--resume'] if command != 'evaluate' else []
+    argv += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())] if options else []
+    print('\n$ mmdistill', *argv[3:], flush=True)
+    if code := subprocess.run(argv, cwd=ROOT).returncode:
+        sys.exit(code)
+
+
+def sets_of(config, rows):
+    """Folder of each distilled set that the rows of an evaluation config read."""
+    sets, folders = config.training_sets, []
+    for row in rows:
+        spec = sets[row]
+        members = [sets[name] for name in spec.union] if 'union' in spec else [spec]
+        for member in members:
+            roots = member.get('data_root') or [one.data_root for one in member.get('dataset', [])]
+            folders += [Path(root).parent for root in roots]
+    return list(dict.fromkeys(folders))
+
+
+def distil(folder, budget, args):
+    """The set of a folder `unguided_0`, `d3s2_0` or `d3s2-two_0`, with the seed in its name, unless it is finished."""
+    if (ROOT / folder / 'distilled/meta/distilled.json').is_file():
+        return
+    kind, _, seed = folder.name.partition('_')
+    options = {'data_root': args.data_root, 'model.generator.weights': args.generator, 'test_cfg.seed': seed,
+               f'{HOOK}selector.budget': budget}
+    if kind == 'd3s2-two':  # an image more where the budget is odd, which the comparison leaves out
+        options.update({f'{HOOK}selector.budget': (budget + 1) // 2, f'{HOOK}images_per_mask': 2})
+    if kind != 'unguided':
+        options['custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'] = args.guide
+    name = 'unguided' if kind == 'unguided' else 'd3s2'
+    run('distill', f'configs/d3s2/{name}_layout-unet_5p_camvid-256x192.py', folder, **options)
+
+
+def parts(args):
+    """Train the generator and the guide that no option names, unless that is done; sets the options."""
+    data = dict(data_root=args.data_root)
+    if args.generator is None:
+        args.generator = f'work_dirs/{GENERATOR}/export'
+        if not (ROOT / args.generator).is_dir():
+            run('train', f'configs/generators/{GENERATOR}.py', **data, **({'model.vae': args.vae} if args.vae else {}))
+    if args.guide is None:
+        args.guide = f'work_dirs/{GUIDE}/export/model.safetensors'
+        if not (ROOT / args.guide).is_file():
+            run('train', f'configs/generators/{GUIDE}.py', **data)
+
+
+def table(share, args):
+    """One comparison: its sets, then its students."""
+    path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
+    config = read_config(str(ROOT / path))
+    rows = args.rows or list(config.training_sets)
+    if unknown := [row for row in rows if row not in config.training_sets]:
+        sys.exit(f'error: --rows {unknown[0]} is none of {", ".join(config.training_sets)}')
+    if folders := sets_of(config, rows):
+        parts(args)
+        for folder in folders:
+            distil(folder, config.budget, args)
+    needed = {*rows, *(name for row in rows for name in config.training_sets[row].get('union', ()))}
+    options = {f'training_sets.{name}': None for name in config.training_sets if name not in needed}
+    run('evaluate', path, workers=args.workers, data_root=args.data_root, split=args.split, image_sets=args.image_sets,
+        **options)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--share', type=float, nargs='+', default=list(NAMES), choices=NAMES, help='of the frames')
+    parser.add_argument('--split', default='test', choices=['val', 'test'], help='that students are tested on')
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the evaluation config; all by default')
+    parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')
+    parser.add_argument('--workers', type=int, default=2, help='students at a time, on one thread each')
+    parser.add_argument('--data-root', default='data/camvid')
+    parser.add_argument('--vae', help='folder of the weights of TAESD, for the training of the generator')
+    parser.add_argument('--generator', help='folder of a trained generator')
+    parser.add_argument('--guide', help='weights of a trained guide')
+    args = parser.parse_args()
+    for key in ('data_root', 'vae', 'generator', 'guide'):  # commands run in the repository's root
+        if getattr(args, key) and os.path.exists(getattr(args, key)):
+            setattr(args, key, os.path.abspath(getattr(args, key)))
+    for share in args.share:
+        table(share, args)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,25 @@
+# CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by four
+# selectors, synthetic ones of the frames that the second selector takes, and both together.
+# python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
+# mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone
+# Settings are chosen on the validation frames: --cfg-options split=val; a row is left out by training_sets.NAME=None.
+_base_ = ['../_base_/datasets/camvid.py']
+
+protocol = 'mmseg_pretrained-tiny'
+students = dict(pretrained=None, fast_scnn='mmdistill::students/fast-scnn_camvid-256x192.py')
+budget = 19
+folder = 'work_dirs/camvid_5p'
+training_sets = dict(
+    random_real=dict(selector=dict(type='RandomSelector')),
+    greedy_real=dict(selector=dict(type='ClassBalancedGreedy')),
+    rarest_first_real=dict(selector=dict(type='RarestClassFirst')),
+    uniform_per_class_real=dict(selector=dict(type='UniformPerClassSelector')),
+    unguided=dict(data_root=[f'{folder}/unguided_{seed}/distilled' for seed in range(3)]),
+    distilled=dict(data_root=[f'{folder}/d3s2_{seed}/distilled' for seed in range(3)]),
+    # Two images of each of the first ten frames, without the last.
+    two_per_mask=dict(dataset=[dict(type='mmdistill.DistilledDataset', indices=budget,
+                                    data_root=f'{folder}/d3s2-two_{seed}/distilled') for seed in range(3)]),
+    distilled_and_random=dict(union=['distilled', 'random_real']),
+    random_real_twice=dict(selector=dict(type='RandomSelector', budget=2 * budget)))
+image_sets = 3
+trainings = 1

@@ -1,0 +1,64 @@
+"""A hook that weighs the classes in the loss of a segmentation network."""
+from typing import Any, List
+
+import numpy as np
+from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
+
+from mmdistill.datasets.masks import DatasetMasks
+from mmdistill.datasets.wrappers import real_dataset
+from mmdistill.errors import DistillError
+from mmdistill.registry import HOOKS
+
+_IN_PROCESS = 1000  # masks that are counted by this process alone, which takes seconds
+
+
+@HOOKS.register_module()
+class ClassWeightsHook(Hook):
+    r"""Weighs each class by :math:`1 / \ln(1.02 + p_c)` in the losses of mmseg's heads (ENet, arXiv 1606.02147).
+
+    :math:`p_c` is the share of class c in the labelled pixels of the masks of the training set, whichever it is. A
+    class with all pixels has weight 1.4, an absent one 50. The weights replace ``class_weight`` of every
+    ``loss_decode``, also in auxiliary heads.
+
+    Example:
+        >>> custom_hooks = [dict(type='mmdistill.ClassWeightsHook')]
+    """
+
+    def before_train(self, runner: Runner) -> None:
+        """Count the pixels of the training set and set the weights.
+
+        Raises:
+            DistillError: No head of the model has a loss with class weights, or one is of another number of classes.
+        """
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        heads = [head for head in model.modules() if getattr(head, 'loss_decode', None) is not None]
+        losses = [loss for head in heads for loss in _losses(head) if hasattr(loss, 'class_weight')]
+        if not losses:
+            raise DistillError(f'ClassWeightsHook: no head of {type(model).__name__} has a loss_decode with '
+                               'class_weight: leave the hook out')
+        masks = DatasetMasks(real_dataset(runner.train_loop.dataloader.dataset, distinct=False))
+        for head in heads:
+            if head.num_classes != len(masks.classes):
+                raise DistillError(f'ClassWeightsHook: {type(head).__name__} has {head.num_classes} classes, the '
+                                   f'training set {len(masks.classes)}: set num_classes')
+        counts = masks.histograms(workers=0 if len(masks) <= _IN_PROCESS else None)
+        weights = enet_weights(counts.sum(axis=0))
+        for loss in losses:
+            loss.class_weight = weights
+            # With class weights mmseg's mean is over the labelled pixels anyway, and this option makes it fail.
+            if getattr(loss, 'avg_non_ignore', False):
+                loss.avg_non_ignore = False
+        runner.logger.info('Weights of the classes: ' + ', '.join(
+            f'{name} {weight:.3g}' for name, weight in zip(masks.classes, weights)))
+
+
+def enet_weights(pixels: np.ndarray) -> List[float]:
+    """Weights 1 / ln(1.02 + share) for int (K,) pixels of each class, at least one of which is not 0."""
+    return [float(weight) for weight in 1 / np.log(1.02 + pixels / pixels.sum())]
+
+
+def _losses(head: Any) -> List[nn.Module]:
+    return list(head.loss_decode) if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]

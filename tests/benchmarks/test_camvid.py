@@ -1,0 +1,83 @@
+"""The commands that make the tables of CamVid; none of them is run here."""
+import importlib
+from pathlib import Path
+
+import pytest
+
+from mmdistill.config import merge_options, read_config
+
+
+@pytest.fixture
+def camvid(root, tmp_path, monkeypatch):
+    """The program in another folder, and the commands that it would run."""
+    monkeypatch.syspath_prepend(str(root / 'benchmarks'))
+    module, commands = importlib.import_module('camvid'), []
+
+    def run(command, config, folder=None, workers=None, **options):
+        commands.append((command, Path(config).stem, folder and folder.name, options))
+        cfg = read_config(str(root / config))
+        merge_options(cfg, {key: int(value) if str(value).isdigit() else value
+                            for key, value in options.items() if value is not None})
+
+    for name in ('configs', 'mmdistill'):
+        (tmp_path / name).symlink_to(root / name)
+    monkeypatch.setattr(module, 'run', run)
+    monkeypatch.setattr(module, 'ROOT', tmp_path)
+
+    def main(*argv):
+        commands.clear()
+        monkeypatch.setattr('sys.argv', ['camvid.py', *argv])
+        module.main()
+        return list(commands)
+
+    return main
+
+
+def test_everything_is_made_first(camvid):
+    commands = camvid('--share', '0.05', '--split', 'val')
+    assert [command[:2] for command in commands[:2]] == [
+        ('train', 'layout-unet_camvid-256x192'), ('train', 'unet-guide_camvid-256x192')]
+    made = {folder: (config, options) for command, config, folder, options in commands[2:-1] if command == 'distill'}
+    assert list(made) == [f'{kind}_{seed}' for kind in ('unguided', 'd3s2', 'd3s2-two') for seed in range(3)]
+    hook, guide = 'custom_hooks.MaskSelectionHook.', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'
+    assert made['unguided_1'][0] == 'unguided_layout-unet_5p_camvid-256x192' and guide not in made['unguided_1'][1]
+    config, options = made['d3s2-two_2']
+    assert config == 'd3s2_layout-unet_5p_camvid-256x192' and guide in options
+    assert (options['test_cfg.seed'], options[f'{hook}selector.budget'], options[f'{hook}images_per_mask']) == (
+        '2', 10, 2)
+    assert made['d3s2_0'][1][f'{hook}selector.budget'] == 19
+    command, config, _, options = commands[-1]
+    assert (command, config) == ('evaluate', 'mmseg_pretrained-tiny_5p_camvid-256x192')
+    assert options == dict(data_root='data/camvid', split='val', image_sets=3)
+
+
+def test_rows_of_real_frames_need_no_generator(camvid, root):
+    (command, config, _, options), = camvid('--share', '0.1', '--rows', 'random_real', 'greedy_real')
+    assert (command, config, options['split']) == ('evaluate', 'mmseg_pretrained-tiny_10p_camvid-256x192', 'test')
+    rows = read_config(str(root / f'configs/evaluation/{config}.py')).training_sets
+    assert {f'training_sets.{name}' for name in rows} - options.keys() == {
+        'training_sets.random_real', 'training_sets.greedy_real'}
+    with pytest.raises(SystemExit, match='error: --rows random is none of random_real, '):
+        camvid('--rows', 'random')
+
+
+def test_finished_sets_are_kept_and_a_union_has_its_members(camvid, tmp_path):
+    for seed in (0, 2):
+        (tmp_path / f'work_dirs/camvid_5p/d3s2_{seed}/distilled/meta').mkdir(parents=True)
+        (tmp_path / f'work_dirs/camvid_5p/d3s2_{seed}/distilled/meta/distilled.json').touch()
+    commands = camvid('--share', '0.05', '--rows', 'distilled_and_random', '--generator', 'mine', '--guide', 'my.pth')
+    assert [command[::2][:2] for command in commands] == [('distill', 'd3s2_1'), ('evaluate', None)]
+    assert commands[0][3]['model.generator.weights'] == 'mine'
+    left_out = {key.partition('.')[2] for key, value in commands[1][3].items() if value is None}
+    assert not {'distilled', 'random_real', 'distilled_and_random'} & left_out and 'unguided' in left_out
+
+
+def test_the_size_of_each_row_is_that_of_its_share(root):
+    for name, frames in (('5p', 19), ('10p', 37)):
+        cfg = read_config(str(root / f'configs/evaluation/mmseg_pretrained-tiny_{name}_camvid-256x192.py'))
+        sets = cfg.training_sets
+        assert cfg.budget == frames and sets.random_real_twice.selector.budget == 2 * frames
+        assert {one.indices for one in sets.two_per_mask.dataset} == {frames}
+        roots = [*sets.unguided.data_root, *sets.distilled.data_root]
+        roots += [one.data_root for one in sets.two_per_mask.dataset]
+        assert len(set(roots)) == 9 and all(root.startswith(f'work_dirs/camvid_{name}/') for root in roots)
