@@ -82,11 +82,15 @@ def check_comparison(cfg: Config) -> Comparison:
     if comparison.judge:
         task.check_judge(comparison.judge)
     check_schedule(protocol, comparison.ipc, comparison.epochs)
+    _check_students(comparison, protocol, task)
+    return comparison
+
+
+def _check_students(comparison: Comparison, protocol: Config, task: Task) -> None:
     for name, model in student_models(comparison.students or {'default': None}).items():
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
         check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
-    return comparison
 
 
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from mmdistill.config import merge_options, read_config
+from mmdistill.evaluation.comparison import Comparison
+from mmdistill.settings import parameters
 
 
 @pytest.fixture
@@ -17,7 +19,7 @@ def camvid(root, tmp_path, monkeypatch):
         commands.append((command, Path(config).stem, folder and folder.name, options))
         cfg = read_config(str(root / config))
         merge_options(cfg, {key: int(value) if str(value).isdigit() else value
-                            for key, value in options.items() if value is not None})
+                            for key, value in options.items() if value is not None}, parameters(Comparison))
 
     for name in ('configs', 'mmdistill'):
         (tmp_path / name).symlink_to(root / name)

@@ -60,5 +60,5 @@ def enet_weights(pixels: np.ndarray) -> List[float]:
     return [float(weight) for weight in 1 / np.log(1.02 + pixels / pixels.sum())]
 
 
-def _losses(head: Any) -> List[nn.Module]:
+def _losses(head: Any) -> List[Any]:
     return list(head.loss_decode) if isinstance(head.loss_decode, nn.ModuleList) else [head.loss_decode]
