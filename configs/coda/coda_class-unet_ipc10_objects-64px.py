@@ -6,5 +6,5 @@ _base_ = [
 
 # The workers draw the pictures that the autoencoder encodes.
 test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
-guidance = dict(_base_.guidance, scale=0.5)  # for the latents of this generator
+guidance = dict(_base_.guidance, scale=0.2)  # for the latents of this generator
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]
