@@ -1,7 +1,10 @@
-"""The site: `make docs` builds it from the Markdown pages of this folder and from the docstrings of the package."""
+"""The site: `make docs` builds it from the pages and notebooks of this folder and the docstrings of the package."""
+import json
 import re
 from importlib import import_module
 from pathlib import Path
+
+from myst_parser.parsers.sphinx_ import MystParser
 
 import mmdistill
 from mmdistill import settings
@@ -33,6 +36,23 @@ for name in ('datasets', 'engine', 'models', 'evaluation', 'labels'):
     package = import_module(f'mmdistill.{name}')
     for member in package.__all__:
         setattr(package, member, getattr(package, member))
+
+
+class NotebookParser(MystParser):
+    """Shows a Jupyter notebook: its text, its code, and the lines and pictures that it was saved with."""
+    supported = ('notebook', )
+
+    def parse(self, inputstring: str, document) -> None:
+        parts = []
+        for cell in json.loads(inputstring)['cells']:
+            text = ''.join(cell['source'])
+            parts.append(text if cell['cell_type'] == 'markdown' else f'```python\n{text}\n```')
+            for output in cell.get('outputs', ()):
+                if picture := output.get('data', {}).get('image/png'):
+                    parts.append(f'![](data:image/png;base64,{picture.strip()})')
+                elif lines := output.get('text'):
+                    parts.append(f'```text\n{"".join(lines).rstrip()}\n```')
+        super().parse('\n\n'.join(parts), document)
 
 
 def drop_links_to_folders(app, name: str, source: list) -> None:
@@ -79,6 +99,8 @@ def shorten_types(app, domain: str, kind: str, node, known=ranges()) -> None:  #
 
 
 def setup(app) -> None:
+    app.add_source_suffix('.ipynb', 'notebook')
+    app.add_source_parser(NotebookParser)
     app.connect('object-description-transform', shorten_types, priority=400)  # before autodoc's, 500
     app.connect('source-read', drop_links_to_folders)
     app.connect('missing-reference', find_where_exported)

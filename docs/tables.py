@@ -14,7 +14,7 @@ HEAD = """# Configs
 Each distillation config with its data, its weights and their licences. `mmdistill distill` takes a config by its name
 alone, also without the repository. `pixels` is the size that the generator makes; D4M with Stable Diffusion writes its
 images at 224x224. `results` are of students trained on the distilled set, mean and standard deviation, as
-[the README](../README.md#what-it-reaches) and the pages of results give them. A config without any has not been
+the README and the pages of results give them. A config without any has not been
 measured.
 """
 

@@ -15,11 +15,12 @@ class ProgressBar:
     Args:
         total: Number of items.
         what: What they are, in the plural: ``'images'``.
+        done: How many were done before.
     """
     shown: Optional['ProgressBar'] = None  # the one whose line on the terminal has not been ended
 
-    def __init__(self, total: int, what: str = 'images') -> None:
-        self.total, self.what, self.done = total, what, 0
+    def __init__(self, total: int, what: str = 'images', done: int = 0) -> None:
+        self.total, self.what, self.done, self._before = total, what, done, done
         self._begin = self._last = time.monotonic()
         self._draws = sys.stdout.isatty()
         if self._draws:
@@ -46,7 +47,7 @@ class ProgressBar:
     def _draw(self) -> None:
         ProgressBar.shown = self
         marks = _WIDTH * self.done // self.total if self.total else _WIDTH
-        left = f', {self._left()} left' if 0 < self.done < self.total else ''
+        left = f', {self._left()} left' if self._before < self.done < self.total else ''
         sys.stdout.write(f'\r[{"=" * marks:{_WIDTH}}] {self._state()} {self.what}{left}\x1b[K')
         sys.stdout.flush()
 
@@ -54,7 +55,7 @@ class ProgressBar:
         return f'{self.done}/{self.total}'
 
     def _left(self) -> str:
-        seconds = (time.monotonic() - self._begin) * (self.total - self.done) / max(self.done, 1)
+        seconds = (time.monotonic() - self._begin) * (self.total - self.done) / max(self.done - self._before, 1)
         return str(datetime.timedelta(seconds=round(max(seconds, 0))))
 
 

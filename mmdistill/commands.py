@@ -2,6 +2,7 @@
 import argparse
 import os
 import os.path as osp
+import sys
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -78,9 +79,13 @@ def train(args: argparse.Namespace) -> None:
 
     cfg = load_config(args, check)
     from .engine.runner import Runner
+    from .engine.training_bar import TrainingBarHook
+    from .terminal import shows_all
     with held(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
         guard_loading(runner := Runner.from_cfg(cfg))
+        if sys.stdout.isatty() and not runner.rank and not shows_all():
+            runner.register_hook(TrainingBarHook())
         with whole_checkpoints(cfg.work_dir):
             runner.train()
 

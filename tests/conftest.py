@@ -33,7 +33,8 @@ SLOW = (
     'guidance/test_sets.py', 'models/test_ranks.py', 'selection/test_baselines.py', 'selection/test_greedy.py',
     'selection/test_histograms.py', 'toy/test_objects.py', 'toy/test_streets.py', 'weights/test_forms.py',
     'weights/test_layout.py', 'test_cli.py', 'test_docs.py', 'test_metafiles.py', 'test_no_network.py',
-    'test_package.py', 'test_registry.py', 'test_shipped_configs.py', 'test_stopping.py', 'test_write_your_own.py')
+    'test_notebooks.py', 'test_package.py', 'test_registry.py', 'test_shipped_configs.py', 'test_stopping.py',
+    'test_write_your_own.py')
 
 
 def is_slow(path: Path) -> bool:

@@ -39,6 +39,15 @@ def test_a_bar_redraws_its_line(clock, terminal):
     assert terminal.getvalue().count('\n') == 1 and bars.ProgressBar.shown is None
 
 
+def test_the_time_left_counts_what_was_done_since(clock, terminal):
+    bar = bars.ProgressBar(10, 'iterations', done=6)
+    clock[0] = 10
+    bar.update(2)
+    bar.close()
+    lines = terminal.getvalue().split('\r')
+    assert '6/10 iterations\x1b' in lines[1] and '8/10 iterations, 0:00:10 left' in lines[2]
+
+
 def test_an_interrupted_bar_is_ended_once(terminal):
     bars.ProgressBar(2)
     bars.clear_line()

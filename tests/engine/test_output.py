@@ -53,6 +53,26 @@ def test_a_bar_redraws_on_a_terminal(tools, streets, tmp_path):
     assert re.search(r'\n\[={30}\] 6/6 images\x1b\[K\nDistilled set is complete', done.stdout), done.stdout
 
 
+TRAINING = ['train_dataloader.dataset.num_scenes=4', 'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
+            'val_dataloader.dataset.num_scenes=4', 'val_dataloader.num_workers=0', 'default_hooks.logger.interval=1']
+
+
+def test_a_training_redraws_its_bar_on_a_terminal(tools, root, tmp_path):
+    """The loss is in it, and MMEngine's lines are in the log file; a resumed training goes on where the bar was."""
+    config = root / 'configs/students/unet_streets-64x64.py'
+    before = 'import sys; sys.stdout.isatty = lambda: True'
+    for last, begin in ((4, 0), (6, 4)):
+        options = [*TRAINING, f'train_cfg.max_iters={last}', 'train_cfg.val_interval=2',
+                   'default_hooks.checkpoint.interval=2']
+        done = tools('train', config, '--work-dir', tmp_path, '--resume', '--cfg-options', *options, before=before)
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert f'] {begin}/{last} iterations\x1b' in done.stdout and 'Iter(train)' not in done.stdout
+        assert re.search(rf'\[={{30}}\] {last}/{last} iterations, loss [\d.]+\x1b', done.stdout), done.stdout
+        assert 'Saving checkpoint' in done.stdout
+        assert done.stdout.count('Iter(val)') == done.stdout.count('mIoU: ') == (last - begin) // 2, done.stdout
+        assert f'Iter(train) [{last}/{last}]' in max(tmp_path.glob('*/*.log')).read_text()
+
+
 def test_everything_where_it_is_asked_for(run):
     done, _ = run(MMDISTILL_OUTPUT='all')
     assert 'System environment' in done.stdout and 'Iter(test)' in done.stdout
