@@ -1,13 +1,13 @@
 """What the configs say that ``mmdistill init`` writes."""
 import re
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Union
+from typing import Any, Dict, List, Optional, Sequence
 
 from mmdistill.datasets.wrapped_configs import part_configs, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.imagenet import imagenet_ids
 from mmdistill.registry import DATASETS
-from mmdistill.weights.public import CONTROLNETPP, DIT, FREESTYLENET, SD14, SD15, TAESD, PublicWeights
+from mmdistill.weights.public import CONTROLNETPP, DIT, FREESTYLENET, SD14, SD15, TAESD
 from .data import Data, code
 
 # Addresses of ControlNet++ and the published segmentors that guide, by mmseg's dataset class.
@@ -20,7 +20,7 @@ GUIDES = dict(
     COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
 
 
-def _config(bases: Sequence[str], weights: Sequence[Union[str, PublicWeights]], data: Data, *parts: str) -> str:
+def _config(bases: Sequence[str], weights: Sequence[object], data: Data, *parts: str) -> str:
     """A config in text: where the weights are from, what it stands on, the dataset, and ``parts``."""
     named = [f"'mmdistill::_base_/{base}.py'" for base in bases]
     return '\n'.join([
