@@ -46,8 +46,8 @@ class Recorder(ClassConditionalGenerator):
     """Keeps what it was asked for and what it made."""
     made: dict = {}  # request → start and final latents
 
-    def synthesize(self, requests, masks=None, guidance=None, latents=None, spare=None):
-        for row, made in enumerate(super().synthesize(requests, masks, guidance, latents, spare)):
+    def synthesize(self, requests, masks=None, guidance=None, latents=None, upcoming=None):
+        for row, made in enumerate(super().synthesize(requests, masks, guidance, latents, upcoming)):
             self.made[made.request] = None if latents is None else latents[row], made.latents.numpy()
             yield made
 

@@ -43,7 +43,7 @@ def batched(generator, guide, plan, classes):
     """Rounds of one sample of each class."""
     for start in range(0, len(plan), classes):
         following = plan[start + classes:start + classes + generator.micro_batch]
-        for made in generator.synthesize(plan[start:start + classes], guidance=guide, spare=following):
+        for made in generator.synthesize(plan[start:start + classes], guidance=guide, upcoming=following):
             for memory in guide.memories:
                 memory.remember(made.request, made.latents)
 

@@ -1,4 +1,4 @@
-"""The command ``mmdistill``, also ``python -m mmdistill``: its arguments, and one line for a user's mistake."""
+"""The command line ``mmdistill`` or ``python -m mmdistill``. Mistakes of the user are reported in one line."""
 import argparse
 import errno
 import logging
@@ -11,80 +11,83 @@ from .errors import DistillError
 from .version import __version__
 
 _DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
-_CONFIG = 'config file, or package::path for one that an installed package brings'
+_CONFIG = 'config file, or package::path for a config of an installed package'
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Create the parser of the command line."""
     top = argparse.ArgumentParser('mmdistill', description='Dataset distillation with diffusion models for OpenMMLab.',
                                   epilog='Options of a command: mmdistill COMMAND --help')
     top.add_argument('--version', action='version', version=f'mmdistill {__version__}')
     subparsers = top.add_subparsers(title='commands', metavar='COMMAND', dest='command', required=True)
 
-    def add(command: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
-        text = command.__doc__ or ''
-        name = command.__name__.replace('_', '-')
+    def add(function: Callable[[argparse.Namespace], None]) -> argparse.ArgumentParser:
+        text = function.__doc__ or ''
+        name = function.__name__.replace('_', '-')
         added = subparsers.add_parser(name, help=text.partition('\n')[0], description=text)
-        added.set_defaults(run=command)
+        added.set_defaults(run=function)
         return added
 
-    one = add(commands.init)
-    one.add_argument('out', metavar='NEW.py', help='the new config')
-    one.add_argument('--dataset', required=True, metavar='CONFIG', help='dataset file or training config of mmseg, '
-                     'mmpretrain or mmdistill: mmseg::_base_/datasets/ade20k.py, or a path')
-    one.add_argument('--generator', choices=commands.GENERATORS, help='sd15-controlnet++, freestylenet: for masks; '
-                     'dit-xl2, sd15: for classes; train-your-own: for both. By default one that fits the dataset')
+    command = add(commands.init)
+    command.add_argument('out', metavar='NEW.py', help='the new config')
+    command.add_argument('--dataset', required=True, metavar='CONFIG', help='dataset file or training config of mmseg, '
+                         'mmpretrain or mmdistill: mmseg::_base_/datasets/ade20k.py, or a path')
+    command.add_argument('--generator', choices=commands.GENERATORS, help='sd15-controlnet++, freestylenet: for masks; '
+                         'dit-xl2, sd15: for classes; train-your-own: for both. By default one that fits the dataset')
     distill, train, evaluate = runs = [add(commands.distill), add(commands.train), add(commands.evaluate)]
-    for one in runs:  # the usual arguments of OpenMMLab's tools
-        one.add_argument('config', help=_CONFIG)
-        one.add_argument('--work-dir', help='where everything goes; work_dirs/<name of the config> by default')
-        _add_cfg_options(one)
-        one.add_argument('--launcher', choices=['none', *commands.LAUNCHERS], default='none')
-        one.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    for one in (distill, train):
-        one.add_argument('--resume', action='store_true', help='continue the run in the work dir')
+    for command in runs:  # the usual arguments of OpenMMLab's tools
+        command.add_argument('config', help=_CONFIG)
+        command.add_argument('--work-dir', help='folder for all output; work_dirs/<name of the config> by default')
+        _add_cfg_options(command)
+        command.add_argument('--launcher', choices=['none', *commands.LAUNCHERS], default='none')
+        command.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    for command in (distill, train):
+        command.add_argument('--resume', action='store_true', help='continue the run in the work dir')
     distill.add_argument('--dry-run', action='store_true',
-                         help='check the config, write the plan, report it and what it will cost, and stop')
+                         help='check the config, write the plan, print it and its cost, and stop')
     distill.add_argument('--tflops', type=_rate, metavar='RATE',
-                         help='TFLOP/s of a device: the estimate then says hours; a run measures it, too')
+                         help='speed of a device in TFLOP/s, to estimate the time')
     evaluate.add_argument('--workers', type=_positive,
-                          help='students trained at a time; on a CPU the number of cores, up to 4')
-    one = add(commands.label)
-    one.add_argument('config', help=f'{_CONFIG}: a training with labels=dict(teacher=...)')
-    one.add_argument('--batch-size', type=_positive, default=64, help='views that the teacher sees at once')
-    one.add_argument('--workers', type=int, default=2, help='processes that load images')
-    one.add_argument('--device', help='of the teacher; a GPU if there is one')
-    _add_cfg_options(one)
-    one = add(commands.convert)
-    one.add_argument('form', choices=['stuffthingmaps', 'json', 'mat'], help='form of the masks')
-    one.add_argument('masks', help='folder of the PNG or .mat files, or stuff_*.json')
-    one.add_argument('--things', default='', metavar='JSON', help='instances_*.json, which goes with stuff_*.json')
-    one.add_argument('--out', required=True, help='folder of the new files')
-    one.add_argument('--images', default='', help='a folder of images: convert the masks of these only')
-    one.add_argument('--names', default='', metavar='FILE', help='a file with a stem on each line: convert these only')
-    one.add_argument('--crowds', action='store_true', help='draw crowds of things, too (JSON)')
-    one.add_argument('--workers', type=_positive, help='processes; the number of cores by default')
-    one = add(commands.convert_unet)
-    one.add_argument('checkpoint', help='.ckpt, .pth or .safetensors file of the original Stable Diffusion code')
-    one.add_argument('folder', help='folder of the converted UNet, new or empty')
-    one.add_argument('--like', metavar='WEIGHTS', help='folder or hub address with a UNet of the same config; Stable '
-                     'Diffusion 1.x by default')
-    one.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'], help="the checkpoint's by default")
-    one = add(commands.verify)
-    one.add_argument('sets', nargs='+', metavar='DIR', help='distilled sets, or the work dirs that hold them')
-    one = add(commands.export)
-    one.add_argument('set', metavar='DIR', help='distilled set, or the work dir that holds it')
-    one.add_argument('out', help='new folder')
-    one.add_argument('--to', choices=['imagefolder', 'ddranking', 'webdataset'], default='imagefolder')
-    one.add_argument('--shard-images', type=_positive, default=1000, help='images in a tar file of webdataset')
-    one.add_argument('--results', action='append', default=[], metavar='WORK_DIR',
-                     help='work dir of mmdistill evaluate, whose table the card shows')
-    one = add(commands.report)
-    one.add_argument('work_dirs', nargs='+', metavar='WORK_DIR', help='finished work dirs, in the order of the page')
-    one.add_argument('--out', help='the page; report.html in the first work dir by default')
-    one.add_argument('--title', help='heading of the page')
-    one.add_argument('--data-root', action='append', default=[], metavar='DIR',
-                     help='folder of the real data, whose images are then shown beside the distilled ones')
+                          help='number of students trained at a time; on a CPU by default the number of cores, up to 4')
+    command = add(commands.label)
+    command.add_argument('config', help=f'{_CONFIG}: a training with labels=dict(teacher=...)')
+    command.add_argument('--batch-size', type=_positive, default=64, help='views per batch of the teacher')
+    command.add_argument('--workers', type=int, default=2, help='number of processes that load images')
+    command.add_argument('--device', help='device of the teacher; a GPU by default, if there is one')
+    _add_cfg_options(command)
+    command = add(commands.convert)
+    command.add_argument('form', choices=['stuffthingmaps', 'json', 'mat'], help='format of the masks')
+    command.add_argument('masks', help='folder of the PNG or .mat files, or stuff_*.json')
+    command.add_argument('--things', default='', metavar='JSON', help='instances_*.json that belongs to stuff_*.json')
+    command.add_argument('--out', required=True, help='folder of the new files')
+    command.add_argument('--images', default='', help='a folder of images: convert the masks of these only')
+    command.add_argument('--names', default='', metavar='FILE',
+                         help='text file with one file stem per line: convert these only')
+    command.add_argument('--crowds', action='store_true', help='include crowd annotations of things (JSON)')
+    command.add_argument('--workers', type=_positive, help='number of processes; by default the number of cores')
+    command = add(commands.convert_unet)
+    command.add_argument('checkpoint', help='.ckpt, .pth or .safetensors file of the original Stable Diffusion code')
+    command.add_argument('folder', help='folder of the converted UNet, new or empty')
+    command.add_argument('--like', metavar='WEIGHTS', help='folder or hub address with a UNet of the same config; '
+                         'Stable Diffusion 1.x by default')
+    command.add_argument('--dtype', choices=['float32', 'bfloat16', 'float16'],
+                         help='by default that of the checkpoint')
+    command = add(commands.verify)
+    command.add_argument('sets', nargs='+', metavar='DIR', help='distilled sets, or work dirs that contain them')
+    command = add(commands.export)
+    command.add_argument('set', metavar='DIR', help='distilled set, or a work dir that contains it')
+    command.add_argument('out', help='new folder')
+    command.add_argument('--to', choices=['imagefolder', 'ddranking', 'webdataset'], default='imagefolder')
+    command.add_argument('--shard-images', type=_positive, default=1000, help='images in a tar file of webdataset')
+    command.add_argument('--results', action='append', default=[], metavar='WORK_DIR',
+                         help='work dir of mmdistill evaluate whose table is added to the dataset card')
+    command = add(commands.report)
+    command.add_argument('work_dirs', nargs='+', metavar='WORK_DIR',
+                         help='finished work dirs, in the order in which they are shown')
+    command.add_argument('--out', help='the HTML file; report.html in the first work dir by default')
+    command.add_argument('--title', help='heading of the page')
+    command.add_argument('--data-root', action='append', default=[], metavar='DIR',
+                         help='folder of the real data, to show real images beside the distilled ones')
     return top
 
 
@@ -115,11 +118,11 @@ def _positive(text: str) -> int:
 
 
 def run(function: Callable[..., None], *args) -> None:
-    """Call a function; a user's mistake, or a fault of the machine, becomes one line on stderr and exit status 1.
+    """Call a function. Mistakes of the user and faults of the machine are printed in one line, with exit status 1.
 
-    So does a signal (:mod:`mmdistill.stopping`), with the status that shells give it.
+    Signals are printed in one line too, with the usual exit status of shells (:mod:`mmdistill.stopping`).
     """
-    logging.raiseExceptions = False  # a log that cannot be written is no reason for tracebacks
+    logging.raiseExceptions = False  # no traceback if the log cannot be written
     with stopping.begin() as process:
         try:
             with terminal.quiet():
@@ -136,28 +139,29 @@ def run(function: Callable[..., None], *args) -> None:
 
 
 def _line(error: Exception) -> Optional[str]:
-    """What to say of an exception; None for a defect of ours."""
+    """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
     text = ' '.join(str(error).split())
     if isinstance(error, DistillError):
-        # MMEngine's registries put the class that they were building in front of the message.
+        # MMEngine's registries put the name of the class before the message.
         return re.sub(r'^(class `\w+` in \S+: )+', '', text)
     if isinstance(error, KeyError):
         unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', text)
         return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f' {error.filename}' if error.filename else ''
-        return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.what_is_kept()}'
-    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's, which is not imported
-        return f'out of memory ({text[:200]}): make fewer images at a time, or smaller ones'
+        return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.kept_files_message()}'
+    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's; torch is not imported
+        return f'out of memory ({text[:200]}): generate fewer images at a time, or smaller ones'
     if isinstance(error, RuntimeError) and 'DataLoader worker' in text:
-        return (f'a process that reads data died, killed or out of memory ({text[:200]}): run it again, with fewer '
-                'workers')
+        return (f'a process that reads data was killed or ran out of memory ({text[:200]}): run the command '
+                'again, with fewer workers')
     if isinstance(error, RuntimeError) and 'PytorchStreamWriter failed' in text:
-        return f'cannot write a checkpoint, the disk is full perhaps: free it. {stopping.current.what_is_kept()}'
+        return ('cannot write a checkpoint, perhaps the disk is full: free it. '
+                f'{stopping.current.kept_files_message()}')
     return None
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Run the command line ``argv``, by default the process's own."""
+    """Run the command line ``argv``; default: that of the process."""
     args = parser().parse_args(argv)
     run(args.run, args)

@@ -1,4 +1,4 @@
-"""What the commands do. Each imports what it needs when it runs, so that ``mmdistill --help`` is quick."""
+"""The commands. Each imports its modules when it runs, so that ``mmdistill --help`` is fast."""
 import argparse
 import os
 import os.path as osp
@@ -15,7 +15,7 @@ from .files import make_folder
 if TYPE_CHECKING:
     from mmengine.config import Config
 
-# The variables in which the launchers tell a process its rank, the number of processes and its place on the machine.
+# Environment variables of the launchers: rank, number of processes, rank on this machine.
 LAUNCHERS = dict(
     pytorch=('RANK', 'WORLD_SIZE', 'LOCAL_RANK'),
     slurm=('SLURM_PROCID', 'SLURM_NTASKS', 'SLURM_LOCALID'),
@@ -26,16 +26,16 @@ GENERATORS = ('sd15-controlnet++', 'freestylenet', 'dit-xl2', 'sd15', 'train-you
 
 
 def init(args: argparse.Namespace) -> None:
-    """Write a config to begin with.
+    """Write a first config for a dataset.
 
-    It distils the dataset of a config of mmseg or mmpretrain with a generator; its comments say which weights it takes,
-    how large they are and under which licence.
+    The new config distils the dataset of a config of mmseg or mmpretrain. Its comments name the weights that it needs,
+    their size and their licence.
     """
-    from .config import read_config  # noqa: F401  makes 'mmseg::' usable
-    from .engine.loading import distrust
+    from .config import read_config  # noqa: F401  enables 'mmseg::' in names of configs
+    from .engine.loading import restrict_loading
     from .starters import write_config
     from .terminal import quiet_mmengine
-    distrust()
+    restrict_loading()
     quiet_mmengine()
     print(write_config(args.out, args.dataset, args.generator))
 
@@ -43,8 +43,8 @@ def init(args: argparse.Namespace) -> None:
 def distill(args: argparse.Namespace) -> None:
     """Distil a dataset.
 
-    Selection, plan, guided synthesis, distilled set. Everything goes to the work dir: plan.json, previews, logs, and
-    distilled/, a data root for mmseg's and mmpretrain's configs.
+    Selects real images, plans the synthetic ones, generates them with guidance and writes the distilled set. The work
+    dir then contains plan.json, previews, logs and distilled/, a data root for configs of mmseg and mmpretrain.
     """
     from .engine.check import check_run, has_begun
     from .engine.inherited import distillation_config
@@ -53,24 +53,24 @@ def distill(args: argparse.Namespace) -> None:
         if args.resume and not has_begun(cfg.work_dir):
             args.resume = False
             if stopping.current.rank == 0:
-                print(f'No run has begun in {cfg.work_dir}: this one begins', flush=True)
+                print(f'There is no run to resume in {cfg.work_dir}: starting a new one', flush=True)
         check_run(cfg, args.resume)
 
     cfg = distillation_config(load_config(args, check))
     from .engine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
-    with held(args, cfg):
+    with lock_work_dir(args, cfg):
         Runner.from_cfg(cfg).test()
 
 
 def train(args: argparse.Namespace) -> None:
     """Train a part of a generator, or any model of OpenMMLab.
 
-    CONFIG is any training config of MMEngine; it can name components of mmdistill.
+    CONFIG is any training config of MMEngine; it can use components of mmdistill.
     """
     from .datasets.subsets import named_indices
     from .components import check_parts
-    from .engine.training import check_training, continue_training, guard_loading, whole_checkpoints
+    from .engine.training import check_training, continue_training, discard_partial_checkpoint, guard_loading
     from .registry import MODELS
 
     def check(cfg: 'Config') -> None:
@@ -81,25 +81,25 @@ def train(args: argparse.Namespace) -> None:
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
     from .terminal import shows_all
-    with held(args, cfg), named_indices('train_dataloader.dataset'):
+    with lock_work_dir(args, cfg), named_indices('train_dataloader.dataset'):
         continue_training(cfg, args.resume)
         guard_loading(runner := Runner.from_cfg(cfg))
         if sys.stdout.isatty() and not runner.rank and not shows_all():
             runner.register_hook(TrainingBarHook())
-        with whole_checkpoints(cfg.work_dir):
+        with discard_partial_checkpoint(cfg.work_dir):
             runner.train()
 
 
 def evaluate(args: argparse.Namespace) -> None:
-    """Compare training sets by the students trained on them.
+    """Train students on several training sets and compare them.
 
-    Distilled sets and baselines of real images, under one protocol. Finished students are not trained again. Under
-    torchrun or Slurm each process trains its share of them.
+    The training sets are distilled sets and baselines of real images; all students are trained under one protocol.
+    Finished students are not trained again. With torchrun or Slurm, the students are divided among the processes.
     """
-    rank, world, local = place(args)
+    rank, world, local = launcher_ranks(args)
     if args.launcher != 'none':
         stopping.current.join(rank, world)
-        # Each student is trained by one process alone: it sees one GPU and no process group.
+        # Each student is trained in a single process, with one GPU and no process group.
         devices = os.environ.get('CUDA_VISIBLE_DEVICES')
         os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
         args.launcher, args.workers = 'none', args.workers or 1
@@ -109,7 +109,7 @@ def evaluate(args: argparse.Namespace) -> None:
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
-    with held(args, cfg):
+    with lock_work_dir(args, cfg):
         runner = ComparisonRunner(cfg, cfg.work_dir)
         results = runner.run(args.workers, rank, world)
         if rank:
@@ -123,26 +123,26 @@ def evaluate(args: argparse.Namespace) -> None:
 
 
 def label(args: argparse.Namespace) -> None:
-    """Make the soft labels that a training config reads.
+    """Compute the soft labels that a training config reads.
 
-    The labels of replayed views go to the store that the config names; one label per image goes to its annotation
-    file. Re-running resumes an interrupted run and appends missing epochs.
+    Labels of replayed views are written to the store that the config names; labels per image are written to the
+    annotation file of the config. Re-running resumes an interrupted run and appends missing epochs.
     """
     from .labels.label import label as make_labels
-    stopping.current.kept = lambda: 'the labels that were saved are kept; the same command goes on'
-    print(make_labels(configured(args), args.batch_size, args.workers, args.device))
+    stopping.current.kept = lambda: 'the saved labels are kept; the same command continues'
+    print(make_labels(command_config(args), args.batch_size, args.workers, args.device))
 
 
 def convert(args: argparse.Namespace) -> None:
     """Write COCO-Stuff's masks as PNG files of train ids.
 
-    From the authors' pixel maps, the stuff and instances JSON, or the .mat files of the 10k set. Files that are there
-    are kept, so that running it again continues. Training and distillation need no conversion: mmdistill.COCOStuff
-    reads these forms as they are.
+    Reads the pixel maps of the authors, the stuff and instances JSON, or the .mat files of the 10k set. Existing files
+    are kept, so re-running continues an interrupted conversion. Training and distillation do not need it:
+    mmdistill.COCOStuff reads all of these formats directly.
     """
     from .bars import track
     from .datasets.coco_stuff.convert import convert_masks
-    stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command goes on'
+    stopping.current.kept = lambda: f'the finished masks are in {args.out}; the same command continues'
     print(convert_masks(args.form, args.masks, args.out, args.things, args.names, args.images, args.crowds,
                         args.workers, track))
 
@@ -150,19 +150,19 @@ def convert(args: argparse.Namespace) -> None:
 def convert_unet(args: argparse.Namespace) -> None:
     """Convert the UNet of a Stable Diffusion checkpoint.
 
-    From a checkpoint of the original code, such as FreestyleNet's, to a diffusers folder for the generators' `unet`.
-    Only tensors are read. It needs the memory of the checkpoint and takes a minute.
+    Converts a checkpoint of the original code, such as that of FreestyleNet, to a diffusers folder, which the setting
+    `unet` of a generator reads. Only tensors are read. It takes about a minute, and memory of the checkpoint's size.
     """
     from .generation.conversion import convert_unet as convert
     print(convert(args.checkpoint, args.folder, args.like, args.dtype))
 
 
 def verify(args: argparse.Namespace) -> None:
-    """Check that distilled sets are whole.
+    """Check that distilled sets are complete and undamaged.
 
-    Every file of the manifest has its checksum and can be read, masks have the classes' ids and their image's size, and
-    the folders hold nothing else. What is wrong is listed, a line a file, and the exit status is 1. `mmdistill distill
-    --resume` makes damaged images again.
+    Checks that every file in the manifest can be read and has its checksum, that masks have valid ids and the size of
+    their image, and that there are no other files. Problems are listed, one line per file, and the exit status is 1.
+    `mmdistill distill --resume` generates damaged images again.
     """
     from .datasets.verify import summary, verify_set
     wrong = 0
@@ -176,10 +176,11 @@ def verify(args: argparse.Namespace) -> None:
 
 
 def export(args: argparse.Namespace) -> None:
-    """Write a distilled set in the form of another program.
+    """Write a distilled set in the format of another program.
 
-    A folder per class, whose sorted order is that of the class ids; the same in the order of DD-Ranking; or tar files
-    of WebDataset. A dataset card, README.md, lies beside it: read it before you publish the set. Nothing is uploaded.
+    Formats: a folder per class, with names that sort in the order of the class ids; the same in the order of
+    DD-Ranking; tar files of WebDataset. A dataset card, README.md, is written too: read it before you publish the set.
+    Nothing is uploaded.
     """
     from .datasets.publishing import export_set
     tables = []
@@ -194,23 +195,23 @@ def export(args: argparse.Namespace) -> None:
 
 
 def _set_folder(folder: str) -> Path:
-    """A distilled set: the folder, or the one in the work dir that it is."""
+    """The folder of a distilled set. ``folder`` is the set or a work dir that contains it."""
     return Path(folder, 'distilled') if Path(folder, 'distilled').is_dir() else Path(folder)
 
 
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 
-    Work dirs of `mmdistill evaluate` (results, learning curves, classes, metrics of the sets) and of `mmdistill
-    distill` (selection, images, provenance); each has its part of the page. Real images are shown from the folders that
-    --data-root names, wherever the files say that they are.
+    Each work dir gets a section: those of `mmdistill evaluate` with results, learning curves, classes and metrics of
+    the sets, those of `mmdistill distill` with selection, images and provenance. Real images are read from the folders
+    in --data-root, whatever path the files contain.
     """
     from .evaluation.report import write_report
     print(write_report(args.work_dirs, args.out, title=args.title, data_roots=args.data_root))
 
 
 def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], object]] = None) -> 'Config':
-    """The config of a run with the command line's settings; makes its work dir, once ``check`` has let it pass."""
+    """Read the config of a run, apply the command line, check it with ``check``, and create the work dir."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.launcher != 'none':
         stopping.current.join(*place(args)[:2])
@@ -224,7 +225,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     cfg.launcher = args.launcher
     import torch
     if args.launcher == 'pytorch' and not torch.cuda.is_available() and not torch.distributed.is_initialized():
-        # MMEngine's own start sets a CUDA device; it skips this one.
+        # MMEngine would set a CUDA device; it skips a group that is already initialized.
         seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
@@ -237,51 +238,51 @@ def _kept_images(work_dir: Path) -> str:
     root = next((folder for folder in (work_dir / 'candidates', work_dir / 'distilled') if folder.is_dir()),
                 work_dir / 'distilled')
     (journal := Journal(work_dir, root, None)).read()
-    return f'{len(journal) or "no"} images are in {root}; the same command with --resume goes on'
+    return f'{len(journal) or "no"} images are in {root}; the same command with --resume continues'
 
 
 def _kept_checkpoint(work_dir: Path) -> str:
     from .engine.training import checkpoints
     found = checkpoints(work_dir)
-    return (f'the last checkpoint is {found[-1]}; the same command with --resume goes on from it' if found else
-            f'no checkpoint is in {work_dir} yet; the same command begins again')
+    return (f'the last checkpoint is {found[-1]}; the same command with --resume continues from it' if found else
+            f'no checkpoint is in {work_dir} yet; the same command starts again')
 
 
 def _kept_students(work_dir: Path) -> str:
     count = len(list((work_dir / 'cells').glob('*.json')))
-    return f'{count} finished students are in {work_dir / "cells"}; the same command goes on'
+    return f'{count} finished students are in {work_dir / "cells"}; the same command continues'
 
 
 KEPT = dict(distill=_kept_images, train=_kept_checkpoint, evaluate=_kept_students)
 
 
-def place(args: argparse.Namespace) -> Tuple[int, int, int]:
-    """Rank, number of processes and rank on this machine, by the launcher's variables."""
+def launcher_ranks(args: argparse.Namespace) -> Tuple[int, int, int]:
+    """Rank, number of processes and rank on this machine, from the environment variables of the launcher."""
     if args.launcher == 'none':
         return 0, 1, 0
     try:
         rank, world, local = (int(os.environ[name]) for name in LAUNCHERS[args.launcher])
     except KeyError as error:
-        raise DistillError(f'--launcher {args.launcher}: the variable {error} is not set; start the command with that '
+        raise DistillError(f'--launcher {args.launcher}: the variable {error} is not set: start the command with that '
                            'launcher') from None
     return rank, world, local
 
 
-def held(args: argparse.Namespace, cfg: 'Config') -> ContextManager[None]:
-    """Hold the work dir, in the first process of a run, until the block is left."""
+def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> ContextManager[None]:
+    """Context that locks the work dir, in the process of rank 0."""
     from .lock import locked
     command = f'mmdistill {args.command} {args.config}'
     return nullcontext() if stopping.current.rank else locked(cfg.work_dir, command)
 
 
-def configured(args: argparse.Namespace) -> 'Config':
-    """The config of the command line with its ``--cfg-options``."""
+def command_config(args: argparse.Namespace) -> 'Config':
+    """Read the config that the command line names, with its ``--cfg-options``."""
     from mmengine.config import DictAction
 
     from .config import merge_options, read_config
-    from .engine.loading import distrust
+    from .engine.loading import restrict_loading
     from .terminal import quiet_mmengine
-    distrust()
+    restrict_loading()
     quiet_mmengine()
     options = argparse.Namespace(cfg_options=None)
     try:

@@ -11,7 +11,7 @@ from .registry import LazyRegistry
 from .settings import NO_SETTINGS, check_settings, nearest
 
 
-def check_component(cfg: Any, registry: Registry, where: str, given: Collection[str] = ()) -> Callable:
+def check_component(cfg: Any, registry: Registry, where: str, provided: Collection[str] = ()) -> Callable:
     """Resolve the ``type`` of a component and check its settings; nothing is built.
 
     If the class has a class method ``check(settings, where)``, it is called for checks beyond the signature, such as
@@ -24,7 +24,7 @@ def check_component(cfg: Any, registry: Registry, where: str, given: Collection[
     """
     component = resolve(cfg, registry, where)
     settings = {key: value for key, value in cfg.items() if key not in NO_SETTINGS}
-    check_settings(component, settings, where, given)
+    check_settings(component, settings, where, provided)
     if callable(check := getattr(component, 'check', None)) and inspect.ismethod(check):
         check(settings, where)
     return component

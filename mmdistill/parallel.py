@@ -13,8 +13,8 @@ from typing import Any, Callable, Iterator, Optional, Sequence, Tuple
 
 from .errors import DistillError
 
-_function: Callable[[Any], Any]  # of a worker process
-_tied = False
+_function: Callable[[Any], Any]  # called by a worker process for each item
+_bound = False
 
 
 def available_cores() -> int:
@@ -47,15 +47,15 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
         with process_pool(workers, context, _start_worker, (function, )) as pool:
             yield from pool.map(_call, items, chunksize=chunk)
     except BrokenProcessPool:
-        raise DistillError(f'a process that {what} died, out of memory perhaps: use fewer than {workers} workers'
+        raise DistillError(f'a process that {what} died, perhaps out of memory: use fewer than {workers} workers'
                            ) from None
 
 
 @contextlib.contextmanager
 def process_pool(workers: int, context: BaseContext, initializer: Callable[..., Any], arguments: Tuple = ()
                  ) -> Iterator[ProcessPoolExecutor]:
-    """A pool of processes that end with the block, immediately if it raises an exception."""
-    tie_children()
+    """Context with a pool of processes. They end with the block, immediately if it raises an exception."""
+    bind_children()
     pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
     try:
         yield pool
@@ -83,32 +83,32 @@ def end_children() -> None:
         child.kill()
 
 
-def tie_children() -> None:
-    """Make processes that are forked from now on (including DataLoader's) ignore signals that ask the run to end, and
-    exit when this process does."""
-    global _tied
-    if not _tied and hasattr(os, 'register_at_fork'):
-        os.register_at_fork(after_in_child=lambda: _tie(os.getppid()))
-        _tied = True
+def bind_children() -> None:
+    """Bind processes that are forked from now on, including those of DataLoader, to this one: they ignore Ctrl-C and
+    exit with it."""
+    global _bound
+    if not _bound and hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=lambda: _bind(os.getppid()))
+        _bound = True
 
 
 def _begin(parent: int, function: Callable[..., Any], arguments: Tuple) -> None:
     """Call a function in a new process, forked or not."""
-    tie_children()
-    _tie(parent)
+    bind_children()
+    _bind(parent)
     function(*arguments)
 
 
-def _tie(parent: int) -> None:
-    signal.set_wakeup_fd(-1)  # a forked process inherits its parent's
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all processes
+def _bind(parent: int) -> None:
+    signal.set_wakeup_fd(-1)  # a forked process inherits that of its parent
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     for name in ('SIGTERM', 'SIGHUP'):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
-    threading.Thread(target=_end_with, args=(parent, ), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(parent, ), daemon=True).start()
 
 
-def _end_with(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

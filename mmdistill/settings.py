@@ -108,14 +108,15 @@ def is_open(component: Callable) -> bool:
         for function in functions)
 
 
-def check_settings(component: Callable, settings: Mapping[str, Any], where: str, given: Collection[str] = ()) -> None:
+def check_settings(component: Callable, settings: Mapping[str, Any], where: str, provided: Collection[str] = ()
+                   ) -> None:
     """Check the settings in a config against the signature of a class or function.
 
     Args:
         component: The class or function.
         settings: The settings, possibly with ``type`` and ``_scope_``.
         where: Key of the component in the config.
-        given: Parameters that are provided otherwise, so that the config may omit them.
+        provided: Parameters that come from elsewhere, so that the config may omit them.
 
     Raises:
         DistillError: A setting is unknown or missing, or a value has a wrong type or range.
@@ -130,7 +131,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
         if value is not parameter.default:  # defaults of other packages do not always match their annotations
             check_value(f'{where}.{key}', value, hint)
     for key, (parameter, _) in known.items():
-        if parameter.default is parameter.empty and key not in settings and key not in given:
+        if parameter.default is parameter.empty and key not in settings and key not in provided:
             raise DistillError(f'{where}: {name} needs {key}; give it {where}.{key}')
 
 

@@ -1,7 +1,8 @@
-"""What a command prints: what a user needs to see. The log file in the work dir has everything.
+"""The terminal output of the commands. The log file in the work dir contains everything.
 
-The environment variable ``MMDISTILL_OUTPUT`` changes that: ``all`` prints whatever MMEngine and the other libraries
-print, ``brief`` only warnings, errors and progress bars. A config with ``log_level='DEBUG'`` prints all of its log.
+The environment variable ``MMDISTILL_OUTPUT`` changes the output: ``all`` prints everything that MMEngine and the other
+libraries print, ``brief`` prints only warnings, errors and progress bars. With ``log_level='DEBUG'`` in the config, the
+entire log is printed.
 """
 import logging
 import os
@@ -12,19 +13,19 @@ from typing import Any, Iterator
 from . import bars
 
 OUTPUT = 'MMDISTILL_OUTPUT'
-LOG_FILE_ONLY = dict(log_file_only=True)  #: As ``extra`` of a call of a logger: the line is not printed.
+LOG_FILE_ONLY = dict(log_file_only=True)  #: The argument ``extra`` of log calls whose line is not printed.
 
 _LIBRARIES = ('mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
-# Modules whose information is printed all the same: a training's progress, its checkpoints and tables of metrics.
-_HEARD = ('mmengine.hooks.logger_hook', 'mmengine.hooks.checkpoint_hook', 'mmengine.hooks.early_stopping_hook',
-          'mmseg.evaluation', 'mmpretrain.evaluation')
-# Modules whose warnings are of use to developers of those modules.
-_UNHEARD = ('mmengine.registry', 'mmengine.fileio', 'mmengine.evaluator', 'mmengine.visualization')
-_LOGGERS = ('mmdistill', 'py.warnings')  # Python's, which write to a run's log file, too
+# Modules of OpenMMLab whose messages are printed: progress of a training, checkpoints, tables of metrics.
+_PRINTED_MODULES = ('mmengine.hooks.logger_hook', 'mmengine.hooks.checkpoint_hook',
+                    'mmengine.hooks.early_stopping_hook', 'mmseg.evaluation', 'mmpretrain.evaluation')
+# Modules whose warnings go to the log file only.
+_LOGGED_MODULES = ('mmengine.registry', 'mmengine.fileio', 'mmengine.evaluator', 'mmengine.visualization')
+_LOGGERS = ('mmdistill', 'py.warnings')  # loggers of Python that also write to the log file
 
 
 class Terminal(logging.Handler):
-    """Prints the lines that a user needs, without the bar that is on the terminal."""
+    """Log handler that prints the lines that a user needs; it clears the progress bar first."""
 
     def filter(self, record: logging.LogRecord) -> Any:
         """Whether the record is printed."""
@@ -45,16 +46,16 @@ def _is_needed(record: logging.LogRecord) -> bool:
         return True
     origin = _origin()
     if record.levelno >= logging.WARNING:
-        return not _within(origin, _UNHEARD)
+        return not _within(origin, _LOGGED_MODULES)
     if getattr(record, 'log_file_only', False) or os.environ.get(OUTPUT) == 'brief':
         return False
-    if _within(origin, _HEARD):  # LoggerHook's lines of a test are those of a distillation, which has its own bar
+    if _within(origin, _PRINTED_MODULES):  # a distillation is a test for LoggerHook; it has a progress bar
         return 'test' not in record.funcName and not record.getMessage().startswith('Exp name')
     return not _within(origin, _LIBRARIES)
 
 
 def _origin() -> str:
-    """The module that asked for a record, also where it called MMEngine's ``print_log``."""
+    """The module that wrote a log record, directly or through MMEngine's ``print_log``."""
     frame: Any = sys._getframe()
     while frame is not None:
         name = frame.f_globals.get('__name__', '')
@@ -69,26 +70,27 @@ def _within(module: str, packages: Any) -> bool:
 
 
 def shows_all() -> bool:
-    """Whether the user asked for everything."""
+    """Whether ``MMDISTILL_OUTPUT`` is ``all``."""
     return os.environ.get(OUTPUT) == 'all'
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Within the block, warnings of libraries go to the log file of the run, if there is one, and not to the terminal.
+    """Context in which warnings of libraries go to the log file of the run, if there is one, and not to the terminal.
 
-    diffusers and transformers read their variables when they are imported; those stay set, for other processes too.
+    It also sets the environment variables that diffusers and transformers read when they are imported. They remain set
+    for child processes.
     """
     if shows_all():
         yield
         return
     noisy = [logging.getLogger(name) for name in ('diffusers', 'transformers')]
-    levels = [one.level for one in noisy]
-    for one in noisy:
-        os.environ.setdefault(f'{one.name.upper()}_VERBOSITY', 'error')
-        one.setLevel(logging.ERROR)  # of one that has been imported
+    levels = [logger.level for logger in noisy]
+    for logger in noisy:
+        os.environ.setdefault(f'{logger.name.upper()}_VERBOSITY', 'error')
+        logger.setLevel(logging.ERROR)  # for libraries that are already imported
     loggers = [logging.getLogger(name) for name in _LOGGERS]
-    before = [list(one.handlers) for one in loggers]
+    before = [list(logger.handlers) for logger in loggers]
     loggers[0].addHandler(Terminal())
     loggers[1].addHandler(logging.NullHandler())
     if not sys.warnoptions:  # python -W or PYTHONWARNINGS
@@ -97,15 +99,17 @@ def quiet() -> Iterator[None]:
         yield
     finally:
         logging.captureWarnings(False)
-        for one, level in zip(noisy, levels):
-            one.setLevel(level)
-        for one, handlers in zip(loggers, before):
-            one.handlers[:] = handlers
+        for logger, level in zip(noisy, levels):
+            logger.setLevel(level)
+        for logger, handlers in zip(loggers, before):
+            logger.handlers[:] = handlers
 
 
 def quiet_mmengine() -> None:
-    """The same for what MMEngine and the OpenMMLab packages print before a runner has its log: ``print_log`` with no
-    logger prints the text at any level."""
+    """Hide what MMEngine and the OpenMMLab packages print before the runner has a logger.
+
+    Without a logger, ``print_log`` prints messages of any level.
+    """
     if shows_all():
         return
     from mmengine.logging import MMLogger, logger
@@ -115,11 +119,11 @@ def quiet_mmengine() -> None:
         if not _within(_origin(), _LIBRARIES):
             print(*text)
 
-    vars(logger)['print'] = print_needed  # in its module only; if MMEngine no longer calls it, nothing else changes
+    vars(logger)['print'] = print_needed  # replaces ``print`` in this module of MMEngine only
 
 
 def show(logger: Any) -> None:
-    """Have a logger of MMEngine print what a user needs, and its log file take in what Python's loggers say."""
+    """Let a logger of MMEngine print only what a user needs, and write Python's loggers to its log file too."""
     for number, handler in enumerate(logger.handlers):
         if isinstance(handler, logging.FileHandler):
             for name in _LOGGERS:

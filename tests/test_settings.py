@@ -74,7 +74,7 @@ class Derived(Base):
 ])
 def test_settings_of_a_class_reach_its_bases(settings, say):
     check_settings(Derived, dict(type='Derived', name='a', size=1, rate=1), 'part')
-    check_settings(Derived, dict(type='Derived', size=1), 'part', given=['name'])
+    check_settings(Derived, dict(type='Derived', size=1), 'part', provided=['name'])
     with pytest.raises(DistillError, match=say):
         check_settings(Derived, dict(settings, type='Derived'), 'part')
 

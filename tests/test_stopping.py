@@ -231,7 +231,7 @@ def test_processes_end_with_the_one_that_started_them(start, name, workers, numb
     ('full', 'error: cannot write iter_20.pth: No space left on device; free the disk. what was there .*'),
     ('memory', r'error: out of memory \(Unable to allocate 3 GiB\): .*'),
     ('killed_loader', 'error: a process that reads data died, .*fewer workers'),
-    ('killed_pool', 'error: a process that reads masks died, out of memory perhaps: use fewer than 2 workers')])
+    ('killed_pool', 'error: a process that reads masks died, perhaps out of memory: use fewer than 2 workers')])
 def test_a_fault_of_the_machine_is_one_line(start, name, say):
     done = ended(start(name, wait=False), within=20)
     assert done.status == 1 and re.fullmatch(f'{say}\n', done.err), done.err
@@ -274,8 +274,8 @@ def test_a_process_that_was_killed_ends_the_others(two):
     first, second = two('waiting')
     second.kill()
     done = ended(first, within=10)
-    assert done.status == 1 and re.fullmatch('error: another process of this run ended without a word, .*two of three '
-                                             'are kept; go on\n', done.err)
+    assert done.status == 1 and re.fullmatch('error: another process of this run ended without an error message, .*two '
+                                             'of three are kept; go on\n', done.err)
 
 
 def test_a_run_of_several_that_is_asked_to_end_says_one_line(two):
@@ -295,7 +295,7 @@ def test_a_process_of_a_run_ends_with_its_launcher(tmp_path, root, start):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, 'PYTHONPATH': str(root)})
     assert process.stdout.readline() == 'ready\n'
     process.kill()
-    assert ended(process, within=4).err == 'stopped since its launcher has ended: two of three are kept; go on\n'
+    assert ended(process, within=4).err == 'stopped because its launcher ended: two of three are kept; go on\n'
 
 
 def test_the_note_of_another_process_is_not_trusted(tmp_path):

@@ -112,7 +112,7 @@ def main() -> None:
     """Distil, train students, report."""
     from mmdistill import stopping
     args = parse_args()
-    stopping.current.kept = lambda: f'what is finished is in {args.work_dir}; the same command goes on'
+    stopping.current.kept = lambda: f'what is finished is in {args.work_dir}; the same command continues'
     os.chdir(ROOT)  # the configs name each other and the weights from here
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_

@@ -1,5 +1,5 @@
-"""What MMEngine's runner needs for a distillation run: the loop and the hooks."""
-import mmdistill.registry  # noqa: F401  first: it says what to install where there is no OpenMMLab package
+"""The loop and the hooks of a distillation run, for MMEngine's runner."""
+import mmdistill.registry  # noqa: F401  must be first: its error names the packages to install
 from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {

@@ -1,4 +1,4 @@
-"""Checks of a distillation config before a mask, an image or a weight is read."""
+"""Checks of a distillation config that run before any mask, image or weight is read."""
 import inspect
 import os
 import os.path as osp
@@ -35,12 +35,14 @@ _LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'
 
 
 def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
-    """Check a whole distillation config, as MMEngine reads it: names, settings, ranges, and that the parts fit.
+    """Check a complete distillation config: names, settings, value ranges, and whether the parts fit together.
 
-    With ``resume`` the plan of the work dir has to be of this config, too.
+    Args:
+        cfg: The config, as MMEngine reads it.
+        resume: Whether to check also that the plan in the work dir belongs to this config.
 
     Raises:
-        DistillError: A mistake: which key, and what to do.
+        DistillError: The config has a mistake. The message names the key and the remedy.
     """
     written, cfg = cfg, distillation_config(cfg)
     _check_keys(cfg)
@@ -57,7 +59,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         for i, backend in enumerate(cfg['visualizer'].get('vis_backends') or ()):
             check_component(backend, VISBACKENDS, f'visualizer.vis_backends.{i}', ('save_dir', ))
     generator = cfg['model']['generator']
-    if task is not None:  # that of a distilled set is known when its manifest is read
+    if task is not None:  # the task of a distilled set is known only from its manifest
         check_fit(task, generator, cfg['test_cfg'].get('writer'))
     if check_weights := getattr(resolve(generator, GENERATORS, 'model.generator'), 'check_weights', None):
         check_weights(generator, 'model.generator')
@@ -69,26 +71,26 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
 
 
 def has_begun(work_dir: str) -> bool:
-    """Whether a run has left its plan, or images, in its work dir."""
+    """Whether the work dir contains a plan or images of a run."""
     return osp.isfile(osp.join(work_dir, 'plan.json')) or any(
         files for folder in ('distilled', 'candidates') for _, _, files in os.walk(osp.join(work_dir, folder)))
 
 
 def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
-    """Hash of what decides the images: dataset, generator, method, seed, plan, guidance, writer."""
+    """Hash of everything that affects the images: dataset, generator, method, seed, plan, guidance and writer."""
     loop = resolve(cfg['test_cfg'], LOOPS, 'test_cfg')
     method, seed, writer = (setting(loop, cfg['test_cfg'], key) for key in ('method', 'seed', 'writer'))
     decisive = [cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer]
-    return config_hash(without_scope(decisive, SCOPE))  # the same whether inherited by a path or as mmdistill::
+    return config_hash(without_scope(decisive, SCOPE))  # the same for bases named by path and by mmdistill::
 
 
 def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
-    """The plan of the work dir; a DistillError where there is none, or one of another config."""
+    """Load the plan of the work dir; raise a DistillError if it is missing or belongs to another config."""
     path = osp.join(cfg['work_dir'], 'plan.json')
     plan, found = Plan.load(path), run_hash(cfg, composition)
     if plan.config_hash != found:
         raise DistillError(f'{path} belongs to another config (its hash is {plan.config_hash}, this one\'s {found}): '
-                           'use that config, which lies in the work dir, or another --work-dir')
+                           'use the config in the work dir, or another --work-dir')
     seed = setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], 'seed')
     if plan.seed != seed:
         raise DistillError(f"{path} has the seed {plan.seed}, the config {seed}: restore it, or begin another run in "
@@ -97,7 +99,7 @@ def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
 
 
 def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping[str, Any]]) -> None:
-    """Raise a DistillError unless generator and writer are of the dataset's task."""
+    """Raise a DistillError unless the generator and the writer are for the task of the dataset."""
     for part, registry, cfg in (('model.generator', GENERATORS, generator),
                                 ('test_cfg.writer', WRITERS, {'type': task.writer, **(writer or {})})):
         task.check_annotation(resolve(cfg, registry, part), part, registry)
@@ -105,16 +107,24 @@ def check_fit(task: Task, generator: Mapping[str, Any], writer: Optional[Mapping
 
 
 def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any = None) -> Dict[str, Any]:
-    """The config of a run's writer but for its ``root``, checked: ``test_cfg.writer``, or the task's default where that
-    has no type. Writers that declare it in ``needs`` get the real ``dataset``."""
+    """Check and complete the config of the writer.
+
+    Args:
+        writer: ``test_cfg.writer``; without ``type``, the default writer of the task.
+        task: The task of the dataset.
+        dataset: The real dataset. It is added to the config if the writer declares ``dataset`` in ``needs``.
+
+    Returns:
+        The config without ``root``, the folder of the set.
+    """
     cfg = {'type': task.writer, **(writer or {})}
     component = check_component(cfg, WRITERS, 'test_cfg.writer', ('root', 'dataset'))
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
 
 
 @contextmanager
-def readable(where: str) -> Iterator[None]:
-    """Turn what OpenMMLab's dataset at key ``where`` raises for missing or wrong data into a :class:`DistillError`."""
+def dataset_errors(where: str) -> Iterator[None]:
+    """Replace exceptions of OpenMMLab's dataset at key ``where`` by a :class:`DistillError` that names the remedy."""
     try:
         yield
     except DistillError:
@@ -128,7 +138,7 @@ def readable(where: str) -> Iterator[None]:
         if not isinstance(error, (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError,
                                   ValueError)):
             raise
-        empty = 'need at least one array' in str(error)  # what mmseg says of a folder without images
+        empty = 'need at least one array' in str(error)  # mmseg's error for a folder without images
         reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
         if 'palette does not match classes' in str(error):
             reason = 'metainfo.palette has not one colour for each of metainfo.classes: correct it, or leave it out'
@@ -136,7 +146,7 @@ def readable(where: str) -> Iterator[None]:
 
 
 def _check_keys(cfg: Mapping[str, Any]) -> None:
-    """Check the top-level keys that are no components, and those that have to be there."""
+    """Check the top-level keys that are not components, and the required ones."""
     check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
     for key in ('model', 'test_dataloader', 'test_cfg'):
         if not isinstance(cfg.get(key), Mapping):
@@ -154,28 +164,32 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
 
 
 def _check_loops(cfg: Mapping[str, Any]) -> None:
-    """Check that MMEngine's runner will take the keys of loops."""
+    """Check that MMEngine's runner accepts the keys of training and validation."""
     for loop in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator')):
         missing = [key for key in loop if cfg.get(key) is None]
         if 0 < len(missing) < 3:
-            given = next(key for key in loop if key not in missing)
-            raise DistillError(f'{given}: MMEngine asks for {", ".join(missing)} with it: leave it out')
+            present = next(key for key in loop if key not in missing)
+            raise DistillError(f'{present}: MMEngine asks for {", ".join(missing)} with it: leave it out')
     if cfg.get('test_evaluator') is None:
         raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
 
 
-def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, given: Collection[str] = ()) -> None:
-    """Check a component that has to be of a certain class."""
-    component = check_component(cfg, registry, where, given)
+def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, provided: Collection[str] = ()) -> None:
+    """Check a component that must be the class ``expected`` or a subclass."""
+    component = check_component(cfg, registry, where, provided)
     if not (inspect.isclass(component) and issubclass(component, registry.get(expected))):
         raise DistillError(f'{where}.type={cfg["type"]!r}: a distillation run needs {expected}')
 
 
 def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str, Any]]]:
-    """Check the config of a dataset, and of those that it wraps; component and config of what reads the files, by key.
+    """Check the config of a dataset and of the datasets that it wraps.
+
+    Returns:
+        Config key → class and config of each dataset that reads files, which excludes wrappers.
 
     Raises:
-        DistillError: See :func:`~mmdistill.components.check_component`; or a wrapper that wraps nothing.
+        DistillError: A component is wrong (see :func:`~mmdistill.components.check_component`), or a wrapper contains no
+            dataset.
     """
     component = check_component(_named_by_strings(cfg), DATASETS, where)
     inner = inner_configs(cfg)
@@ -199,7 +213,7 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
 
 
 def _check_counts(cfg: Mapping[str, Any], where: str) -> None:
-    """Check the numbers of ``RepeatDataset`` and ``KFoldDataset``, whatever wrapper has them."""
+    """Check ``times`` of ``RepeatDataset``, and ``fold`` and ``num_splits`` of ``KFoldDataset``, in any wrapper."""
     if 'times' in cfg:
         check_value(f'{where}.times', cfg['times'], PositiveInt)
     if 'fold' in cfg or 'num_splits' in cfg:
@@ -211,22 +225,22 @@ def _check_counts(cfg: Mapping[str, Any], where: str) -> None:
 
 
 def _check_balanced(cfg: Mapping[str, Any], where: str) -> None:
-    """Check that a dataset inside of a ``ClassBalancedDataset`` says which classes an image shows."""
+    """Check that a dataset inside ``ClassBalancedDataset`` implements ``get_cat_ids``."""
     component, lacking = resolve(cfg, DATASETS, where), BaseDataset.get_cat_ids
     if inspect.isclass(component) and getattr(component, 'get_cat_ids', lacking) is lacking:
         raise DistillError(f'{where}: ClassBalancedDataset asks for the classes of an image by get_cat_ids(), which '
-                           f'{component.__name__} does not have: leave ClassBalancedDataset out, since each real image '
-                           'is a candidate once whatever it repeats')
+                           f'{component.__name__} does not have: leave ClassBalancedDataset out; repeated images are '
+                           'candidates only once anyway')
 
 
 def _named_by_strings(cfg: Any) -> Any:
-    """A dataset's config whose ``classes`` are strings: mmpretrain takes numbers, whatever it declares."""
+    """A dataset's config with ``classes`` as strings: mmpretrain accepts numbers, although it declares strings."""
     names = cfg.get('classes') if isinstance(cfg, Mapping) else None
     return {**cfg, 'classes': [*map(str, names)]} if isinstance(names, (list, tuple)) else cfg
 
 
 def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
-    """Check ``test_dataloader``; the task of its dataset, None where only its files tell."""
+    """Check ``test_dataloader`` and return the task of its dataset, or None if only its files tell the task."""
     for key in cfg:
         if key not in _LOADER_KEYS:
             raise DistillError(f'test_dataloader.{key}: unknown setting{nearest(key, _LOADER_KEYS)}')
@@ -239,8 +253,8 @@ def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
     classes = {key: component for key, (component, _) in found.items() if inspect.isclass(component)}
     for key, component in classes.items():
         if inner_configs(found[key][1]) and not any(task.owns(component) for task in all_tasks()):
-            raise DistillError(f'{key}: {component.__name__} wraps datasets in a way that is unknown here: give the '
-                               f'dataset that it wraps, or derive it from one of {KNOWN}')
+            raise DistillError(f'{key}: {component.__name__} is an unknown wrapper of datasets: give the '
+                               f'dataset inside it, or derive the wrapper from one of {KNOWN}')
     if not classes:
         return None
     task = task_of_datasets(classes)
@@ -252,7 +266,7 @@ def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
 
 
 def _check_hooks(cfg: Mapping[str, Any]) -> Composition:
-    """Check the hooks; what they hand over."""
+    """Check the hooks and return the parts that they define."""
     composition = Composition()
     hooks = cfg.get('custom_hooks') or []
     if isinstance(hooks, (str, Mapping)):

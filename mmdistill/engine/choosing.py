@@ -1,4 +1,4 @@
-"""Choosing among the candidates of a run's finished images."""
+"""Choosing one of several candidates for each image of a run."""
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -20,17 +20,16 @@ HOOK = 'custom_hooks.CandidateChoiceHook'
 
 
 class ChoiceSettings:
-    """Configs of what chooses, and of the encoder whose features it compares: the settings of ``CandidateChoiceHook``.
-    """
+    """The settings of ``CandidateChoiceHook``: configs of the choice and of the encoder whose features it compares."""
 
     def __init__(self, choice: Mapping[str, Any], encoder: Mapping[str, Any]) -> None:
         self.choice, self.encoder = choice, encoder
 
     def check(self, task: Task, planner: Planner) -> None:
-        """Check everything that is known before data and weights are read.
+        """Check everything that can be checked before data and weights are read.
 
         Raises:
-            DistillError: A wrong name or setting, a choice for another task, a plan without candidates.
+            DistillError: A name or setting is wrong, the choice is for another task, or the plan has no candidates.
         """
         component = check_component(self.choice, CHOICES, f'{HOOK}.choice')
         task.check_annotation(component, f'{HOOK}.choice', CHOICES, 'leave CandidateChoiceHook out')
@@ -40,25 +39,25 @@ class ChoiceSettings:
                                'or PrototypeHook, or leave CandidateChoiceHook out')
 
     def prepare(self, plan: Plan) -> Any:
-        """The encoder, with its weights; a DistillError where the plan was edited so that nothing can be chosen."""
+        """Load the encoder; raise a DistillError if the candidate sets of the plan differ in size."""
         images_of_classes(plan)
         return ENCODERS.build(dict(self.encoder))
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values for the manifest."""
+        """The settings as JSON values, for the manifest."""
         return dict(choice=self.choice, encoder=self.encoder)
 
 
 def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
-    """Choose among the candidates of a run, when all are finished. Each rank chooses for some of the classes.
+    """Choose among the candidates of a run, after all are written. The classes are divided among the ranks.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
-        encoder: See :mod:`mmdistill.evaluation.encoders`.
+        encoder: An encoder of :mod:`mmdistill.evaluation.encoders`.
 
     Returns:
-        The plan of the chosen images alone, in the order of candidate set 0, and JSON values about the choice: its
-        settings, the means of what it reports, and for each class by name the candidate set of each of its images.
+        The plan with the chosen images only, in the order of candidate set 0, and JSON values for the manifest: the
+        settings, the reported metrics averaged over the classes, and class name → chosen candidate set per image.
     """
     run.logger.info(f'Choosing among {len(run.plan.requests)} candidates')
     images = images_of_classes(run.plan)
@@ -79,9 +78,10 @@ def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
 
 def _choose_mine(run: Any, encoder: Any, images: Mapping[int, List[List[Request]]]
                  ) -> Dict[int, Tuple[List[int], Dict[str, float]]]:
-    """Class id → candidates that are kept, and the choice's report, of this rank's classes.
+    """For the classes of this rank: class id → chosen candidates and the metrics that the choice reports.
 
-    No batch of the encoder has images of two classes, so that features do not depend on the number of ranks."""
+    A batch of the encoder contains one class only, so that features do not depend on the number of ranks.
+    """
     choice, source, root = CHOICES.build(dict(run.composition.choice.choice)), run.source, Path(run.root)
     real = encoder.of_dataset(source.dataset)
     how = dict(cache=Path(run.work_dir, 'real_features'), root=getattr(source.dataset, 'data_root', None))
@@ -99,8 +99,11 @@ def _choose_mine(run: Any, encoder: Any, images: Mapping[int, List[List[Request]
 
 
 def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:
-    """Class id → for each of its images the candidates, set 0 first; a DistillError where the candidate sets of a plan
-    are of other sizes."""
+    """Group the requests of a plan: class id → images → candidates of the image, set 0 first.
+
+    Raises:
+        DistillError: The candidate sets differ in size.
+    """
     sets: Dict[int, List[List[Request]]] = {}
     for _, requests in sorted(groups_of(plan.requests).items()):
         sets.setdefault(requests[0].single_class(), []).append(requests)
@@ -114,9 +117,10 @@ def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:
 
 
 def copy_chosen(run: Any, plan: Plan) -> None:
-    """Copy the files of the chosen images to the folder of the set, which then holds no other ones.
+    """Copy the files of the chosen images to the folder of the set.
 
-    Files of another choice are removed, and the manifest that lists them first."""
+    Files of an earlier choice are removed; the manifest that lists them is removed before them.
+    """
     if is_main_process():
         root, target, names = Path(run.root), Path(run.final_root), set[str]()
         for request in plan.requests:

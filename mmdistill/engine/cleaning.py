@@ -1,4 +1,4 @@
-"""Cleaning the labels of a run's finished images."""
+"""Cleaning the labels of the generated images of a run."""
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 import numpy as np
@@ -24,22 +24,22 @@ HOOK = 'custom_hooks.LabelCleaningHook'
 
 
 class CleaningSettings:
-    """Configs of label cleaners, and what they are made from.
+    """The settings of ``LabelCleaningHook``.
 
     Args:
         cleaners: Configs of registered cleaners.
-        settings: Of the task's resources.
+        settings: Settings of the task's resources, such as ``segmentor``.
     """
 
     def __init__(self, cleaners: Sequence[dict], settings: Mapping[str, Any]) -> None:
         self.cleaners, self.resources = list(cleaners), dict(settings)
 
     def check(self, task: Task, planner: Planner, writer: Callable) -> None:
-        """Check everything that is known before data and weights are read; see :meth:`Composition.check`.
+        """Check everything that can be checked before data and weights are read; see :meth:`Composition.check`.
 
         Raises:
-            DistillError: A mistake as :meth:`GuidanceSettings.check` finds it, too few images of a mask for a cleaner,
-                or a writer whose masks cannot be written again.
+            DistillError: A mistake that :meth:`GuidanceSettings.check` would find too, fewer images per mask than a
+                cleaner needs, or a writer that cannot rewrite masks.
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         if not self.cleaners:
@@ -52,14 +52,14 @@ class CleaningSettings:
         for cfg, key in zip(self.cleaners, where):
             needed = getattr(resolve(cfg, CLEANERS, key), 'images_needed', 1)
             if images < needed:
-                raise DistillError(f'{key}: {type_name(cfg)} needs {needed} images of a mask or more, the plan has '
+                raise DistillError(f'{key}: {type_name(cfg)} needs at least {needed} images per mask, the plan has '
                                    f'{images}: raise custom_hooks.MaskSelectionHook.images_per_mask')
         if not (hasattr(writer, 'image') and hasattr(writer, 'write_mask')):
-            raise DistillError(f'test_cfg.writer: {writer.__name__} has no image() and write_mask(), by which labels '
-                               'are cleaned: derive it from SegWriter, or leave LabelCleaningHook out')
+            raise DistillError(f'test_cfg.writer: {writer.__name__} lacks image() or write_mask(), which label '
+                               'cleaning calls: derive it from SegWriter, or leave LabelCleaningHook out')
 
     def build(self, resources: Resources) -> Dict[str, Any]:
-        """The cleaners of a run by name, which get what the ``resources`` of its task make."""
+        """Build the cleaners with the resources that they need. Returns name → cleaner."""
         return {type_name(cfg): CLEANERS.build(resources.give(resolve(cfg, CLEANERS, HOOK), cfg))
                 for cfg in self.cleaners}
 
@@ -69,22 +69,22 @@ class CleaningSettings:
         return [name for cfg in self.cleaners for name in declared_needs(resolve(cfg, CLEANERS, HOOK))]
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values for the manifest and the config's hash."""
+        """The settings as JSON values, for the manifest and the hash of the config."""
         return dict(self.resources, cleaners=self.cleaners)
 
 
 def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, Any]:
-    """Clean the masks of all images of a run and write them again; every rank does its share of them.
+    """Clean the masks of all images of a run and rewrite them. The masks are divided among the ranks.
 
-    The images are read as they were written and their masks from the real dataset, so that neither an interrupted
-    cleaning nor the number of ranks changes a byte.
+    Images are read from the written files and masks from the real dataset. The result is therefore the same to the byte
+    for any number of ranks and after an interruption.
 
     Args:
-        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`), all of whose images are there.
-        cleaners: By name.
+        run: The run (:class:`~mmdistill.engine.loop.DistillLoop`). All of its images must exist.
+        cleaners: Name → cleaner.
 
     Returns:
-        :meth:`~mmdistill.cleaning.IgnoredPixels.shares` over all ranks.
+        The shares of ignored pixels over all ranks, see :meth:`~mmdistill.cleaning.IgnoredPixels.shares`.
     """
     groups: Dict[Any, List[Request]] = {}
     for request in run.plan.requests:

@@ -1,4 +1,4 @@
-"""What the hooks of a run decide between them: its plan, its guidance, and what becomes of its images."""
+"""The parts of a run that its hooks define: plan, guidance, label cleaning, choice and weights."""
 from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
@@ -24,7 +24,13 @@ HOOK = 'custom_hooks.GuidedSynthesisHook'
 
 
 class GuidanceSettings:
-    """Configs of objectives, and how their gradient is applied: the settings of ``GuidedSynthesisHook``."""
+    """The settings of ``GuidedSynthesisHook``.
+
+    Args:
+        objectives: Configs of registered objectives.
+        semantic: Config of a registered guidance that changes the condition; None for none.
+        settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
+    """
 
     def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
         self.objectives, self.semantic = list(objectives), semantic
@@ -32,11 +38,16 @@ class GuidanceSettings:
         self.guidance = {key: self.resources.pop(key) for key in settings if key in parameters(Guidance)}
 
     def check(self, task: Task, generator: Mapping[str, Any], start_latents: bool) -> None:
-        """Check everything that is known before data and weights are read; ``start_latents``: where images begin.
+        """Check everything that can be checked before data and weights are read.
+
+        Args:
+            task: The task of the dataset.
+            generator: Config of the generator.
+            start_latents: Whether images start from latents of real images instead of pure noise.
 
         Raises:
-            DistillError: An unknown or misspelt name, a value out of range, a resource that is not there, or a window
-                that guides no step.
+            DistillError: A name is unknown or misspelt, a value is out of range, a resource is missing, or the window
+                contains no step.
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
@@ -52,10 +63,10 @@ class GuidanceSettings:
         component = resolve(generator, GENERATORS, 'model.generator')
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
         Guidance.check(self.guidance, HOOK, steps)
-        check_objectives(self._stands(), setting(Guidance, self.guidance, 'update'), HOOK)
+        check_objectives(self._declarations(), setting(Guidance, self.guidance, 'update'), HOOK)
 
     def build(self, resources: Resources) -> Guidance:
-        """The guidance of a run, whose objectives get what the ``resources`` of its task make."""
+        """Build the guidance; the objectives get the resources that they declare in ``needs``."""
         def built(cfg: Mapping[str, Any]) -> Any:
             return GUIDANCES.build(resources.give(resolve(cfg, GUIDANCES, HOOK), cfg))
 
@@ -63,30 +74,30 @@ class GuidanceSettings:
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
 
     def check_generator(self, generator: Any) -> None:
-        """Raise a DistillError where an objective does not fit the loaded generator, before real images are read."""
+        """Raise a DistillError if an objective does not fit the loaded generator. Real images are not read."""
         for i, cfg in enumerate(self.objectives):
             if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):
                 check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator,
                       f'{HOOK}.objectives.{i}')
 
     def outline(self) -> Guidance:
-        """The guidance with objectives that say what they are alone, for counting."""
-        return Guidance(self._stands(), semantic=(lambda condition, t: condition) if self.semantic else None,
+        """The guidance with placeholder objectives, for estimating the cost."""
+        return Guidance(self._declarations(), semantic=(lambda condition, t: condition) if self.semantic else None,
                         **self.guidance)
 
-    def _stands(self) -> Dict[str, Any]:
-        """What the objectives say of themselves, by name."""
-        stands = {}
+    def _declarations(self) -> Dict[str, Any]:
+        """Name → placeholder with the declared attributes (``space``, ``greedy``, ...) of each objective."""
+        declared = {}
         for cfg in self.objectives:
             objective = resolve(cfg, GUIDANCES, HOOK)
-            stands[type_name(cfg)] = SimpleNamespace(
+            declared[type_name(cfg)] = SimpleNamespace(
                 space=getattr(objective, 'space', None), weight=1.0, greedy=getattr(objective, 'greedy', False),
                 joint=cfg.get('joint', getattr(objective, 'joint', False)),
                 reads_network=getattr(objective, 'reads_network', False))
-        return stands
+        return declared
 
     def asks_segmentor(self) -> bool:
-        """Whether an objective needs the segmentor of the settings."""
+        """Whether an objective needs the segmentor that the settings define."""
         return bool(self.resources.get('segmentor')) and bool({'segmentor', 'extractor'} & {*self.needs})
 
     @property
@@ -96,58 +107,73 @@ class GuidanceSettings:
         return [name for cfg in components for name in declared_needs(resolve(cfg, GUIDANCES, HOOK))]
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values for the manifest and the config's hash."""
+        """The settings as JSON values, for the manifest and the hash of the config."""
         return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
 
 
 class Composition:
-    """The parts of a run as its hooks hand them over, in any order."""
+    """The parts of a run. Its hooks set them, in any order.
+
+    Attributes:
+        planner: Decides which images are generated.
+        guidance: Settings of guidance; None for unguided sampling.
+        cleaning: Settings of label cleaning; None for no cleaning.
+        choice: Settings of the choice among candidates; None if all images are kept.
+        weights: Settings of image weights; None for a set without weights.
+    """
 
     def __init__(self) -> None:
-        self.planner: Optional[Planner] = None  # decides which images are made
-        self.guidance: Optional[GuidanceSettings] = None  # decides what steers them; None for plain sampling
-        self.cleaning: Optional[CleaningSettings] = None  # decides which pixels lose their label; None for no cleaning
-        self.choice: Optional[ChoiceSettings] = None  # decides which candidates are kept; None where each is
-        self.weights: Optional[WeightSettings] = None  # decides what an image weighs; None for sets without weights
+        self.planner: Optional[Planner] = None
+        self.guidance: Optional[GuidanceSettings] = None
+        self.cleaning: Optional[CleaningSettings] = None
+        self.choice: Optional[ChoiceSettings] = None
+        self.weights: Optional[WeightSettings] = None
 
     def set_planner(self, planner: Planner) -> None:
-        """Take the run's planner; a DistillError where there is one already."""
+        """Set the planner; raise a DistillError if it is already set."""
         if self.planner is not None:
             raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
                                'PrototypeHook')
         self.planner = planner
 
     def set_guidance(self, guidance: GuidanceSettings) -> None:
-        """Take the run's guidance; a DistillError where there is one already."""
+        """Set the guidance; raise a DistillError if it is already set."""
         if self.guidance is not None:
             raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
         self.guidance = guidance
 
     def set_cleaning(self, cleaning: CleaningSettings) -> None:
-        """Take what cleans the run's labels; a DistillError where there is something already."""
+        """Set the label cleaning; raise a DistillError if it is already set."""
         if self.cleaning is not None:
             raise DistillError('custom_hooks: two hooks clean the labels: put all cleaners into one LabelCleaningHook')
         self.cleaning = cleaning
 
     def set_choice(self, choice: ChoiceSettings) -> None:
-        """Take what chooses among candidates; a DistillError where there is something already."""
+        """Set the choice among candidates; raise a DistillError if it is already set."""
         if self.choice is not None:
             raise DistillError('custom_hooks: two hooks choose among the candidates: keep one CandidateChoiceHook')
         self.choice = choice
 
     def set_weights(self, weights: WeightSettings) -> None:
-        """Take what weighs the images; a DistillError where there is something already."""
+        """Set the image weights; raise a DistillError if they are already set."""
         if self.weights is not None:
             raise DistillError('custom_hooks: two hooks weigh the images: keep one ImageWeightsHook')
         self.weights = weights
 
     def check(self, task: Task, generator: Mapping[str, Any], writer: Callable) -> Planner:
-        """Check that the parts fit the task, the ``generator``'s settings, the class of the writer and each other; the
-        planner.
+        """Check that the parts fit the task, the generator, the writer and each other.
+
+        Args:
+            task: The task of the dataset.
+            generator: Config of the generator.
+            writer: Class of the writer.
+
+        Returns:
+            The planner.
 
         Raises:
-            DistillError: No hook plans, or one for another task, candidates and no hook that chooses among them,
-                or see ``check`` of the settings of each part.
+            DistillError: No hook makes a plan, the plan is for another task, candidates are planned but no hook chooses
+                among them, or ``check`` of one of the parts fails.
         """
         if self.planner is None:
             raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
@@ -169,14 +195,15 @@ class Composition:
         return self.planner
 
     def check_classes(self, task: Task, classes: Sequence[str]) -> None:
-        """Raise a DistillError where networks of guidance or cleaning were trained on other classes, or in another
-        order, than the dataset's, as far as their configs and files say."""
+        """Raise a DistillError if a network of guidance or cleaning was trained on other classes than the dataset has,
+        or in another order, as far as its config and files tell."""
         for part, where in ((self.guidance, HOOK), (self.cleaning, CLEANING)):
             if part is not None:
                 task.resources.check_classes(part.resources, classes, where)
 
     def real_images(self, task: Task, run: Any) -> Dict[str, int]:
-        """See :meth:`~mmdistill.tasks.resources.Resources.real_images`: of all parts together."""
+        """Number of real images that all parts together read, see
+        :meth:`~mmdistill.tasks.resources.Resources.real_images`."""
         totals = dict(encoded=self.planner.real_images(run) if self.planner else 0, measured=0)
         totals['encoded'] += self.weights.real_images(run) if self.weights else 0
         for part in (self.guidance, self.cleaning):
@@ -185,32 +212,33 @@ class Composition:
         return totals
 
     def describe(self) -> List[Any]:
-        """JSON values: all that the hooks decide of the images as they are made.
+        """JSON values of all settings that affect the generated images: planner, guidance and cleaning.
 
-        Another choice or other weights are for the same images: a finished run may be continued with them."""
+        Choice and weights do not change the images, so a finished run can be resumed with other ones.
+        """
         cleaning = [self.cleaning.describe()] if self.cleaning else []
         return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]
 
 
 class ComposingHook(Hook):
-    """A hook that decides a part of a distillation run."""
+    """Base of the hooks that define a part of a distillation run."""
     priority = 'HIGH'
 
     def compose(self, composition: Composition) -> None:
-        """Hand over the part."""
+        """Set the part that this hook defines."""
         raise NotImplementedError
 
     def before_test(self, runner: Any) -> None:
-        """Hand over the part to the loop."""
+        """Set the part in the loop."""
         self.compose(runner.test_loop.composition)
 
     def before_train(self, runner: Any) -> None:
-        """Refuse a training, for which most of these hooks have nothing to do."""
-        raise DistillError(f'{type(self).__name__} is of a distillation and does nothing in a training: leave it out')
+        """Raise a DistillError: in a training, most of these hooks have no effect."""
+        raise DistillError(f'{type(self).__name__} is for distillation and has no effect in a training: leave it out')
 
 
 class PlanHook(ComposingHook):
-    """A hook that plans a run by a ``planner``, a class whose settings are the hook's."""
+    """Base of the hooks that plan a run. Their settings are those of the class ``planner``."""
     planner: Type[Planner]
 
     def __init__(self, **settings: Any) -> None:
@@ -218,7 +246,7 @@ class PlanHook(ComposingHook):
 
     @classmethod
     def forwards_to(cls) -> List[type]:
-        """The class that ``**settings`` are for."""
+        """The class that takes ``**settings``."""
         return [cls.planner]
 
     def compose(self, composition: Composition) -> None:

@@ -1,4 +1,4 @@
-"""What a run will cost, from its config, and how long it still takes."""
+"""The estimated cost of a run, and the remaining time while it runs."""
 import datetime
 import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -15,34 +15,37 @@ from mmdistill.registry import GENERATORS, MODELS
 from .batches import RequestBatches
 from .composition import Composition
 
-# After MMEngine's IterTimerHook, whose time left it corrects, and before LoggerHook, which prints that.
+# Runs after MMEngine's IterTimerHook, whose estimate it replaces, and before LoggerHook, which prints it.
 _PRIORITY = 55
 
 
 def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mapping[str, Any], work: Workload
               ) -> Tuple[Cost, List[str]]:
-    """The cost of a run, and what it leaves out, one sentence each. No weights are read and nothing is fetched.
+    """Estimate the cost of a run. No weights are read and nothing is downloaded.
 
     Args:
         cfg: A checked distillation config.
-        composition: What its hooks hand over.
-        metainfo: Of the real dataset.
-        work: How much there is to do.
+        composition: The parts that its hooks define.
+        metainfo: Metainfo of the real dataset.
+        work: The amount of work.
+
+    Returns:
+        The cost, and descriptions of the parts that it does not include.
 
     Raises:
-        DistillError: The networks' configs are not there, or a part of the generator is not known.
+        DistillError: The config of a network is missing, or the cost of a part of the generator is unknown.
     """
     settings, missing = cfg['model']['generator'], []
     component: Any = resolve(settings, GENERATORS, 'model.generator')
-    given = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
-    generator = outline(component, {**given, **settings})
+    from_dataset = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
+    generator = outline(component, {**from_dataset, **settings})
     guidance, cleaning, segmentor, look = composition.guidance, composition.cleaning, None, None
     network = guidance.resources['segmentor'] if guidance is not None and guidance.asks_segmentor() else None
     cleaner = None if cleaning is None else cleaning.resources.get('segmentor')
     if asked := network or cleaner:
         try:
             segmentor, look = _segmentor(asked, generator.image_size)
-        except Exception as error:  # any network of OpenMMLab: some have operations without a meta kernel
+        except Exception as error:  # some networks of OpenMMLab use operations without a meta kernel
             missing.append(f'the segmentor ({_line(error)})')
     if cleaner and network and cleaner['config'] != network['config']:
         missing.append('that labels are cleaned by another segmentor, which is counted as the guiding one')
@@ -50,7 +53,7 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
 
 
 def work_of(run: Any) -> Workload:
-    """What is left to do of a loop with a plan, of all processes."""
+    """The remaining work of a loop that has a plan, summed over all processes."""
     composition, requests = run.composition, run.plan.requests
     pending = [request for request in requests if not (run.resume and run.is_done(request))]
     world, batches = run.runner.world_size, list[int]()
@@ -62,9 +65,9 @@ def work_of(run: Any) -> Workload:
 
 
 def announce_cost(run: Any) -> Optional[Cost]:
-    """Log the estimate for a loop with a plan; None, with the reason logged, where there is none.
+    """Log and return the cost of a loop that has a plan; None if it cannot be estimated. The reason is then logged.
 
-    A run that is no dry run loads its generator first where the configs are to be fetched with the weights.
+    If the configs of the networks must be downloaded, the generator is loaded first, except in a dry run.
     """
     logger = run.logger
 
@@ -75,10 +78,10 @@ def announce_cost(run: Any) -> Optional[Cost]:
         try:
             cost, missing = counted()
         except DistillError:
-            if run.dry_run or not run.generator:  # which fetches what is not there
+            if run.dry_run or not run.generator:  # loads the generator, which downloads its configs
                 raise
             cost, missing = counted()
-    except Exception as error:  # an estimate of third parties' networks is no reason to stop a run
+    except Exception as error:  # a failing estimate must not stop the run
         logger.info(f'Cost: no estimate: {_line(error)}')
         return None
     for line in lines(cost, run.tflops):
@@ -89,9 +92,9 @@ def announce_cost(run: Any) -> Optional[Cost]:
 
 
 def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
-    """The estimate in words: work, memory, and time at ``rate`` TFLOP/s."""
+    """Lines of text about work, memory and, if ``rate`` (TFLOP/s) is given, time."""
     if not cost.images:
-        return ['Cost: no image is left to make']
+        return ['Cost: no image is left to generate']
     shares = sorted(cost.tflop.items(), key=lambda item: -item[1])
     listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares if value)
     stage = max(cost.stages, key=lambda name: cost.stages[name])
@@ -103,11 +106,11 @@ def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
 
 
 class PaceHook(Hook):
-    """Corrects the time left in MMEngine's log by the rate that is measured, and says that rate.
+    """Replaces the remaining time in MMEngine's log by one from the measured rate, and logs the rate.
 
     Args:
-        cost: The estimate, of all processes.
-        images: How many this process makes.
+        cost: The estimate for all processes.
+        images: Number of images that this process generates.
     """
     priority = _PRIORITY  # type: ignore[assignment]
 
@@ -121,7 +124,7 @@ class PaceHook(Hook):
         self._begin = self._last = time.perf_counter()
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None) -> None:
-        """Take in a batch."""
+        """Update the measured rate."""
         now = time.perf_counter()
         self.pace.update(self._each * len(data_batch['requests']), now - self._last)
         self._last = now
@@ -130,7 +133,7 @@ class PaceHook(Hook):
             runner.logger.info(f'Measured: {self.pace.rate:.3g} TFLOP/s, {_time(self.pace.seconds_left)} left')
 
     def after_test_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
-        """Say what the images took."""
+        """Log the time and the memory that the images took."""
         if not self.pace.rate:
             return
         text = f'The images took {_time(self._last - self._begin)} at {self.pace.rate:.3g} TFLOP/s'
@@ -140,7 +143,10 @@ class PaceHook(Hook):
 
 
 def _segmentor(settings: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Any, Any]:
-    """The guiding segmentor on meta tensors, and what looks at images by it; tried on one image of ``size``."""
+    """The guiding segmentor on meta tensors, and a function that runs it on images.
+
+    Both are tried on an image of ``size`` (height, width).
+    """
     component: Any = resolve(settings, MODELS, 'segmentor')
     guide = component.outline({key: value for key, value in settings.items() if key not in ('type', '_scope_')})
 

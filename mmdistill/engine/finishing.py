@@ -1,4 +1,4 @@
-"""What is done when all images of a run are there: the set is completed."""
+"""Completes the set after all images of a run are generated."""
 from contextlib import suppress
 from typing import Any, Dict
 
@@ -12,21 +12,20 @@ from .weighing import weigh
 
 
 def finish(run: Any) -> None:
-    """Clean, choose and weigh what the hooks of a run ask for, and write the manifest.
+    """Run label cleaning, choice and image weights as the hooks define them, and write the manifest.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
 
     Raises:
-        DistillError: Images were left out since they are not finite.
+        DistillError: Images were left out because their latents are not finite.
     """
     run.journal.read()
     missing = [request.id for request in run.plan.requests if not run.is_done(request)]
     if missing and run.on_nonfinite == 'skip':
-        raise DistillError(f'{len(missing)} images are not finite, or wait for such, and were left out, so the set '
-                           f'is unfinished: {", ".join(missing)}; --resume tries them again, which helps where the '
-                           'cause was outside; else lower the scale of guidance or run in float32, in another '
-                           '--work-dir')
+        raise DistillError(f'{len(missing)} images are not finite, or depend on such, and were left out, so the '
+                           f'set is incomplete: {", ".join(missing)}; try them again with --resume. If that does not '
+                           'help, lower the scale of guidance or run in float32, in another --work-dir')
     parts = run.composition
     _tell_removed_weights(run)
     extra: Dict[str, Any] = dict(guidance=parts.guidance.describe()) if parts.guidance else {}
@@ -56,7 +55,7 @@ def finish(run: Any) -> None:
 
 
 def _tell_removed_weights(run: Any) -> None:
-    """Warn if the set has weights of its images, which this run will not write."""
+    """Warn if the existing set has image weights and this run will remove them."""
     with suppress(DistillError):  # no set, or none that can be read
         images = [] if run.composition.weights else read_manifest(run.final_root)['images']
         if any('weight' in image for image in images):

@@ -1,4 +1,4 @@
-"""Configs that inherit a dataset file of mmseg or mmpretrain: its training split is what is distilled."""
+"""Configs that inherit a dataset file of mmseg or mmpretrain. Its training split is distilled."""
 import copy
 import inspect
 from contextlib import suppress
@@ -16,7 +16,7 @@ _UNUSED = ('train_dataloader', 'val_dataloader', 'val_evaluator')
 
 
 def inherits_training(cfg: Mapping[str, Any]) -> bool:
-    """Whether a distillation config has a ``train_dataloader`` and no training to go with it, as it has by
+    """Whether a distillation config has a ``train_dataloader`` without a training, as it gets from
     ``_base_ = 'mmseg::_base_/datasets/ade20k.py'``."""
     loader = cfg.get('train_dataloader')
     return isinstance(loader, Mapping) and 'dataset' in loader and not any(
@@ -24,11 +24,12 @@ def inherits_training(cfg: Mapping[str, Any]) -> bool:
 
 
 def distillation_config(cfg: Config) -> Config:
-    """A distillation config as MMEngine's runner takes it; a copy where that differs.
+    """Adapt a distillation config to MMEngine's runner.
 
-    If it inherits a dataset file of mmseg or mmpretrain, ``test_dataloader.dataset``, which is distilled, becomes
-    ``train_dataloader.dataset`` in the scope of its package, and the keys of training and validation, which the runner
-    would refuse, are left out. ``test_dataloader`` keeps its batch size and its workers.
+    If the config inherits a dataset file of mmseg or mmpretrain, the result is a copy: ``train_dataloader.dataset``
+    replaces ``test_dataloader.dataset``, with the scope of its package, and the keys of training and validation, which
+    the runner would reject, are removed. ``test_dataloader`` keeps its batch size and number of workers. Other configs
+    are returned unchanged.
 
     Example:
         >>> cfg = distillation_config(read_config('ade20k_d3s2.py'))  # as mmdistill distill does it
@@ -52,8 +53,7 @@ def distillation_config(cfg: Config) -> Config:
 
 
 def check_unused(cfg: Mapping[str, Any]) -> None:
-    """Raise a DistillError where a config that is distilled from its training split sets the data of the test split,
-    which nothing would read."""
+    """Raise a DistillError if a config distils its training split but changes the test split, which is not read."""
     if not inherits_training(cfg):
         return
     test, *others = (_first_part(cfg.get(key)) for key in ('test_dataloader', 'val_dataloader', 'train_dataloader'))
@@ -63,7 +63,7 @@ def check_unused(cfg: Mapping[str, Any]) -> None:
 
 
 def _first_part(loader: Any) -> Any:
-    """Folder of a dataloader's dataset, and whether its type names a package, as those of stock files do not."""
+    """Data root of a dataloader's dataset, and whether its type names a package, unlike in stock files."""
     dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
     if not isinstance(dataset, Mapping):
         return None
@@ -72,20 +72,20 @@ def _first_part(loader: Any) -> Any:
 
 
 def same_split(cfg: Mapping[str, Any]) -> str:
-    """What says that the dataset that a config distils is its validation set; '' where it is not."""
+    """The reason to think that a config distils its validation set; '' if it does not."""
     test, val = ((cfg.get(key) or {}).get('dataset') for key in ('test_dataloader', 'val_dataloader'))
     return "it is val_dataloader's dataset" if isinstance(val, Mapping) and _images(test) == _images(val) else ''
 
 
 def _images(dataset: Any) -> Any:
-    """What a dataset's config says besides how its images are augmented."""
+    """The settings of a dataset that decide which images it has: all but the pipeline and the mode."""
     if not isinstance(dataset, Mapping):
         return dataset
     return {key: value for key, value in without_pipeline(dataset).items() if key not in ('_scope_', 'test_mode')}
 
 
 def dataset_scope(dataset: Mapping[str, Any]) -> Optional[str]:
-    """The package by whose names a dataset's config is written; None where it says so itself, or needs none."""
+    """The package whose registry a dataset's config refers to; None if the config names it or needs none."""
     for _, part in part_configs(dataset):
         name = part.get('type')
         if '_scope_' in part or not isinstance(name, str):

@@ -30,44 +30,49 @@ from .inputs import Inputs
 from .places import check_empty
 from .planning import StartLatents, check_ids, check_sources
 from .progress import announce, announce_source, log_guidance
-from .wrapped_data import readable_parts
+from .wrapped_data import wrapped_dataset_errors
 
 
 @LOOPS.register_module()
 class DistillLoop(BaseLoop):
-    """Plan → images → distilled set, as the ``test_cfg`` of an MMEngine runner.
+    """The ``test_cfg`` of a distillation run: plans the images, generates them and writes the distilled set.
 
-    Hooks hand over a planner and a guidance (:class:`~mmdistill.engine.composition.Composition`). Each rank makes its
-    share of the requests that are not yet on disk; the manifest, written last, completes the set in
-    ``{work_dir}/distilled``. Where some of the images will be chosen, all go to ``{work_dir}/candidates`` first.
+    Hooks define the plan and the guidance (:class:`~mmdistill.engine.composition.Composition`). Each rank generates its
+    share of the images that do not exist yet. The set is written to ``{work_dir}/distilled``; its manifest, which is
+    written last, completes it. If the run chooses among candidates, all of them are first written to
+    ``{work_dir}/candidates``.
 
     Args:
-        dataloader: ``test_dataloader``: its dataset is the real one, of mmsegmentation or mmpretrain; its batch size
-            how many images are made between two writes; its workers read real images for prototypes.
-        evaluator: Unused; MMEngine asks for one (``test_evaluator=[]``).
+        dataloader: Config of ``test_dataloader``. Its ``dataset`` is the real dataset of mmsegmentation or mmpretrain,
+            its ``batch_size`` the number of images generated between two writes, and its ``num_workers`` the number of
+            processes that read real images.
+        evaluator: Unused, but required by MMEngine (``test_evaluator=[]``).
         method: Name of the method, for the manifest.
-        writer: Config of a registered writer but for its ``root``.
-        seed: Every image's random numbers follow from it and from the image's id.
-        on_nonfinite: ``'stop'`` at the first image whose latents or gradients are not finite, or ``'skip'`` it: the
-            others are made, and the run ends with the list of those that are missing; ``--resume`` tries them again.
-        resume: Continue the run of the work dir. Set by ``--resume``.
-        dry_run: Stop when the plan is written. Set by ``--dry-run``.
-        tflops: TFLOP/s of a device, for the estimate of the time. Set by ``--tflops``.
-        dataset_key: Where the config as it was written has the dataset, for messages. Set by
+        writer: Config of a registered writer, without its ``root``.
+        seed: Seed of the run. The random numbers of an image depend on it and on the id of the image only.
+        on_nonfinite: What to do if latents or gradients of an image are not finite: ``'stop'`` the run, or ``'skip'``
+            the image. With ``'skip'`` all other images are generated, and the run ends with an error that lists the
+            missing ones; ``--resume`` tries them again.
+        resume: Whether to continue the run in the work dir. Set by ``--resume``.
+        dry_run: Whether to stop after the plan is written. Set by ``--dry-run``.
+        tflops: Speed of the device in TFLOP/s, for the estimated time. Set by ``--tflops``.
+        dataset_key: Key of the dataset in the user's config, for messages. Set by
             :func:`~mmdistill.engine.inherited.distillation_config`.
 
     Attributes:
-        composition: What the hooks have handed over.
-        task: Of the dataset.
+        composition: The parts of the run that the hooks define.
+        task: The task of the dataset.
         source: Reads the real dataset.
-        work_dir, logger, num_workers: The runner's and the dataloader's.
-        plan: Of this run; :meth:`run` makes or reads it.
-        root, writer, files: Folder of the images, what writes them, and request id → kind → path below that folder.
-        final_root, final_writer, final_files: The same of the set; they are others where some images are chosen.
+        work_dir, logger: Those of the runner.
+        num_workers: That of the dataloader.
+        plan: The plan of the run; set by :meth:`run`.
+        root, writer, files: Folder of the generated images, their writer, and a function: request id → file type → path
+            relative to the folder.
+        final_root, final_writer, final_files: The same for the distilled set; different only if candidates are chosen.
     """
     plan: Plan
-    cost: Optional[Cost]  # the estimate, where there is one
-    dataloader: Any  # the requests' batches once they are known
+    cost: Optional[Cost]  # None if it cannot be estimated
+    dataloader: Any  # replaced by RequestBatches once the requests are known
 
     @validated
     def __init__(self, runner, dataloader: Union[DataLoader, Dict], evaluator: Any = None, method: str = 'D3S2',
@@ -75,7 +80,7 @@ class DistillLoop(BaseLoop):
                  on_nonfinite: Literal['stop', 'skip'] = 'stop', resume: bool = False, dry_run: bool = False,
                  tflops: Optional[Positive] = None, dataset_key: str = KEY) -> None:
         check_run(runner.cfg)
-        with readable_parts(runner.cfg.test_dataloader['dataset'], dataset_key):
+        with wrapped_dataset_errors(runner.cfg.test_dataloader['dataset'], dataset_key):
             super().__init__(runner, dataloader)
             parts = parts_of(self.dataloader.dataset)
             self.task = task_of_datasets({part.key or dataset_key: type(part.dataset) for part in parts})
@@ -102,15 +107,15 @@ class DistillLoop(BaseLoop):
 
     @property
     def generator(self) -> Any:
-        """The generator, loaded when it is first asked for."""
+        """The generator, loaded on first access."""
         return self.runner.model.generator
 
     def is_done(self, request: Request) -> bool:
-        """Whether the files of a request are there as they were written."""
+        """Whether the files of a request exist and are unchanged."""
         return self.writer.done(request.id) and self.journal.holds(request.id)
 
     def run(self) -> dict:
-        """Make what the plan asks for and is not there yet."""
+        """Plan the run, or load its plan, and generate the images that do not exist yet."""
         runner = self.runner
         runner.call_hook('before_test')
         planner = self.composition.check(self.task, runner.cfg.model['generator'], type(self.writer))
@@ -165,7 +170,7 @@ class DistillLoop(BaseLoop):
         return guidance
 
     def _note_inputs(self) -> None:
-        """Make what guidance, cleaning and choice need; a DistillError where a resumed run began with others."""
+        """Load the resources of guidance, cleaning and choice; raise a DistillError if they changed during the run."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
         self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
         if self.composition.guidance:
@@ -177,20 +182,20 @@ class DistillLoop(BaseLoop):
         self.encoder = self.composition.choice.prepare(self.plan) if self.composition.choice else None
 
     def _synthesize(self, start_latents: Optional[StartLatents], guidance: Optional[Guidance]) -> None:
-        """Make this rank's share of the images."""
+        """Generate this rank's share of the images."""
         runner, requests = self.runner, self.plan.requests
         pending = [request for request in requests if not self.is_done(request)]
-        barrier()  # all ranks list before any rank writes
+        barrier()  # no rank writes before all ranks have listed the files
         done = len(requests) - len(pending)
         if done:
-            self.logger.info(f'{done} images are there, {len(pending)} to make')
+            self.logger.info(f'{done} images exist, {len(pending)} are to be generated')
         memories = guidance.memories if guidance else []
         if memories:
             self._recall(memories)
         mine, batching = self._share(pending, guidance)
 
-        def inputs(batch: Sequence[Request], spare: Sequence[Request] = ()) -> Dict[str, Any]:
-            starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *spare]])
+        def inputs(batch: Sequence[Request], upcoming: Sequence[Request] = ()) -> Dict[str, Any]:
+            starts = {} if start_latents is None else dict(latents=[start_latents(one) for one in [*batch, *upcoming]])
             return {**self.source.inputs(batch, self.generator.image_size), **starts}
 
         self.dataloader = RequestBatches(mine, inputs, self.batch_size, **batching)
@@ -214,28 +219,28 @@ class DistillLoop(BaseLoop):
         barrier()
 
     def _share(self, pending: Sequence[Request], guidance: Optional[Guidance]) -> Tuple[List[Request], Dict[str, Any]]:
-        """This rank's part of the pending requests in the order in which they are made, and how they are batched."""
+        """This rank's share of the pending requests, in the order of generation, and the settings of its batches."""
         groups, world_size = groups_of(self.plan.requests), self.runner.world_size
-        if guidance is not None and guidance.joint:  # whole groups; one that was interrupted is made again
+        if guidance is not None and guidance.joint:  # complete groups; an interrupted group is generated again
             begun = {request.group for request in pending}
             return [request for group in groups.values() for request in group
                     if request.group in begun and self._is_mine(request)], dict(joint=True)
         memories = guidance.memories if guidance else []
         if not memories:
             return list(pending[self.runner.rank::world_size]), {}
-        # Whole groups, since a sample needs those of its group that come before it.
-        self.generator.narrow(-(-len(groups) // world_size))  # a batch has no group twice
+        # Complete groups, because a sample depends on the earlier ones of its group.
+        self.generator.narrow(-(-len(groups) // world_size))  # a batch has at most one sample per group
         numbers = group_numbers(self.plan.requests)
         mine = sorted(filter(self._is_mine, pending), key=numbers.__getitem__)
-        return mine, dict(spare=self.generator.micro_batch,
+        return mine, dict(upcoming=self.generator.micro_batch,
                           ready=lambda request: all(memory.ready(request) for memory in memories))
 
     def _is_mine(self, request: Request) -> bool:
-        """Whether this rank makes the request's class."""
+        """Whether this rank generates the class of the request."""
         return request.classes[0] % self.runner.world_size == self.runner.rank
 
     def _recall(self, memories: Sequence) -> None:
-        """Give the objectives what was finished before."""
+        """Pass the latents of existing images to the objectives that need them."""
         for request in self.plan.requests:
             if self._is_mine(request) and self.is_done(request):
                 latents = torch.from_numpy(self.writer.latents(request.id))
@@ -243,11 +248,11 @@ class DistillLoop(BaseLoop):
                     memory.remember(request, latents)
 
     def _keep(self, made: Synthesis, row: int, batch: dict, memories: Sequence) -> Optional[np.ndarray]:
-        """Write an image, and have the objectives remember it; None for one that is not finite."""
+        """Write an image and pass it to the objectives that need it. Returns None if the image is not finite."""
         if made.error:
             if self.on_nonfinite == 'stop':
-                raise DistillError(f'request {made.request.id}: {made.error}; test_cfg.on_nonfinite=skip goes on '
-                                   'without such images')
+                raise DistillError(f'request {made.request.id}: {made.error}; test_cfg.on_nonfinite=skip leaves '
+                                   'such images out')
             self.logger.warning(f'request {made.request.id} is left out: {made.error}')
             return None
         extra = dict(latents=made.latents.numpy()) if memories else {}

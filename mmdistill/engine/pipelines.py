@@ -1,4 +1,4 @@
-"""Names in the pipelines of a source, checked before its datasets are built."""
+"""Checks of the data pipelines in a config, before the datasets are built."""
 from typing import Any, Mapping, Optional, Sequence
 
 from mmcv.transforms import LoadAnnotations
@@ -10,15 +10,15 @@ from mmdistill.registry import TRANSFORMS
 
 
 def check_pipelines(cfg: Mapping[str, Any], where: str, package: str) -> None:
-    """Check that the transforms of a dataset, and of those that it wraps, are known.
+    """Check that the transforms of a dataset, and of the datasets that it wraps, are registered.
 
     Args:
-        cfg: The dataset's config, at key ``where`` of a config whose scope is ours.
-        where: Its key.
-        package: The scope of the OpenMMLab package that reads it.
+        cfg: Config of the dataset. Types without a scope are looked up in mmdistill.
+        where: Key of the dataset in the config.
+        package: Scope of the OpenMMLab package that reads the dataset.
 
     Raises:
-        DistillError: A transform has no type or an unknown one, or one that needs the name of its package.
+        DistillError: The type of a transform is missing or unknown, or it needs the scope of its package.
     """
     if isinstance(pipeline := cfg.get('pipeline'), (list, tuple)):
         _check(pipeline, f'{where}.pipeline', cfg.get('_scope_'), package, f"set {where}._scope_='{package}'")
@@ -29,7 +29,7 @@ def check_pipelines(cfg: Mapping[str, Any], where: str, package: str) -> None:
 def _check(steps: Sequence[Any], where: str, scope: Optional[str], package: str, advice: str) -> None:
     for number, step in enumerate(steps):
         key = f'{where}.{number}'
-        if isinstance(step, (list, tuple)):  # of RandomChoice
+        if isinstance(step, (list, tuple)):  # as in RandomChoice
             _check(step, key, scope, package, advice)
         if not isinstance(step, Mapping):
             continue
@@ -37,17 +37,17 @@ def _check(steps: Sequence[Any], where: str, scope: Optional[str], package: str,
         name: Any = step.get('type')
         theirs = _of_package(step, package)
         if theirs and TRANSFORMS.get(name) is None:
-            raise DistillError(f'{key}.type={name!r} is a transform of {package}, and names without a package are of '
-                               f"MMEngine, mmcv and mmdistill here: write '{theirs}', or {advice}")
+            raise DistillError(f'{key}.type={name!r} is a transform of {package}, but names without a scope are looked '
+                               f"up in MMEngine, mmcv and mmdistill only: write '{theirs}', or {advice}")
         if resolve(step, TRANSFORMS, key) is LoadAnnotations and package == 'mmseg' and not step.get('with_seg'):
-            raise DistillError(f"{key}.type={name!r} is mmcv's, which reads no masks as mmseg does: write "
+            raise DistillError(f"{key}.type={name!r} is mmcv's, which does not read masks as mmseg does: write "
                                f"'mmseg.LoadAnnotations'{f', or {advice}' if theirs else ''}")
         if isinstance(inner := step.get('transforms'), (list, tuple)):
             _check(inner, f'{key}.transforms', step.get('_scope_'), package, advice)
 
 
 def _of_package(step: Mapping[str, Any], package: str) -> str:
-    """The full name of a transform that is written without a scope, if the package has one of this name; else ''."""
+    """The name with scope of a transform that is written without one, if the package has it; else ''."""
     name, ours = step.get('type'), TRANSFORMS.scope
     if not isinstance(name, str) or not name or '.' in name or step.get('_scope_', ours) != ours:
         return ''

@@ -1,4 +1,4 @@
-"""Where a run may write."""
+"""Checks of the folders that a run writes to."""
 import inspect
 import os
 import os.path as osp
@@ -9,11 +9,11 @@ from mmdistill.datasets.wrapped_configs import part_configs
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 
-_LISTING = ('BaseSegDataset', 'CustomDataset')  # bases of what lists the folder of its images
+_LISTING = ('BaseSegDataset', 'CustomDataset')  # base classes of datasets that list a folder of images
 
 
 def check_empty(*folders: str) -> None:
-    """Raise a DistillError where there are files in the folders that a new run will write to."""
+    """Raise a DistillError if a folder that a new run will write to contains files."""
     for folder in folders:
         if any(files for _, _, files in os.walk(folder)):
             raise DistillError(f'{folder} holds a distilled set: continue it with --resume, remove it, or choose '
@@ -21,14 +21,15 @@ def check_empty(*folders: str) -> None:
 
 
 def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: str) -> None:
-    """Check that what a run writes will not become a part of its dataset.
+    """Check that the files of a run will not become part of its dataset.
 
     Args:
-        work_dir: Of the run; None is not checked.
-        dataset: Config of the dataset, at key ``where``.
+        work_dir: The work dir; with None nothing is checked.
+        dataset: Config of the dataset.
+        where: Key of the dataset in the config.
 
     Raises:
-        DistillError: The work dir is in a folder whose images, or subfolders, the dataset lists.
+        DistillError: The work dir is inside a folder that the dataset lists.
     """
     for key, part in part_configs(dataset):
         name = f'{where}.{key}' if key else where
@@ -37,12 +38,12 @@ def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: s
             continue
         inside = osp.realpath(folder)
         if osp.commonpath([osp.realpath(work_dir), inside]) == inside:
-            raise DistillError(f'work_dir={work_dir!r} is in {folder}, all of whose images are read as {name}, so that '
-                               'the distilled ones would be, too: choose another --work-dir')
+            raise DistillError(f'work_dir={work_dir!r} is inside {folder}, and {name} reads all images in that folder, '
+                               'so it would read the distilled ones too: choose another --work-dir')
 
 
 def _listed_folder(cfg: Mapping[str, Any], component: Any) -> Optional[str]:
-    """The local folder whose files a dataset lists; None if there is none, or an ``ann_file`` names the files."""
+    """The local folder that a dataset lists; None if there is none or an ``ann_file`` names the files."""
     bases = inspect.getmro(component) if inspect.isclass(component) else ()
     if cfg.get('ann_file') or not any(base.__name__ in _LISTING for base in bases):
         return None

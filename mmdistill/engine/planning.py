@@ -1,4 +1,4 @@
-"""Planners: which images a run makes, from what."""
+"""Planners, which decide the images that a run generates."""
 import copy
 import os.path as osp
 from itertools import zip_longest
@@ -24,24 +24,25 @@ PROTOTYPES = 'prototypes.safetensors'
 
 
 def latent_address(request: Request) -> Tuple[int, int]:
-    """Class id and number in it of the latents that a request starts from."""
+    """Class id and index within the class of the latents that a request starts from."""
     label, number = str(request.latent).partition('#')[2].split('/')
     return int(label), int(number)
 
 
 def check_ids(requests: Sequence[Request], writer: Any) -> None:
-    """Raise a DistillError where an id is none that the writer takes, or two of them would be one file."""
+    """Raise a DistillError if the writer rejects an id, or if two ids would be the same file."""
     known: Dict[str, str] = {}
     for request in requests:
         writer.done(request.id)
         if (key := name_key(request.id)) in known:
-            raise DistillError(f'requests {known[key]!r} and {request.id!r} would be one file: give them other ids')
+            raise DistillError(f'requests {known[key]!r} and {request.id!r} would be the same file: give them other '
+                               'ids')
         known[key] = request.id
 
 
 def check_sources(plan: Plan, source: Any, path: str) -> None:
-    """Raise a DistillError where the plan at ``path`` has other classes than the real dataset, or a request another
-    image or mask than the dataset at its index."""
+    """Raise a DistillError if the plan at ``path`` and the real dataset have different classes, or if the real image
+    or mask of a request is not the one that the dataset has at its index."""
     advice = 'restore the plan or the data, or begin another run in another --work-dir'
     for label, (planned, found) in enumerate(zip_longest(plan.classes, source.classes)):
         if planned != found:
@@ -60,32 +61,45 @@ def check_sources(plan: Plan, source: Any, path: str) -> None:
 
 
 class Planner:
-    """Decides the requests of a run; a hook hands one to the loop."""
-    annotation: str  # 'masks' or 'classes': what it plans images of
-    starts = False  # whether there are start_latents()
-    candidates = 1  # how many images are made for each that is kept
+    """Base of the classes that decide the requests of a run. A hook gives one to the loop.
+
+    Attributes:
+        annotation: Kind of labels that the plan is made from: ``'masks'`` or ``'classes'``.
+        starts: Whether images start from latents of real images, see :meth:`start_latents`.
+        candidates: Number of images generated for each image that is kept.
+    """
+    annotation: str
+    starts = False
+    candidates = 1
 
     def check(self, source: Any) -> None:
-        """Raise a DistillError where it cannot plan images of a real dataset, before anything long."""
+        """Raise a DistillError if the real dataset does not allow a plan. Must be fast."""
 
     def requests(self, run: Any) -> List[Request]:
-        """The requests of a new run with ``source``, ``seed``, ``work_dir`` and ``logger``, the same on every rank."""
+        """Plan a new run. The result is the same on every rank.
+
+        Args:
+            run: The run, with ``source``, ``seed``, ``work_dir`` and ``logger``.
+
+        Returns:
+            The requests, in the order of generation.
+        """
         raise NotImplementedError
 
     def start_latents(self, run: Any) -> Optional[StartLatents]:
-        """Request → clean scaled latents (C, h, w) float32 to start from; None for pure noise."""
+        """A function: request → clean scaled latents (C, h, w), float32, that it starts from; None for pure noise."""
         return None
 
     def clusters(self, run: Any) -> Optional[ClassClusters]:
-        """The clusters whose centres :meth:`start_latents` gives; None for others, or where there are none."""
+        """The clusters whose centres :meth:`start_latents` returns; None if it does not use clusters."""
         return None
 
     def real_images(self, run: Any) -> int:
-        """How many real images :meth:`start_latents` encodes."""
+        """Number of real images that :meth:`start_latents` encodes."""
         return 0
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values: all that decides the plan besides the data."""
+        """JSON values of the settings that affect the plan."""
         raise NotImplementedError
 
     def provenance(self, run: Any) -> Dict[str, Any]:
@@ -104,9 +118,15 @@ class MaskPlanner(Planner):
         self.starts = start == 'photo'
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
-        """Class histograms (N, K) of a ``DatasetMasks``, and indices in the order picked, on every rank.
+        """Compute class histograms and select masks. The result is the same on every rank.
 
-        ``class_histograms.npz`` and ``selection.png`` go to the ``work_dir``.
+        Args:
+            masks: The real masks (:class:`~mmdistill.datasets.masks.DatasetMasks`).
+            work_dir: Folder for ``class_histograms.npz`` and ``selection.png``.
+            logger: Logger.
+
+        Returns:
+            Class histograms (N, K) in pixels, and the selected indices in the order of selection.
         """
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
@@ -114,7 +134,7 @@ class MaskPlanner(Planner):
             resolve_budget(budget, len(masks))
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
-        # The ranks share the masks; the main one shows its progress.
+        # The masks are divided among the ranks; the main rank shows a progress bar.
         bar = track if is_main_process() else None
         histograms = masks.histograms(cache, self.workers, progress=bar)
         selected = [int(i) for i in selector.fit(histograms).selected_]
@@ -127,8 +147,10 @@ class MaskPlanner(Planner):
         return histograms, selected
 
     def requests(self, run: Any) -> List[Request]:
-        """``images_per_mask`` for each selected mask, ``<index of the mask>_<number>``, or without the number where it
-        is one image; in the order picked, the first image of every mask first."""
+        """Requests for the selected masks, in the order of selection, the first image of every mask first.
+
+        Their ids are ``<index of the mask>_<number>``, or ``<index of the mask>`` if there is one image per mask.
+        """
         masks, several = run.source, self.images_per_mask > 1
         histograms, selected = self.select(masks, run.work_dir, run.logger)
         return [Request(id=(name := f'{index:06d}' + f'_{number}' * several), seed=request_seed(run.seed, name),
@@ -158,11 +180,11 @@ class MaskPlanner(Planner):
 
 
 class ClassPlanner(Planner):
-    """``ipc`` requests for each class, ``<folder of the class>/<number>``, the first of every class first; see
+    """Plans ``ipc`` images per class, the first image of every class first; see
     :class:`~.hooks.composing.ClassPlanHook`.
 
-    Further candidates, ``<folder of the class>/<number>_<candidate>``, follow set by set, so that the first set of an
-    interrupted run is complete before the second begins.
+    Their ids are ``<folder of the class>/<number>``. If there are several candidates for each image, all images of
+    candidate set 0 come first; the ids in set n > 0 are ``<folder of the class>/<number>_<n>``.
     """
     annotation = 'classes'
 
@@ -175,12 +197,12 @@ class ClassPlanner(Planner):
         self.ipc, self.prompt, self.candidates = ipc, prompt, candidates
 
     def latent(self, source: Any, label: int, number: int) -> Optional[str]:
-        """Address of the start latents of image ``number`` of a class; None for pure noise."""
+        """Address of the latents that image ``number`` of a class starts from; None for pure noise."""
         return None
 
     def check(self, source: Any) -> None:
         for label in range(len(source.classes)):
-            source.of_class(label)  # a class without images is refused
+            source.of_class(label)  # raises an error for a class without images
 
     def requests(self, run: Any) -> List[Request]:
         source = run.source
@@ -199,7 +221,7 @@ class ClassPlanner(Planner):
 
 
 class PrototypePlanner(ClassPlanner):
-    """The requests of :class:`ClassPlanner`, each started from a prototype of its class; see
+    """Plans the images of :class:`ClassPlanner`, each starting from a prototype of its class; see
     :class:`~.hooks.composing.PrototypeHook`."""
     starts = True
 
@@ -216,8 +238,8 @@ class PrototypePlanner(ClassPlanner):
     def requests(self, run: Any) -> List[Request]:
         requests = super().requests(run)
         if short := few_images(run.source, self.ipc):
-            run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are used more than once, with other '
-                               f'seeds: {short}')
+            run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are reused with different seeds: '
+                               f'{short}')
         return requests
 
     def real_images(self, run: Any) -> int:

@@ -1,4 +1,4 @@
-"""What a run says: what it is going to make, and what guidance does."""
+"""Log messages of a run: its plan, and the effect of guidance."""
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
@@ -16,10 +16,14 @@ _LARGE_STEP = 0.5  # of the latents
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
-    """Log the objectives' losses at the first and the last guided step, and the size of the step.
+    """Log the losses of the objectives at the first and last guided step, and the size of a step.
 
-    The values are means over the ``traces`` of a batch, one for each finite image; ``step`` is the batch's number.
     ``scalars.json`` has them as ``guidance/{objective}/first``, ``guidance/{objective}/last`` and ``guidance/step``.
+
+    Args:
+        runner: The runner.
+        traces: One for each finite image of a batch. The logged values are means over them.
+        step: Number of the batch.
     """
     if not traces:
         return
@@ -37,7 +41,7 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
 
 
 def log_ignored(logger: Any, ignored: Mapping[str, Mapping[str, Any]]) -> None:
-    """Log what label cleaning ignores (:meth:`~mmdistill.cleaning.IgnoredPixels.shares`)."""
+    """Log the shares of pixels that label cleaning ignores (:meth:`~mmdistill.cleaning.IgnoredPixels.shares`)."""
     for name, one in ignored.items():
         classes = ', '.join(f'{label} {share:.1%}' for label, share in one['classes'].items() if share)
         logger.info(f'Label cleaning, {name}: {one["share"] or 0:.2%} of the labelled pixels are ignored'
@@ -45,33 +49,33 @@ def log_ignored(logger: Any, ignored: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
-    """Log where the real images come from if that needs a word, and warn if they are of no training split.
+    """Log notes about the real dataset, and warn if it is not a training split.
 
     Args:
-        runner: Its config may have a ``val_dataloader``.
-        dataset: As it was built.
+        runner: The runner. Its config may have a ``val_dataloader``.
+        dataset: The dataset, possibly wrapped.
         real: Its real samples (:func:`~mmdistill.datasets.wrappers.real_dataset`).
-        key: Where the config has it.
+        key: Key of the dataset in the config.
     """
     notes = [counted] if (counted := describe(dataset, real)) else []
     if key == TRAINING_KEY:
-        notes += ['the inherited keys of training and validation are left out']
+        notes += ['the inherited keys of training and validation are ignored']
     if any(getattr(part, '_indices', None) is not None for part in real_parts(real)):
-        notes += ['leave its indices out of a config that reads the distilled set']
+        notes += ['remove its indices from configs that read the distilled set']
     if notes:
         runner.logger.info(f'Source: {key}; {"; ".join(notes)}')
-    own = [getattr(type(part), 'METAINFO', {}).get('classes') for part in real_parts(real)]
+    predefined = [getattr(type(part), 'METAINFO', {}).get('classes') for part in real_parts(real)]
     classes = real.metainfo.get('classes') or ()
-    if (twice := repeated_name(classes)) and tuple(classes) not in [tuple(names or ()) for names in own]:
-        runner.logger.warning(f'{key}: {twice}: they have the same prompt, and tables show one of them; give each its '
-                              'own name in metainfo.classes')
+    if (twice := repeated_name(classes)) and tuple(classes) not in [tuple(names or ()) for names in predefined]:
+        runner.logger.warning(f'{key}: {twice}: they have the same prompt, and tables show only one of them; give them '
+                              'different names in metainfo.classes')
     if other := next(filter(None, (other_split(part) for part in real_parts(real))), '') or same_split(runner.cfg):
-        runner.logger.warning(f'{key} is no training split, by {other}: whoever tests on it will test on what the '
-                              'images were made from; give the training split')
+        runner.logger.warning(f'{key} is not a training split ({other}): a student tested on it is tested on the '
+                              'source of its training images; distil the training split')
 
 
 def announce(run: Any) -> None:
-    """Log what a loop with a plan is going to make, from what, and where it goes."""
+    """Log the plan of a run: what will be generated, from which data, and in which folder."""
     plan, logger = run.plan, run.logger
     found = Counter(index for request in plan.requests for index in request.classes)
     counts = {name: found[index] for index, name in enumerate(plan.classes)}
@@ -103,7 +107,7 @@ def _for_each(plan: Plan) -> str:
 
 
 def _listed(counts: Mapping[str, int]) -> str:
-    """How many images show each class."""
+    """Text with the number of images per class."""
     if len({*counts.values()}) == 1:
         return f'{next(iter(counts.values()))} for each of {len(counts)} classes'
     return 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)

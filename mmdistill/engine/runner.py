@@ -8,11 +8,11 @@ from mmdistill import terminal
 
 
 class Runner(_Runner):
-    """MMEngine's, whose environment, config and hooks are in the log file and not on the terminal."""
+    """MMEngine's runner, which writes environment, config and hooks to the log file but not to the terminal."""
 
     def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **settings: Any
                      ) -> MMLogger:
-        """MMEngine's logger, with :class:`~mmdistill.terminal.Terminal` in place of its handler of the console."""
+        """Build MMEngine's logger, with :class:`~mmdistill.terminal.Terminal` as its console handler."""
         logger = super().build_logger(log_level, log_file, **settings)
         terminal.show(logger)
         return logger

@@ -1,4 +1,4 @@
-"""What trainings need that MMEngine lacks: checks, a part of the config's dataset, mixed precision on a CPU."""
+"""Additions to MMEngine's training: checks, training on a subset of the dataset, bfloat16 on a CPU."""
 import copy
 import logging
 import os
@@ -30,10 +30,10 @@ from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 
 @OPTIM_WRAPPERS.register_module()
 class BFloat16OptimWrapper(OptimWrapper):
-    """``OptimWrapper`` whose forward pass runs under bfloat16 autocast, on a CPU too.
+    """``OptimWrapper`` whose forward pass runs under bfloat16 autocast, also on a CPU.
 
-    MMEngine's ``AmpOptimWrapper`` asks for an accelerator. bfloat16 has float32's range, so no loss is scaled. Twice as
-    fast on a CPU with AVX512-BF16 or AMX, slower on one without.
+    MMEngine's ``AmpOptimWrapper`` requires an accelerator. bfloat16 has the range of float32, so losses are not scaled.
+    On a CPU with AVX512-BF16 or AMX, training is about twice as fast; on other CPUs it is slower.
 
     Example:
         >>> optim_wrapper = dict(type='mmdistill.BFloat16OptimWrapper', optimizer=dict(type='SGD', lr=0.01))
@@ -41,15 +41,22 @@ class BFloat16OptimWrapper(OptimWrapper):
 
     @contextmanager
     def optim_context(self, model: torch.nn.Module):
-        """The forward pass of ``model``, on the device of its parameters."""
+        """Context of the forward pass of ``model``, with autocast on the device of its parameters."""
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
 
 
 def check_training(cfg: Mapping[str, Any], name: str) -> None:
-    """Check the loop, the optimizer and our own hooks of the training config ``name`` of any OpenMMLab package, and
-    the ``indices`` of distilled sets."""
+    """Check loop, optimizer, hooks of mmdistill and ``indices`` of a training config of any OpenMMLab package.
+
+    Args:
+        cfg: The config.
+        name: Its file name, for messages.
+
+    Raises:
+        DistillError: The config has a mistake. The message names the key and the remedy.
+    """
     if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
@@ -69,12 +76,17 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
 
 
 def continue_training(cfg: Any, resume: bool) -> None:
-    """Set a training config to begin, or to go on from the newest whole checkpoint of its work dir.
+    """Set ``resume`` and ``load_from`` of a training config: the newest complete checkpoint is resumed.
 
-    A training whose first checkpoint was cut short begins again.
+    If the only checkpoint is incomplete, the training starts again.
+
+    Args:
+        cfg: The training config, which is changed.
+        resume: Whether to resume the training in the work dir.
 
     Raises:
-        DistillError: It is to begin and the work dir holds a training, or to go on and no checkpoint there is whole.
+        DistillError: The work dir contains a training and ``resume`` is False, or none of several checkpoints is
+            complete.
     """
     cfg.resume, folder = resume, Path(cfg.work_dir)
     found = checkpoints(folder)
@@ -82,27 +94,27 @@ def continue_training(cfg: Any, resume: bool) -> None:
         raise DistillError(f'{folder} holds a training ({found[-1].name}): continue it with --resume, remove it, or '
                            'choose another --work-dir')
     for path in reversed(found):
-        if is_whole(path):
+        if is_complete(path):
             cfg.load_from = str(path)
-            if gone := _gone_last(folder):
-                print_log(f'{folder / "last_checkpoint"} names {gone}, which is not there: {path} is taken', 'current',
-                          logging.WARNING)
+            if gone := _missing_last_checkpoint(folder):
+                print_log(f'{folder / "last_checkpoint"} names {gone}, which does not exist: resuming from {path}',
+                          'current', logging.WARNING)
             return
-        next_step = 'the one before it is taken' if len(found) > 1 else 'the training begins again'
-        print_log(f'{path} was cut short or damaged: {next_step}', 'current', logging.WARNING)
+        next_step = 'resuming from the one before' if len(found) > 1 else 'starting again'
+        print_log(f'{path} is incomplete or damaged: {next_step}', 'current', logging.WARNING)
     if len(found) == 1:
         cfg.resume = False
         return
     if found:
-        raise DistillError(f'none of the checkpoints in {folder} is whole, {found[-1].name} is the last: remove them '
-                           'to begin again, or choose another --work-dir')
-    if resume and (gone := _gone_last(folder)):
-        raise DistillError(f'{folder / "last_checkpoint"} names {gone}, which is not there, and {folder} has no other '
-                           'checkpoint: restore it, or remove last_checkpoint to begin again')
+        raise DistillError(f'none of the checkpoints in {folder} is complete; the last is {found[-1].name}: remove '
+                           'them to start again, or choose another --work-dir')
+    if resume and (gone := _missing_last_checkpoint(folder)):
+        raise DistillError(f'{folder / "last_checkpoint"} names {gone}, which does not exist, and {folder} has no '
+                           'other checkpoint: restore it, or remove last_checkpoint to start again')
 
 
 def guard_loading(runner: Runner) -> None:
-    """Turn what MMEngine raises for a checkpoint of something else into a DistillError."""
+    """Make ``runner`` raise a DistillError if the checkpoint does not fit the training."""
     load = runner.load_or_resume
 
     def guarded() -> None:
@@ -111,28 +123,28 @@ def guard_loading(runner: Runner) -> None:
         except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
             if isinstance(error, DistillError):
                 raise
-            raise DistillError(f'{runner._load_from} is no checkpoint that this training can go on from or start with '
-                               f'({type(error).__name__}: {error}): remove it, or give another one') from None
+            raise DistillError(f'{runner._load_from} does not fit this training '
+                               f'({type(error).__name__}: {error}): remove it, or give another checkpoint') from None
 
     runner.load_or_resume = guarded  # type: ignore[method-assign]
 
 
 @contextmanager
-def whole_checkpoints(folder: str) -> Iterator[None]:
-    """Remove a checkpoint that was being written when the block ends with an exception."""
+def discard_partial_checkpoint(folder: str) -> Iterator[None]:
+    """Context that removes an incomplete checkpoint if the block ends with an exception."""
     start = time.time()
     try:
         yield
     except BaseException:
         for path in checkpoints(Path(folder))[-1:] if is_main_process() else ():
             with suppress(OSError):
-                if path.stat().st_mtime >= start - 1 and not is_whole(path):
+                if path.stat().st_mtime >= start - 1 and not is_complete(path):
                     path.unlink()
         raise
 
 
-def _gone_last(folder: Path) -> Optional[Path]:
-    """The checkpoint that MMEngine's ``last_checkpoint`` names if it is not there, nor in the folder."""
+def _missing_last_checkpoint(folder: Path) -> Optional[Path]:
+    """The checkpoint that the file ``last_checkpoint`` of MMEngine names, if it does not exist; else None."""
     try:
         path = Path(read_file(folder / 'last_checkpoint')[:4096].decode().strip())
         return None if os.path.isfile(path) or os.path.isfile(folder / path.name) else path
@@ -141,13 +153,13 @@ def _gone_last(folder: Path) -> Optional[Path]:
 
 
 def checkpoints(folder: Path) -> List[Path]:
-    """The checkpoints of a training, the newest last."""
+    """The checkpoints in the work dir of a training, the newest last."""
     return sorted((path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
                   key=lambda path: int(path.stem.partition('_')[2]))
 
 
-def is_whole(path: Path) -> bool:
-    """Whether a checkpoint's archive is complete and its checksums are right."""
+def is_complete(path: Path) -> bool:
+    """Whether the archive of a checkpoint is complete and its checksums are correct."""
     try:
         with zipfile.ZipFile(path) as archive:
             return archive.testzip() is None
@@ -156,20 +168,24 @@ def is_whole(path: Path) -> bool:
 
 
 def is_training(runner: Runner) -> bool:
-    """Whether ``Runner.train`` called ``before_run``; ``val`` and ``test`` call it, too."""
+    """Whether ``before_run`` was called by ``Runner.train``, not by ``val`` or ``test``."""
     loop = runner._train_loop  # Runner.train builds it first
     return isinstance(loop, BaseLoop) and not runner.iter
 
 
 def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
-    """Train on a part of the dataset, exactly as if its config had these ascending ``indices``.
+    """Train on a subset of the dataset, exactly as if its config had these ``indices``.
 
-    They count the real samples; behind wrappers see :func:`~mmdistill.datasets.wrappers.keep_samples`.
-    For a hook's ``before_run`` (:func:`is_training`). ``Runner.train`` has built the loop, the optimiser and
-    its schedulers from the full dataset's length by then, so they are built again; it resumes from a checkpoint later.
+    Must be called in ``before_run`` of a hook, see :func:`is_training`. ``Runner.train`` has then built the loop, the
+    optimizer and the schedulers for the full dataset, so they are built again. It loads a checkpoint afterwards.
+
+    Args:
+        runner: The runner of the training.
+        indices: Ascending indices of real samples; for wrapped datasets see
+            :func:`~mmdistill.datasets.wrappers.keep_samples`.
 
     Raises:
-        DistillError: The batch is larger than the part and ``drop_last`` leaves nothing to train on.
+        DistillError: The subset is smaller than a batch and ``drop_last`` would leave nothing to train on.
     """
     cfg, dataset = runner.cfg, runner.train_loop.dataloader.dataset
     keep_samples(dataset, indices)
@@ -179,9 +195,9 @@ def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
     if not len(loader) and not isinstance(loader.sampler, InfiniteSampler):
         raise DistillError(
             f'train_dataloader.batch_size={cfg.train_dataloader.get("batch_size")} is larger than the {len(dataset)} '
-            'selected samples (of one GPU), and drop_last=True drops what does not fill a batch: lower the batch size, '
-            'or set drop_last=False')
-    # The schedulers have changed the learning rates of the optimiser: both start again.
+            'selected samples (of one GPU), and drop_last=True drops incomplete batches: lower the batch size, or set '
+            'drop_last=False')
+    # The schedulers have changed the learning rates of the optimizer: build both again.
     runner.optim_wrapper = runner.build_optim_wrapper(copy.deepcopy(cfg.optim_wrapper))
     runner.param_schedulers = copy.deepcopy(cfg.get('param_scheduler'))
     runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)

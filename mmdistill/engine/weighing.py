@@ -1,4 +1,4 @@
-"""Weighing the images of a finished set."""
+"""Weights for the images of a finished set."""
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Mapping
 
@@ -20,14 +20,18 @@ HOOK = 'custom_hooks.ImageWeightsHook'
 
 
 class WeightSettings:
-    """Config of what weighs images, and how real ones are encoded for it: the settings of ``ImageWeightsHook``."""
+    """The settings of ``ImageWeightsHook``: config of the weights, and how real images are encoded for them."""
 
     def __init__(self, weights: Mapping[str, Any], crop: bool, batch_size: int) -> None:
         self.weights, self.crop, self.batch_size = weights, crop, batch_size
 
     def check(self, task: Task, planner: Planner) -> None:
-        """Raise a DistillError, before data and weights are read, where a name or a setting is wrong, the weights are
-        for another task, or by prototypes that the plan does not have."""
+        """Check the settings before data and weights of networks are read.
+
+        Raises:
+            DistillError: A name or setting is wrong, the weights are for another task, or they need prototypes and the
+                plan has none.
+        """
         where = f'{HOOK}.weights'
         component = check_component(self.weights, IMAGE_WEIGHTS, where)
         task.check_annotation(component, where, IMAGE_WEIGHTS, 'leave ImageWeightsHook out')
@@ -37,25 +41,28 @@ class WeightSettings:
 
     @property
     def by(self) -> str:
-        """What images stand for: ``'prototype'`` or ``'nearest'``."""
+        """How real images are assigned to a generated one: to its ``'prototype'``, or to the ``'nearest'`` image."""
         return setting(resolve(self.weights, IMAGE_WEIGHTS, f'{HOOK}.weights'), self.weights, 'by')
 
     def real_images(self, run: Any) -> int:
-        """How many real images are encoded."""
+        """Number of real images that are encoded."""
         return len(run.source) if self.by == 'nearest' else 0
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values for the manifest."""
-        own = dict(crop=self.crop, batch_size=self.batch_size) if self.by == 'nearest' else {}
-        return dict(self.weights, by=self.by, **own)
+        """The settings as JSON values, for the manifest."""
+        encoding = dict(crop=self.crop, batch_size=self.batch_size) if self.by == 'nearest' else {}
+        return dict(self.weights, by=self.by, **encoding)
 
 
 def weigh(run: Any, plan: Plan) -> Dict[str, float]:
-    """Request id → weight of each image of a plan. All images have to be in the folder of the set.
+    """Compute the weights of the images of a set. All images must exist.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).
-        plan: Of the images in the set.
+        plan: Plan of the images in the set.
+
+    Returns:
+        Request id → weight.
     """
     settings = run.composition.weights
     component = IMAGE_WEIGHTS.build(dict(settings.weights))
@@ -79,7 +86,7 @@ def weigh(run: Any, plan: Plan) -> Dict[str, float]:
 
 
 def _nearest(run: Any, classes: Mapping[int, List[Request]]) -> Dict[int, np.ndarray]:
-    """Class id → how many of its real images are nearest to each of its images; every rank counts for its share."""
+    """Class id → number of real images nearest to each generated image. The classes are divided among the ranks."""
     settings = run.composition.weights
     mine = sorted(classes)[get_rank()::get_world_size()]
     latents = RealLatents(run, settings.crop, settings.batch_size)
@@ -91,7 +98,7 @@ def _nearest(run: Any, classes: Mapping[int, List[Request]]) -> Dict[int, np.nda
 
 
 def _encoded(run: Any, latents: RealLatents, requests: List[Request]) -> Iterator[np.ndarray]:
-    """Latents (B, C, h, w) of images as they were written, at the generator's size."""
+    """Yield latents (B, C, h, w) of the written images, resized to the size of the generator."""
     for start in range(0, len(requests), latents.batch_size):
         pixels = []
         for request in requests[start:start + latents.batch_size]:

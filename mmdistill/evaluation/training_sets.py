@@ -10,7 +10,7 @@ from mmdistill.components import resolve
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.wrapped_configs import bare, part_config, scoped, without_pipeline
 from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
-from mmdistill.engine.wrapped_data import readable_parts
+from mmdistill.engine.wrapped_data import wrapped_dataset_errors
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
 from mmdistill.tasks.base import Task
@@ -241,7 +241,7 @@ def build_wrapped(cfg: Mapping[str, Any], scope: str, where: str) -> Any:
     """Like :func:`build_dataset`, but keeps the wrappers."""
     importlib.import_module(f'{scope}.datasets')
     cfg = bare(scoped(cfg, scope))
-    with readable_parts(cfg, where):
+    with wrapped_dataset_errors(cfg, where):
         dataset = DATASETS.build(cfg)
         dataset.full_init()
         if not len(dataset):

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Optional, Sequence
 
 import torch
 
-from mmdistill.engine.loading import distrust
+from mmdistill.engine.loading import restrict_loading
 from mmdistill.errors import DistillError
 from mmdistill.parallel import available_cores, process_pool
 from mmdistill.terminal import quiet_mmengine
@@ -30,7 +30,7 @@ class Job:
 
 
 def _start_worker() -> None:
-    distrust()
+    restrict_loading()
     quiet_mmengine()
     torch.set_num_threads(1)
     warnings.simplefilter('ignore')  # OpenMMLab and PyTorch would repeat theirs for every student

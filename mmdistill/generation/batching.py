@@ -50,7 +50,7 @@ class MicroBatches:
     and the denoiser processes ``micro_batch`` of its rows at a time. All requests of a group must be passed together,
     in the order of the plan.
 
-    The steps before the first guided one do not depend on finished samples. There, free rows are used for ``spare``
+    The steps before the first guided one do not depend on finished samples. There, free rows are used for ``upcoming``
     requests of later calls, so that only guided batches, which may contain one sample per class, need padding.
     Multistep schedulers cannot be interrupted there.
     """
@@ -61,13 +61,13 @@ class MicroBatches:
         self._begun: Dict[Request, Tuple[Tensor, Tensor, Optional[str]]] = {}  # latents, random state and error
 
     def __call__(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
-                 spare: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
+                 upcoming: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
         """Yield the decoded images of one micro-batch after another, and the sampling results.
 
-        For the arguments see :meth:`LatentGenerator.synthesize`. Without ``spare``, all steps are done at once.
+        For the arguments see :meth:`LatentGenerator.synthesize`. Without ``upcoming``, all steps are done at once.
         """
         generator = self.generator
-        everything = [*requests, *(spare or ())]
+        everything = [*requests, *(upcoming or ())]
         for values, wanted in ((masks, requests), (latents, everything)):
             if values is not None and len(wanted) != len(values):
                 raise ValueError(f'{len(wanted)} requests with {len(values)} masks or latents')
@@ -86,7 +86,7 @@ class MicroBatches:
                     for row, request in enumerate(everything[begin:end], begin)]
 
         for begin, end in self._cuts(requests, joint):
-            following = None if spare is None else jobs(end, end + generator.micro_batch)
+            following = None if upcoming is None else jobs(end, end + generator.micro_batch)
             sampled = self._run(jobs(begin, end), first, guidance, following)
             rows = slice_rows(generator.micro_batch, generator.image_size)
             with torch.no_grad(), steady_threads(generator.device, rows):
@@ -102,18 +102,18 @@ class MicroBatches:
             starts = list(range(0, len(requests), self.generator.micro_batch))
         return list(zip(starts, [*starts[1:], len(requests)]))
 
-    def _run(self, jobs: List[Job], first: int, guidance, spare: Optional[Sequence[Job]]) -> Sampled:
+    def _run(self, jobs: List[Job], first: int, guidance, upcoming: Optional[Sequence[Job]]) -> Sampled:
         """Denoise at most ``micro_batch`` jobs from step ``first``, in two parts if possible."""
         process = self.generator.process
         split = 0 if guidance is None else guidance.steps(len(process)).start
-        if spare is None or not process.memoryless or split <= first:
+        if upcoming is None or not process.memoryless or split <= first:
             return self._steps(jobs, guidance, first)
         if self._guidance is not guidance:
             self._guidance = guidance
             self._begun.clear()
         fresh = [job for job in jobs if job.request not in self._begun]
-        if fresh:  # spare requests fill the batch; their latents are stored until they are requested
-            fresh += [job for job in spare if job.request not in self._begun]
+        if fresh:  # upcoming requests fill the batch; their latents are stored until they are requested
+            fresh += [job for job in upcoming if job.request not in self._begun]
             fresh = fresh[:self.generator.micro_batch]
             part = self._steps(fresh, guidance, first, split)
             self._begun.update((job.request, (part.latents[row], part.randoms[row], part.failures.get(row)))

@@ -244,7 +244,7 @@ class LatentGenerator:
         return images
 
     def synthesize(self, requests: Sequence[Request], masks: Arrays = None, guidance=None, latents: Arrays = None,
-                   spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
+                   upcoming: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
         """Yield the images of requests, in order, as they are generated. A failed image does not affect others.
 
         Args:
@@ -253,13 +253,13 @@ class LatentGenerator:
                 None for generators of classes.
             guidance: A :class:`~mmdistill.guidance.base.Guidance`.
             latents: (C, h, w) float32 clean scaled latents to start from, with noise according to ``strength``; None
-                for pure noise. With ``spare``, those of the spare requests follow.
-            spare: Requests of later calls, whose unguided first steps may be done in the same batches (see
+                for pure noise. With ``upcoming``, those of the upcoming requests follow.
+            upcoming: Requests of later calls, whose unguided first steps may be done in the same batches (see
                 :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It does not change
                 the images.
         """
         done = 0
-        for decoded, sampled in self._batches(requests, masks, guidance, latents, spare):
+        for decoded, sampled in self._batches(requests, masks, guidance, latents, upcoming):
             finite = decoded.isfinite().flatten(1).all(1).tolist()
             pixels = ((decoded / 2 + 0.5).nan_to_num(0).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu()
             for row, (image, final) in enumerate(zip(pixels.numpy(), sampled.latents.cpu())):

@@ -65,10 +65,10 @@ class Distiller(BaseModel):
         return {**{key: self.metainfo.get(key) for key in needs}, **self._config}
 
     def forward(self, requests: Sequence[Request], masks: Arrays = None, latents: Arrays = None,
-                spare: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
+                upcoming: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:
         """Yield the images of requests; see :meth:`mmdistill.generation.generators.LatentGenerator.synthesize`."""
-        return self.generator.synthesize(requests, masks, self.guidance, latents, spare)
+        return self.generator.synthesize(requests, masks, self.guidance, latents, upcoming)
 
     def test_step(self, data: Dict[str, Any]) -> Iterator[Synthesis]:
-        """:meth:`forward` of ``dict(requests=..., masks=..., latents=..., spare=...)``."""
+        """:meth:`forward` of ``dict(requests=..., masks=..., latents=..., upcoming=...)``."""
         return self(**data)

@@ -10,7 +10,7 @@ from mmdistill.datasets import DatasetLabels, DatasetMasks
 from mmdistill.datasets.layouts import get_layout
 from mmdistill.datasets.origin import other_split, provenance
 from mmdistill.datasets.wrappers import describe, is_wrapper, keep_samples, parts_of, real_dataset
-from mmdistill.engine.wrapped_data import readable_parts
+from mmdistill.engine.wrapped_data import wrapped_dataset_errors
 from mmdistill.errors import DistillError
 
 from .conftest import CLASSES, PALETTE, seg_config, write_pairs
@@ -146,10 +146,11 @@ def test_class_names_that_are_numbers(seg, folders):
     assert len(DatasetMasks(seg(concat(a, b, ignore_keys=['classes'])))) == 7
     assert len(seg(dict(type='mmdistill.UnionDataset', datasets=[a, b]))) == 7
     where = 'train_dataloader.dataset'
+    scoped = concat(*(dict(one, _scope_='mmseg') for one in (a, b)))
     with pytest.raises(DistillError, match=rf'{where}\.datasets\.1 and {where}\.datasets\.0 have the same classes, but '
-                                           'ConcatDataset tells numbers from strings'), readable_parts(concat(*(
-            dict(one, _scope_='mmseg') for one in (a, b))), where):
-        seg(concat(a, b))
+                                           'for ConcatDataset numbers differ from strings'):
+        with wrapped_dataset_errors(scoped, where):
+            seg(concat(a, b))
 
 
 def test_a_name_of_two_classes(seg, folders):

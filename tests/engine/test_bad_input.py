@@ -95,7 +95,7 @@ def test_a_plan_of_another_config(refused, tools, town, tree):
 def test_resume_without_a_plan(refused, tools, town):
     """Begins, so that one command starts and restarts a job; where images are without their plan it is refused."""
     done = tools('distill', town.config, '--work-dir', town.work, '--resume')
-    assert done.returncode == 0 and f'No run has begun in {town.work}' in done.stdout, done.stderr
+    assert done.returncode == 0 and f'There is no run to resume in {town.work}' in done.stdout, done.stderr
     assert (town.work / 'distilled/meta/distilled.json').is_file()
     (town.work / 'plan.json').unlink()
     done = tools('distill', town.config, '--work-dir', town.work, '--resume')

@@ -8,8 +8,8 @@ def requests(classes):
     return [Request(f'r{n}', n, classes=(label, )) for n, label in enumerate(classes)]
 
 
-def inputs(batch, spare=()):
-    return dict(latents=[request.seed for request in [*batch, *spare]])
+def inputs(batch, upcoming=()):
+    return dict(latents=[request.seed for request in [*batch, *upcoming]])
 
 
 @pytest.mark.parametrize('classes, batch_size, expected', [
@@ -19,14 +19,14 @@ def inputs(batch, spare=()):
     ((), 4, []),
 ])
 def test_no_batch_has_a_class_twice(classes, batch_size, expected):
-    batches = RequestBatches(requests(classes), inputs, batch_size, spare=2)
+    batches = RequestBatches(requests(classes), inputs, batch_size, upcoming=2)
     made = list(batches)
     assert [[request.seed for request in batch['requests']] for batch in made] == expected
     assert len(batches) == len(expected)
     for batch in made:
         after = batch['requests'][-1].seed + 1
-        assert [request.seed for request in batch['spare']] == list(range(len(classes)))[after:after + 2]
-        assert batch['latents'] == [request.seed for request in [*batch['requests'], *batch['spare']]]
+        assert [request.seed for request in batch['upcoming']] == list(range(len(classes)))[after:after + 2]
+        assert batch['latents'] == [request.seed for request in [*batch['requests'], *batch['upcoming']]]
 
 
 def test_without_spare_batches_are_full():

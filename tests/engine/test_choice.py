@@ -171,7 +171,7 @@ def test_killed_while_it_finishes(tools, config, finished, tree, tmp_path, place
     assert done.returncode == -9 and 'meta/distilled.json' not in tree(tmp_path / 'distilled')
     assert tools('distill', config, '--work-dir', tmp_path).returncode == 1  # it does not begin again by itself
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
-    assert done.returncode == 0 and '27 images are there, 0 to make' in done.stdout, done.stderr
+    assert done.returncode == 0 and '27 images exist, 0 are to be generated' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.set)
 
 
@@ -194,7 +194,7 @@ def test_another_choice_and_other_weights_of_the_same_candidates(tools, config, 
              dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by='nearest'))]
     other = derive(config, tmp_path, f'custom_hooks = {hooks!r}')
     done = tools('distill', other, '--work-dir', tmp_path / 'run', '--resume')
-    assert done.returncode == 0 and '27 images are there, 0 to make' in done.stdout, done.stderr
+    assert done.returncode == 0 and '27 images exist, 0 are to be generated' in done.stdout, done.stderr
     manifest = read_manifest(tmp_path / 'run/distilled')
     assert manifest['config_hash'] == finished.manifest['config_hash']
     assert manifest['extra']['choice']['candidates'] != finished.manifest['extra']['choice']['candidates']

@@ -234,7 +234,7 @@ def test_a_work_dir_among_the_images(tools, pets):
     for work in (pets.data / 'train/work', pets.data / 'link/ant', pets.data / 'train'):
         done = tools('distill', pets.config(), '--work-dir', work, '--dry-run')
         assert done.returncode == 1 and re.search(
-            r"^error: work_dir='.*' is in .*data/train, all of whose images are read as test_dataloader\.dataset, .*: "
+            r"^error: work_dir='.*' is inside .*data/train, and test_dataloader\.dataset reads all images .*: "
             'choose another --work-dir$', done.stderr, re.M), done.stderr
         assert sorted(path.name for path in (pets.data / 'train').iterdir()) == ['ant', 'bee', 'cat']
     done = tools('distill', pets.config(), '--work-dir', pets.data / 'training', '--dry-run')

@@ -128,7 +128,7 @@ def test_resumed_in_the_middle_of_the_cleaning(tools, config, finished, uncleane
     (work / 'distilled/meta/distilled.json').unlink()
     (work / 'class_losses.json').unlink()
     done = tools('distill', config, '--work-dir', work, '--resume')
-    assert done.returncode == 0 and '11 images are there' in done.stdout, done.stderr
+    assert done.returncode == 0 and '11 images exist' in done.stdout, done.stderr
     assert tree(work / 'distilled') == tree(finished[0] / 'distilled')
 
 
@@ -167,7 +167,7 @@ def test_the_report_and_the_students_data(tools, finished, tmp_path):
     (['custom_hooks.LabelCleaningHook.segmentor=None'], 'LabelCleaningHook: MajorityVote needs a segmentor'),
     (['custom_hooks.LabelCleaningHook.cleaners=[]'], r'LabelCleaningHook.cleaners=\[\]: name at least one'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=1'],
-     r'cleaners\.0: MajorityVote needs 2 images of a mask or more, the plan has 1: raise .*images_per_mask'),
+     r'cleaners\.0: MajorityVote needs at least 2 images per mask, the plan has 1: raise .*images_per_mask'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=0'], r'images_per_mask=0 is out of range'),
     (['custom_hooks.GuidedSynthesisHook.update=output', 'custom_hooks.GuidedSynthesisHook.through=linear'],
      r"GuidedSynthesisHook: update='output' takes the gradient by the output"),

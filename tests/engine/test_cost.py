@@ -35,7 +35,7 @@ def test_a_run_measures_its_rate_and_says_what_it_took(tools, streets, tmp_path)
     log, = tmp_path.glob('*/*.log')
     assert re.findall(r'\[(\d)/3\] +eta: (\S+)', log.read_text())[-1] == ('3', '0:00:00')
     resumed = tools('distill', streets, '--work-dir', tmp_path, '--resume', '--dry-run')
-    assert 'Cost: no image is left to make' in resumed.stdout, resumed.stdout + resumed.stderr
+    assert 'Cost: no image is left to generate' in resumed.stdout, resumed.stdout + resumed.stderr
 
 
 @pytest.mark.parametrize('rate', ['0', '-1', 'fast', 'inf', 'nan'])

@@ -55,7 +55,7 @@ def test_resume_makes_again_what_is_damaged_and_nothing_else(tools, streets, fin
     assert sorted(line.split()[0] for line in verify_set(root)) == sorted(files)
     times = {path: path.stat().st_mtime_ns for path in root.rglob('*.png')}
     done = tools('distill', streets, '--work-dir', work, '--resume')
-    assert done.returncode == 0 and '2 images are there, 4 to make' in done.stdout, done.stderr
+    assert done.returncode == 0 and '2 images exist, 4 are to be generated' in done.stdout, done.stderr
     assert tree(root) == whole and verify_set(root) == []
     untouched = {image[kind] for image in images[4:] for kind in ('image', 'mask')}
     assert len(untouched) == 4
@@ -68,10 +68,10 @@ def test_a_line_of_the_journal_that_was_cut_short(tools, streets, finished, work
     journal.write_bytes(b''.join(lines[:3]) + lines[3][:20])
     (work / 'distilled/meta/distilled.json').unlink()
     done = tools('distill', streets, '--work-dir', work, '--resume')
-    assert done.returncode == 0 and '3 images are there, 3 to make' in done.stdout, done.stderr
+    assert done.returncode == 0 and '3 images exist, 3 are to be generated' in done.stdout, done.stderr
     assert tree(work / 'distilled') == tree(finished / 'distilled')
     done = tools('distill', streets, '--work-dir', work, '--resume')
-    assert done.returncode == 0 and '6 images are there, 0 to make' in done.stdout
+    assert done.returncode == 0 and '6 images exist, 0 are to be generated' in done.stdout
 
 
 def test_a_journal_that_cannot_be_read_counts_as_none(tmp_path):

@@ -122,7 +122,7 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, streets, finished, tree,
     done = tools(*arguments)  # a new run does not mix with the old one
     assert done.returncode == 1 and '--resume' in done.stderr and tree(tmp_path / 'distilled') == before
     done = tools(*arguments, '--resume')
-    assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
+    assert done.returncode == 0 and 'images exist' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished[0] / 'distilled')
 
 
@@ -137,7 +137,7 @@ def test_images_of_other_weights_are_not_mixed(tools, streets, finished, tree, t
         done = tools('distill', streets, '--work-dir', work, '--resume')
         said = done.stderr.strip().splitlines()[-1]
         assert done.returncode == 1 and re.fullmatch(
-            rf'error: the {words}.* are others than when the run in \S+ began: restore .*', said), done.stderr
+            rf'error: the {words}.* changed since the run in \S+ began: restore .*', said), done.stderr
     for text in ('{}', '[]', '{', None):
         (work / 'inputs.json').unlink() if text is None else (work / 'inputs.json').write_text(text)
         done = tools('distill', streets, '--work-dir', work, '--resume')
@@ -209,4 +209,4 @@ def test_a_run_that_is_stopped_early_says_what_is_there(tools, streets, finished
     os.kill(job.pid, signal.SIGTERM)
     done = tools.end(job)
     assert done.returncode == 143 and done.stderr.splitlines()[-1] == (
-        f'stopped by SIGTERM: 6 images are in {work}/distilled; the same command with --resume goes on')
+        f'stopped by SIGTERM: 6 images are in {work}/distilled; the same command with --resume continues')

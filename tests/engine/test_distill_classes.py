@@ -149,7 +149,7 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, 
     done = tools(*arguments)  # a new run does not mix with the old one
     assert done.returncode == 1 and '--resume' in done.stderr and tree(tmp_path / 'distilled') == before
     done = tools(*arguments, '--resume')
-    assert done.returncode == 0 and 'images are there' in done.stdout and 'Encoding' not in done.stdout, done.stderr
+    assert done.returncode == 0 and 'images exist' in done.stdout and 'Encoding' not in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
@@ -161,7 +161,7 @@ def test_png_images_stopped_and_resumed(tools, config, finished, tree, tmp_path)
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
     assert done.returncode == 1 and 'belongs to another config' in done.stderr
     done = tools(*arguments, '--resume')
-    assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
+    assert done.returncode == 0 and 'images exist' in done.stdout, done.stderr
     assert tools('verify', tmp_path / 'distilled').returncode == 0
     files = [json.loads((work / 'distilled/meta/distilled.json').read_text())['extra']['files']
              for work in (finished.work, tmp_path)]

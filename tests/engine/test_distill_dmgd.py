@@ -89,7 +89,7 @@ def test_killed_and_resumed_gives_the_same_bytes(tools, config, finished, tree, 
     assert 'meta/distilled.json' not in tree(tmp_path / 'distilled')
     # Another batch size: classes are then at different numbers in one batch.
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
-    assert done.returncode == 0 and 'images are there' in done.stdout and 'Encoding' not in done.stdout, done.stderr
+    assert done.returncode == 0 and 'images exist' in done.stdout and 'Encoding' not in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 
@@ -145,7 +145,7 @@ def test_images_that_are_not_finite(tools, config, finished, tree, tmp_path, bel
     skip = ('distill', config, '--work-dir', tmp_path / 'skip', '--cfg-options', 'test_cfg.on_nonfinite=skip')
     done = tools(*skip, before=before)
     last = done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and last.startswith('error: 2 images are not finite, or wait for such'), done.stderr
+    assert done.returncode == 1 and last.startswith('error: 2 images are not finite, or depend on such'), done.stderr
     assert name in last and after in last and '--resume' in last and 'Traceback' not in done.stderr
     made, plain = images(tmp_path / 'skip', tree), images(finished.work, tree)
     # The next of its class waits, since its image depends on this one; the rest is as in an undisturbed run.
@@ -176,5 +176,5 @@ def test_a_damaged_latent_is_made_again(tools, config, tmp_path, finished, tree)
     (latents / '00001.safetensors').unlink()
     (tmp_path / f'distilled/train/{WNIDS[0]}/00002.JPEG').unlink()
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
-    assert done.returncode == 0 and ', 3 to make' in done.stdout, done.stderr
+    assert done.returncode == 0 and ', 3 are to be generated' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')

@@ -55,7 +55,7 @@ def test_killed_within_a_class_and_resumed_gives_the_same_bytes(tools, config, f
         path.read_bytes().count(b'\n') for path in tmp_path.glob('checksums.*')) >= count)
     assert 'meta/distilled.json' not in tree(tmp_path / 'distilled')
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
-    assert done.returncode == 0 and 'images are there' in done.stdout, done.stderr
+    assert done.returncode == 0 and 'images exist' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.work / 'distilled')
 
 

@@ -89,7 +89,7 @@ def test_the_files_cover_both_packages():
      r'datasets\.1 is a dataset of classification, but train_dataloader\.dataset\.datasets\.0 one of segmentation'),
     ({'train_dataloader.dataset': dict(_delete_=True, type='mmdistill.ReplayedViews', store='x', temperature=1,
                                        dataset=dict(type='DRIVEDataset'))},
-     'ReplayedViews wraps datasets in a way that is unknown here: give the dataset that it wraps'),
+     'ReplayedViews is an unknown wrapper of datasets: give the dataset inside it'),
 ])
 def test_mistakes(tmp_path, options, say):
     cfg = read_config(str(inherit(tmp_path, 'mmseg', 'drive.py')))
@@ -173,7 +173,7 @@ def test_stock_drive_is_distilled_resumed_and_trained_on(tools, tmp_path, drive)
     said = [line for line in dry.stdout.splitlines() if 'Source: ' in line]
     assert len(said) == 1 and said[0].endswith(
         'Source: train_dataloader.dataset; RepeatDataset of DRIVEDataset: 4 real images, each counted once; the '
-        'inherited keys of training and validation are left out')
+        'inherited keys of training and validation are ignored')
     done = tools(*command, '--resume')
     assert done.returncode == 0, done.stderr
     again = tools('distill', work / 'drive.py', '--work-dir', work, '--resume')  # the config that the run left behind
@@ -197,7 +197,7 @@ def test_the_validation_split_says_so(tools, tmp_path, drive):
     done = tools('distill', config, '--work-dir', work, '--dry-run', '--cfg-options', option,
                  'test_dataloader.dataset._scope_=mmseg', 'test_evaluator=[]')
     assert done.returncode == 0, done.stderr
-    assert "warning: test_dataloader.dataset is no training split, by img_path='images/validation'" in done.stdout
+    assert "warning: test_dataloader.dataset is not a training split (img_path='images/validation')" in done.stdout
     plan = json.loads((work / 'plan.json').read_text())
     assert plan['source_size'] == 2 and plan['provenance']['other_split'] == "img_path='images/validation'"
 

@@ -9,7 +9,7 @@ from mmengine.logging import HistoryBuffer
 from mmengine.runner import CheckpointLoader
 
 from mmdistill import cli
-from mmdistill.engine.loading import distrust
+from mmdistill.engine.loading import restrict_loading
 from mmdistill.errors import DistillError
 
 
@@ -25,7 +25,7 @@ class Trap:
 
 @pytest.fixture(autouse=True)
 def distrusted():
-    distrust()
+    restrict_loading()
 
 
 def test_checkpoints(tmp_path):

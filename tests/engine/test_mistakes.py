@@ -315,7 +315,7 @@ def test_the_command_says_that_line_and_makes_nothing(tools, tmp_path, options, 
      r'dataset\.dataset: ClassBalancedDataset asks .* by get_cat_ids\(\), which StreetScenes does not have: leave'),
     ({'test_dataloader.dataset': dict(_delete_=True, type='ClassBalancedDataset', oversample_thr=0.5, dataset=dict(
         type='ConcatDataset', datasets=[SCENES]))}, r'get_cat_ids\(\), which ConcatDataset does not have'),
-    ({f'{GUIDE}.objectives': [dict(type='ClassFeatureMatching')] * 2}, 'ClassFeatureMatching stands there twice'),
+    ({f'{GUIDE}.objectives': [dict(type='ClassFeatureMatching')] * 2}, 'ClassFeatureMatching is listed twice'),
 ])
 def test_more_of_the_runner(options, say):
     with pytest.raises(DistillError, match=say):

@@ -7,7 +7,7 @@ from mmdistill.errors import DistillError
 
 SEG, CLASSES = 'mmdistill::quickstart/d3s2_streets-64x64.py', 'mmdistill::quickstart/unguided_objects-64px.py'
 KEY = r'test_dataloader\.dataset'
-HERE = 'and names without a package are of MMEngine, mmcv and mmdistill here'
+HERE = 'but names without a scope are looked up in MMEngine, mmcv and mmdistill only'
 
 
 def named(*names, **settings):
@@ -25,7 +25,7 @@ def check(config, **dataset):
 
 @pytest.mark.parametrize('config, pipeline, say', [
     (SEG, named('LoadAnnotations'),
-     rf"{KEY}\.pipeline\.0\.type='LoadAnnotations' is mmcv's, which reads no masks as mmseg does: write "
+     rf"{KEY}\.pipeline\.0\.type='LoadAnnotations' is mmcv's, which does not read masks as mmseg does: write "
      rf"'mmseg\.LoadAnnotations', or set {KEY}\._scope_='mmseg'$"),
     (SEG, named('LoadImageFromFile', 'mmcv.LoadAnnotations'),
      r"pipeline\.1\.type='mmcv\.LoadAnnotations' is mmcv's, .*: write 'mmseg\.LoadAnnotations'$"),

@@ -91,7 +91,7 @@ def test_a_batch_above_the_selection(train):
     done = train('refused', hooks=HOOK, loader=dict(batch_size=5, drop_last=True), fails=True)
     assert done.returncode == 1 and done.stderr.splitlines()[-1] == (
         'mmdistill.errors.DistillError: train_dataloader.batch_size=5 is larger than the 4 selected samples (of one '
-        'GPU), and drop_last=True drops what does not fill a batch: lower the batch size, or set drop_last=False')
+        'GPU), and drop_last=True drops incomplete batches: lower the batch size, or set drop_last=False')
     assert train('smaller', hooks=HOOK, loader=dict(batch_size=5))['iterations'] == [3, 3, 3]
     # An infinite sampler fills its batches with repeats.
     assert train('infinite', False, HOOK, dict(batch_size=5, drop_last=True))['iterations'] == [5, 5, 5]
@@ -115,7 +115,7 @@ def test_only_a_training_is_restricted():
     (dict(type='mmdistill.MaskSelectionHook', selector=dict(type='RandomSelector', budgt=2)),
      r'custom_hooks\.0\.selector\.budgt: unknown setting of RandomSelector; did you mean budget\?'),
     (dict(type='mmdistill.MaskSelectionHok'), r"custom_hooks\.0\.type='mmdistill\.MaskSelectionHok' is unknown"),
-    (dict(type='mmdistill.GuidedSynthesisHook', objectives=[]), 'GuidedSynthesisHook is of a distillation and does'),
+    (dict(type='mmdistill.GuidedSynthesisHook', objectives=[]), 'GuidedSynthesisHook is for distillation and has'),
 ])
 def test_mistakes_in_a_training(tools, guide, tmp_path, hook, say):
     dataset = dict(type='mmdistill.StreetScenes', num_scenes=12, size=32, pipeline=[

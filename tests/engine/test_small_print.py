@@ -16,7 +16,7 @@ def test_a_source_that_only_the_validation_set_tells(tools, town):
                                                  sampler=dict(type='DefaultSampler', shuffle=False))))
     cfg.dump(town.config)
     done = dry_run(tools, town)
-    assert "test_dataloader.dataset is no training split, by it is val_dataloader's dataset" in done.stdout, done.stderr
+    assert "test_dataloader.dataset is not a training split (it is val_dataloader's dataset)" in done.stdout
     plan = json.loads((town.work / 'plan.json').read_text())
     assert plan['provenance']['other_split'] == "it is val_dataloader's dataset"
 
@@ -35,7 +35,7 @@ def test_files_that_changed_are_named(tools, town):
     (town.work / 'distilled/meta/distilled.json').unlink()
     done = tools('distill', town.config, '--work-dir', town.work, '--resume')
     assert done.returncode == 1 and re.search(
-        rf'began \(changed since: {town.data}/images/3\.png and 1 more\): restore them', done.stderr), done.stderr
+        rf'began \(changed: {town.data}/images/3\.png and 1 more\): restore them', done.stderr), done.stderr
 
 
 def test_an_error_has_its_own_line(tools, town):

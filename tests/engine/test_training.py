@@ -9,7 +9,7 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import load_file
 
-from mmdistill.engine.training import continue_training, whole_checkpoints
+from mmdistill.engine.training import continue_training, discard_partial_checkpoint
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
@@ -81,7 +81,7 @@ def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_
     done = tools(*command, 'train_cfg.max_iters=23', '--resume')
     assert done.returncode == 0, done.stderr[-2000:]
     iterations = [int(number) for number in re.findall(r'Iter\(train\) *\[ *(\d+)/23\]', done.stdout)]
-    assert iterations == [21, 22, 23] and 'iter_30.pth was cut short' in done.stdout + done.stderr
+    assert iterations == [21, 22, 23] and 'iter_30.pth is incomplete or damaged' in done.stdout + done.stderr
     for path in (tmp_path / 'unet').glob('*.pth'):
         path.write_bytes(b'')
     done = tools(*command, '--resume')
@@ -89,7 +89,7 @@ def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_
     for path in sorted((tmp_path / 'unet').glob('*.pth'))[1:]:  # as if the first one had been cut short
         path.unlink()
     done = tools(*command, 'train_cfg.max_iters=2', '--resume')
-    assert done.returncode == 0 and 'the training begins again' in done.stdout + done.stderr, done.stderr[-2000:]
+    assert done.returncode == 0 and 'starting again' in done.stdout + done.stderr, done.stderr[-2000:]
     assert re.findall(r'Iter\(train\) *\[ *(\d+)/2\]', done.stdout) == ['1', '2']
 
 
@@ -99,13 +99,13 @@ def test_a_last_checkpoint_that_is_gone(tmp_path, monkeypatch):
     cfg, last = Config(dict(work_dir=str(tmp_path))), tmp_path / 'last_checkpoint'
     last.write_text('/no/such/iter_9.pth')
     continue_training(cfg, False)  # a new training writes its own
-    with pytest.raises(DistillError, match=rf'^{last} names /no/such/iter_9\.pth, which is not there, and .* has no '
-                                           'other checkpoint: restore it, or remove last_checkpoint to begin again$'):
+    with pytest.raises(DistillError, match=rf'^{last} names /no/such/iter_9\.pth, which does not exist, and .* has no '
+                                           'other checkpoint: restore it, or remove last_checkpoint to start again$'):
         continue_training(cfg, True)
     torch.save(dict(a=1), tmp_path / 'iter_3.pth')
     continue_training(cfg, True)
     assert cfg.load_from == str(tmp_path / 'iter_3.pth')
-    assert said == [f'{last} names /no/such/iter_9.pth, which is not there: {tmp_path}/iter_3.pth is taken']
+    assert said == [f'{last} names /no/such/iter_9.pth, which does not exist: resuming from {tmp_path}/iter_3.pth']
     last.write_text('/moved/iter_3.pth')  # a work dir that was moved
     continue_training(cfg, True)
     assert len(said) == 1
@@ -124,7 +124,7 @@ def test_a_checkpoint_of_something_else(trained, tools, tmp_path, content):
     command = [tmp_path if part == trained.folder / 'unet' else part for part in trained.command]
     done = tools(*command, '--resume')
     assert done.returncode == 1 and 'Traceback' not in done.stderr
-    assert re.fullmatch(r'error: \S+iter_5.pth is no checkpoint that this training can go on from .*',
+    assert re.fullmatch(r'error: \S+iter_5.pth does not fit this training .*',
                         done.stderr.strip().splitlines()[-1])
 
 
@@ -140,7 +140,7 @@ def test_a_last_checkpoint_that_names_nothing(tmp_path, text):
 
 def test_a_checkpoint_that_the_disk_had_no_room_for_is_removed(tmp_path):
     torch.save(dict(a=torch.zeros(99)), tmp_path / 'iter_10.pth')
-    with pytest.raises(OSError), whole_checkpoints(tmp_path):
+    with pytest.raises(OSError), discard_partial_checkpoint(tmp_path):
         (tmp_path / 'iter_20.pth').write_bytes((tmp_path / 'iter_10.pth').read_bytes()[:-50])
         raise OSError(28, 'No space left on device')
     assert [path.name for path in tmp_path.iterdir()] == ['iter_10.pth']

@@ -46,7 +46,7 @@ def test_kill(tools, case):
         assert 'Traceback' not in done.stderr, done.stderr
         if at_work and number != signal.SIGKILL and done.returncode == 128 + number:
             line = done.stderr.strip().splitlines()[-1]
-            assert re.fullmatch(f'stopped by (SIGTERM|Ctrl-C): (what was there .*|.*{KEPT[case.name]}.*)', line), line
+            assert re.fullmatch(f'stopped by (SIGTERM|Ctrl-C): (existing files .*|.*{KEPT[case.name]}.*)', line), line
         found = job.kept(work)
         assert {name: found.get(name) for name in kept} == kept  # nothing finished is made again
         kept = found

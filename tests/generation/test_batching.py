@@ -53,12 +53,12 @@ def guidance():
                     update='prev', norm='none', step='sigma')
 
 
-def synthesize(generator, batch, spare):
+def synthesize(generator, batch, upcoming):
     """Latents by request id, the plan taken in batches of this size, none of which has a class twice."""
     guide, latents = guidance(), {}
     for start in range(0, len(PLAN), batch):
-        following = PLAN[start + batch:start + batch + spare] if spare else None
-        for made in generator.synthesize(PLAN[start:start + batch], guidance=guide, spare=following):
+        following = PLAN[start + batch:start + batch + upcoming] if upcoming else None
+        for made in generator.synthesize(PLAN[start:start + batch], guidance=guide, upcoming=following):
             assert made.error is None and made.image.shape == (32, 32, 3)
             latents[made.request.id] = made.latents
             guide.memories[0].remember(made.request, made.latents)
@@ -113,14 +113,14 @@ def test_batched_across_classes_equals_one_at_a_time(scheduler):
 @pytest.mark.parametrize('scheduler', [*SCHEDULERS, DPMSolverMultistepScheduler()], ids=lambda s: type(s).__name__)
 def test_batches_and_spare_requests_change_no_bit(scheduler):
     expected = synthesize(build(scheduler, 4), 3, 0)
-    for batch, spare in ((3, 4), (3, 1), (1, 0), (1, 4)):
-        again = synthesize(build(scheduler, 4), batch, spare)
+    for batch, upcoming in ((3, 4), (3, 1), (1, 0), (1, 4)):
+        again = synthesize(build(scheduler, 4), batch, upcoming)
         assert all(torch.equal(again[name], latents) for name, latents in expected.items())
 
 
 def test_traces_are_the_same_in_two_parts():
-    traces = [[made.trace for made in build(SCHEDULERS[0], 6).synthesize(PLAN[:3], guidance=guidance(), spare=spare)]
-              for spare in (None, PLAN[3:6])]
+    traces = [[made.trace for made in build(SCHEDULERS[0], 6).synthesize(PLAN[:3], guidance=guidance(), upcoming=later)]
+              for later in (None, PLAN[3:6])]
     assert traces[0] == traces[1] and traces[0][0].losses.keys() == {'TransportMatching'}
 
 

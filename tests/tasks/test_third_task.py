@@ -85,7 +85,7 @@ class Flat:
     def describe(self):
         return dict(type='Flat', classes=list(self.classes))
 
-    def synthesize(self, requests, distances, guidance=None, latents=None, spare=None):
+    def synthesize(self, requests, distances, guidance=None, latents=None, upcoming=None):
         for request, distance in zip(requests, distances):
             yield Synthesis(request, None, np.full((8, 8, 3), int(distance) * self.shade, np.uint8), None)
 

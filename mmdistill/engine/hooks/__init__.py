@@ -1,1 +1,1 @@
-"""Hooks: how a user composes a run. No algorithm lives here."""
+"""Hooks, by which a config composes a run. Algorithms are in other packages."""

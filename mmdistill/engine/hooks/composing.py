@@ -1,4 +1,4 @@
-"""Hooks that compose a distillation run: what it plans, and what guides it."""
+"""Hooks that define the plan, the guidance and the label cleaning of a distillation run."""
 from typing import Any, List, Mapping, Optional, Sequence
 
 from mmengine.runner import Runner
@@ -19,18 +19,19 @@ from mmdistill.tasks.base import all_tasks, task_of_datasets
 class MaskSelectionHook(PlanHook):
     """Selects masks of the real dataset.
 
-    In a distillation run (``DistillLoop``) the selected masks become the plan. A stock mmseg training config is
-    restricted to the selected real samples: the coreset baseline. Behind OpenMMLab's wrappers (``RepeatDataset``, ...)
-    each real sample is a candidate once, and the wrappers then repeat, balance or mix the selected ones.
+    In a distillation run (``DistillLoop``), images are generated for the selected masks. In a stock training of mmseg,
+    the hook restricts the training to the selected real samples, which is the coreset baseline. In wrapped datasets
+    (``RepeatDataset``, ...), each real sample is a candidate once; the wrappers then repeat, balance or mix the
+    selected ones.
 
     Args:
         selector: Config of a registered selector.
-        images_per_mask: Images that are made for each selected mask, each with its own seed; a distillation of
-            ``budget`` masks has ``budget * images_per_mask`` images.
-        start: What a distillation starts each image from: ``'noise'``, or ``'photo'``, the latents of the mask's own
-            real image, to which the generator adds noise according to its ``strength``. D3S2 starts from noise; with
-            photos give ``test_cfg.method`` another name.
-        workers: Processes that read masks; the number of cores by default, 0 reads in this one.
+        images_per_mask: Number of images generated for each selected mask, with different seeds. The set then has
+            ``budget * images_per_mask`` images.
+        start: What the images of a distillation start from: ``'noise'`` (D3S2), or ``'photo'``, the latents of the real
+            image of the mask, to which the generator adds noise according to its ``strength``. With ``'photo'``, give
+            ``test_cfg.method`` another name.
+        workers: Number of processes that read masks; the number of cores by default. With 0 the main process reads.
 
     Example:
         >>> custom_hooks = [dict(type='mmdistill.MaskSelectionHook',
@@ -40,12 +41,12 @@ class MaskSelectionHook(PlanHook):
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
-        """Check the selector of a config."""
+        """Raise a DistillError if the selector in ``settings``, at key ``where`` of the config, cannot select masks."""
         selector = check_component(settings['selector'], SELECTORS, f'{where}.selector')
         needs = getattr(selector, 'needs', 'histograms')
         if needs != 'histograms':
-            raise DistillError(f'{where}.selector: {selector.__name__} selects by {needs}, and masks are selected by '
-                               'their class histograms: take another selector')
+            raise DistillError(f'{where}.selector: {selector.__name__} selects by {needs}, but masks are selected '
+                               'by class histograms: use another selector')
 
     def before_run(self, runner: Runner) -> None:
         """Restrict the training dataset to the selected samples."""
@@ -62,44 +63,45 @@ class MaskSelectionHook(PlanHook):
             restrict_training(runner, sorted(selected))
 
     def before_train(self, runner: Runner) -> None:
-        """The training set has been restricted."""
+        """Nothing to do: ``before_run`` has restricted the training set."""
 
 
 @HOOKS.register_module()
 class ClassPlanHook(PlanHook):
-    """Plans ``ipc`` images of each class, from pure noise: plain sampling of a class-conditional generator.
+    """Plans ``ipc`` images per class that start from pure noise.
 
-    The first image of every class comes before the second of any, so that an interrupted run is balanced.
+    The first images of all classes are generated before the second ones, so that an interrupted run is balanced.
 
     Args:
         ipc: Images per class.
-        prompt: Template of the prompts; ``{}`` becomes the class's label text. Generators that are told the class do
-            not read it.
-        candidates: Images that are made for each, with other random numbers; with more than 1 a
-            :class:`~mmdistill.engine.hooks.finishing.CandidateChoiceHook` keeps one of them.
+        prompt: Template of the prompts, in which ``{}`` is replaced by the label text of the class. Generators that are
+            conditioned on the class id do not use it.
+        candidates: Number of images generated for each image of the set, with different random numbers. If it is above
+            1, :class:`~mmdistill.engine.hooks.finishing.CandidateChoiceHook` must choose among them.
     """
     planner = ClassPlanner
 
 
 @HOOKS.register_module()
 class PrototypeHook(PlanHook):
-    """Plans ``ipc`` images of each class, each started from a prototype of its own (D4M, arXiv 2407.15138).
+    """Plans ``ipc`` images per class, each starting from a different prototype (D4M, arXiv 2407.15138).
 
-    The prototypes are the centres of k-means in each class, over the latents of all its real images by the generator's
-    own autoencoder. They go to ``{work_dir}/prototypes.safetensors`` (:class:`~mmdistill.selection.ClassClusters`,
-    with counts and inertia), keyed by data and weights; an interrupted run keeps the classes that it finished. Work
-    dirs share them, and the latents, by ``MMDISTILL_CACHE`` (:mod:`mmdistill.cache`).
-    Every rank encodes its share of the classes, and the result does not depend on the number of ranks.
+    The prototypes are the centres of k-means over the latents of all real images of a class, encoded by the
+    autoencoder of the generator. They are written to ``{work_dir}/prototypes.safetensors``
+    (:class:`~mmdistill.selection.ClassClusters`, with counts and inertia). An interrupted run keeps the classes that
+    are finished. Work dirs can share prototypes and latents through ``MMDISTILL_CACHE`` (:mod:`mmdistill.cache`).
+    The classes are divided among the ranks; the result does not depend on the number of ranks.
 
     If a class has fewer than ``ipc`` images, every image becomes a prototype, and prototypes are reused cyclically
-    with different seeds. The mean of the autoencoder's Gaussian is clustered, where the released code draws from it.
+    with different seeds. Unlike the released code, which samples from the Gaussian of the autoencoder, its mean is
+    clustered.
 
     Args:
-        ipc, prompt, candidates: See :class:`ClassPlanHook`. All candidates of an image start from one prototype.
-        crop: Whether real images are scaled to cover the generator's size and cropped at the centre (default), or
-            squashed to it as in the released code.
-        batch_size: Real images that the autoencoder sees at once, 32 by default.
-        random_state: Seed of k-means, 0 by default. The run's own seed draws the noise alone.
+        ipc, prompt, candidates: See :class:`ClassPlanHook`. All candidates of an image start from the same prototype.
+        crop: Whether real images are resized to cover the size of the generator and cropped at the centre (default),
+            or resized to it without keeping the aspect ratio, as in the released code.
+        batch_size: Number of real images that are encoded at once, 32 by default.
+        random_state: Seed of k-means, 0 by default. The seed of the run affects the noise only.
         strategy: ``'kmeans'`` (default), ``'medoids'`` or ``'density'``; see
             :func:`~mmdistill.tasks.clusters.class_clusters`.
 
@@ -113,13 +115,13 @@ class PrototypeHook(PlanHook):
 class GuidedSynthesisHook(ComposingHook):
     """Guides the generator of a distillation run.
 
-    Objectives declare on their class, in ``needs``, what they are given besides their own settings.
+    The class of an objective lists in ``needs`` the resources that it gets in addition to its settings.
 
     Args:
-        objectives: Configs of registered guidances.
-        semantic: Config of a registered guidance that changes the condition by timestep.
-        **settings: ``window``, ``scale``, ``through``, ``update``, ``norm``, ``step``, ``every`` of
-            :class:`mmdistill.guidance.Guidance`, and what the task's resources are made from: ``segmentor`` of
+        objectives: Configs of registered objectives.
+        semantic: Config of a registered guidance that changes the condition depending on the timestep.
+        **settings: ``window``, ``scale``, ``through``, ``update``, ``norm``, ``step`` and ``every`` of
+            :class:`mmdistill.guidance.Guidance`, and settings of the resources: ``segmentor`` of
             :class:`~mmdistill.tasks.statistics.MaskResources`, ``support`` of
             :class:`~mmdistill.tasks.clusters.ClassResources`.
 
@@ -137,7 +139,7 @@ class GuidedSynthesisHook(ComposingHook):
 
     @classmethod
     def forwards_to(cls) -> List[type]:
-        """The classes that ``**settings`` are for."""
+        """The classes that take ``**settings``."""
         return [Guidance, *(task.resources for task in all_tasks())]
 
     def compose(self, composition: Composition) -> None:
@@ -146,15 +148,16 @@ class GuidedSynthesisHook(ComposingHook):
 
 @HOOKS.register_module()
 class LabelCleaningHook(ComposingHook):
-    """Takes labels from pixels of the finished images of a distillation run: 255, which trainings ignore.
+    """Sets doubtful pixels in the masks of a distilled set to 255, the value that trainings ignore.
 
-    When all images are there, the cleaners look at them as they were written, and the masks are written again before
-    the manifest. The real mask is cleaned each time, so that a resumed run gives the same bytes. Log and manifest
-    (``extra.cleaning.ignored``) say which share of the labelled pixels each cleaner ignores, over all and by class.
+    The cleaners read the written images after all are generated. The masks are then rewritten, before the manifest is
+    written. Cleaning always starts from the real mask, so a resumed run writes the same bytes. Log and manifest
+    (``extra.cleaning.ignored``) contain the share of labelled pixels that each cleaner ignores, in total and per class.
 
     Args:
-        cleaners: Configs of registered cleaners. Each sees the masks as they were; what one of them ignores is ignored.
-        **settings: What the task's resources are made from: ``segmentor`` of
+        cleaners: Configs of registered cleaners. All of them get the original mask; a pixel is ignored if one of them
+            ignores it.
+        **settings: Settings of the resources: ``segmentor`` of
             :class:`~mmdistill.tasks.statistics.MaskResources`.
 
     Example:
@@ -168,7 +171,7 @@ class LabelCleaningHook(ComposingHook):
 
     @classmethod
     def forwards_to(cls) -> List[type]:
-        """The classes that ``**settings`` are for."""
+        """The classes that take ``**settings``."""
         return [task.resources for task in all_tasks()]
 
     def compose(self, composition: Composition) -> None:

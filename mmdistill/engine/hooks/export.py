@@ -1,4 +1,4 @@
-"""Pictures of what a run or a training makes, and a trained part as a diffusers folder."""
+"""Hooks that draw samples, and that export a trained network."""
 import json
 import os.path as osp
 from typing import Any, Optional
@@ -21,7 +21,15 @@ def _unwrap(model):
 
 
 def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
-    """Images (N, 3, H, W) in [-1, 1] → uint8 RGB grid with ``columns`` in a row, row by row."""
+    """Arrange images in a grid, row by row.
+
+    Args:
+        images: Images (N, 3, H, W) in [-1, 1].
+        columns: Images per row.
+
+    Returns:
+        RGB image (rows * H, columns * W, 3) uint8. Free places are black.
+    """
     pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     pad = -len(pixels) % columns
     pixels = np.concatenate([pixels, np.zeros((pad, *pixels.shape[1:]), np.uint8)])
@@ -30,10 +38,10 @@ def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
 
 @HOOKS.register_module()
 class PreviewHook(Hook):
-    """Sends new images to the visualizer, as the task shows them: beside their mask and an overlay, for example.
+    """Sends generated images to the visualizer; for segmentation, beside their mask and an overlay.
 
     Args:
-        interval: Show the first image of each ``interval``-th batch.
+        interval: Show the first image of every ``interval``-th batch.
     """
     priority = 'LOW'
 
@@ -42,7 +50,7 @@ class PreviewHook(Hook):
         self.interval = interval
 
     def after_test_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        """Show one image."""
+        """Show the first image of the batch."""
         if self.every_n_inner_iters(batch_idx, self.interval) and outputs[0] is not None:
             request = data_batch['requests'][0]
             picture = runner.test_loop.source.preview(outputs[0], data_batch, 0)
@@ -51,13 +59,13 @@ class PreviewHook(Hook):
 
 @HOOKS.register_module()
 class SampleGridHook(Hook):
-    """Shows, after each validation, what the model makes of the first validation batch.
+    """Sends samples for the first validation batch to the visualizer, after each validation.
 
-    The model's ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` makes the pictures; they go to the visualizer. It
-    runs before MMEngine's EMA hook puts the raw weights back, so that the averaged ones are shown.
+    The method ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` of the model generates them. The hook runs before
+    MMEngine's EMA hook restores the weights of the training, so the samples are those of the averaged weights.
 
     Args:
-        columns: Images in a row.
+        columns: Images per row.
     """
     priority = 'HIGH'
 
@@ -65,7 +73,7 @@ class SampleGridHook(Hook):
         self.columns = columns
 
     def after_val_epoch(self, runner: Runner, metrics=None) -> None:
-        """Draw on the main process."""
+        """Draw the samples, in the main process."""
         if runner.rank == 0:
             batch = next(iter(runner.val_loop.dataloader))
             grid = image_grid(_unwrap(runner.model).sample_images(batch), self.columns)
@@ -74,13 +82,14 @@ class SampleGridHook(Hook):
 
 @HOOKS.register_module()
 class ExportHook(Hook):
-    """Writes what was trained, fp16 safetensors, when the training ends.
+    """Writes the trained weights as float16 safetensors after the training.
 
-    A part of a generator becomes a diffusers folder (its ``export(folder)``), any other model ``model.safetensors``, as
-    :class:`SegmentorGuide` reads it. The averaged weights are written if an EMA hook keeps them.
+    A model with a method ``export(folder)``, such as a part of a generator, writes a diffusers folder; any other model
+    is written to ``model.safetensors``, which :class:`SegmentorGuide` can read. If there is an EMA hook, its averaged
+    weights are written.
 
     Args:
-        out_dir: The folder; ``{work_dir}/export`` by default.
+        out_dir: The folder; default: ``{work_dir}/export``.
     """
     priority = 'VERY_LOW'
 
@@ -88,11 +97,11 @@ class ExportHook(Hook):
         self.out_dir = out_dir
 
     def before_train(self, runner: Runner) -> None:
-        """Tell the model the dataset's classes, where it records them; a DistillError where they do not fit it."""
+        """Pass the class names of the dataset to models that record them, which may raise a DistillError."""
         self._tell_classes(runner, _unwrap(runner.model))
 
     def after_train(self, runner: Runner) -> None:
-        """Export on the main process."""
+        """Export the model, in the main process."""
         if runner.rank != 0:
             return
         model = _unwrap(runner.model)
@@ -110,7 +119,7 @@ class ExportHook(Hook):
 
     @staticmethod
     def _tell_classes(runner: Runner, model: Any) -> Any:
-        """The names of the classes of the training set, which the model is told, too; None where there are none."""
+        """Pass the class names of the training set to the model. Returns them, or None if there are none."""
         metainfo = getattr(runner.train_loop.dataloader.dataset, 'metainfo', None) or {}
         classes = metainfo.get('classes')
         if classes is not None and hasattr(model, 'take_classes'):

@@ -1,4 +1,4 @@
-"""Hooks that decide what becomes of the finished images of a distillation run."""
+"""Hooks that process the finished images of a distillation run: choice among candidates, image weights."""
 from typing import Optional
 
 from mmdistill.engine.choosing import ChoiceSettings
@@ -10,17 +10,17 @@ from mmdistill.settings import PositiveInt, validated
 
 @HOOKS.register_module()
 class CandidateChoiceHook(ComposingHook):
-    """Keeps one of several candidates for each image: S³ of IMS3 (CVPR 2026), for every method of classification.
+    """Chooses one of several candidates for each image: S³ of IMS3 (CVPR 2026), for all classification methods.
 
-    The plan has ``candidates`` for each image (a setting of ``ClassPlanHook`` and ``PrototypeHook``), each with its own
-    random numbers. All are written to ``{work_dir}/candidates`` and kept; when they are all there, the chosen ones are
-    copied to ``{work_dir}/distilled``. Log and manifest (``extra.choice``) have the objective before and after, and the
-    candidate set of each image. ``--resume`` with another choice or encoder chooses again among the same candidates.
+    ``candidates`` of ``ClassPlanHook`` or ``PrototypeHook`` sets the number of candidates for each image. All of them
+    are written to ``{work_dir}/candidates`` and kept. After the last one, the chosen images are copied to
+    ``{work_dir}/distilled``. Log and manifest (``extra.choice``) contain the objective before and after the choice, and
+    the candidate set of each image. ``--resume`` with another choice or encoder chooses again among the candidates.
 
     Args:
         encoder: Config of a registered encoder (:mod:`mmdistill.evaluation.encoders`), whose features are compared.
-            Published is a frozen ResNet-18, trained on ImageNet.
-        choice: Config of a registered choice; :class:`~mmdistill.choice.CoverageChoice` by default.
+            The paper uses a frozen ResNet-18 trained on ImageNet.
+        choice: Config of a registered choice; default: :class:`~mmdistill.choice.CoverageChoice`.
 
     Example:
         >>> custom_hooks = [dict(type='ClassPlanHook', ipc=10, candidates=5),
@@ -38,16 +38,16 @@ class CandidateChoiceHook(ComposingHook):
 
 @HOOKS.register_module()
 class ImageWeightsHook(ComposingHook):
-    """Gives each image of a set a weight, which students may use: DDOQ (ICLR 2026).
+    """Gives each image of a set a weight for the loss of a student: DDOQ (ICLR 2026).
 
-    The weights are in the manifest (``weight`` of each image), and those of a class sum to its number of images. A
-    comparison uses them where it says ``training_sets = dict(name=dict(data_root=..., weights=True))``, a training of
-    mmpretrain by ``mmdistill.DistilledDataset(weights=True)`` and :class:`~mmdistill.models.losses.WeightedLoss`.
-    ``--resume`` adds weights to a finished run.
+    The manifest contains the ``weight`` of each image. The weights of a class sum to its number of images. A comparison
+    uses them with ``training_sets = dict(name=dict(data_root=..., weights=True))``, a training of mmpretrain with
+    ``mmdistill.DistilledDataset(weights=True)`` and :class:`~mmdistill.models.losses.WeightedLoss`. ``--resume`` adds
+    weights to a finished run.
 
     Args:
-        weights: Config of registered weights; :class:`~mmdistill.choice.ClusterShares` by default, of prototypes.
-        crop, batch_size: How real images are encoded where their latents are compared
+        weights: Config of registered weights; default: :class:`~mmdistill.choice.ClusterShares` of the prototypes.
+        crop, batch_size: How real images are encoded, if their latents are compared
             (:class:`~mmdistill.tasks.latents.RealLatents`).
 
     Example:
