@@ -1,5 +1,5 @@
-# What every distillation shares. A config on it adds model, test_dataloader's dataset and batch_size, test_cfg.method
-# and custom_hooks.
+# The settings that all distillation configs share. They add model, test_dataloader's dataset and batch_size,
+# test_cfg.method and custom_hooks.
 _base_ = './default_runtime.py'
 
 test_dataloader = dict(num_workers=4, sampler=dict(type='DefaultSampler', shuffle=False))

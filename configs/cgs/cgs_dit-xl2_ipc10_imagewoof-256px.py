@@ -1,4 +1,4 @@
-# CGS on ImageWoof: 10 images per class of 256x256, by DiT-XL/2.
+# CGS on ImageWoof: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/cgs/cgs_dit-xl2_ipc10_imagewoof-256px.py
 _base_ = ['../_base_/methods/cgs.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagewoof.py']
 

@@ -1,4 +1,4 @@
-# CoDA on ImageNette in 20 steps in place of 50: 10 images per class of 256x256, by DiT-XL/2.
+# CoDA on ImageNette in 20 instead of 50 steps: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/coda/coda_dit-xl2-fast_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/coda.py', '../_base_/generators/dit-xl2_fast.py', '../_base_/datasets/imagenette.py']
 

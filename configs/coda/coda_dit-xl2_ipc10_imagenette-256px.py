@@ -1,4 +1,4 @@
-# CoDA on ImageNette: 10 images per class of 256x256, by DiT-XL/2.
+# CoDA on ImageNette: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/coda/coda_dit-xl2_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/coda.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagenette.py']
 

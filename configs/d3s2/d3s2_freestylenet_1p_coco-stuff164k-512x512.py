@@ -1,8 +1,9 @@
-# D3S2 on COCO-Stuff 164k at 1 %: 1 183 images of 512x512 by FreestyleNet, guided by PSPNet R-50. First its UNet:
+# D3S2 on COCO-Stuff 164k at 1 %: 1 183 images, 512x512, with FreestyleNet, guided by PSPNet R-50.
+# Convert its UNet first:
 # mmdistill convert-unet freestyle-sd-v1-4-coco.ckpt work_dirs/freestyle-sd-v1-4-coco
 # mmdistill distill configs/d3s2/d3s2_freestylenet_1p_coco-stuff164k-512x512.py
-# Not in data/coco_stuff164k? --cfg-options data_root=/path/to/coco_stuff164k
-# Elsewhere: --cfg-options model.generator.unet=… model.generator.weights=… model.generator.guidance_vae=…
+# If the data are not in data/coco_stuff164k: --cfg-options data_root=/path/to/coco_stuff164k
+# Other weights: --cfg-options model.generator.unet=… model.generator.weights=… model.generator.guidance_vae=…
 # custom_hooks.GuidedSynthesisHook.segmentor.checkpoint=…
 _base_ = ['../_base_/methods/d3s2_coco-stuff164k.py', '../_base_/generators/freestylenet.py']
 

@@ -1,8 +1,8 @@
-# D3S2 on CamVid: 19 of 367 frames, by a generator and a guide that are trained first:
+# D3S2 on CamVid: 19 of 367 frames, with a generator and a guiding segmentor that have to be trained first:
 # mmdistill train configs/generators/layout-unet_camvid-256x192.py
 # mmdistill train configs/generators/unet-guide_camvid-256x192.py
 # mmdistill distill configs/d3s2/d3s2_layout-unet_5p_camvid-256x192.py
-# Weights elsewhere: --cfg-options model.generator.weights=… custom_hooks.GuidedSynthesisHook.segmentor.checkpoint=…
+# Other weights: --cfg-options model.generator.weights=… custom_hooks.GuidedSynthesisHook.segmentor.checkpoint=…
 _base_ = ['../_base_/methods/d3s2.py', '../_base_/datasets/camvid.py']
 
 model = dict(

@@ -1,4 +1,4 @@
-# The same masks, seeds and generator as d3s2_layout-unet_5p_camvid-256x192.py without guidance, to compare with.
+# The same masks, seeds and generator as d3s2_layout-unet_5p_camvid-256x192.py without guidance, for comparison.
 # mmdistill distill configs/d3s2/unguided_layout-unet_5p_camvid-256x192.py
 _base_ = './d3s2_layout-unet_5p_camvid-256x192.py'
 

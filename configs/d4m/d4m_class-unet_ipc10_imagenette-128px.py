@@ -1,4 +1,5 @@
-# D4M on ImageNette at 128 pixels: 10 images per class, by the project's own class-conditional generator.
+# D4M on ImageNette at 128 pixels: 10 images per class.
+# Train the class-conditional generator of this project first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 # mmdistill distill configs/d4m/d4m_class-unet_ipc10_imagenette-128px.py
 # Another image set: --cfg-options test_cfg.seed=1 --work-dir …

@@ -1,4 +1,4 @@
-# D4M on ImageNette: 10 images per class, made at 512 pixels by Stable Diffusion 1.5 and written at 224.
+# D4M on ImageNette: 10 images per class, generated at 512 pixels by Stable Diffusion 1.5 and saved at 224.
 # mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenette-512px.py
 _base_ = ['../_base_/methods/d4m_sd15.py', '../_base_/datasets/imagenette.py']
 

@@ -1,5 +1,5 @@
-# D4M on ImageNette with all choices of the authors' released code: 10 images per class, made at 512 pixels by Stable
-# Diffusion 1.5 and written at 224.
+# D4M on ImageNette with all settings of the authors' released code: 10 images per class, generated at 512 pixels by
+# Stable Diffusion 1.5 and saved at 224.
 # mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenette-512px_released.py
 _base_ = ['../_base_/methods/d4m_released.py', '../_base_/datasets/imagenette.py']
 

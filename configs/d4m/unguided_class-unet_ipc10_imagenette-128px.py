@@ -1,4 +1,4 @@
-# The same generator without prototypes, from pure noise: what D4M and DMGD are compared with.
+# The same generator without prototypes, from pure noise: the baseline of D4M and DMGD. Train the generator first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 # mmdistill distill configs/d4m/unguided_class-unet_ipc10_imagenette-128px.py
 _base_ = [

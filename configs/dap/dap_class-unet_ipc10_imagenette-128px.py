@@ -1,4 +1,5 @@
-# DAP on ImageNette at 128 pixels: 10 images per class, by the project's own class-conditional generator.
+# DAP on ImageNette at 128 pixels: 10 images per class.
+# Train the class-conditional generator of this project first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 # mmdistill distill configs/dap/dap_class-unet_ipc10_imagenette-128px.py
 _base_ = [

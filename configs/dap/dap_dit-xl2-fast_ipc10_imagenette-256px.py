@@ -1,4 +1,4 @@
-# DAP on ImageNette in 20 steps in place of 50: 10 images per class of 256x256, by DiT-XL/2.
+# DAP on ImageNette in 20 instead of 50 steps: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/dap/dap_dit-xl2-fast_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/dap.py', '../_base_/generators/dit-xl2_fast.py', '../_base_/datasets/imagenette.py']
 

@@ -1,4 +1,4 @@
-# DAP on ImageNette: 10 images per class of 256x256, by DiT-XL/2.
+# DAP on ImageNette: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/dap/dap_dit-xl2_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/dap.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagenette.py']
 

@@ -1,4 +1,5 @@
-# DMGD on ImageNette at 128 pixels: 10 images per class, by the project's own class-conditional generator.
+# DMGD on ImageNette at 128 pixels: 10 images per class.
+# Train the class-conditional generator of this project first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 # mmdistill distill configs/dmgd/dmgd_class-unet_ipc10_imagenette-128px.py
 _base_ = [
@@ -8,5 +9,5 @@ _base_ = [
 
 model = dict(generator=dict(micro_batch=10))  # one sample of each class
 test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)
-guidance = dict(_base_.guidance, scale=40)  # the paper's 0.05 to 0.5 is for DiT's latents and hardly moves these
+guidance = dict(_base_.guidance, scale=40)  # the 0.05 to 0.5 of the paper are for DiT, too small here
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

@@ -1,4 +1,4 @@
-# DMGD on ImageNet-100: 10 images per class of 256x256, by DiT-XL/2.
+# DMGD on ImageNet-100: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet100-256px.py
 _base_ = ['../_base_/methods/dmgd.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagenet100.py']
 

@@ -1,4 +1,4 @@
-# DMGD on ImageNette with all choices of the authors' released code: 10 images per class of 256x256, by DiT-XL/2.
+# DMGD on ImageNette with all settings of the authors' released code: 10 images per class, 256x256, with DiT-XL/2.
 # mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenette-256px_released.py
 _base_ = ['../_base_/methods/dmgd_released.py', '../_base_/datasets/imagenette.py']
 

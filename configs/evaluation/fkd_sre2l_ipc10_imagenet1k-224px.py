@@ -3,7 +3,8 @@
 # The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet1k-512px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet1k-256px.py
 # mmdistill evaluate configs/evaluation/fkd_sre2l_ipc10_imagenet1k-224px.py
-# Not in data/imagenet? --cfg-options data_root=/path/to/imagenet; val is needed here. One set alone, another folder:
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here. One set alone,
+# another folder:
 # --cfg-options training_sets.dmgd=None training_sets.d4m.data_root=/path/to/distilled
 # Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
 _base_ = '../_base_/datasets/imagenet1k.py'
@@ -15,4 +16,4 @@ training_sets = dict(
     d4m=dict(data_root='work_dirs/d4m_sd15_ipc10_imagenet1k-512px/distilled'),
     dmgd=dict(data_root='work_dirs/dmgd_dit-xl2_ipc10_imagenet1k-256px/distilled'))
 ipc = 10
-image_sets = 3  # real images are drawn three times, students of a distilled set trained three times
+image_sets = 3  # three random draws of real images; three trainings on each distilled set

@@ -2,8 +2,8 @@
 # guidance, and real images. Three image sets each, distilled with test_cfg.seed = 0, 1, 2; the commands are in
 # docs/results/imagenette.md.
 # mmdistill evaluate configs/evaluation/idc_hard-tiny_ipc10_imagenette-64px.py
-# Not in data/imagenette? --cfg-options data_root=/path/to/imagenette; weights of TAESD on disk: encoder.vae=…
-# bfloat16 halves a training's time on a CPU that has it; elsewhere: --cfg-options overrides=None
+# If the data are not in data/imagenette: --cfg-options data_root=/path/to/imagenette; weights of TAESD on disk:
+# encoder.vae=… bfloat16 halves a training's time on a CPU that has it; elsewhere: --cfg-options overrides=None
 _base_ = ['../_base_/datasets/imagenette.py']
 
 protocol = 'idc_hard-tiny'

@@ -3,7 +3,7 @@
 # The sets: mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenette-256px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenette-256px_released.py
 # mmdistill evaluate configs/evaluation/idc_hard_adamw_ipc10_imagenette-224px.py
-# Not in data/imagenette? --cfg-options data_root=/path/to/imagenette
+# If the data are not in data/imagenette: --cfg-options data_root=/path/to/imagenette
 _base_ = '../_base_/datasets/imagenette.py'
 
 protocol = 'idc_hard_adamw'

@@ -2,7 +2,7 @@
 # The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet100-512px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet100-256px.py
 # mmdistill evaluate configs/evaluation/idc_hard_ipc10_imagenet100-224px.py
-# Not in data/imagenet? --cfg-options data_root=/path/to/imagenet; val is needed here.
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here.
 _base_ = '../_base_/datasets/imagenet100.py'
 
 protocol = 'idc_hard'
@@ -13,4 +13,4 @@ training_sets = dict(
     d4m=dict(data_root='work_dirs/d4m_sd15_ipc10_imagenet100-512px/distilled'),
     dmgd=dict(data_root='work_dirs/dmgd_dit-xl2_ipc10_imagenet100-256px/distilled'))
 ipc = 10
-image_sets = 3  # real images are drawn three times, students of a distilled set trained three times
+image_sets = 3  # three random draws of real images; three trainings on each distilled set

@@ -1,6 +1,7 @@
 # CamVid at 5 %: D3S2 and its baselines, two students, three seeds, after configs/d3s2/*_camvid-256x192.py.
 # mmdistill evaluate configs/evaluation/mmseg_m2f-tiny_5p_camvid-256x192.py
-# Not in data/camvid? --cfg-options data_root=/path/to/camvid; weights of TAESD on disk: encoder.vae=/path/to/taesd
+# If the data are not in data/camvid: --cfg-options data_root=/path/to/camvid; weights of TAESD on disk:
+# encoder.vae=/path/to/taesd
 _base_ = ['../_base_/datasets/camvid.py']
 
 protocol = 'mmseg_m2f-tiny'

@@ -1,7 +1,9 @@
-# COCO-Stuff 10k at 1 %, 90 images: D3S2 and its baselines by Mask2Former Swin-S, three seeds; a GPU of 80 GB trains one student.
+# COCO-Stuff 10k at 1 %, 90 images: D3S2 and its baselines with Mask2Former Swin-S, three seeds. A student needs one GPU
+# of 80 GB.
 # First: mmdistill distill configs/d3s2/d3s2_sd15-controlnetpp_1p_coco-stuff10k-512x512.py
 # mmdistill evaluate configs/evaluation/mmseg_m2f_coco-stuff_1p_coco-stuff10k-512x512.py
-# Another set: --cfg-options training_sets.distilled.data_root=work_dirs/d3s2_freestylenet_1p_coco-stuff10k-512x512/distilled
+# Another set: --cfg-options
+# training_sets.distilled.data_root=work_dirs/d3s2_freestylenet_1p_coco-stuff10k-512x512/distilled
 _base_ = ['../_base_/datasets/coco-stuff10k.py']
 
 protocol = 'mmseg_m2f_coco-stuff'
@@ -14,5 +16,5 @@ training_sets = dict(
 budget = 0.01
 image_sets = 3
 trainings = 1
-overrides = {'train_dataloader.batch_size': 16}  # the protocol's 16 images, by one GPU in place of eight
+overrides = {'train_dataloader.batch_size': 16}  # the batch of the protocol, 16 images, on one GPU instead of eight
 judge = dict(type='SegmentorGuide', config='deeplabv3_r101-d8_4xb4-40k_coco-stuff10k-512x512')

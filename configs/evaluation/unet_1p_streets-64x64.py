@@ -1,4 +1,5 @@
-# What `make quickstart` compares: 1 % of the street scenes, distilled, random, and the real images of the same masks.
+# The comparison of `make quickstart`: 1 % of the street scenes, distilled, random, and the real images of the selected
+# masks.
 # Afterwards: mmdistill evaluate configs/evaluation/unet_1p_streets-64x64.py
 _base_ = ['../_base_/datasets/streets.py']
 

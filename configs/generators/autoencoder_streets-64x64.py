@@ -1,11 +1,12 @@
 # The autoencoder of the built-in layout-conditioned generator: 64x64 images, 16x16 latents of 12 channels, trained with
-# class weights: without them, images lose half of their signs in it, judged by unet-judge_streets-64x64.py.
+# class weights. Without them, half of the traffic signs are lost in reconstructions, as measured by
+# unet-judge_streets-64x64.py.
 # mmdistill train configs/generators/autoencoder_streets-64x64.py
 _base_ = ['../_base_/schedules/generator.py', '../_base_/models/autoencoder.py', '../_base_/datasets/streets.py']
 
 max_iters = 8000
 model = dict(autoencoder=dict(latent_channels=12), class_balance=dict(num_classes=11, gamma=0.5))
-# More scenes than the dataset that is distilled: the generator is a product of its own, as weights of the hub are.
+# More scenes than the distilled dataset has: like published weights, it is not limited to the distilled images.
 train_dataloader = dict(batch_size=16, dataset=dict(_base_.train_dataset, num_scenes=8000))
 val_dataloader = dict(dataset=dict(_base_.test_dataset, split='val', num_scenes=96))
 val_evaluator = dict(type='PSNR')

@@ -1,4 +1,5 @@
-# class-unet_imagenette-128px.py at a size for one CPU core: under an hour, and far from what the larger one draws.
+# class-unet_imagenette-128px.py small enough for one CPU core: under an hour; its images are much worse than those of
+# the larger one.
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 _base_ = './class-unet_imagenette-128px.py'
 
@@ -8,4 +9,4 @@ model = dict(
 train_dataloader = dict(batch_size=32, num_workers=0, persistent_workers=False)
 optim_wrapper = dict(optimizer=dict(lr=1e-3))
 param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]
-train_cfg = dict(max_iters=6000, val_interval=6000)  # three quarters of the schedule: what an hour of one core allows
+train_cfg = dict(max_iters=6000, val_interval=6000)  # three quarters of the schedule, an hour on one core

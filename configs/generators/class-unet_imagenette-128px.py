@@ -1,5 +1,5 @@
 # A class-conditional denoiser for ImageNette at 128 pixels, 16x16 latents of 4 channels in the space of TAESD, which is
-# frozen. Sized for one GPU; on a CPU take class-unet_cpu_imagenette-128px.py.
+# frozen. Sized for one GPU; on a CPU use class-unet_cpu_imagenette-128px.py.
 # mmdistill train configs/generators/class-unet_imagenette-128px.py
 # Weights of TAESD on disk: --cfg-options model.vae=/path/to/taesd
 _base_ = ['../_base_/schedules/generator.py', '../_base_/datasets/imagenette.py']
@@ -25,7 +25,7 @@ train_dataloader = dict(
     persistent_workers=True,
     dataset=dict(_base_.train_dataset, pipeline=[*resize, flip, pack]))
 val_dataloader = dict(
-    sampler=dict(shuffle=True),  # in a fixed order, so that the grid shows all classes
+    sampler=dict(shuffle=True),  # in a fixed random order, so that the grid shows all classes
     dataset=dict(_base_.test_dataset, pipeline=[*resize, pack]))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
 param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]

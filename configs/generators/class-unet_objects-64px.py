@@ -1,5 +1,5 @@
-# The class-conditional denoiser of the built-in generator, on the latents of an autoencoder that is trained first, or
-# given: --cfg-options model.vae=/path/to/autoencoder
+# The class-conditional denoiser of the built-in generator, on the latents of an autoencoder that has to be trained
+# first. Another one: --cfg-options model.vae=/path/to/autoencoder
 # mmdistill train configs/generators/autoencoder_objects-64px.py
 # mmdistill train configs/generators/class-unet_objects-64px.py
 _base_ = ['../_base_/schedules/generator.py', '../_base_/datasets/objects.py']

@@ -1,5 +1,5 @@
-# The layout-conditioned denoiser of the built-in generator, 3.8 M parameters, on the latents of an autoencoder that is
-# trained first, or given: --cfg-options model.vae=/path/to/autoencoder
+# The layout-conditioned denoiser of the built-in generator, 3.8 M parameters, on the latents of an autoencoder that has
+# to be trained first. Another one: --cfg-options model.vae=/path/to/autoencoder
 # mmdistill train configs/generators/autoencoder_streets-64x64.py
 # mmdistill train configs/generators/layout-unet_streets-64x64.py
 _base_ = ['../_base_/schedules/generator.py', '../_base_/datasets/streets.py']

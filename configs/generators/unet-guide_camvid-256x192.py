@@ -1,4 +1,4 @@
-# The guiding segmentor of CamVid: the student's network, trained longer, on the whole train split.
+# The guiding segmentor of CamVid: the network of the student, trained longer on the full train split.
 # mmdistill train configs/generators/unet-guide_camvid-256x192.py
 _base_ = '../students/unet_camvid-256x192.py'
 

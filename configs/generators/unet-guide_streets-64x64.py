@@ -1,4 +1,4 @@
-# The guiding segmentor of the built-in generator: the student's network, on 8 000 scenes.
+# The guiding segmentor of the built-in generator: the network of the student, trained on 8 000 scenes.
 # mmdistill train configs/generators/unet-guide_streets-64x64.py
 _base_ = '../students/unet_streets-64x64.py'
 

@@ -1,5 +1,6 @@
-# A judge of street scenes that takes no part in the guidance: another depth and width, another seed, and scenes that
-# neither the guide nor the generator saw. `IoUMetric` on a distilled set says how well its images show their masks.
+# A judge network for street scenes, which is not used for guidance. It differs in depth, width and seed from the
+# guiding segmentor, and is trained on scenes that neither that network nor the generator has seen. Its `IoUMetric` on a
+# distilled set measures how well the images show their masks.
 # mmdistill train configs/generators/unet-judge_streets-64x64.py
 _base_ = './unet-guide_streets-64x64.py'
 

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/methods/mgd3.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'
 ]
 
-# The workers draw the pictures that the autoencoder encodes.
+# The workers draw the real pictures, which the autoencoder encodes.
 test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
 guidance = dict(_base_.guidance, scale=0.2)  # for the latents of this generator
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

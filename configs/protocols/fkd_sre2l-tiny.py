@@ -1,6 +1,6 @@
-# Protocol fkd_sre2l-tiny: fkd_sre2l (see there) for small images and a CPU. Optimiser, augmentation, loss and the
-# shape of the schedule are fkd_sre2l's; what differs is below. Numbers of different protocols are not comparable,
-# those of fkd_sre2l included: name this one beside yours. Students: configs/students/*_64px.py.
+# Protocol fkd_sre2l-tiny: fkd_sre2l (see there) for small images and a CPU. Optimizer, augmentation, loss and form of
+# the schedule are those of fkd_sre2l; this file contains the differences. Results of different protocols are not
+# comparable, including those of fkd_sre2l: report the protocol with them. Students: configs/students/*_64px.py.
 # mmdistill train configs/protocols/fkd_sre2l-tiny.py
 _base_ = './fkd_sre2l.py'
 

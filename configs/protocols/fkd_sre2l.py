@@ -1,11 +1,10 @@
 # Protocol fkd_sre2l: soft labels stored for every crop, ImageNet at 224x224. From FKD (arXiv 2112.01528) by way of
-# SRe2L (NeurIPS 2023), with the settings of D4M (CVPR 2024). Numbers of different protocols are not comparable: name
-# this one beside yours.
-# Labels: gt_score has a teacher's probabilities at temperature 20. The protocol's are given for the very crop, flip
-# and CutMix of each epoch; without such labels mmpretrain makes one-hot ones of the class ids, and that is another
-# protocol.
+# SRe2L (NeurIPS 2023), with the settings of D4M (CVPR 2024). Results of different protocols are not comparable:
+# report the protocol with them.
+# Labels: gt_score contains the probabilities of a teacher at temperature 20. The protocol has labels for the crop, flip
+# and CutMix of each image in each epoch. Without them, mmpretrain trains on one-hot labels, which is another protocol.
 # mmdistill train configs/protocols/fkd_sre2l.py
-# For your images change one key, train_dataloader.dataset.data_root.
+# To train on your images, set train_dataloader.dataset.data_root.
 _base_ = '../_base_/protocols/soft_labels.py'
 
 protocol = dict(id='fkd_sre2l', labels='soft', temperature=20)

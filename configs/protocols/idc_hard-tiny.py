@@ -1,6 +1,6 @@
-# Protocol idc_hard-tiny: idc_hard (see there) for small images and a CPU. Optimiser, augmentation, batch size and the
-# shape of the schedule are idc_hard's; what differs is below. Numbers of different protocols are not comparable, those
-# of idc_hard included: name this one beside yours. Students: configs/students/*_64px.py.
+# Protocol idc_hard-tiny: idc_hard (see there) for small images and a CPU. Optimizer, augmentation, batch size and form
+# of the schedule are those of idc_hard; this file contains the differences. Results of different protocols are not
+# comparable, including those of idc_hard: report the protocol with them. Students: configs/students/*_64px.py.
 # mmdistill train configs/protocols/idc_hard-tiny.py
 _base_ = './idc_hard.py'
 

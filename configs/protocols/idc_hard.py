@@ -1,8 +1,8 @@
 # Protocol idc_hard: hard labels, ImageNet subsets at 224x224. From IDC (arXiv 2205.14959) by way of Minimax (CVPR
-# 2024); MGD3's tables are measured by it, DMGD's with another optimizer: idc_hard_adamw. Numbers of different protocols
-# are not comparable: name this one beside yours.
-# For your images change one key, train_dataloader.dataset.data_root. The numbers in this file are for 10 classes of 10
-# images; `mmdistill evaluate` takes those of by_size for others.
+# 2024); MGD3 reports results of this protocol, DMGD of one with another optimizer: idc_hard_adamw. Results of different
+# protocols are not comparable: report the protocol with them.
+# To train on your images, set train_dataloader.dataset.data_root. The values in this file are for 10 classes of 10
+# images; `mmdistill evaluate` uses those in by_size for other sizes.
 # mmdistill train configs/protocols/idc_hard.py
 _base_ = '../_base_/protocols/imagenet.py'
 
@@ -11,7 +11,7 @@ protocol = dict(
     id='idc_hard',
     labels='hard',
     ipc=10,
-    # (Largest number of classes, largest ipc, settings), None: any; the first row that fits counts. Exactly 100 classes
+    # (Largest number of classes, largest ipc, settings), None: any; the first matching row is used. Exactly 100 classes
     # have two thirds of the epochs, rounded down to hundreds; more have another optimizer.
     by_size=[
         *[(99, ipc, dict(epochs=epochs)) for ipc, epochs in epochs_by_ipc],
@@ -31,7 +31,7 @@ train_pipeline = [
     dict(_scope_='mmpretrain', type='RandomFlip', prob=0.5, direction='horizontal'),
     # mmpretrain's clips to 0..255 after each of the three, the released code does not.
     dict(_scope_='mmpretrain', type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
-    # Nothing but a cast to float32: Lighting returns the type of its input, and 8 bits would wrap around at 0 and 255.
+    # Only casts to float32: Lighting keeps the type of its input, and 8 bits would overflow below 0 and above 255.
     dict(_scope_='mmpretrain', type='Normalize', mean=[0, 0, 0], std=[1, 1, 1], to_rgb=False),
     # AlexNet's PCA noise: the eigenvalues of [0, 1] times 255, the rows in the order of mmpretrain's images, B, G, R.
     dict(

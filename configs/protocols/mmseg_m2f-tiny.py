@@ -1,7 +1,7 @@
-# Protocol mmseg_m2f-tiny: mmseg_m2f's rule, a fixed number of iterations whatever the size of the training set, for
-# small images and a CPU. Not a small Mask2Former, which is too slow there, but mmseg's UNet with the schedule and data
-# of configs/students/unet_camvid-256x192.py: CamVid at 256x192, 600 iterations of 4 images, AdamW 4e-3, poly decay.
-# Its numbers are not comparable with those of any other protocol.
+# Protocol mmseg_m2f-tiny: as in mmseg_m2f, the number of iterations is fixed for training sets of any size; for small
+# images and a CPU. A small Mask2Former would be too slow, so the student is mmseg's UNet with the schedule and data of
+# configs/students/unet_camvid-256x192.py: CamVid at 256x192, 600 iterations of 4 images, AdamW 4e-3, poly decay. Its
+# results are not comparable with those of any other protocol.
 # mmdistill train configs/protocols/mmseg_m2f-tiny.py
 _base_ = '../students/unet_camvid-256x192.py'
 

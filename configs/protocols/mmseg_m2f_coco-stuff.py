@@ -1,8 +1,8 @@
-# Protocol mmseg_m2f_coco-stuff: mmseg_m2f's network and schedule (160k iterations of 16 images, AdamW 1e-4, poly decay) for
-# COCO-Stuff's 171 classes, 164k or 10k, in any of its forms: the pipelines leave the encoding of the masks to the dataset.
-# Figures are comparable with others of this protocol and dataset only.
+# Protocol mmseg_m2f_coco-stuff: mmseg_m2f's network and schedule (160k iterations of 16 images, AdamW 1e-4, poly decay)
+# for COCO-Stuff's 171 classes, 164k or 10k, in any format of the masks, which the dataset decodes. Results are
+# comparable only with others of this protocol and dataset.
 # mmdistill train configs/protocols/mmseg_m2f_coco-stuff.py
-# For your images change one key, train_dataloader.dataset.data_root.
+# To train on your images, set train_dataloader.dataset.data_root.
 _base_ = '../students/mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py'
 
 train_cfg = dict(max_iters=160000)

@@ -1,6 +1,6 @@
-# Protocol rded-tiny: rded (see there) for small images and a CPU. Optimiser, augmentation, loss and the shape of the
-# schedule are rded's; what differs is below. Numbers of different protocols are not comparable, those of rded
-# included: name this one beside yours. Students: configs/students/*_64px.py.
+# Protocol rded-tiny: rded (see there) for small images and a CPU. Optimizer, augmentation, loss and form of the
+# schedule are those of rded; this file contains the differences. Results of different protocols are not comparable,
+# including those of rded: report the protocol with them. Students: configs/students/*_64px.py.
 # mmdistill train configs/protocols/rded-tiny.py
 _base_ = './rded.py'
 

@@ -1,11 +1,11 @@
 # Protocol rded: soft labels of a teacher that sees every mixed batch, images shuffled in patches, ImageNet at 224x224.
-# From RDED (CVPR 2024, arXiv 2312.03526). Numbers of different protocols are not comparable: name this one beside
-# yours.
-# Labels: gt_score has a teacher's probabilities at temperature 20. The protocol's teacher gives them for the batch
-# after CutMix; without it mmpretrain makes one-hot ones of the class ids, and that is another protocol.
+# From RDED (CVPR 2024, arXiv 2312.03526). Results of different protocols are not comparable: report the protocol with
+# them.
+# Labels: gt_score contains the probabilities of a teacher at temperature 20, computed for each batch after CutMix.
+# Without the teacher, mmpretrain trains on one-hot labels, which is another protocol.
 # mmdistill train configs/protocols/rded.py
-# For your images change one key, train_dataloader.dataset.data_root. The numbers in this file are for ImageNet-1K with
-# 10 images per class; `mmdistill evaluate` takes those of by_size for others.
+# To train on your images, set train_dataloader.dataset.data_root. The values in this file are for ImageNet-1K with
+# 10 images per class; `mmdistill evaluate` uses those in by_size for other sizes.
 _base_ = '../_base_/protocols/soft_labels.py'
 
 protocol = dict(
@@ -13,7 +13,7 @@ protocol = dict(
     labels='soft',
     temperature=20,
     ipc=10,
-    # (Largest number of classes, largest ipc, settings), None: any; the first row that fits counts. The released code
+    # (Largest number of classes, largest ipc, settings), None: any; the first matching row is used. The released code
     # has 1, 10 and 50 images per class, 10, 100 and 1000 classes, and double batches from 100 classes.
     by_size=[
         (99, 1, dict(batch_size=10)),

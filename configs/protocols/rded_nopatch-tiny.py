@@ -1,5 +1,5 @@
-# Protocol rded_nopatch-tiny: rded-tiny (see there) without ShufflePatches. Numbers of different protocols are not
-# comparable, those of rded-tiny and rded_nopatch included: name this one beside yours.
+# Protocol rded_nopatch-tiny: rded-tiny (see there) without ShufflePatches. Results of different protocols are not
+# comparable, including those of rded-tiny and rded_nopatch: report the protocol with them.
 # mmdistill train configs/protocols/rded_nopatch-tiny.py
 _base_ = './rded-tiny.py'
 

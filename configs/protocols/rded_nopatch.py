@@ -1,5 +1,5 @@
-# Protocol rded_nopatch: rded (see there) without ShufflePatches, for images that are no collages of crops. Numbers of
-# different protocols are not comparable, those of rded included: name this one beside yours.
+# Protocol rded_nopatch: rded (see there) without ShufflePatches, for images that are no collages of crops. Results of
+# different protocols are not comparable, including those of rded: report the protocol with them.
 # mmdistill train configs/protocols/rded_nopatch.py
 _base_ = './rded.py'
 

@@ -5,5 +5,5 @@ _base_ = [
 ]
 
 model = dict(generator=dict(strength=0.7))
-# The workers draw the pictures that the autoencoder encodes.
+# The workers draw the real pictures, which the autoencoder encodes.
 test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)

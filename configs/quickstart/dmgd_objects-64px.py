@@ -9,7 +9,7 @@ model = dict(
         scheduler=dict(
             _delete_=True, type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace'),
         num_steps=25))
-# The workers draw the pictures that the autoencoder encodes.
+# The workers draw the real pictures, which the autoencoder encodes.
 test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
-guidance = dict(_base_.guidance, scale=40)  # the paper's 0.05 to 0.5 is for DiT's latents and hardly moves these
+guidance = dict(_base_.guidance, scale=40)  # the 0.05 to 0.5 of the paper are for DiT, too small here
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

@@ -1,4 +1,4 @@
-# The generator of d4m_objects-64px.py by itself: 10 images per class from pure noise.
+# The generator of d4m_objects-64px.py without prototypes: 10 images per class from pure noise.
 # mmdistill distill configs/quickstart/unguided_objects-64px.py
 _base_ = [
     '../_base_/methods/unguided.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'

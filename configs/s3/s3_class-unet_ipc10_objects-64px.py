@@ -1,4 +1,4 @@
-# S3 on the built-in object pictures: 10 images per class, chosen from five candidates each, with the built-in weights.
+# S3 on the built-in object pictures: 10 images per class, each chosen from five candidates, with the built-in weights.
 # mmdistill distill configs/s3/s3_class-unet_ipc10_objects-64px.py
 _base_ = [
     '../_base_/methods/s3.py', '../_base_/generators/class-unet_objects-64px.py', '../_base_/datasets/objects.py'

@@ -1,4 +1,4 @@
-# S3 on ImageNette: 10 images per class of 256x256, chosen from five candidates each by DiT-XL/2.
+# S3 on ImageNette: 10 images per class, 256x256, each chosen from five candidates of DiT-XL/2.
 # mmdistill distill configs/s3/s3_dit-xl2_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/s3.py', '../_base_/generators/dit-xl2.py', '../_base_/datasets/imagenette.py']
 

@@ -1,4 +1,5 @@
-# convnet4_objects-64px.py with D4M's training-time matching: CutMix, and a teacher's labels of the very pixels.
+# convnet4_objects-64px.py with the training-time matching of D4M: CutMix, and labels of a teacher for each augmented
+# batch.
 # mmdistill train configs/teachers/convnet4-teacher_objects-64px.py
 # mmdistill train configs/students/convnet4-soft_objects-64px.py
 # Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…

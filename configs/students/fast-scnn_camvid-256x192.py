@@ -1,4 +1,5 @@
-# A second student for CamVid at 256x192, of another family than the guide: mmseg's Fast-SCNN, trained from scratch.
+# A second student for CamVid at 256x192, with another architecture than the guiding segmentor: mmseg's Fast-SCNN,
+# trained from scratch.
 # mmdistill train configs/students/fast-scnn_camvid-256x192.py
 _base_ = './unet_camvid-256x192.py'
 

@@ -1,7 +1,8 @@
-# Mask2Former Swin-S on COCO-Stuff 10k as mmseg's converter writes it: 1..171, and 0 for ignored pixels. 4 GPUs of 2 images,
-# 40k iterations; the learning rate is mmseg's for 16 images (auto_scale_lr.enable=True scales it to yours).
+# Mask2Former Swin-S on COCO-Stuff 10k in the format of mmseg's converter: ids 1..171, and 0 for ignored pixels. 4 GPUs
+# with 2 images each, 40k iterations; the learning rate is that of mmseg for 16 images (auto_scale_lr.enable=True adapts
+# it).
 # mmdistill train configs/students/mask2former_swin-s_4xb2-40k_coco-stuff10k-512x512.py
-# For a distilled set change one key, train_dataloader.dataset.data_root.
+# To train on a distilled set, set train_dataloader.dataset.data_root.
 _base_ = './mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py'
 
 data_root = 'data/coco_stuff10k'

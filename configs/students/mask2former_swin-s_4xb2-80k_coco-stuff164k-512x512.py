@@ -1,9 +1,9 @@
-# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K only. 4 GPUs of 2 images, 80k iterations; the learning
-# rate is mmseg's for 16 images (auto_scale_lr.enable=True scales it to yours).
+# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K only. 4 GPUs with 2 images each, 80k iterations; the
+# learning rate is that of mmseg for 16 images (auto_scale_lr.enable=True adapts it).
 # mmdistill train configs/students/mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py
-# For a distilled set change one key, train_dataloader.dataset.data_root.
+# To train on a distilled set, set train_dataloader.dataset.data_root.
 #
-# MMEngine finds 'mmseg::' only after mmdistill.registry was imported: mmseg's own train script reads this file, too.
+# mmdistill.registry is imported so that MMEngine finds 'mmseg::' when mmseg's train script reads this file.
 _base_ = __import__('mmdistill.registry') and 'mmseg::mask2former/mask2former_swin-s_8xb2-160k_ade20k-512x512.py'
 
 num_classes = 171

@@ -1,5 +1,5 @@
 # mmpretrain's ResNet-101 initialised as torchvision's is: 42 500 160 parameters and 2 049 per class.
-# A network for the protocols: students=dict(name='mmdistill::students/resnet101_224px.py')
+# A student for the protocols: students=dict(name='mmdistill::students/resnet101_224px.py')
 _base_ = './resnet18_224px.py'
 
 model = dict(backbone=dict(depth=101), head=dict(in_channels=2048))

@@ -1,5 +1,5 @@
 # mmpretrain's ResNet-18 with instance norm: 11 176 512 parameters and 513 per class.
-# A network for the protocols: students=dict(name='mmdistill::students/resnet18-in_224px.py')
+# A student for the protocols: students=dict(name='mmdistill::students/resnet18-in_224px.py')
 _base_ = './resnetap10_224px.py'
 
 model = dict(

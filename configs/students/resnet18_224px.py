@@ -1,6 +1,6 @@
 # mmpretrain's ResNet-18, initialised as torchvision's is, the student of SRe2L, RDED and D4M on ImageNet-1K: 11 176 512
 # parameters and 513 per class.
-# A network for the protocols: students=dict(name='mmdistill::students/resnet18_224px.py')
+# A student for the protocols: students=dict(name='mmdistill::students/resnet18_224px.py')
 model = dict(
     _scope_='mmpretrain',
     type='ImageClassifier',
@@ -10,5 +10,5 @@ model = dict(
         type='LinearClsHead',
         num_classes=1000,
         in_channels=512,
-        init_cfg=None,  # PyTorch's own, as in the literature; mmpretrain's is a normal one
+        init_cfg=None,  # PyTorch's default, as in the literature; mmpretrain uses a normal distribution
         loss=dict(type='CrossEntropyLoss')))

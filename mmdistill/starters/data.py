@@ -1,4 +1,4 @@
-"""The dataset of a config, and values of configs as text."""
+"""Reads the dataset of a config, and writes values of configs as text."""
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -14,14 +14,14 @@ from mmdistill.tasks.base import task_of_dataset
 
 @dataclass(frozen=True)
 class Data:
-    """A dataset as its config describes it.
+    """A dataset as described by a config.
 
     Attributes:
-        path: Of the config.
+        path: Path of the config.
         cfg: Config of the training split, with the scope of its package.
-        dataset_class: Name of the dataset class, of the first one inside of wrappers.
+        dataset_class: Name of the dataset class; for wrapped datasets, of the first one inside.
         task: ``'segmentation'`` or ``'classification'``.
-        classes: Of the config or of the dataset class; None where neither names them.
+        classes: Class names from the config or the dataset class; None if neither has them.
         imports: ``custom_imports`` of the config.
     """
     path: str
@@ -32,15 +32,22 @@ class Data:
     imports: Optional[Mapping[str, Any]]
 
     def number(self) -> int:
-        """The number of classes; a DistillError if nobody names them."""
+        """The number of classes; a DistillError if they are unknown."""
         if not self.classes:
-            raise DistillError(f'--dataset {self.path}: {self.dataset_class} names no classes, which this generator '
+            raise DistillError(f'--dataset {self.path}: {self.dataset_class} has no class names, which this generator '
                                'needs: give the dataset metainfo=dict(classes=(...))')
         return len(self.classes)
 
 
 def read_data(path: str) -> Data:
-    """The dataset of a config: of a dataset file or a training config of mmseg or mmpretrain, or of one of ours."""
+    """Read the dataset of a dataset file or training config of mmseg, mmpretrain or mmdistill.
+
+    Args:
+        path: Path of the config, or ``package::path``.
+
+    Raises:
+        DistillError: The config has no training dataset, its type is unknown, or it belongs to no supported task.
+    """
     cfg = read_config(path)
     loader = cfg.get('train_dataloader')
     found = loader.get('dataset') if isinstance(loader, Mapping) else cfg.get('train_dataset')
@@ -67,12 +74,12 @@ def _scoped(cfg: Dict[str, Any], scope: Optional[str]) -> Dict[str, Any]:
 
 
 def code(value: Any, indent: int = 0, before: int = 0) -> str:
-    """A value of a config as Python text, broken into lines of 120 characters.
+    """Write a value of a config as Python code, in lines of up to 120 characters.
 
     Args:
         value: Dicts, lists, tuples and plain values.
-        indent: Of the lines that follow the first.
-        before: Characters that stand before the text in its first line.
+        indent: Indentation of the lines after the first.
+        before: Number of characters before the code in its first line.
     """
     if not isinstance(value, (dict, list, tuple)):
         return f"'{value.__module__}.{value.__name__}'" if isinstance(value, type) else repr(value)
@@ -86,7 +93,7 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
     for name, one in members:
         text = f'{name}{code(one, inner, inner + len(name))},'
         plain = not isinstance(one, (dict, list, tuple))
-        if plain and lines[-1] and len(lines[-1]) + len(text) < 116:  # several names of classes in a line
+        if plain and lines[-1] and len(lines[-1]) + len(text) < 116:  # several class names per line
             lines[-1] += f' {text}'
         else:
             lines.append(' ' * inner + text)
@@ -94,7 +101,7 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
 
 
 def _members(value: Any) -> Tuple[str, str, List[Tuple[str, Any]]]:
-    """How the text of a dict, list or tuple begins and ends, and what is in it, by the text before each."""
+    """Opening and closing text of a dict, list or tuple, and its members, each with the text before it."""
     if isinstance(value, list):
         return '[', ']', [('', one) for one in value]
     if isinstance(value, tuple):

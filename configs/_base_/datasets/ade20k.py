@@ -1,5 +1,5 @@
 # ADE20K as mmseg reads it: 20 210 / 2 000 images of 150 classes.
-# Not in data/ade/ADEChallengeData2016? --cfg-options data_root=/path/to/ADEChallengeData2016
+# If the data are not in data/ade/ADEChallengeData2016: --cfg-options data_root=/path/to/ADEChallengeData2016
 data_root = 'data/ade/ADEChallengeData2016'
 train_dataset = dict(
     _scope_='mmseg',

@@ -1,5 +1,5 @@
 # CamVid at 256x192: 367 / 101 / 233 frames of 11 classes, as images/{train,val,test}/*.jpg and annotations/{…}/*.png.
-# Not in data/camvid? --cfg-options data_root=/path/to/camvid
+# If the data are not in data/camvid: --cfg-options data_root=/path/to/camvid
 data_root = 'data/camvid'
 image_scale = (256, 192)
 load_pipeline = [

@@ -1,5 +1,5 @@
-# COCO-Stuff 10k, version 1.1, as its archive is: 9 000 / 1 000 images of 171 classes, masks in .mat files.
-# Not in data/cocostuff-10k-v1.1? --cfg-options data_root=/path/to/cocostuff-10k-v1.1
+# COCO-Stuff 10k, version 1.1, in the format of its archive: 9 000 / 1 000 images of 171 classes, masks in .mat files.
+# If the data are not in data/cocostuff-10k-v1.1: --cfg-options data_root=/path/to/cocostuff-10k-v1.1
 data_root = 'data/cocostuff-10k-v1.1'
 train_dataset = dict(
     _scope_='mmseg',

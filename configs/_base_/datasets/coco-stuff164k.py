@@ -1,6 +1,6 @@
 # COCO-Stuff 164k: 118 287 / 5 000 images of 171 classes, with the pixel maps of stuffthingmaps_trainval2017.zip in
-# annotations/{train,val}2017; other forms of the masks: docs/coco_stuff.md.
-# Not in data/coco_stuff164k? --cfg-options data_root=/path/to/coco_stuff164k
+# annotations/{train,val}2017; for other formats of the masks see docs/coco_stuff.md.
+# If the data are not in data/coco_stuff164k: --cfg-options data_root=/path/to/coco_stuff164k
 data_root = 'data/coco_stuff164k'
 train_dataset = dict(
     _scope_='mmseg',

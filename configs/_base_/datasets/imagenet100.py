@@ -1,5 +1,6 @@
-# ImageNet-100, the classes of CMC (Tian et al., arXiv 1906.05849), from ImageNet's {train,val}/<wnid>/*.JPEG. Ids
-# follow the sorted folders. Not in data/imagenet? --cfg-options data_root=/path/to/imagenet
+# ImageNet-100, the classes of CMC (Tian et al., arXiv 1906.05849), from ImageNet's {train,val}/<wnid>/*.JPEG. Class ids
+# follow the sorted folders.
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet
 _base_ = './imagenet_loading.py'
 
 data_root = 'data/imagenet'
@@ -31,7 +32,7 @@ label_texts = (
     'rocking chair', 'rotisserie', 'safety pin', 'sarong', 'ski mask', 'slide rule', 'stretcher', 'theater curtain',
     'throne', 'tile roof', 'tripod', 'tub', 'vacuum', 'window screen', 'wing', 'head cabbage', 'cauliflower',
     'pineapple', 'carbonara', 'chocolate sauce', 'gyromitra', 'stinkhorn')
-imagenet_ids = (  # of these classes among ImageNet's 1000
+imagenet_ids = (  # the ids of these classes in ImageNet-1K
     15, 45, 54, 57, 64, 74, 90, 99, 119, 120, 122, 131, 137, 151, 155, 157, 158, 166, 167, 169, 176, 180, 209, 211,
     222, 228, 234, 236, 242, 246, 267, 268, 272, 275, 277, 281, 299, 305, 313, 317, 331, 342, 368, 374, 407, 421,
     431, 449, 452, 455, 479, 494, 498, 503, 508, 544, 560, 570, 592, 593, 599, 606, 608, 619, 620, 653, 659, 662,

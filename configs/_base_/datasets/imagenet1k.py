@@ -1,7 +1,7 @@
 # ImageNet-1K: {train,val}/<wnid>/*.JPEG, or images with meta/{train,val}.txt; Kaggle's ILSVRC/Data/CLS-LOC with its
-# flat val folder is read as it is. To distil, val need not be there. The folders have to be those of the 1000 classes.
-# The classes' names, with their synonyms, are the label texts.
-# Not in data/imagenet? --cfg-options data_root=/path/to/imagenet
+# flat val folder also works. Distillation does not need val. All 1000 class folders must exist. The class names with
+# their synonyms are the label texts.
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet
 _base_ = './imagenet_loading.py'
 
 data_root = 'data/imagenet'

@@ -1,5 +1,6 @@
-# ImageWoof, 10 breeds of dogs of ImageNet, as {train,val}/<wnid>/*.JPEG of any size; other folders beside them, such
-# as those of the whole ImageNet, do not matter. Not in data/imagewoof? --cfg-options data_root=/path/to/imagewoof
+# ImageWoof, 10 breeds of dogs of ImageNet, as {train,val}/<wnid>/*.JPEG of any size. Other folders, such as those of
+# the other ImageNet classes, are ignored.
+# If the data are not in data/imagewoof: --cfg-options data_root=/path/to/imagewoof
 _base_ = './imagenet_loading.py'
 
 data_root = 'data/imagewoof'
@@ -9,7 +10,7 @@ classes = (
 label_texts = (
     'Shih-Tzu', 'Rhodesian ridgeback', 'beagle', 'English foxhound', 'Border terrier', 'Australian terrier',
     'golden retriever', 'Old English sheepdog', 'Samoyed', 'dingo')
-imagenet_ids = (155, 159, 162, 167, 182, 193, 207, 229, 258, 273)  # of these classes among ImageNet's 1000
+imagenet_ids = (155, 159, 162, 167, 182, 193, 207, 229, 258, 273)  # the ids of these classes in ImageNet-1K
 train_dataset = dict(
     _scope_='mmpretrain',
     type='mmdistill.ImageNetSubset',

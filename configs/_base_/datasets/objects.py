@@ -1,4 +1,5 @@
-# The built-in object pictures: 2 000 of 10 classes to distil, 1 000 to test on. Other counts train the generators.
+# The built-in object pictures: 2 000 images of 10 classes to distil, 1 000 for tests. The generators
+# are trained on more pictures.
 load_pipeline = [
     dict(_scope_='mmpretrain', type='LoadImageFromFile'),
     dict(_scope_='mmpretrain', type='PackInputs'),

@@ -1,4 +1,4 @@
-# The built-in street scenes: 2 000 to distil, 300 to test on. Other counts of the same generator train the generators.
+# The built-in street scenes: 2 000 to distil, 300 for tests. The generators are trained on more scenes.
 load_pipeline = [
     dict(_scope_='mmseg', type='LoadImageFromFile'),
     dict(_scope_='mmseg', type='LoadAnnotations'),

@@ -1,6 +1,6 @@
-# The project's class-conditional generator of ImageNette at 128 pixels, which has to be trained first:
+# The class-conditional generator of this project for ImageNette at 128 pixels. Train it first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
-# Weights elsewhere: --cfg-options model.generator.weights=…
+# Other weights: --cfg-options model.generator.weights=…
 model = dict(
     type='Distiller',
     generator=dict(

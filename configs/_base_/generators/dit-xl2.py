@@ -1,6 +1,6 @@
-# DiT-XL/2 at 256 pixels: 50 ancestral steps of its own learned variance, classifier-free guidance of 4.
+# DiT-XL/2 at 256 pixels: 50 ancestral steps with the learned variance, classifier-free guidance scale 4.
 # Guidance on the first three latent channels, as in DiT's code: --cfg-options model.generator.cfg_channels=3
-# The weights are CC-BY-NC-4.0, not for commercial use. They are fetched from the hub at the first run, or give a
+# The weights are CC-BY-NC-4.0, not for commercial use. They are downloaded in the first run. A local
 # folder: --cfg-options model.generator.weights=…
 model = dict(
     type='Distiller',

@@ -1,5 +1,5 @@
-# FreestyleNet (arXiv 2303.14412): Stable Diffusion 1.4 with rectified cross-attention and a UNet trained further, at
-# its paper's settings. A config names the UNet and the names of the classes that it learned:
+# FreestyleNet (arXiv 2303.14412): Stable Diffusion 1.4 with rectified cross-attention and a fine-tuned UNet, with the
+# settings of its paper. A config sets the UNet and the class names that it was trained with:
 # model = dict(generator=dict(unet='…', names='ade20k'))
 model = dict(
     type='Distiller',

@@ -1,5 +1,5 @@
-# Stable Diffusion 1.5 led by ControlNet++ (arXiv 2404.07987), at its paper's settings. A config names the weights,
-# which are other ones for each dataset: model = dict(generator=dict(controlnet='limingcv/reward_controlnet/…'))
+# Stable Diffusion 1.5 with ControlNet++ (arXiv 2404.07987), with the settings of its paper. A config names the weights,
+# which differ between datasets: model = dict(generator=dict(controlnet='limingcv/reward_controlnet/…'))
 _base_ = './sd15-controlnet-seg.py'
 
 model = dict(

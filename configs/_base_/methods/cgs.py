@@ -1,5 +1,5 @@
-# CGS: all images of a class are denoised together, kept apart by a determinantal kernel and centred on the mean of the
-# real latents. What is ours: see mmdistill.guidance.SetMatching.
+# CGS: all images of a class are denoised together. A determinantal kernel makes them diverse, and their mean is moved
+# towards the mean of the real latents. Differences from the paper: see mmdistill.guidance.SetMatching.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='CGS')

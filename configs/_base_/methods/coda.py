@@ -1,5 +1,5 @@
-# CoDA: the conditional prediction of each image is drawn to a representative real latent before classifier-free
-# guidance amplifies it, in the first 90 % of the steps. What is ours: see mmdistill.guidance.PointMatching.
+# CoDA: in the first 90 % of the steps, the conditional prediction of each image is moved towards a representative real
+# latent, before classifier-free guidance. Differences from the paper: see mmdistill.guidance.PointMatching.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='CoDA')

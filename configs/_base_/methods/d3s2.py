@@ -1,4 +1,5 @@
-# D3S2: class-balanced masks, and guidance by a segmentor, which a config adds to the guidance with its scale.
+# D3S2: class-balanced selection of masks, and guidance by a segmentor. A config adds the segmentor and the scale to the
+# guidance.
 # Another share of the masks, or their number: --cfg-options custom_hooks.MaskSelectionHook.selector.budget=0.05
 _base_ = '../distill_runtime.py'
 

@@ -1,4 +1,4 @@
-# D3S2 on ADE20K at 1 %, 203 images, guided by SegFormer-B0; a config gives the model.
+# D3S2 on ADE20K at 1 %, 203 images, guided by SegFormer-B0. A config sets the generator.
 _base_ = ['./d3s2_512px.py', '../datasets/ade20k.py']
 
 test_dataloader = dict(dataset=_base_.train_dataset)

@@ -1,4 +1,4 @@
-# D3S2 on COCO-Stuff 10k at 1 %, 90 images, guided by PSPNet R-50; a config gives the model.
+# D3S2 on COCO-Stuff 10k at 1 %, 90 images, guided by PSPNet R-50. A config sets the generator.
 _base_ = ['./d3s2_512px.py', '../datasets/coco-stuff10k.py']
 
 test_dataloader = dict(dataset=_base_.train_dataset)

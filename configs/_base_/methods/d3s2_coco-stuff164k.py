@@ -1,4 +1,4 @@
-# D3S2 on COCO-Stuff 164k at 1 %, 1 183 images, guided by PSPNet R-50; a config gives the model.
+# D3S2 on COCO-Stuff 164k at 1 %, 1 183 images, guided by PSPNet R-50. A config sets the generator.
 _base_ = ['./d3s2_512px.py', '../datasets/coco-stuff164k.py']
 
 test_dataloader = dict(dataset=_base_.train_dataset)

@@ -1,5 +1,5 @@
-# DAP: the generator's own inner features of an image are drawn to the mean of those of real latents that are as noisy.
-# What is ours: see mmdistill.guidance.FeatureAlignment.
+# DAP: the inner features of the generator for an image are moved towards the mean features of real latents at the same
+# noise level. Differences from the paper: see mmdistill.guidance.FeatureAlignment.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='DAP')

@@ -1,5 +1,5 @@
-# DDOQ: D4M whose images weigh as much as the clusters that they stand for. A comparison uses the weights where it says
-# training_sets = dict(name=dict(data_root=..., weights=True)). They work with every method of classification:
+# DDOQ: D4M with image weights proportional to the sizes of the clusters. A comparison uses the weights with
+# training_sets = dict(name=dict(data_root=..., weights=True)). They work with every classification method;
 # --cfg-options custom_hooks.ImageWeightsHook.weights.by=nearest needs no prototypes.
 _base_ = './d4m.py'
 

@@ -1,6 +1,6 @@
-# DMGD with all choices of the authors' released code at once, by DiT-XL/2; a config gives test_dataloader.dataset and the
-# generator's class_ids. What differs from dmgd.py and dit-xl2.py, by how much, and what stays different from the
-# released code is in docs/methods/dmgd.md.
+# DMGD with all settings of the authors' released code, with DiT-XL/2. A config sets test_dataloader.dataset and the
+# class_ids of the generator. docs/methods/dmgd.md lists the differences from dmgd.py and dit-xl2.py, and the remaining
+# ones from the released code.
 _base_ = ['./dmgd.py', '../generators/dit-xl2.py']
 
 model = dict(generator=dict(cfg_channels=3, dtype='float32'))

@@ -1,5 +1,5 @@
-# MGD3: each image of a class is drawn to a mode of its own, a k-means centre, in the first half of the steps. A
-# reconstruction: see mmdistill.guidance.PointMatching.
+# MGD3: each image of a class is moved towards a different mode, a k-means centre, in the first half of the steps.
+# Reconstructed from the paper, see mmdistill.guidance.PointMatching.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='MGD3')

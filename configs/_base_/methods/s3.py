@@ -1,6 +1,7 @@
-# S3 of IMS3: the generator alone makes five candidates for each image. One of each is kept, so that the kept images meet
-# the centroids of the real class and differ from each other. It works with every method of classification: give candidates to its
-# ClassPlanHook or PrototypeHook, and add the CandidateChoiceHook. What is ours: see mmdistill.choice.CoverageChoice.
+# S3 of IMS3: the unguided generator makes five candidates for each image. One of the five is kept, such that the kept
+# images are close to the centroids of the real class and different from each other. It works with every classification
+# method: set candidates of its ClassPlanHook or PrototypeHook, and add the CandidateChoiceHook. Differences from the
+# paper: see mmdistill.choice.CoverageChoice.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='S3')

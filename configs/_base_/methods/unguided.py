@@ -1,4 +1,4 @@
-# The generator by itself, from pure noise: what the guidance and the prototypes of other methods are compared with.
+# The generator without guidance or prototypes, from pure noise: the baseline of the other methods.
 _base_ = '../distill_runtime.py'
 
 test_cfg = dict(method='unguided')

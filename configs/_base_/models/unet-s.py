@@ -1,4 +1,4 @@
-# A narrow UNet of mmseg with its plainest head, for 11 classes.
+# A narrow UNet of mmseg with a plain FCN head, for 11 classes.
 model = dict(
     _scope_='mmseg',
     type='EncoderDecoder',

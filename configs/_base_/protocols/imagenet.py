@@ -1,4 +1,5 @@
-# What the protocols of classification share: ImageNette, ResNetAP-10, CutMix on every batch, training by epochs.
+# The settings that the classification protocols share: ImageNette, ResNetAP-10, CutMix on every batch, training by
+# epochs.
 _base_ = ['../students/mmpretrain.py', '../datasets/imagenette.py', '../../students/resnetap10_224px.py']
 
 data_preprocessor = dict(batch_augments=dict(augments=[dict(type='CutMix', alpha=1.0)]))

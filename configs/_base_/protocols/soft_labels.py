@@ -1,4 +1,5 @@
-# What the protocols with soft labels share, fkd_sre2l and rded: the loss at temperature 20, AdamW, and the test images.
+# The settings that the protocols with soft labels share (fkd_sre2l, rded): the loss at temperature 20, AdamW, and the
+# test images.
 _base_ = './imagenet.py'
 
 model = dict(head=dict(loss=dict(_delete_=True, type='mmdistill.TemperatureKLLoss', temperature=20)))

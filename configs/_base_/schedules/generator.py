@@ -1,4 +1,4 @@
-# What every part of a generator shares when it trains: AdamW, warm-up and cosine decay, averaged weights, export,
+# The training settings that all parts of a generator share: AdamW, warm-up and cosine decay, averaged weights, export,
 # sample grids. A config sets the length:
 #   param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]
 #   train_cfg = dict(max_iters=max_iters, val_interval=…)

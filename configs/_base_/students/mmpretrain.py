@@ -1,4 +1,5 @@
-# What students of classification share: ImageNet's mean and deviation, and top-1 accuracy after the training.
+# The settings that students of classification share: ImageNet's mean and standard deviation, and top-1 accuracy after
+# the training.
 _base_ = '../default_runtime.py'
 
 default_scope = 'mmpretrain'

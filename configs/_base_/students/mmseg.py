@@ -1,5 +1,5 @@
-# What students of segmentation share: batches of 4, AdamW, warm-up and poly decay, tested by mIoU after the training. A
-# config sets the length:
+# The settings that students of segmentation share: batches of 4, AdamW, warm-up and poly decay, mIoU after the
+# training. A config sets the length:
 #   param_scheduler = [_base_.warmup, dict(_base_.poly, end=max_iters)]
 #   train_cfg = dict(max_iters=max_iters, val_interval=max_iters)
 _base_ = '../default_runtime.py'

@@ -1,8 +1,8 @@
-# Protocol fkd_sre2l (see there), but one soft label per image: the teacher's of the whole image, whatever the crop.
-# Not comparable with labels of the very crops. The training is mmpretrain's own in all but the loss.
-# Once, before the training, to make meta/train.pkl in the set's folder:
+# Protocol fkd_sre2l (see there), but with one soft label per image, which the teacher gives to the uncropped image.
+# Not comparable with labels of each crop. Except for the loss, the training is that of mmpretrain.
+# Run once before the training; it writes meta/train.pkl into the folder of the set:
 # mmdistill label configs/protocols/_labels_/fkd_sre2l_images.py
-# For your images change one key, train_dataloader.dataset.data_root.
+# To train on your images, set train_dataloader.dataset.data_root.
 # mmdistill train configs/protocols/_labels_/fkd_sre2l_images.py
 # Another teacher's weights: --cfg-options labels.teacher.checkpoint=…
 _base_ = ['../fkd_sre2l.py', '../../_base_/teachers/resnet18_in1k.py']

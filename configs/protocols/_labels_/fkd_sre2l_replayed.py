@@ -1,13 +1,13 @@
-# Protocol fkd_sre2l (see there) with its soft labels: of the very crops, flips and CutMix of each epoch, by a store.
-# CutMix has a box and a partner from the whole set for each image; mmpretrain's has one box for a batch.
-# Once, before the training: mmdistill label configs/protocols/_labels_/fkd_sre2l_replayed.py
-# For your images change train_dataloader.dataset.dataset.data_root, and train_dataloader.dataset.store.
+# Protocol fkd_sre2l (see there) with stored soft labels for the crop, flip and CutMix of each image in each epoch.
+# CutMix draws a box and a partner from the whole set for each image; mmpretrain draws one box per batch.
+# Run once before the training: mmdistill label configs/protocols/_labels_/fkd_sre2l_replayed.py
+# To train on your images, set train_dataloader.dataset.dataset.data_root and train_dataloader.dataset.store.
 # mmdistill train configs/protocols/_labels_/fkd_sre2l_replayed.py
 # Another teacher's weights: --cfg-options labels.teacher.checkpoint=…
 _base_ = ['../fkd_sre2l.py', '../../_base_/teachers/resnet18_in1k.py']
 
 protocol = dict(labels='replayed')
-data_preprocessor = dict(batch_augments=None)  # the views are mixed already
+data_preprocessor = dict(batch_augments=None)  # the stored views are already mixed
 train_dataloader = dict(
     dataset=dict(
         _delete_=True,
@@ -17,4 +17,4 @@ train_dataloader = dict(
         store='work_dirs/labels/fkd_sre2l',
         temperature=20))
 custom_hooks = [dict(type='mmdistill.ReplayedLabelsHook')]
-labels = dict(teacher=_base_.teacher, top_k=None)  # all logits: of 10 classes they are smaller than the top 10
+labels = dict(teacher=_base_.teacher, top_k=None)  # all logits; 10 need less space than the top 10 with ids

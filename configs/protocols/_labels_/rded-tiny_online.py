@@ -1,4 +1,4 @@
-# Protocol rded-tiny (see there) with its soft labels: a teacher labels each batch after augmentation and CutMix.
+# Protocol rded-tiny (see there) with an online teacher, which labels each batch after augmentation and CutMix.
 # mmdistill train configs/protocols/_labels_/rded-tiny_online.py
 # Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
 _base_ = ['../rded-tiny.py', '../../_base_/teachers/resnetap18_imagenette-64px.py']

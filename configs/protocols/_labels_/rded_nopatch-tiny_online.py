@@ -1,4 +1,4 @@
-# Protocol rded_nopatch-tiny (see there) with its soft labels: a teacher labels each batch after CutMix.
+# Protocol rded_nopatch-tiny (see there) with an online teacher, which labels each batch after CutMix.
 # mmdistill train configs/protocols/_labels_/rded_nopatch-tiny_online.py
 # Another teacher's weights: --cfg-options custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
 _base_ = ['../rded_nopatch-tiny.py', '../../_base_/teachers/resnetap18_imagenette-64px.py']
