@@ -1,11 +1,11 @@
-"""What rectified cross-attention costs beside plain attention, at the sizes of Stable Diffusion 1.5, in one run.
+"""The cost of rectified cross-attention relative to plain attention, at the sizes of Stable Diffusion 1.5.
 
     python benchmarks/attention.py [--device cuda --dtype bfloat16] [--images 1] [--side 64] [--unet]
 
-Prints the seconds of all 16 cross-attention layers of one step with classifier-free guidance (two rows an image) and
-their ratio to plain attention; with --unet also those of the whole U-Net with random weights (3.4 GB in float32). Cases
-take turns, the ratio is the median over the rounds, and the seconds are the best, so that other work on the machine
-falls on all alike.
+Prints the seconds of all 16 cross-attention layers of one step with classifier-free guidance (two rows per image) and
+their ratio to plain attention; with --unet also those of the complete U-Net with random weights (3.4 GB in float32).
+The cases alternate, so that other load on the machine affects all of them. Seconds are the minimum over the rounds,
+ratios the median.
 """
 import argparse
 import time
@@ -24,7 +24,7 @@ LAYERS = ((320, 0, 5), (640, 1, 5), (1280, 2, 5), (1280, 3, 1))  # channels, lev
 
 
 def scene(args, dtype):
-    """Condition of a step: images of 12 classes in blocks, beside their unconditional pass."""
+    """Condition of a step with classifier-free guidance, for masks with 12 classes in blocks."""
     blocks = torch.randint(0, 12, (args.images, 16, 16))
     masks = blocks.repeat_interleave(args.side // 2, 1).repeat_interleave(args.side // 2, 2)
     slots = torch.full((args.images, 77), OPEN)
@@ -35,7 +35,7 @@ def scene(args, dtype):
 
 
 def layers_of(args, dtype):
-    """The steps' cross-attention layers by case: functions without arguments."""
+    """Case → function that runs all cross-attention layers of a step."""
     condition, sizes = scene(args, dtype), level_sizes((args.side, args.side), 4)
     bias = bias_of_levels(condition['bias'], sizes, 77)
     work = []
@@ -54,7 +54,7 @@ def layers_of(args, dtype):
 
 
 def unets_of(args, dtype):
-    """The whole U-Net by case."""
+    """Case → function that runs the complete U-Net."""
     condition = scene(args, dtype)
     torch.set_default_dtype(dtype)
     unet = UNet2DConditionModel(sample_size=args.side, cross_attention_dim=768).to(args.device, dtype).eval()
@@ -66,7 +66,7 @@ def unets_of(args, dtype):
 
 
 def measure(cases, args):
-    """Seconds of each round (R,) by case; the cases take turns."""
+    """Case → seconds of each round (R,). The cases alternate."""
     seconds = {name: [] for name in cases}
     for turn in range(args.rounds + 1):  # the first one warms up
         for name, case in cases.items():

@@ -1,15 +1,15 @@
-"""Clusters of latents: what full k-means gains over the streamed one and costs, and the memory of a stream.
+"""K-means of latents: quality and time of full against streamed k-means, and the memory of a stream.
 
     OMP_NUM_THREADS=1 python benchmarks/clusters.py quality         # built-in pictures, built-in autoencoder
     OMP_NUM_THREADS=1 python benchmarks/clusters.py seconds         # a class of ImageNet, random latents
     OMP_NUM_THREADS=1 python benchmarks/clusters.py memory [LATENTS …]
 
-quality: inertia, all images at their nearest centre, divided by that of the best of 20 starts; mean ± standard
-deviation over classes and 3 seeds, and CPU milliseconds per class. ``LatentClusters`` is what mmdistill computes,
-streamed as for a class that does not fit, and full by its number of starts.
-memory: of a stream of 10 000 and of 100 000 latents of 1 024 dimensions, made batch by batch, so that only what the
-clusters keep can grow. Each size runs in a process of its own; memory is the peak of what Python and numpy allocate
-(tracemalloc) and of the process (resident).
+quality: inertia divided by that of the best of 20 initialisations; mean ± standard deviation over classes and 3 seeds,
+and CPU milliseconds per class. ``LatentClusters`` is the algorithm of mmdistill: streamed, as for a class that does not
+fit into memory, and full with several numbers of initialisations.
+memory: peak memory for a stream of 10 000 and of 100 000 latents with 1 024 dimensions. Batches are generated one by
+one, so only the memory of the clusters can grow. Each size runs in a separate process. The peaks are those of
+allocations of Python and numpy (tracemalloc) and of the process (resident).
 """
 import argparse
 import multiprocessing
@@ -30,13 +30,13 @@ SHAPE, IPC, BATCH = (4, 16, 16), 10, 64
 
 
 def settings(images: int, streamed: bool, starts: int):
-    """Replaces the limit above which a class is streamed, the steps of a smaller class, and the starts of k-means."""
+    """Context that replaces the limit for streaming, the k-means steps of small classes, and the initialisations."""
     return mock.patch.multiple(clusters, _MAX_BYTES=0 if streamed else 1 << 40, _MIN_STEP=min(256, images),
                                _STARTS=starts)
 
 
 def fitted(latents: np.ndarray, count: int, seed: int, streamed: bool = False, starts: int = 3):
-    """Centres, and CPU seconds."""
+    """Centres (K, D) and CPU seconds."""
     with settings(len(latents), streamed, starts):
         begin, model = time.process_time(), LatentClusters(count, random_state=seed)
         for start in range(0, len(latents), BATCH):
@@ -95,7 +95,7 @@ def stream(count: int):
 
 
 def memory(count: int) -> None:
-    """Print what one size takes."""
+    """Print time and memory for one size."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
     for traced in (False, True):  # tracing slows it down: time and resident memory first
         if traced:

@@ -1,7 +1,9 @@
-"""Memory and time of COCO-Stuff's JSON: the index of mmdistill.COCOStuff beside pycocotools.coco.COCO.
+"""Memory and time to read COCO-Stuff's JSON: the index of mmdistill.COCOStuff against pycocotools.coco.COCO.
 
-Files of train2017's counts (118 287 images, 860 001 things as polygons, 6.6 regions of stuff an image as run lengths)
-are made of random shapes and removed afterwards: python benchmarks/coco_json.py [--share 0.1] [--reader index COCO]
+The files have the size of train2017 (118 287 images, 860 001 things as polygons, 6.6 regions of stuff per image as
+run lengths) and random shapes. They are removed afterwards.
+
+    python benchmarks/coco_json.py [--share 0.1] [--reader index COCO]
 """
 import argparse
 import json
@@ -15,7 +17,7 @@ import numpy as np
 
 
 def make_files(folder: Path, images: int) -> list:
-    """A stuff and a things file with this number of images."""
+    """Write a stuff and a things file with this number of images."""
     from pycocotools import mask as coco
     rng = np.random.default_rng(0)
     runs, polygons = [], []
@@ -42,12 +44,12 @@ def make_files(folder: Path, images: int) -> list:
 
 
 def peak() -> float:
-    """Most memory that this process has had, in GB."""
+    """Peak memory of this process, in GB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def measure(reader: str, files: list) -> None:
-    """Read the files and 200 masks."""
+    """Read the files and 200 masks, and print time and memory."""
     from mmdistill.datasets.coco_stuff.index import JsonIndex
     before, start = peak(), time.perf_counter()
     if reader == 'COCO':

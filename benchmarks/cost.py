@@ -1,10 +1,10 @@
-"""What the shipped configs cost, by their networks' config files alone: the table of docs/cost.md.
+"""Estimated cost of the shipped configs: the table in docs/cost.md.
 
     python benchmarks/cost.py [CONFIG ...] [--memory 16 24 80] [--tflops 25 50 250]
 
-For each config and each card (GiB of memory, and the TFLOP/s that it is taken to reach): the largest micro_batch
-that fits, and hours. Kept free are a tenth of the memory, for the fragments of the allocator, and 1 GiB for CUDA. The
-real data need not be there: how many images they have is in DATA below. Nothing is fetched.
+For each config and GPU (memory in GiB, assumed speed in TFLOP/s), prints the largest micro_batch that fits, and hours.
+A tenth of the memory is reserved for fragmentation, and 1 GiB for CUDA. The real data are not needed: DATA below has
+their numbers of images. Only the config files of the networks are needed, and nothing is downloaded.
 """
 import argparse
 import copy
@@ -32,7 +32,7 @@ FLAGSHIPS = ('d3s2/*_1p_*-512x512.py', 'd4m/d4m_sd15_*.py', 'dmgd/dmgd_dit-xl2_*
 
 
 def composition_of(cfg):
-    """What the config's hooks hand over."""
+    """The parts of the run that the hooks of a config define."""
     composition = Composition()
     for hook in (HOOKS.build(dict(hook, _scope_='mmdistill')) for hook in cfg.custom_hooks):
         if hasattr(hook, 'compose'):
@@ -41,7 +41,7 @@ def composition_of(cfg):
 
 
 def count_config(path, root, micro_batch=None):
-    """``(cost, what it leaves out, how many rows are of use)`` of a config; its stand-ins for weights go to root."""
+    """``(cost, parts not included, largest useful micro_batch)`` of a config. Random weights are written to root."""
     cfg = read_config(str(path))
     generator = cfg.model.generator
     for key in ('weights', 'unet', 'controlnet', 'guidance_vae', 'config'):
@@ -71,7 +71,7 @@ def count_config(path, root, micro_batch=None):
 
 
 class _Sized(SimpleNamespace):
-    """Stands for a real dataset of this size."""
+    """Placeholder for a real dataset of a certain size."""
 
     def __init__(self, size, counts):
         super().__init__(size=size, counts=counts)
@@ -81,7 +81,7 @@ class _Sized(SimpleNamespace):
 
 
 def largest(path, root, memory):
-    """The largest micro_batch of use that fits into ``memory`` GiB, and its cost; None where none does."""
+    """The largest useful micro_batch that fits into ``memory`` GiB, and its cost; None if none fits."""
     fits = 0.9 * memory - 1
     few, many = count_config(path, root, 4)[0], count_config(path, root, 8)[0]
 

@@ -1,11 +1,11 @@
-"""The shipped configs of public networks at their full size, with random weights in the hub's layout: memory and time.
+"""Memory and time of the shipped configs at full size, with random weights in the layout of the hub.
 
     python benchmarks/full_size.py [CONFIG ...] [--steps 2] [--compare] [--folder FOLDER]
 
-Each config goes through tools/distill.py in a process of its own: one mask, or one image of each of two classes, on
-small synthetic photos. A line says the most memory that the process held, what its own estimate was, and the time.
-``--compare`` sets the ControlNet, img2img and DiT paths beside diffusers' pipelines, and the ancestral steps of
-DiT-XL/2 beside a float64 reference. Nothing is fetched. Weights take up to 6 GB of disk, one config's at a time.
+Each config runs through tools/distill.py in a separate process, for one mask or one image of each of two classes, on
+small synthetic photos. Prints the peak memory of the process, the estimated memory, and the time. ``--compare``
+compares ControlNet, img2img and DiT with the pipelines of diffusers, and the ancestral steps of DiT-XL/2 with a float64
+reference. Nothing is downloaded. The weights of one config at a time are on disk, up to 6 GB.
 """
 import argparse
 import os
@@ -39,7 +39,7 @@ def photos(folder, names, rng):
 
 
 def write_coco_stuff(folder, dataset, rng):
-    """Two images with masks of COCO-Stuff's own ids, as PNG or .mat files."""
+    """Two images with masks in the ids of COCO-Stuff, as PNG or .mat files."""
     prefix = dataset.get('data_prefix') or {}
     images, masks = prefix.get('img_path', 'train2017'), prefix.get('seg_map_path', 'stuffthingmaps/train2017')
     names = [f'{n:012d}' for n in range(2)]
@@ -58,7 +58,7 @@ def write_coco_stuff(folder, dataset, rng):
 
 
 def write_data(folder, cfg):
-    """A small stand-in for the config's real data; the options that name it."""
+    """Write a small dataset in place of the real data; returns the options that set its path."""
     rng, dataset = np.random.default_rng(0), cfg.test_dataloader.dataset
     if 'ADE20K' in dataset.type:
         photos(folder, [f'images/training/{n}.jpg' for n in range(2)], rng)
@@ -82,7 +82,7 @@ def write_data(folder, cfg):
 
 
 def options_of(cfg, root, data, steps):
-    """Settings of a short run on stand-ins for data and weights."""
+    """Options for a short run with random data and weights."""
     generator, options = cfg.model.generator, write_data(data, cfg)
     options += [f'data_root={data}', f'model.generator.num_steps={steps}', 'model.generator.micro_batch=1',
                 'test_dataloader.batch_size=1']
@@ -101,7 +101,7 @@ def options_of(cfg, root, data, steps):
 
 
 def run(config, folder, steps, dry=False):
-    """Run the tool; ``(GiB that it held at most, seconds, its log)``."""
+    """Run the tool. Returns peak memory in GiB, seconds, and the log."""
     cfg = read_config(str(config))
     data, work = folder / 'data', folder / 'work'
     for place in (data, work):
@@ -121,7 +121,7 @@ def run(config, folder, steps, dry=False):
 
 
 def compare(folder, steps):
-    """The largest difference, of 255, from diffusers' pipelines; and the ancestral steps from their equations."""
+    """Print the largest differences (of 255) from the pipelines of diffusers, and of ancestral steps from equations."""
     print(f'\nAgainst diffusers, {steps} steps, float32, {torch.get_num_threads()} threads:')
     for check in (compare_controlnet, compare_img2img, compare_dit):
         shutil.rmtree(folder / 'hub', ignore_errors=True)
@@ -183,8 +183,8 @@ def compare_img2img(root, steps):
 
 
 def compare_dit(root, steps):
-    """DiT-XL/2 by DDIM, and its ancestral steps with the learned variance. All have the same network, with DiT's own
-    timestep embedding, which diffusers' pipeline does not give weights that it loads itself."""
+    """DiT-XL/2 with DDIM, and its ancestral steps with the learned variance. All use the same network, with DiT's
+    timestep embedding, which the pipeline of diffusers does not use for weights that it loads."""
     import diffusers
 
     from mmdistill.generation import ClassConditionalGenerator

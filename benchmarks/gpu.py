@@ -1,11 +1,11 @@
-"""What the three methods reach on a GPU: full-size networks with random weights, bfloat16, nothing fetched.
+"""Speed of the three methods on a GPU, with full-size networks of random weights in bfloat16. No downloads.
 
     python benchmarks/gpu.py [--out gpu.json] [--device cuda] [--budget 480] [--only card dmgd] [--tiny]
 
-Prints a Markdown table and writes it as JSON, after each section, so that one that fails or is not reached within
-``--budget`` seconds loses no other. Sections: ``card`` (rate of a matrix product), and ``dmgd``, ``d4m``, ``d3s2``:
-one step against float32 on the CPU, images a second of a batch and one at a time, what guidance adds, TFLOP/s, memory.
-``--tiny`` takes networks of a few thousand parameters, to try the script on a CPU. Goals are for one H100.
+Prints a Markdown table and writes it as JSON after each section, so that results are kept if a later section fails or
+``--budget`` seconds are over. Sections: ``card`` (speed of a matrix product), and ``dmgd``, ``d4m``, ``d3s2``: one step
+against float32 on the CPU, images per second in batches and one at a time, the cost of guidance, TFLOP/s, memory.
+``--tiny`` uses networks of a few thousand parameters, to try the script on a CPU. The goals are for one H100.
 """
 import argparse
 import gc
@@ -36,7 +36,7 @@ CLASSES = 150
 
 @dataclass
 class Row:
-    """A line of the table; ``goal`` is what is hoped for, and ``met`` whether it is reached."""
+    """A row of the table, with the ``goal`` and whether it is ``met``."""
     section: str
     name: str
     value: float
@@ -52,7 +52,7 @@ class Row:
 
 
 class Prompts(PromptEncoder):
-    """Random embeddings in place of CLIP's, which is asked once an image."""
+    """Random embeddings instead of those of CLIP, which runs once per image."""
 
     def __init__(self, width):
         self.limit, self.tokenizer, self.text_encoder = 77, None, torch.nn.Identity()
@@ -67,11 +67,11 @@ class Prompts(PromptEncoder):
 
 
 class Case:
-    """A method at its shipped settings.
+    """A method with the settings of its shipped config.
 
     Attributes:
-        batch: Rows that it is timed with.
-        side: Of the images.
+        batch: Batch size.
+        side: Height and width of the images.
     """
     name: str
     latents = False
@@ -82,7 +82,7 @@ class Case:
         self.side, self.batch = (32, 2) if tiny else (self.full_side, self.full_batch)
 
     def build(self, dtype, device):
-        """The generator; the same random weights for every dtype, and shapes alone on ``'meta'``."""
+        """The generator, with the same random weights for every dtype, or on the device ``'meta'``."""
         torch.manual_seed(0)
         with torch.device('meta' if device == 'meta' else 'cpu'):
             networks = {key: make() for key, make in self.networks().items()}
@@ -100,7 +100,7 @@ class Case:
         return [Request(f'{n}/0', 100 + n, classes=(n, ), prompt=f'image {n}') for n in range(count)]
 
     def inputs(self, count):
-        """Arguments of ``generate`` besides requests and guidance."""
+        """Arguments of ``generate`` other than requests and guidance."""
         return {}
 
     def guidance(self, generator, requests, device):
@@ -161,7 +161,7 @@ class D4M(Case):
 
 class D3S2(D4M):
     """Stable Diffusion 1.5 with a ControlNet at 512 pixels, 20 DPM-Solver++ steps, 15 of them guided by SegFormer-B0
-    on TAESD's decoding."""
+    on images decoded by TAESD."""
     name = 'd3s2'
     full_batch, latents = 8, False
     goals = dict(speedup=5.0, guidance=2.5, memory=24.0)
@@ -187,7 +187,7 @@ class D3S2(D4M):
         return dict(masks=[mask.repeat(self.side // 4, 0).repeat(self.side // 4, 1) for mask in blocks])
 
     def guide(self, device):
-        """SegFormer-B0 with random weights; without mmseg, and where networks are tiny, two convolutions."""
+        """SegFormer-B0 with random weights; two convolutions without mmseg or for tiny networks."""
         torch.manual_seed(1)
         if not self.tiny:
             try:
@@ -212,14 +212,14 @@ class D3S2(D4M):
 
 
 def _share(dit):
-    """The blocks of a DiT share their embedding, as the public one's do."""
+    """Let the blocks of a DiT share their embedding, as in the public weights."""
     for block in dit.transformer_blocks[1:]:
         block.norm1.emb = dit.transformer_blocks[0].norm1.emb
     return dit
 
 
 def card(args, note):
-    """What the device is, and the rate of a large matrix product in bfloat16."""
+    """The name of the device, and the speed of a large matrix product in bfloat16."""
     side, count = (128, 5) if args.tiny else (8192, 50)
     a, b = (torch.randn(side, side, device=args.device, dtype=torch.bfloat16) for _ in range(2))
 
@@ -238,7 +238,7 @@ def card(args, note):
 
 
 def method(args, note, case):
-    """All that is measured of one method."""
+    """All measurements of one method."""
     case = case(args.tiny)
     generator = case.build('bfloat16', args.device)
     generator.to(args.device)
@@ -249,8 +249,8 @@ def method(args, note, case):
     many = _seconds(case, generator, requests, guidance, case.batch, args)
     single = min(1 if args.tiny else 2, case.batch)
     alone = sum(_seconds(case, generator, requests[n:n + 1], guidance, 1, args, n) for n in range(single)) / single
-    note(Row.of(case.name, f'images a second, batches of {case.batch}', case.batch / many, '1/s'))
-    note(Row.of(case.name, 'images a second, one at a time', 1 / alone, '1/s'))
+    note(Row.of(case.name, f'images per second, batches of {case.batch}', case.batch / many, '1/s'))
+    note(Row.of(case.name, 'images per second, one at a time', 1 / alone, '1/s'))
     note(Row.of(case.name, 'batch over one at a time', alone * case.batch / many, 'times', least=case.goals['speedup']))
     plain = many
     if guidance is not None:
@@ -265,7 +265,7 @@ def method(args, note, case):
 
 
 def _one_step(case, generator, requests, guidance, args):
-    """Relative difference of the latents after the first guided step, of one image."""
+    """Relative difference of the latents of one image after the first guided step."""
     reference = case.build('float32', 'cpu')
     ends = []
     steps = len(generator.process)
@@ -284,7 +284,7 @@ def _one_step(case, generator, requests, guidance, args):
 
 
 def _seconds(case, generator, requests, guidance, rows, args, skip=0):
-    """Seconds for all requests in micro-batches of ``rows``; kernels are loaded and chosen before by a short run."""
+    """Seconds for all requests in micro-batches of ``rows``, after a short run that selects the kernels."""
     inputs = {key: value[skip:] for key, value in case.inputs(len(requests) + skip).items()}
     generator.micro_batch, process = rows, generator.process
     make = partial(generator.generate, requests, **inputs)  # ends with a copy to the CPU, so the device is done
@@ -304,7 +304,7 @@ def _seconds(case, generator, requests, guidance, rows, args, skip=0):
 
 
 def _work(case, seconds, args, note):
-    """TFLOP/s of a plain batch that took ``seconds``, counted on shapes alone."""
+    """TFLOP/s of an unguided batch that took ``seconds``; operations are counted on meta tensors."""
     drawn = case.build('bfloat16', 'meta')
     drawn.micro_batch = case.batch
     passes = Passes(drawn)
@@ -326,7 +326,7 @@ SECTIONS = dict(card=card, **{case.name: partial(method, case=case) for case in 
 
 
 def table(rows, errors):
-    """The results as Markdown."""
+    """The results as a Markdown table."""
     lines = ['| section | what | value | goal | met |', '|---|---|---|---|---|']
     for row in rows:
         met = '' if row.met is None else 'yes' if row.met else 'no'
@@ -335,7 +335,7 @@ def table(rows, errors):
 
 
 def measure(args):
-    """Run the sections; ``{'rows': ..., 'errors': ...}``, which is also written after each."""
+    """Run the sections. Returns ``{'rows': ..., 'errors': ...}``, which is also written after each section."""
     rows, errors, begin = [], {}, time.perf_counter()
     args.rate = 0.0
     for name, section in SECTIONS.items():

@@ -1,10 +1,10 @@
-"""What guidance of the built-in street scenes is worth: update x window x step rule, by the students' mIoU.
+"""The mIoU of students for settings of guidance on the built-in street scenes: update x window x step rule.
 
     python benchmarks/guidance_updates.py [--work-dir work_dirs/guidance_updates] [--seeds 3]
 
-All cases and scales have one student each first, on scenes that only serve to choose by. The two best go on beside
-the default and no guidance, with other image sets and students, on other scenes; the default, the first of the two and
-no guidance once more with yet others, on scenes that nothing was chosen on. Run again, it goes on where it was stopped.
+First round: one student for each case and scale, on scenes used only for this choice. Second round: the two best cases,
+the default and no guidance, with new image sets, students and scenes. Third round: the best case, the default and no
+guidance, with new image sets, students and scenes that no choice was based on. Re-running resumes an interrupted run.
 Two hours on 2 cores.
 """
 import argparse
@@ -25,13 +25,13 @@ FINALISTS = 2  # cases that go on beside the default
 
 
 def hook(case, scale):
-    """The hook of a case, for a config that inherits the quickstart's."""
+    """The hook of a case, for a config that inherits that of the quickstart."""
     settings = dict(zip(('update', 'window', 'step'), case), scale=scale)
     return f'dict(_base_.guidance, **{settings!r})'
 
 
 def config(case, scale):
-    """A config of a case; None: no guidance."""
+    """The config of a case; without guidance for None."""
     return 'custom_hooks = [_base_.selection]' if case is None else (
         f'custom_hooks = [_base_.selection, {hook(case, scale)}]')
 
@@ -52,7 +52,7 @@ def main():
 
 
 def table(bench, rows, scenes, seeds):
-    """Measure the cases, print them as a table, and give the mean of each."""
+    """Measure the cases and print a table. Returns the mean of each."""
     bench.measure((config(*row), seed) for seed in seeds for row in rows)
     values = {row: [bench.miou((config(*row), seed), scenes) for seed in seeds] for row in rows}
     lines = [[*map(str, case or ('no guidance', '', '')), '' if scale is None else f'{scale:g}', spread(found),

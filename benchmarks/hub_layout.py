@@ -1,9 +1,9 @@
-"""The public weights of the shipped configs in the hub's layout: their configs, and random tensors where asked for.
+"""Folders in the layout of the hub for the public weights of the shipped configs, with random tensors on request.
 
     python benchmarks/hub_layout.py FOLDER [NAME ...] [--weights]
 
-Nothing is fetched. The networks have the public ones' sizes; with ``--weights`` their folders hold random float32
-tensors, 4 GB for Stable Diffusion 1.5.
+Nothing is downloaded. The networks have the sizes of the public ones. With ``--weights``, the folders contain random
+float32 tensors, 4 GB for Stable Diffusion 1.5.
 """
 import argparse
 import json
@@ -28,7 +28,7 @@ DIT_XL2 = dict(sample_size=32, out_channels=8)
 
 
 def write(root: Path, name: str, weights: bool = False) -> Path:
-    """Write what the hub has under ``name`` to ``root/name``; the folder."""
+    """Write the hub repository ``name`` to ``root/name``. Returns the folder."""
     from diffusers import AutoencoderKL, AutoencoderTiny, ControlNetModel, DiTTransformer2DModel, UNet2DConditionModel
     folder = root / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -53,9 +53,9 @@ def write(root: Path, name: str, weights: bool = False) -> Path:
 
 
 def stand_in(root: Path, address: str, key: str = 'weights', weights: bool = False) -> Path:
-    """The folder of the network that has the layout of what ``address`` names, under setting ``key``; written once.
+    """The folder with the layout of the weights ``address`` in the setting ``key``. It is written once.
 
-    Stable Diffusion 1.4 is 1.5, any ControlNet that of 1.5, and any UNet by itself the one of 1.5.
+    Stable Diffusion 1.4 and single UNets get the layout of version 1.5, any ControlNet that of the one for 1.5.
     """
     name = next(name for mark, name in (('taesd', TAESD), ('control', CONTROLNET), ('DiT', DIT), ('', SD15))
                 if mark in f'{key} {address}')
@@ -68,7 +68,7 @@ def stand_in(root: Path, address: str, key: str = 'weights', weights: bool = Fal
 
 
 def write_guide(root: Path, config: str, seed: int = 0) -> Path:
-    """Random weights of the segmentor of an mmseg config or published model, as a checkpoint of OpenMMLab; the file."""
+    """Write random weights for the segmentor of an mmseg config or published model to a checkpoint. Returns it."""
     from mmengine.config import ConfigDict
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
@@ -86,7 +86,7 @@ def write_guide(root: Path, config: str, seed: int = 0) -> Path:
 
 
 def _network(cls, config, folder: Path, weights: bool, former: str = '') -> None:
-    """``former``: written as by old versions of diffusers: ``.bin``, and the class by its name then."""
+    """Write a network; with ``former``, in the format of old versions of diffusers (``.bin``, former class name)."""
     torch.manual_seed(0)
     with torch.device('cpu' if weights else 'meta'):
         network = cls(**config)
@@ -112,7 +112,7 @@ def _network(cls, config, folder: Path, weights: bool, former: str = '') -> None
 
 
 def _text(folder: Path, weights: bool) -> None:
-    """CLIP ViT-L's text encoder, and a tokenizer of letters."""
+    """The text encoder of CLIP ViT-L, and a tokenizer of letters."""
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
     config = CLIPTextConfig(**CLIP)
     config.architectures = ['CLIPTextModel']

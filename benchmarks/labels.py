@@ -1,13 +1,14 @@
-"""Stores of soft labels at 1 000 classes: size against all logits, the student's loss, and the cost of a view.
+"""Stores of soft labels for 1 000 classes: size relative to all logits, loss of the student, time per view.
 
     OMP_NUM_THREADS=1 python benchmarks/labels.py
 
 Teacher and student are synthetic: 1 000 class vectors in 12 groups of 80 sub-groups, views that mix two classes as
-CutMix does, logits as confident as an ImageNet classifier's. The store has 20 views a class, a training 300 or more.
+CutMix does, logits as confident as those of an ImageNet classifier. The store has 20 views per class, a training 300 or
+more.
 
-The student's loss is the cross-entropy with the soft labels. The KL divergence has the same gradient and lacks the
-teacher's own entropy, which is nearly all of it at a high temperature: beside its ratio stands the one in which the
-remaining mass is spread evenly (FKD).
+The loss of the student is the cross-entropy with the soft labels. The KL divergence has the same gradient, but without
+the entropy of the teacher, which dominates at a high temperature. Its ratio is printed too, also with the remaining
+mass spread evenly (FKD).
 """
 import tempfile
 import time
@@ -24,7 +25,7 @@ STUDENTS = {'untrained': (0.0, 0.3), 'half-way': (0.5, 1.5), 'close': (0.9, 0.7)
 
 
 def class_vectors() -> np.ndarray:
-    """float32 (1000, 512), rows of length 1."""
+    """Class vectors (1000, 512), float32, of length 1."""
     rng, ids = np.random.default_rng(0), np.arange(CLASSES)
     vectors = (0.6 * rng.standard_normal((12, WIDTH))[ids % 12] + 0.8 * rng.standard_normal((80, WIDTH))[ids % 80] +
                rng.standard_normal((CLASSES, WIDTH)))
@@ -32,7 +33,7 @@ def class_vectors() -> np.ndarray:
 
 
 def teacher_logits(vectors: np.ndarray, epoch: int) -> np.ndarray:
-    """float32 (IMAGES, 1000): one mixed view of an image of each class."""
+    """Logits (IMAGES, 1000), float32, for one mixed view of an image of each class."""
     rng = np.random.default_rng((1, epoch))
     share = rng.random((IMAGES, 1), np.float32)
     features = share * vectors[np.arange(IMAGES) % CLASSES] + (1 - share) * vectors[rng.integers(CLASSES, size=IMAGES)]
@@ -41,7 +42,7 @@ def teacher_logits(vectors: np.ndarray, epoch: int) -> np.ndarray:
 
 
 def evenly(target: np.ndarray) -> np.ndarray:
-    """Top-k labels whose remaining mass is spread evenly."""
+    """Top-k labels with the remaining mass spread evenly."""
     top = np.sort(target, 1)[:, -TOP_K:]
     return np.where(target >= top[:, :1], target, (1 - top.sum(1, keepdims=True)) / (CLASSES - TOP_K))
 
@@ -84,7 +85,7 @@ def main() -> None:
                       f'the table of tails ({tails / 1e6:.1f} MB a store) '
                       f'{full * d4m / (view * d4m + tails):.1f} times at {d4m} views: '
                       f'{(view * d4m + tails) / 1e6:.0f} MB instead of {full * d4m / 1e9:.1f} GB')
-                print(f'writing: {seconds / IMAGES / EPOCHS * 1e6:.0f} us of CPU a view, with making the logits')
+                print(f'writing: {seconds / IMAGES / EPOCHS * 1e6:.0f} us of CPU per view, including the logits')
             measure(store, vectors, EPOCHS // 2)
             if temperature == 20:
                 for name, call in (('seeding the transforms', lambda i: seeded(0, i, 0).__enter__()),

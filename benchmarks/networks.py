@@ -1,4 +1,4 @@
-"""The networks that are timed: random weights do for that."""
+"""Networks with random weights, for measurements of speed."""
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, DiTTransformer2DModel
 
@@ -8,8 +8,8 @@ BLOCKS = (128, 256, 512, 512)  # of Stable Diffusion's autoencoder
 
 
 def class_networks(network: str, side: int, classes: int, dtype: str, device: str):
-    """Autoencoder and denoiser: ``'unet'``, of the size of the built-in ones, or ``'dit'``, DiT-XL/2 and Stable
-    Diffusion's autoencoder."""
+    """Autoencoder and denoiser: ``'unet'`` has the size of the built-in ones, ``'dit'`` is DiT-XL/2 with the
+    autoencoder of Stable Diffusion."""
     torch.manual_seed(0)
     if network == 'dit':
         vae = AutoencoderKL(block_out_channels=BLOCKS, down_block_types=('DownEncoderBlock2D', ) * 4,

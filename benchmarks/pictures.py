@@ -1,4 +1,4 @@
-"""The pictures of README.md and docs/guidance.md: images of the same masks in distilled sets, the masks on top.
+"""The pictures in README.md and docs/guidance.md: masks, and below them the images of several distilled sets.
 
     python benchmarks/pictures.py OUT.png 'no guidance=work_dirs/a' 'scale 0.12=work_dirs/b'
 """
@@ -14,7 +14,7 @@ MARGIN = 110  # pixels for the names of the rows
 
 
 def rows_of(sets: dict, count: int) -> list:
-    """(Name, images) of each row, of the first ``count`` images that are in the first set."""
+    """(Name, images) of each row, for the first ``count`` images of the first set."""
     rows, ids = [], None
     for name, root in sets.items():
         root = Path(root) / 'distilled'
@@ -30,7 +30,7 @@ def rows_of(sets: dict, count: int) -> list:
 
 
 def draw(rows: list, zoom: int) -> Image.Image:
-    """One picture of all rows."""
+    """Draw all rows in one picture."""
     height, width = (zoom * side for side in rows[0][1][0].shape[:2])
     picture = Image.new('RGB', (MARGIN + (width + 4) * len(rows[0][1]), (height + 4) * len(rows)), 'white')
     for top, (name, images) in enumerate(rows):
@@ -46,7 +46,7 @@ if __name__ == '__main__':
     parser.add_argument('out', help='the picture')
     parser.add_argument('sets', nargs='+', metavar='NAME=WORK_DIR')
     parser.add_argument('--count', type=int, default=6, help='images in a row')
-    parser.add_argument('--zoom', type=int, default=2, help='pixels on the picture of one of an image')
+    parser.add_argument('--zoom', type=int, default=2, help='width in the picture of one pixel of an image')
     args = parser.parse_args()
     sets = dict(given.split('=', 1) for given in args.sets)
     draw(rows_of(sets, args.count), args.zoom).save(args.out, optimize=True)

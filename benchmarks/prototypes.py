@@ -1,11 +1,11 @@
-"""Encoding real images and synthesis from prototypes: in batches against one at a time, on networks built here.
+"""Speed of encoding real images and of synthesis from prototypes: batches against one image at a time.
 
     python benchmarks/prototypes.py                                   # networks of the built-in size, 2 cores
     python benchmarks/prototypes.py --device cuda --network dit --side 256 --images 64 --dtype bfloat16
 
-Prints images a second of each case, its ratio to one at a time in float32, and the largest difference of what is made.
-One image at a time is encoded by diffusers' own call, and made by the generator in batches of one.
-Cases take turns, and the best of several rounds counts, so that other work on the machine falls on all alike.
+Prints images per second of each case, the ratio to one image at a time in float32, and the largest difference of the
+results. Single images are encoded by a plain call of diffusers, and generated in batches of one. The cases alternate,
+and the best of several rounds is printed, so that other load on the machine affects all of them.
 """
 import argparse
 import time
@@ -23,7 +23,7 @@ CLASSES = 10
 
 
 def timed(run):
-    """Seconds of a call that ends on the CPU, and what it gives."""
+    """Seconds of a call, and its result on the CPU."""
     begin = time.perf_counter()
     result = run()
     return time.perf_counter() - begin, result

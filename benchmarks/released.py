@@ -1,11 +1,11 @@
-"""How far each choice of the authors' released code moves the final latents, on the built-in object pictures.
+"""The effect of each setting of the authors' released code on the final latents, for the built-in object pictures.
 
     python benchmarks/released.py [--ipc 10] [--method DMGD]
 
-Every choice is turned on alone in the quickstart's config. Prints the distance to the final latents of the config as it
-is, ||z - z0|| / ||z0||, mean over the images, for the same seeds. "Another seed" is the distance of two independent
-images of a class. What no setting of ours turns on is written out here: D4M's clustering, and PNDM in place of DDIM.
-Five minutes on one core.
+Each setting is changed alone in the config of the quickstart. Prints the distance to the final latents of the unchanged
+config, ||z - z0|| / ||z0||, averaged over the images, for the same seeds. "Another seed" is the distance between two
+independent images of a class. The clustering of D4M and PNDM instead of DDIM are implemented here, since mmdistill has
+no settings for them. Five minutes on one core.
 """
 import argparse
 import os
@@ -43,7 +43,7 @@ CHOICES = {
 
 
 class Recorder(ClassConditionalGenerator):
-    """Keeps what it was asked for and what it made."""
+    """Keeps the requests and the final latents."""
     made: dict = {}  # request → start and final latents
 
     def synthesize(self, requests, masks=None, guidance=None, latents=None, upcoming=None):
@@ -53,7 +53,7 @@ class Recorder(ClassConditionalGenerator):
 
 
 def distilled(folder, method, ipc, options):
-    """The generator, and its start and final latents by request, of the quickstart's config with these options."""
+    """Run the config of the quickstart with options. Returns the generator, and start and final latents by request."""
     cfg = read_config(CONFIG.format(method.lower()))
     planner = 'PrototypeHook' if method == 'D4M' else 'ClassPlanHook'
     merge_options(cfg, {'model.generator.type': 'Recorder', f'custom_hooks.{planner}.ipc': ipc, **options})
@@ -72,7 +72,7 @@ def distance(made, other):
 
 @torch.no_grad()
 def follow(generator, scheduler, requests, starts, steps=50, strength=0.7, scale=8.0):
-    """Final latents by diffusers' own scheduler from noisy prototypes, as in its img2img pipeline."""
+    """Final latents with the scheduler of diffusers from noisy prototypes, as in its img2img pipeline."""
     scheduler.set_timesteps(steps)
     times = scheduler.timesteps[(steps - int(steps * strength)) * scheduler.order:]
     noise = torch.stack([torch.randn(generator.latent_shape, generator=torch.Generator().manual_seed(request.seed))
@@ -87,10 +87,10 @@ def follow(generator, scheduler, requests, starts, steps=50, strength=0.7, scale
 
 
 def released_prototypes(ipc, shape, starts):
-    """The counterpart of each start in the released code's clusters.
+    """The prototype of each start latent in the clusters of the released code.
 
-    A step of its k-means takes as many images as there are centres, in random order. An incomplete last step is left
-    out.
+    A step of its mini-batch k-means uses K images in random order, where K is the number of centres. An incomplete last
+    batch is left out.
     """
     dataset = build_dataset(read_config('mmdistill::_base_/datasets/objects.py').train_dataset, 'mmpretrain')
     rows, labels = encode_dataset(LatentEncoder('mmdistill://objects', 64), dataset), Classification().labels(dataset)
@@ -109,14 +109,14 @@ def released_prototypes(ipc, shape, starts):
 
 
 def again(generator, requests, starts):
-    """Final latents from these starts."""
+    """Generate again, from other start latents. Returns the final latents."""
     size = generator.micro_batch
     return [made.latents.numpy() for begin in range(0, len(requests), size)
             for made in generator.synthesize(requests[begin:begin + size], latents=starts[begin:begin + size])]
 
 
 def d4m_by_hand(ipc, generator, made):
-    """The distances of what no setting of ours turns on."""
+    """The distances for the settings that are implemented here."""
     requests, (starts, base) = list(made), zip(*made.values())
     ddim, pndm = (follow(generator, scheduler.from_config(generator.scheduler.config, **settings), requests, starts)
                   for scheduler, settings in ((DDIMScheduler, {}), (PNDMScheduler, dict(skip_prk_steps=True))))

@@ -1,9 +1,9 @@
-"""What a batch, the gradient's route and the window cost, in one run, on networks built here.
+"""The cost of batches, paths of the gradient and windows of guidance, with networks of random weights.
 
     python benchmarks/sampling.py [--device cuda] [--side 64] [--images 8]
 
-Prints one line a case: seconds an image, and its ratio to the first case of its group. Cases take turns, and the best
-of several rounds counts, so that other work on the machine falls on all alike.
+Prints for each case the seconds per image, and the ratio to the first case of its group. The cases alternate, and the
+best of several rounds is printed, so that other load on the machine affects all of them.
 """
 import argparse
 import time
@@ -21,7 +21,7 @@ CLASSES = 9
 
 
 def build(args, micro_batch):
-    """A generator of the built-in one's size with random weights."""
+    """A generator of the size of the built-in one, with random weights."""
     torch.manual_seed(0)
     vae = AutoencoderTiny(encoder_block_out_channels=(32, ) * 3, decoder_block_out_channels=(32, ) * 3,
                           num_encoder_blocks=(1, 2, 2), num_decoder_blocks=(2, 2, 1))
@@ -34,7 +34,7 @@ def build(args, micro_batch):
 
 
 def measure(groups, args):
-    """Best seconds an image of each case, the cases of all groups taking turns."""
+    """Minimum seconds per image of each case. The cases of all groups alternate."""
     requests = [Request(id=str(n), seed=n, source_index=n, source='') for n in range(args.images)]
     shape = (args.images, args.side, args.side)
     masks = list(np.random.default_rng(0).integers(0, CLASSES, shape, np.uint8))

@@ -1,8 +1,8 @@
-"""Class-balanced greedy selection at COCO-Stuff-164k's size: seconds and peak memory; and lazy against plain greedy.
+"""Class-balanced greedy selection at the size of COCO-Stuff-164k: time and memory, and lazy against plain greedy.
 
     python benchmarks/selection.py
 
-The histograms are random with a long tail: class c is in a share of the masks that falls as 1 / c.
+The histograms are random and long-tailed: class c is in a share of the masks proportional to 1 / c.
 """
 import resource
 import time
@@ -16,7 +16,7 @@ from mmdistill.selection.greedy import TIE, coverage_gains
 
 
 def long_tailed(masks: int, classes: int, per_mask: float = 8.0) -> np.ndarray:
-    """int64 (masks, classes) histograms of 512x512 masks, each with about ``per_mask`` classes."""
+    """Class histograms (masks, classes) int64 of 512x512 masks, each with about ``per_mask`` classes."""
     rng = np.random.default_rng(0)
     shown = 1 / np.arange(1, classes + 1)
     shown = np.minimum(shown * per_mask / shown.sum(), 0.9)
@@ -30,7 +30,7 @@ def long_tailed(masks: int, classes: int, per_mask: float = 8.0) -> np.ndarray:
 
 
 def plain_greedy(counts: np.ndarray, budget: int, tau: float) -> list:
-    """Every gain anew in each round, by the same vectorised expression."""
+    """Plain greedy: computes all gains in each round, with the same vectorised expression."""
     fractions = class_fractions(counts, 1, 0.001)
     coverage, free, selected = np.zeros(counts.shape[1]), np.ones(len(counts), bool), []
     for _ in range(budget):
@@ -42,7 +42,7 @@ def plain_greedy(counts: np.ndarray, budget: int, tau: float) -> list:
 
 
 def timed(function):
-    """(CPU seconds, wall seconds, result); the two differ where other work runs on the same cores."""
+    """(CPU seconds, wall seconds, result). The times differ if other programs use the same cores."""
     cpu, wall = time.process_time(), time.perf_counter()
     result = function()
     return time.process_time() - cpu, time.perf_counter() - wall, result

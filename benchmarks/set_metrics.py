@@ -1,9 +1,9 @@
-"""Metrics of a set at ImageNette's size: 10 000 x 1 000 latents of 1 024 dimensions; seconds and peak memory.
+"""Time and memory of the metrics of a set at the size of ImageNette: 10 000 x 1 000 latents of 1 024 dimensions.
 
     OMP_NUM_THREADS=2 python benchmarks/set_metrics.py [METRIC …]
 
-The latents are 10 classes with a low-dimensional spread and noise, float32. Each metric runs in a process of its own,
-so that its peak is its own; the line of 'nothing' is what the imports and the latents take.
+The latents are float32, of 10 classes with low-dimensional variation and noise. Each metric runs in a separate process
+to measure its peak memory; the line 'nothing' is that of the imports and the latents.
 """
 import multiprocessing
 import resource
@@ -17,7 +17,7 @@ from mmdistill.selection import FeatureKCenterSelector, HerdingSelector
 
 
 def latents(samples: int, dimensions: int = 1024, seed: int = 0) -> np.ndarray:
-    """float32 (samples, dimensions) of a mixture that is the same for every seed."""
+    """Latents (samples, dimensions) float32 from a mixture that does not depend on the seed."""
     shape = np.random.default_rng(0)
     centres, axes = shape.normal(size=(10, dimensions)), shape.normal(size=(64, dimensions)) / 4
     rng = np.random.default_rng(seed)
@@ -38,7 +38,7 @@ METRICS = {
 
 
 def run(name: str) -> None:
-    """Print a metric's result, seconds (of the clock and of the CPU; other work may share the cores), and peak."""
+    """Print the result of a metric, wall and CPU seconds, and the peak memory."""
     real, distilled = latents(10000, seed=1), latents(1000, seed=2)
     cpu, wall = time.process_time(), time.perf_counter()
     result = METRICS[name](real, distilled)

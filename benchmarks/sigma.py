@@ -1,10 +1,10 @@
-"""How far ``step='sigma'`` is from the standard deviation that a DiT learned, whatever the DiT says.
+"""Bounds on the difference between ``step='sigma'`` and the learned standard deviation of any DiT.
 
     python benchmarks/sigma.py [--steps 50] [--window 0.08 0.4]
 
-A learned variance lies between the posterior's and beta (arXiv 2102.09672, equation 15), for outputs in [-1, 1]. Prints
-the largest relative distance between our step and both ends, in float64 from the noise levels of DiT's training: over
-the guided steps, and over all but the last, whose posterior has no variance.
+For outputs in [-1, 1], a learned variance lies between that of the posterior and beta (arXiv 2102.09672, equation 15).
+Prints the largest relative distance of ``step='sigma'`` to both bounds, in float64 with the noise levels of DiT's
+training: over the guided steps, and over all but the last step, whose posterior has no variance.
 """
 import argparse
 
@@ -17,7 +17,7 @@ SCHEDULER = dict(variance_type='learned_range', timestep_spacing='linspace', cli
 
 
 def learned_std(process, i, said):
-    """The standard deviation of step ``i`` for the network's outputs ``said`` in [-1, 1], float64."""
+    """The standard deviation of step ``i`` for network outputs ``said`` in [-1, 1], float64."""
     kept = np.cumprod(1 - np.linspace(1e-4, 0.02, 1000))
     now, before = kept[process.timesteps[i:i + 2].numpy()]
     beta = 1 - now / before
@@ -26,7 +26,7 @@ def learned_std(process, i, said):
 
 
 def distances(steps=50):
-    """The largest relative distance of each step but the last from any learned standard deviation."""
+    """The largest relative distance to any learned standard deviation, for each step but the last."""
     process = NoiseProcess(DDPMScheduler(**SCHEDULER), steps)
     return [np.abs(learned_std(process, i, [-1, 1]) / process.posterior_std(i) - 1).max() for i in range(steps - 1)]
 

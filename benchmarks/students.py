@@ -1,4 +1,4 @@
-"""Students of the built-in street scenes on sets distilled with other settings: what the benchmarks of D3S2 share."""
+"""Students trained on the built-in street scenes, distilled with several settings; used by the D3S2 benchmarks."""
 import argparse
 import multiprocessing
 import os
@@ -25,9 +25,9 @@ SCENES = dict(choice=('val', 300, 600), table=('val', 600, 900), confirm=('test'
 
 
 class Bench:
-    """Distils sets and trains a student of each, which is tested on all scenes; both are kept in a work dir.
+    """Distils sets, trains a student on each and tests it on all scenes. Sets and results are kept in a work dir.
 
-    A unit is the text of a config that inherits the quickstart's (empty: as it is) and a seed, of the set and of the
+    A unit is the text of a config that inherits that of the quickstart (empty: no changes), and a seed for set and
     student: ``('', 0)``.
     """
 
@@ -46,7 +46,7 @@ class Bench:
                             help='begin no set or student after this time, and end with status 3: run again to go on')
 
     def measure(self, units) -> None:
-        """Make what is not there yet, a few units at a time, each in a process of its own."""
+        """Compute the missing units, a few at a time, each in a separate process."""
         units = [unit for unit in dict.fromkeys(units) if self.cells.get(self.key(unit)) is None]
         if not units:
             return
@@ -57,14 +57,14 @@ class Bench:
                 print(f'[{number}/{len(units)}] {line}', flush=True)
 
     def manifest(self, unit):
-        """Of the set of a unit that was measured."""
+        """The manifest of the set of a measured unit."""
         return read_manifest(self.folder(unit) / 'distilled')
 
     def folder(self, unit) -> Path:
         return self.root / 'sets' / config_hash(list(unit))
 
     def miou(self, unit, scenes: str) -> float:
-        """Of a unit that was measured."""
+        """The mIoU of a measured unit."""
         return self.cells.get(self.key(unit))[scenes]
 
     @staticmethod
@@ -109,7 +109,7 @@ class Bench:
 
 
 def train(data_root: str, seed: int, work_dir: str):
-    """mIoU of the quickstart's student, trained on a set, on each of the scenes."""
+    """Train the student of the quickstart on a set. Returns its mIoU on each of the scenes."""
     from mmengine.runner import Runner, ValLoop
 
     from mmdistill.evaluation.students import student_runner_config
@@ -130,5 +130,5 @@ def train(data_root: str, seed: int, work_dir: str):
 
 
 def spread(values) -> str:
-    """Mean and standard deviation."""
+    """Text with mean and standard deviation."""
     return f'{statistics.fmean(values):.1f}' + (f' ± {statistics.stdev(values):.1f}' if len(values) > 1 else '')

@@ -1,15 +1,15 @@
-"""Optimal transport from the images of distilled sets to the real ones of their classes, which DMGD lowers.
+"""Optimal transport distance from distilled to real images per class, which DMGD minimises.
 
     python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …] [--real CONFIG]
     cd work_dirs/quickstart/objects
     python ../../../benchmarks/support_points.py mmdistill://objects dmgd/support_points.safetensors unguided dmgd \\
         --real mmdistill::_base_/datasets/objects.py
 
-VAE: diffusers folder or hub id; POINTS: support_points.safetensors or prototypes.safetensors of a run on the same real
-set by that autoencoder: the targets, and the size at which images are encoded. With --real, the targets are all images
-of the config's train_dataset instead. The written images are encoded again, so what decoding and JPEG lose counts.
-Exact transport by POT, Euclidean distances (0 to 2) of L2-normalised latents, as in DMGD's loss. Prints each class and
-the mean.
+VAE: diffusers folder or hub id. POINTS: support_points.safetensors or prototypes.safetensors of a run with the same
+real set and autoencoder; they are the targets, and define the size at which images are encoded. With --real, the
+targets are all images in train_dataset of the config instead. The written images are encoded again, so the result
+includes losses by decoding and JPEG. Exact transport by POT with Euclidean distances (0 to 2) between L2-normalised
+latents, as in the loss of DMGD. Prints each class and the mean.
 """
 import argparse
 from pathlib import Path
@@ -26,13 +26,13 @@ from mmdistill.tasks.classification import Classification
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """(N, D) float64 of length 1."""
+    """Normalised rows (N, D), float64."""
     rows = rows.reshape(len(rows), -1).astype(float)
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
 def latents(encoder, spec: dict):
-    """Rows and labels of a dataset."""
+    """Latents (N, D) and labels (N,) of a dataset."""
     dataset = build_dataset(spec, 'mmpretrain')
     return unit(encode_dataset(encoder, dataset)), Classification().labels(dataset)
 

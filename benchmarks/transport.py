@@ -1,12 +1,12 @@
-"""DMGD batched across classes against the same mathematics one sample at a time, on networks built here.
+"""DMGD in batches across classes against one sample at a time, with networks of random weights.
 
     python benchmarks/transport.py                                            # a ClassUNet of the built-in size, CPU
     python benchmarks/transport.py --device cuda --network dit --side 256 --dtype bfloat16 --steps 50 --ipc 3
 
-One at a time is a loop of its own: batch 1, diffusers' own scheduler, float32 latents, POT's Sinkhorn on one problem;
-with a float32 network as the released code has, and with one of the dtype that is asked for where that differs. Prints
-seconds an image of each, and how much longer it takes than the batched run; the seconds that each part of that takes;
-and what transport adds to a step in the window. Cases take turns, and the best of several rounds counts.
+One at a time is a separate implementation: batch size 1, the scheduler of diffusers, float32 latents, Sinkhorn of POT
+for one problem; with a float32 network, as in the released code, and with one of the requested dtype. Prints the
+seconds per image of each, and their ratio to the batched run; the seconds of its parts; and the cost of transport in a
+guided step. The cases alternate, and the best of several rounds is printed.
 """
 import argparse
 import copy
@@ -40,7 +40,7 @@ def guidance(args, supports, plan, window=(0.08, 0.4)):
 
 
 def batched(generator, guide, plan, classes):
-    """Rounds of one sample of each class."""
+    """Generate in rounds, with one sample of each class per batch."""
     for start in range(0, len(plan), classes):
         following = plan[start + classes:start + classes + generator.micro_batch]
         for made in generator.synthesize(plan[start:start + classes], guidance=guide, upcoming=following):
@@ -50,7 +50,7 @@ def batched(generator, guide, plan, classes):
 
 @torch.no_grad()
 def one_at_a_time(args, generator, network, supports, plan):
-    """The released order."""
+    """Generate one sample after the other, in the order of the released code."""
     steps = scheduler(args)
     steps.set_timesteps(args.steps)
     first, last = round(0.08 * args.steps), round(0.4 * args.steps)
@@ -97,7 +97,7 @@ def timed(args, run):
 
 
 def profiled(args, generator, guide, run):
-    """Seconds inside the network and the guidance; the device is waited for around each, which slows the run."""
+    """Seconds in the network and in guidance. The device is synchronised around each, which slows the run."""
     spent = defaultdict(float)
 
     def watched(name, call):
@@ -157,7 +157,7 @@ def main():
             seconds = timed(args, run)
             if turn:
                 best[name] = min(best.get(name, seconds), seconds)
-    print(f'{"batched":24} {best["batched"] / len(plan):8.4f} s an image')
+    print(f'{"batched":24} {best["batched"] / len(plan):8.4f} s per image')
     for name in alone:
         print(f'{name:24} {best[name] / len(plan):8.4f} s an image: {best[name] / best["batched"]:.2f}x as long')
     guide = guidance(args, supports, plan)
