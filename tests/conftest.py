@@ -1,4 +1,4 @@
-"""What every test shares: no network, no display, and python in a process of its own."""
+"""Fixtures of all tests: no network, no display, and a fresh Python process."""
 import json
 import os
 import signal
@@ -23,7 +23,7 @@ def pytest_addoption(parser) -> None:
 TESTS = Path(__file__).resolve().parent
 # Folders and files that take more than about two seconds on two cores. Their tests are `slow`, all others `fast`.
 SLOW = (
-    'benchmarks', 'engine', 'evaluation', 'faults', 'hosts', 'labels', 'datasets/coco_stuff/test_convert.py',
+    'benchmarks', 'engine', 'evaluation', 'faults', 'stock', 'labels', 'datasets/coco_stuff/test_convert.py',
     'datasets/coco_stuff/test_dataset.py', 'datasets/test_imagenet.py', 'datasets/test_labels.py',
     'datasets/test_layouts.py', 'datasets/test_mask_reading.py', 'datasets/test_masks.py', 'datasets/test_union.py',
     'datasets/test_wrappers.py', 'generation/test_autoencoders.py', 'generation/test_batching.py',
@@ -38,7 +38,7 @@ SLOW = (
 
 
 def is_slow(path: Path) -> bool:
-    """Whether a test file is on the list above, or in a folder of it."""
+    """Whether a test file, or its folder, is on the list above."""
     relative = path.relative_to(TESTS)
     return any(str(part) in SLOW for part in (relative, *relative.parents))
 
@@ -56,14 +56,14 @@ def pytest_collection_modifyitems(items) -> None:
 
 
 def listen() -> None:
-    """For ``preexec_fn``: a process heeds the signals that ask it to end, also where the tests were started with nohup
+    """For ``preexec_fn``: do not ignore the signals that end a process, even if the tests were started with nohup
     or in the background."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
 
 
 def running(pid) -> bool:
-    """Whether a process is there and has not ended."""
+    """Whether a process exists and has not ended."""
     try:
         with open(f'/proc/{pid}/stat') as file:
             return file.read().rpartition(')')[2].split()[0] not in 'ZX'
@@ -79,7 +79,7 @@ def root() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_scope():
-    """MMEngine's default scope is a global: a runner in one test must not decide what another one's names mean."""
+    """Restore MMEngine's default scope, a global variable, so that a runner does not affect other tests."""
     from mmengine.registry import DefaultScope
     before = dict(DefaultScope._instance_dict)
     yield

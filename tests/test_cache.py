@@ -1,4 +1,4 @@
-"""Arrays with a checksum, and what several processes and work dirs share."""
+"""Arrays with a checksum, and files that several processes and work dirs share."""
 import numpy as np
 import pytest
 
@@ -91,7 +91,7 @@ def test_an_interruption_loses_one_part(store):
     assert store()[-3:] == [[4, 5], [6, 7], [8, 9]] and store() == []
 
 
-def test_what_another_process_has_written_meanwhile_is_read(tmp_path):
+def test_files_written_by_another_process_are_read(tmp_path):
     theirs, files = np.full((2, 3), 7, np.float32), [tmp_path / f'{n}.safetensors' for n in range(3)]
     parts, computed = [Part([[n], [n]], file) for n, file in enumerate(files)], []
 

@@ -152,7 +152,7 @@ def test_a_config_that_does_not_train(tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
-def test_what_the_registries_put_before_a_message_is_left_out(capsys):
+def test_registry_prefixes_are_removed_from_messages(capsys):
     def fail():
         raise DistillError('class `A` in a/b.py: class `B` in c.py: no weights\nat x')
 

@@ -65,7 +65,7 @@ def test_mistakes_elsewhere():
         check_component(dict(type='LatentEncoder', vae='x', image_size=64, pool='y'), ENCODERS, 'encoder')
 
 
-def test_a_class_checks_what_its_signature_cannot_say(pairs):
+def test_a_class_can_check_more_than_its_signature(pairs):
     check_component(dict(type='Pair', high=2), pairs, 'pair')
     with pytest.raises(DistillError, match='pair.low=3 is above high'):
         check_component(dict(type='Pair', low=3), pairs, 'pair')

@@ -104,7 +104,7 @@ def test_parts_of_configs_have_no_name_of_their_own():
 
 
 def test_delete_without_a_base(tmp_path):
-    """MMEngine leaves it there, and components would get it as a setting."""
+    """MMEngine keeps the key, and components would get it as a setting."""
     (tmp_path / 'a.py').write_text('test_cfg = dict(_delete_=True, type="DistillLoop")\n'
                                    'custom_hooks = [dict(_delete_=True, type="X", selector=dict(_delete_=True, a=1))]\n'
                                    'overrides = {"model.head": dict(_delete_=True, type="Y")}\n')

@@ -1,4 +1,4 @@
-"""The pages of docs/: messages that the FAQ quotes, the table of versions, and the configs for data of one's own."""
+"""The pages of docs/: messages that the FAQ quotes, the table of versions, and the configs for user data."""
 import ast
 import re
 
@@ -16,7 +16,7 @@ def texts(node: ast.AST) -> str:
     return node.value
 
 
-def test_every_message_that_the_faq_quotes_is_one_of_the_code(root):
+def test_the_faq_quotes_messages_of_the_code(root):
     trees = [ast.parse(path.read_text()) for path in (root / 'mmdistill').rglob('*.py')]
     known = [texts(node) for tree in trees for node in ast.walk(tree)
              if isinstance(node, ast.JoinedStr) or isinstance(node, ast.Constant) and isinstance(node.value, str)]
@@ -66,7 +66,7 @@ def draw(folder):
 
 @pytest.mark.parametrize('name, options, images', [
     ('my_run.py', ['custom_hooks.MaskSelectionHook.selector.budget=2'], 2), ('my_flowers.py', [], 20)])
-def test_configs_for_data_of_ones_own(pages, tmp_path, monkeypatch, capfd, name, options, images):
+def test_configs_for_user_data(pages, tmp_path, monkeypatch, capfd, name, options, images):
     draw(tmp_path)
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text(pages[name])

@@ -1,4 +1,4 @@
-"""What comes in a plan or a manifest is never trusted: each wrong value is one line that names it."""
+"""Plans and manifests are not trusted: each wrong value is reported in one line that names it."""
 import copy
 import json
 from functools import partial

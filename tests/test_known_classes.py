@@ -28,8 +28,8 @@ def test_number_name_and_order():
             known('cat', 'dog'), ['cat', 'fox'])
 
 
-def test_what_is_the_same_class():
-    """Case, blanks, punctuation and one of several names that ImageNet's lists give do not tell classes apart."""
+def test_classes_that_count_as_the_same():
+    """Case, blanks, punctuation and alternative names in ImageNet's lists do not make classes different."""
     known('Traffic_Light', 'tench, Tinca tinca', '1', '猫').check(['traffic light', 'Tinca tinca', 1, '猫'], '', '')
     refused("other classes than the dataset: class 0 is '+' there, '-' in the dataset", known('+'), ['-'])
     wnids = imagenet_wnids()[:2]

@@ -1,4 +1,4 @@
-"""Links in the Markdown files: every relative one leads to a file, and every anchor to a heading. No network."""
+"""Links in the Markdown files: every relative one points to a file, every anchor to a heading. No network."""
 import re
 import subprocess
 from functools import lru_cache
@@ -31,7 +31,7 @@ def anchors(path: Path) -> frozenset:
 
 
 def broken(path: Path) -> list:
-    """The links of a page that lead nowhere."""
+    """The broken links of a page."""
     wrong = []
     for link in LINK.findall(re.sub(r'`[^`\n]*`', '', FENCE.sub('', path.read_text()))):
         if re.match(r'\w+:', link):

@@ -1,4 +1,4 @@
-"""Two runs in one folder: the second is told who holds it; a killed one is no obstacle."""
+"""Two runs in one folder: the second one names the first; a killed run does not block the folder."""
 import multiprocessing
 import os
 import re
@@ -31,7 +31,7 @@ def holder(tmp_path):
     process.join()
 
 
-def test_the_second_is_told_who_holds_it_and_takes_over_when_that_is_killed(tmp_path, holder):
+def test_the_second_run_names_the_first_and_starts_after_its_end(tmp_path, holder):
     with pytest.raises(DistillError) as caught:
         with locked(tmp_path, 'mmdistill distill y.py'):
             pass

@@ -1,4 +1,4 @@
-"""The tools reach for no network: a guard refuses and notes every connection but those of this machine."""
+"""The tools do not use the network: a guard refuses and records every connection to other machines."""
 import os
 import subprocess
 import sys
@@ -31,7 +31,7 @@ socket.getaddrinfo = getaddrinfo
 
 @pytest.fixture
 def guarded(root, tmp_path):
-    """``guarded(*arguments)`` runs mmdistill behind the guard; its result, and what it tried to reach."""
+    """``guarded(*arguments)`` runs mmdistill with the guard; returns its result and the recorded connections."""
     (tmp_path / 'guard').mkdir()
     (tmp_path / 'guard/sitecustomize.py').write_text(GUARD)
     attempts = tmp_path / 'attempts'

@@ -1,4 +1,4 @@
-"""What is installed: wheel content, metadata, imports, configs, no path of one machine; and how complex it is."""
+"""The installed package: wheel content, metadata, imports, configs, no absolute paths; and its complexity."""
 import json
 import os
 import re
@@ -43,7 +43,7 @@ sys.meta_path.insert(0, Blocker())
 
 
 def repository_files() -> list:
-    """Files that git tracks or would track: what a clone of the working tree holds."""
+    """Files that git tracks or would track, as in a clone of the working tree."""
     done = subprocess.run(['git', '-c', 'safe.directory=*', 'ls-files', '-co', '--exclude-standard', '-z'], cwd=ROOT,
                           check=True, capture_output=True, text=True)
     return sorted(name for name in set(done.stdout.split('\0')) if name and (ROOT / name).exists())
@@ -51,7 +51,7 @@ def repository_files() -> list:
 
 @pytest.fixture(scope='module')
 def wheel(tmp_path_factory) -> Path:
-    """A wheel built from a copy, so that no build folder of the working tree gets into it."""
+    """A wheel built from a copy, so that it contains no build folder of the working tree."""
     source = tmp_path_factory.mktemp('source')
     for name in repository_files():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +150,7 @@ def test_requirements_are_lower_bounds_that_the_tested_versions_meet(name):
         assert version is None or requirement.specifier.contains(version), requirement
 
 
-def test_core_is_importable_without_a_host_stack(python):
+def test_core_is_importable_without_openmmlab(python):
     code = blocker(*STACK) + """
 import importlib, pkgutil
 for name in ('cli', 'commands', 'errors', 'files', 'lazy', 'masks', 'parallel', 'plan', 'settings', 'version'):
@@ -165,7 +165,7 @@ for package in ('selection', 'generation', 'guidance', 'metrics', 'weights'):
 
 
 @pytest.mark.parametrize('module', ['registry', 'engine', 'datasets', 'models', 'evaluation', 'labels'])
-def test_an_adapter_without_a_host_stack_names_the_command(python, module):
+def test_without_openmmlab_an_adapter_names_the_command(python, module):
     code = blocker(*STACK) + f"""
 try:
     import mmdistill.{module}
@@ -177,7 +177,7 @@ except ImportError as error:
 
 
 @pytest.mark.parametrize('package', STACK[2:])
-def test_packages_need_only_the_host_that_is_used(python, package):
+def test_packages_import_only_the_openmmlab_package_that_is_used(python, package):
     code = blocker(package) + """
 import importlib, pkgutil, mmdistill
 for info in pkgutil.iter_modules(mmdistill.__path__, 'mmdistill.'):
@@ -189,7 +189,7 @@ for info in pkgutil.iter_modules(mmdistill.__path__, 'mmdistill.'):
 
 
 @pytest.mark.parametrize('missing, config', [(('mmpretrain', 'mmdet'), SCENES), (('mmseg', 'mmdet'), PICTURES)])
-def test_a_dry_run_needs_only_the_host_that_is_used(python, tmp_path, missing, config):
+def test_a_dry_run_needs_only_the_package_that_is_used(python, tmp_path, missing, config):
     argv = ['distill', config, '--dry-run', '--work-dir', str(tmp_path), '--cfg-options', *SMALL[config]]
     python(blocker(*missing) + f'\nfrom mmdistill.cli import main\nmain({argv!r})')
     assert (tmp_path / 'plan.json').exists()

@@ -1,4 +1,4 @@
-"""tools/quickstart.py but for the work itself: what it runs, and what it leaves."""
+"""tools/quickstart.py without the work: the commands it runs, and its files."""
 import importlib.util
 import json
 import sys
@@ -80,7 +80,7 @@ def test_one_part_with_other_sets(quickstart):
         'python tools/quickstart.py --seeds 3 --sets distilled unguided --parts streets')
 
 
-def test_every_set_of_pictures_has_its_place_in_the_comparison(quickstart, root):
+def test_all_picture_sets_are_in_the_comparison(quickstart, root):
     tool = quickstart.noted.tool
     sets = Config.fromfile(root / 'configs/evaluation/convnet4_ipc10_objects-64px.py').training_sets
     assert {name: f'work_dirs/quickstart/objects/{name}/distilled' for name in tool.OBJECTS} == {

@@ -1,4 +1,4 @@
-"""Every part is found by its name inside a stock config, and every root registry of MMEngine has a child of ours."""
+"""Every part is found by name in a stock config, and every root registry of MMEngine has a child in mmdistill."""
 import json
 
 import pytest
@@ -25,7 +25,7 @@ OWN_PARTS = {
     'ENCODERS': ['LatentEncoder', 'BackboneEncoder'],
 }
 
-# What a stock config does: only MMEngine is imported, and the default scope is the host's.
+# As with a stock config: only MMEngine is imported, and the default scope is that of mmseg.
 RESOLVE = """
 import importlib, json
 from mmengine.registry import init_default_scope
@@ -41,7 +41,7 @@ print('RESULT' + json.dumps(found))
 
 @pytest.mark.parametrize('scope', ['mmseg', 'mmpretrain', 'mmdistill', 'mmengine'])
 def test_no_scope_is_warned_of(scope, monkeypatch):
-    """Our own registries build under the default scope of any stock config, and leave that to what they build."""
+    """Registries of mmdistill build in the default scope of any stock config, and do not change it."""
     said, seen = [], []
     monkeypatch.setattr(logging, 'print_log', lambda text, *args, **kwargs: said.append(text))
 
@@ -104,5 +104,5 @@ def test_locations_can_be_imported():
             getattr(registry, name).import_from_location()
 
 
-def test_a_name_that_does_not_exist_is_not_found_elsewhere():
+def test_an_unknown_name_is_not_found_in_other_registries():
     assert registry.HOOKS.get('mmdistill.CheckpointHook') is None

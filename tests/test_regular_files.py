@@ -1,4 +1,4 @@
-"""Pipes, devices and links that leave a set: read by nothing, one line."""
+"""Pipes, devices and links out of a set: they are not read, and reported in one line."""
 import json
 import os
 

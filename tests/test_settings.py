@@ -1,4 +1,4 @@
-"""Settings against annotations: what fits, and the line for what does not."""
+"""Settings against annotations: valid values, and the message for invalid ones."""
 import inspect
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Literal, Mapping, Optional, Sequence, Tuple, Union

@@ -59,7 +59,7 @@ def datasets(cfg):
 
 
 def parts(cfg):
-    """What MMEngine makes of a config without data and weights, as comparable values."""
+    """A config as MMEngine reads it, without data and weights, as comparable values."""
     made = []
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdistill')):
         for dataset in datasets(cfg):
@@ -97,7 +97,7 @@ def test_a_config_anywhere_can_inherit_it(name, tmp_path):
 
 @pytest.mark.parametrize('name', [name for name in NAMES if name.split('/')[0] in DISTILL])
 def test_runs_pass_their_checks(name, tmp_path, monkeypatch):
-    """All that can miss are weights that the user trains or converts first, in a work dir."""
+    """Only weights that the user has to train or convert first may be missing."""
     monkeypatch.chdir(tmp_path)
     child = tmp_path / 'child.py'
     child.write_text(f"_base_ = ['mmdistill::{name}']\n")
@@ -110,7 +110,7 @@ def test_runs_pass_their_checks(name, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize('name', [name for name in NAMES if name.split('/')[0] == 'evaluation'])
 def test_comparisons_pass_their_checks(name, monkeypatch):
-    """But for the sets, which are distilled first, and what the user trains first."""
+    """Except for the sets and the weights, which the user has to make first."""
     cfg = read_config(str(FOLDER / name))
     task = 'segmentation' if 'mmseg' in cfg.train_dataset.get('_scope_', '') else 'classification'
     monkeypatch.setattr('mmdistill.evaluation.comparison.read_manifest', lambda root: dict(task=task))
@@ -201,5 +201,5 @@ def test_hooks_are_addressed_by_their_names(name, hook, key, value):
 @pytest.mark.parametrize('name', ['d4m/unguided_class-unet_ipc10_imagenette-128px', 'quickstart/dmgd_objects-64px',
                                   'quickstart/unguided_objects-64px', 'mgd3/mgd3_class-unet_ipc10_imagenette-128px',
                                   'cgs/cgs_class-unet_ipc10_objects-64px'])
-def test_what_starts_from_noise_has_no_strength(name):
+def test_strength_needs_start_latents(name):
     assert read_config(str(FOLDER / f'{name}.py')).model.generator.get('strength', 1.0) == 1.0

@@ -1,4 +1,4 @@
-"""A command that is asked to end, whose processes die, or that is one of several, leaves one line and no process."""
+"""A command that is stopped, or whose processes die, prints one line and leaves no process."""
 import json
 import os
 import re
@@ -127,7 +127,7 @@ if __name__ == '__main__':
 
 @pytest.fixture
 def start(tmp_path, root):
-    """``start(function)``: a process that runs it, when it says that it is ready."""
+    """``start(function)``: a process that runs the function, returned when it is ready."""
     (tmp_path / 'script.py').write_text(SCRIPT)
     begun = []
 
@@ -187,7 +187,7 @@ def test_a_signal_ends_it_with_one_line_and_the_status_of_shells(start, name, wo
 
 
 @pytest.mark.parametrize('name, within', [('converting', 2), ('swallowing', stopping.GRACE + 2)])
-def test_a_library_that_keeps_the_interrupt_does_not_keep_the_process(start, name, within):
+def test_a_library_that_catches_the_interrupt_does_not_block_the_end(start, name, within):
     process = start(name)
     process.terminate()
     done = ended(process, within)
@@ -278,7 +278,7 @@ def test_a_process_that_was_killed_ends_the_others(two):
                                              'of three are kept; go on\n', done.err)
 
 
-def test_a_run_of_several_that_is_asked_to_end_says_one_line(two):
+def test_a_distributed_run_that_is_stopped_prints_one_line(two):
     """Rank 0 waits in a barrier, where no Python code runs."""
     first, second = two('waiting')
     for process in (second, first):

@@ -1,4 +1,4 @@
-"""The page docs/write_your_own.md is followed word for word: its files, its test, its commands."""
+"""The files, the test and the commands of the page docs/write_your_own.md."""
 import json
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The table of costs: every flagship config is counted from stand-ins of its networks' configs."""
+"""The table of costs: every flagship config is estimated from copies of the networks' configs."""
 import importlib
 import sys
 

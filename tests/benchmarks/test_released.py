@@ -30,7 +30,7 @@ def flat(part, place=''):
 
 
 def differences(one, other):
-    """Dotted key → value in ``one``, of all that it has otherwise than ``other``, but for the variable ``guidance``."""
+    """Dotted key → value in ``one``, for all keys that differ from ``other``, except the variable ``guidance``."""
     other = flat(other)
     return {key: value for key, value in flat(one).items()
             if not key.startswith('guidance.') and (key not in other or other[key] != value)}

@@ -1,4 +1,4 @@
-"""The figure that the docs give for ``step='sigma'``, and that a DiT with a learned variance stays within it."""
+"""The bound that the docs give for ``step='sigma'``, and that a DiT with a learned variance satisfies it."""
 import importlib
 
 import pytest

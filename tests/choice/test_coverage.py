@@ -39,7 +39,7 @@ def objective(kept, candidates, centroids, alpha=0.4, beta=0.9):
 
 @pytest.mark.parametrize('seed', range(6))
 @pytest.mark.parametrize('weights', [(0.4, 0.9), (1.0, 0.05), (0.0, 1.0)])
-def test_no_single_exchange_is_better_and_every_candidate_set_is_worse(seed, weights):
+def test_no_exchange_improves_the_choice(seed, weights):
     candidates, real = features(seed)
     found = CoverageChoice(*weights)(candidates, real)
     centroids = centroids_of(candidates, real)
@@ -67,7 +67,7 @@ def test_it_is_mostly_the_best_of_all_choices():
     assert best >= 15
 
 
-def test_coverage_alone_takes_the_nearest_candidate_of_each():
+def test_coverage_alone_chooses_the_nearest_candidates():
     candidates, real = features(3)
     found, centroids = CoverageChoice(beta=0)(candidates, real), centroids_of(candidates, real)
     assert found.candidates.tolist() == [int(np.argmax([cos(c, r) for c in image])) for image, r in
@@ -75,7 +75,7 @@ def test_coverage_alone_takes_the_nearest_candidate_of_each():
 
 
 def test_an_obvious_case():
-    """Candidate 1 of each image is a centroid of its own; the others all look alike."""
+    """Candidate 1 of each image is at a different centroid; the other candidates are all similar."""
     real = np.repeat(np.eye(4), 5, axis=0)
     candidates = np.ones((4, 3, 4)) + 0.01 * np.random.default_rng(0).normal(size=(4, 3, 4))
     candidates[:, 1] = np.eye(4)[[2, 0, 3, 1]]

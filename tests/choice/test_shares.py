@@ -1,4 +1,4 @@
-"""Weights of images by the real images that they stand for."""
+"""Weights of images from the numbers of real images assigned to them."""
 import numpy as np
 import pytest
 

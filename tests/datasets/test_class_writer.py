@@ -1,10 +1,10 @@
-"""ClassWriter, its manifest, and what reads the set: DistilledDataset and the stock datasets of mmpretrain."""
+"""ClassWriter, its manifest, and the datasets that read the set: DistilledDataset and those of mmpretrain."""
 import hashlib
 import io
 
 import numpy as np
 import pytest
-from mmpretrain.registry import DATASETS as HOST_DATASETS
+from mmpretrain.registry import DATASETS as MMPRETRAIN_DATASETS
 from PIL import Image
 
 import mmdistill.datasets  # noqa: F401
@@ -75,7 +75,7 @@ def test_quality(tmp_path):
     assert (tmp_path / 'train/n02086240/00000.JPEG').read_bytes() == expected.getvalue()
 
 
-def test_what_the_manifest_says_of_the_files(tmp_path):
+def test_file_entries_of_the_manifest(tmp_path):
     for settings, expected in (
             (dict(), dict(format='JPEG', size=[32, 48], quality=95, subsampling='4:4:4')),
             (dict(size=(32, 48), resample='box'), dict(format='JPEG', size=[32, 48], quality=95, subsampling='4:4:4')),
@@ -92,10 +92,10 @@ def test_what_the_manifest_says_of_the_files(tmp_path):
     dict(type='CustomDataset', data_prefix='train', ann_file='meta/train.txt', metainfo=dict(classes=WNIDS)),
     dict(type='CustomDataset', data_prefix='train', metainfo=dict(classes=sorted(WNIDS))),
 ])
-def test_the_host_reads_it(tmp_path, cfg, image_format):
+def test_mmpretrain_reads_the_set(tmp_path, cfg, image_format):
     images = make(tmp_path, image_format=image_format)
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
-    dataset = HOST_DATASETS.build(dict(cfg, data_root=str(tmp_path), pipeline=pipeline))
+    dataset = MMPRETRAIN_DATASETS.build(dict(cfg, data_root=str(tmp_path), pipeline=pipeline))
     if cfg['type'] == 'CustomDataset' and 'ann_file' not in cfg:  # the folders are listed, sorted
         assert dataset.get_gt_labels().tolist() == [0, 0, 1, 1]
         images = [images[index] for index in (1, 3, 0, 2)]
@@ -113,14 +113,14 @@ def test_the_host_reads_it(tmp_path, cfg, image_format):
 def test_an_argument_against_the_manifest(tmp_path, key, value):
     make(tmp_path)
     with pytest.raises(DistillError, match='leave'):
-        HOST_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), **{key: value}))
+        MMPRETRAIN_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), **{key: value}))
 
 
 def test_a_listed_file_is_missing(tmp_path):
     make(tmp_path)
     (tmp_path / 'train/n01440764/00001.JPEG').unlink()
     with pytest.raises(DistillError, match='00001.JPEG is in meta/distilled.json but not on disk'):
-        HOST_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))
+        MMPRETRAIN_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))
 
 
 def test_wrong_images_ids_and_sizes(tmp_path):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
 from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS as HOST_DATASETS
+from mmseg.registry import DATASETS as MMSEG_DATASETS
 
 from mmdistill.datasets import DatasetMasks
 from mmdistill.datasets.layouts import LAYOUTS, SegLayout
@@ -35,9 +35,9 @@ def make(root, layout):
 
 
 @pytest.mark.parametrize('layout', [*LAYOUTS.values(), SOURCE], ids=lambda layout: layout.name)
-def test_reads_any_layout_under_the_hosts_scope(tmp_path, layout):
+def test_reads_any_layout_in_the_scope_of_mmseg(tmp_path, layout):
     images, masks = make(tmp_path, layout)
-    dataset = HOST_DATASETS.build(
+    dataset = MMSEG_DATASETS.build(
         dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), pipeline=PIPELINE))
     assert isinstance(dataset, BaseSegDataset)
     assert dataset.metainfo['classes'] == ('sky', 'road', 'car')
@@ -52,9 +52,9 @@ def test_reads_any_layout_under_the_hosts_scope(tmp_path, layout):
         assert np.abs(bgr[..., ::-1].astype(int) - image).max() < 8
 
 
-def test_hosts_arguments_still_work(tmp_path):
+def test_arguments_of_openmmlab_work(tmp_path):
     make(tmp_path, LAYOUTS['ade20k'])
-    dataset = HOST_DATASETS.build(
+    dataset = MMSEG_DATASETS.build(
         dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), indices=[2], reduce_zero_label=True))
     assert [info['img_path'].rpartition('/')[2] for info in dataset] == ['b.jpg']
 
@@ -65,7 +65,7 @@ def test_hosts_arguments_still_work(tmp_path):
 def test_an_argument_against_the_manifest(tmp_path, key, value):
     make(tmp_path, LAYOUTS['ade20k'])
     with pytest.raises(DistillError, match='leave'):
-        HOST_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), **{key: value}))
+        MMSEG_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path), **{key: value}))
 
 
 @pytest.mark.parametrize('lost', ['images/training/a.jpg', 'annotations/training/a.png'])
@@ -73,10 +73,10 @@ def test_a_listed_file_is_missing(tmp_path, lost):
     make(tmp_path, LAYOUTS['ade20k'])
     (tmp_path / lost).unlink()
     with pytest.raises(DistillError, match=f'{lost} is in meta/distilled.json but not on disk') as caught:
-        HOST_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))
+        MMSEG_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))
     assert '\n' not in str(caught.value)
 
 
 def test_unfinished_set(tmp_path):
     with pytest.raises(DistillError, match='unfinished'):
-        HOST_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))
+        MMSEG_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))

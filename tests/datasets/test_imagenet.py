@@ -1,4 +1,4 @@
-"""ImageNet's trees: their folders are compared with the order of the classes that weights go by."""
+"""Folder trees of ImageNet, compared with the order of classes of the weights."""
 import shutil
 
 import pytest
@@ -28,7 +28,7 @@ def build(root, classes):
                                metainfo=dict(label_texts=('a', 'b')), pipeline=[]))
 
 
-def test_takes_its_classes_and_no_others(tree):
+def test_only_the_configured_classes_are_read(tree):
     dataset = build(tree, ['n04', 'n02'])
     assert isinstance(dataset, ImageNet) and dataset.metainfo['classes'] == ('n04', 'n02')
     assert dataset.metainfo['label_texts'] == ('a', 'b')
@@ -66,7 +66,7 @@ def test_the_order_is_sorted():
 
 @pytest.fixture(scope='module')
 def whole(tmp_path_factory):
-    """The 1000 folders with one empty file each, as no image is read; and no val."""
+    """The 1000 folders with one empty file each, since no image is read; without val."""
     root = tmp_path_factory.mktemp('imagenet')
     for wnid in WNIDS:
         (root / 'train' / wnid).mkdir(parents=True)

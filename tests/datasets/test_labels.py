@@ -34,7 +34,7 @@ def test_reads_classes_labels_and_folders(tmp_path):
 
 
 def test_a_class_that_a_fold_left_out(tmp_path):
-    """Its images are there: the advice is not to remove its folder."""
+    """Its images exist, so the message does not advise to remove its folder."""
     write(tmp_path, ('a', 'b', 'c'))
     inner = dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path))
     fold = DATASETS.build(dict(type='mmpretrain.KFoldDataset', dataset=inner, fold=0, num_splits=3, seed=None))
@@ -86,7 +86,7 @@ def test_bad_data_sets(tmp_path, ann, kwargs, message):
         DatasetLabels(dataset(tmp_path, ann, **kwargs))
 
 
-def test_what_is_missing_is_named(tmp_path):
+def test_missing_parts_are_named(tmp_path):
     write(tmp_path, ['a'])
     labels = DatasetLabels(dataset(tmp_path, ['a/0.png 0', 'a/7.png 1'], metainfo=dict(classes=NAMES)))
     with pytest.raises(DistillError, match=r"cannot read .*a/7\.png, line 2 of .*: no such image"):

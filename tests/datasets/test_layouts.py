@@ -1,4 +1,4 @@
-"""Layouts against what the host's own dataset classes and LoadAnnotations make of the files."""
+"""Layouts, with the dataset classes and LoadAnnotations of mmseg as the reference."""
 from dataclasses import asdict
 
 import numpy as np
@@ -20,7 +20,7 @@ def all_ids(layout, num_classes):
     return np.array([*range(num_classes), 255], np.uint8)[:, None].repeat(3, 1)
 
 
-def read_by_host(dataset):
+def read_by_mmseg(dataset):
     return LoadAnnotations()(dataset[0])['gt_seg_map']
 
 
@@ -45,7 +45,7 @@ def test_stock_class_reads_back_every_id(name, tmp_path):
     dataset = stock(name, str(tmp_path))
     assert len(dataset) == 1
     assert len(dataset.metainfo['classes']) == layout.num_classes
-    np.testing.assert_array_equal(read_by_host(dataset), mask)
+    np.testing.assert_array_equal(read_by_mmseg(dataset), mask)
     np.testing.assert_array_equal(layout.decoding()[layout.encode(mask)], mask)
 
 
@@ -73,7 +73,7 @@ def test_source_layout_is_read_by_the_source_config(tmp_path, reduce_zero_label,
     assert layout.image_format == 'PNG'
     mask = all_ids(layout, 4 if classes is None else 2)
     put(tmp_path, layout, mask)
-    np.testing.assert_array_equal(read_by_host(Shapes(**config)), mask)
+    np.testing.assert_array_equal(read_by_mmseg(Shapes(**config)), mask)
     if classes is not None:  # tree is the fourth class of the source's own ids, counted from 1 with reduce_zero_label
         assert layout.encode(np.zeros((1, 1), np.uint8)).item() == 3 + reduce_zero_label
     assert SegLayout.from_dict(asdict(layout)) == layout
@@ -82,14 +82,14 @@ def test_source_layout_is_read_by_the_source_config(tmp_path, reduce_zero_label,
 @pytest.mark.parametrize('ignore_index', [0, 2, 200])
 @pytest.mark.parametrize('changes', [dict(), dict(reduce_zero_label=True), dict(metainfo=dict(classes=(
     'tree', 'car', 'sky')))], ids=['plain', 'reduce', 'label_map'])
-def test_the_datasets_own_ignore_index_is_written_back(tmp_path, changes, ignore_index):
-    """A training by the source's config knows this id, and where it can be written no 255."""
+def test_the_ignore_index_of_the_dataset_is_written(tmp_path, changes, ignore_index):
+    """Trainings with the config of the source ignore this id, but not 255."""
     config = dict(data_root=str(tmp_path), data_prefix=dict(img_path='i', seg_map_path='m'), ignore_index=ignore_index)
     layout = SegLayout.of_dataset(Shapes(lazy_init=True, **config, **changes))
     known = [i for i in range(3) if i != ignore_index]
     mask = np.array([*known, 255], np.uint8)[:, None].repeat(3, 1)
     put(tmp_path, layout, mask)
-    read = read_by_host(Shapes(**config, **changes))
+    read = read_by_mmseg(Shapes(**config, **changes))
     assert read[:, 0].tolist() == [*known, ignore_index]
     np.testing.assert_array_equal(layout.decoding()[layout.encode(mask)], mask)
     assert SegLayout.from_dict(asdict(layout)) == layout
@@ -99,7 +99,7 @@ def test_the_datasets_own_ignore_index_is_written_back(tmp_path, changes, ignore
 
 
 def test_many_removed_classes():
-    """Of older mmseg, which maps them to -1; and two classes that are both ignored."""
+    """As in older mmseg, which maps them to -1; and two ignored classes."""
     pairs = ((0, -1), (1, 0), (2, -1), (3, 1))
     layout = SegLayout('source', 'i', 'm', label_map=pairs, num_classes=2)
     assert layout.encode(np.array([[0, 1, 255]], np.uint8)).tolist() == [[1, 3, 255]]
@@ -116,7 +116,7 @@ def test_source_with_a_list_of_files(tmp_path):
     assert layout.ann_file == 'splits/train.txt'
 
 
-def test_source_without_files_of_its_own():
+def test_a_source_without_files():
     layout = get_layout('source', StreetScenes(num_scenes=1, lazy_init=True))
     assert layout.files('7') == dict(image='images/7.png', mask='masks/7.png')
 
@@ -128,7 +128,7 @@ def test_source_without_files_of_its_own():
     (SegLayout('source', 'i', 'm', reduce_zero_label=True), 254),
     (SegLayout('source', 'i', 'm', label_map=((0, 255), (1, 0))), 1),
 ])
-def test_an_id_that_has_no_host_id(layout, wrong):
+def test_an_id_without_an_mmseg_id(layout, wrong):
     layout.encode(np.array([[wrong - 1, 255]], np.uint8))
     with pytest.raises(DistillError, match=f'class id {wrong} '):
         layout.encode(np.array([[0, wrong]], np.uint8))

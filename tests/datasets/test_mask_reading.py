@@ -1,4 +1,4 @@
-"""Masks: mmseg's own ``LoadAnnotations``, run by the dataset, is the reference."""
+"""Masks, with mmseg's ``LoadAnnotations`` in the dataset as the reference."""
 import io
 import re
 import zipfile
@@ -59,7 +59,7 @@ def dataset(data, *pipeline, cls=BaseSegDataset, **changes):
 
 
 class Renamed(BaseSegDataset):
-    """Classes in an order of their own, and a removed one."""
+    """Classes in another order, and a removed one."""
     METAINFO = dict(classes=('c', 'x', 'a'), palette=[[0, 0, 0]] * 3)
 
     def _update_palette(self):
@@ -152,7 +152,7 @@ class LoadColours(LoadAnnotations):
 
 @TRANSFORMS.register_module(force=True)
 class LoadShifted(LoadAnnotations):
-    """Stock reading of a mask that lies one id too high, in the shape of its image."""
+    """Stock reading of a mask whose ids are one too high, in the shape of its image."""
 
     def transform(self, results):
         results = super().transform(results)

@@ -75,7 +75,7 @@ def test_built_in_scenes():
     (dict(img_suffix='.webp', serialize_data=False), 'finds no image'),
     (dict(data_prefix=dict(img_path='images')), 'has no masks'),
 ])
-def test_data_sets_without_what_is_needed(data, changes, say):
+def test_datasets_without_required_settings(data, changes, say):
     with pytest.raises(DistillError, match=say):
         DatasetMasks(dataset(data, **changes))
 

@@ -164,7 +164,7 @@ def test_without_weights_and_choice_the_card_is_silent(make, tmp_path):
     assert 'choice' not in text and 'weights of images' not in text and not (tmp_path / 'out/weights.csv').exists()
 
 
-def test_what_is_refused_leaves_nothing(make, tmp_path):
+def test_a_rejected_export_leaves_no_files(make, tmp_path):
     root = make(['a', 'b'])
     (tmp_path / 'full').mkdir()
     (tmp_path / 'full/file').write_text('')

@@ -1,4 +1,4 @@
-"""Images: OpenMMLab's own ``LoadImageFromFile`` is the reference, pixel for pixel."""
+"""Images, with OpenMMLab's ``LoadImageFromFile`` as the reference, pixel for pixel."""
 import io
 import multiprocessing
 import pickle
@@ -97,7 +97,7 @@ def test_orientation_turns_the_picture(tmp_path):
 
 
 def test_the_size_is_of_the_header(tmp_path, monkeypatch):
-    """A photo is decoded for its size only where an orientation tag or an unusual format asks for it."""
+    """To get its size, a photo is decoded only if it has an orientation tag or an unusual format."""
     monkeypatch.setattr(ImageReader, '__call__', lambda *_: pytest.fail('decoded'))
     for name in ('JPEG', 'JPEG EXIF 1', 'RGB', 'grey', 'progressive'):
         (tmp_path / 'image').write_bytes(FILES[name])
@@ -120,7 +120,7 @@ def long_text():
     return file(COLOUR, pnginfo=info)
 
 
-def test_what_pillow_refuses_and_trainings_read(tmp_path, monkeypatch):
+def test_images_that_pillow_rejects_and_trainings_read(tmp_path, monkeypatch):
     path = tmp_path / 'image.png'
     path.write_bytes(long_text())
     with pytest.raises(ValueError):
@@ -163,7 +163,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path, name, settings):
 
 @pytest.mark.parametrize('name', ['cut JPEG', 'cut PNG'])
 def test_a_cut_file_is_found_when_its_size_is_asked_for(tmp_path, name):
-    """Its header is whole, so it is decoded; one with bytes behind its end is not."""
+    """The header is valid, so the file is decoded; a file with additional bytes at its end is not."""
     path, (data, say) = tmp_path / 'image.jpg', BROKEN[name]
     path.write_bytes(data)
     with pytest.raises(DistillError, match=f'{re.escape(str(path))} is not a readable image .*{say}'):
@@ -189,7 +189,7 @@ class LoadFourBands(FourBands):
     ('16-bit grey', LoadImageFromFile(color_type='unchanged'), r'uint16 \(40, 56\) as LoadImageFromFile'),
     ('RGB', LoadFourBands(), r'float32 \(4, 5, 4\) as LoadFourBands'),
 ])
-def test_what_is_no_8_bit_picture(tmp_path, name, transform, say):
+def test_files_that_are_not_8_bit_images(tmp_path, name, transform, say):
     path = tmp_path / 'image.png'
     path.write_bytes(FILES[name])
     for read in (reader(transform).__call__, reader(transform).size):
@@ -235,7 +235,7 @@ def test_storage_backends(archive):
             reader(backend_args=args)
 
 
-def test_a_fingerprint_knows_the_archive_and_the_transform(archive, tmp_path):
+def test_a_fingerprint_depends_on_the_archive_and_the_transform(archive, tmp_path):
     paths = ['a/3.png', 'a/4.png']
     prints = [reader(backend_args=archive).fingerprint(paths), reader(backend_args=archive).fingerprint(paths[:1]),
               reader(LoadImageFromFile(color_type='grayscale'), backend_args=archive).fingerprint(paths)]
@@ -256,7 +256,7 @@ def test_forked_workers_open_the_archive_themselves(archive):
     assert {int(image.min()) for image in images} == set(range(40))
 
 
-def test_what_a_manifest_may_say(archive):
+def test_values_in_a_manifest(archive):
     secret = dict(archive, token='abc', port=8, mapping={'a': 'b'})
     assert reader().public() == {} and reader(LoadFourBands()).public() == {}
     read = ImageReader(LoadImageFromFile(imdecode_backend='pillow', backend_args=secret))

@@ -1,4 +1,4 @@
-"""ShufflePatches permutes columns and rows; the host's Lighting, as the protocols set it, is the field's."""
+"""ShufflePatches permutes columns and rows; mmpretrain's Lighting with the protocols' settings equals AlexNet's."""
 import itertools
 
 import numpy as np
@@ -18,7 +18,7 @@ def pixels(height, width):
 
 @pytest.mark.parametrize('size', [(8, 8), (9, 7), (2, 5), (3, 2)])
 @pytest.mark.parametrize('factor', [1, 2, 3])
-def test_columns_and_rows_are_permuted_whole(size, factor):
+def test_complete_columns_and_rows_are_permuted(size, factor):
     image = pixels(*size)
     before = image.copy()
     np.random.seed(0)
@@ -61,7 +61,7 @@ def test_grey_images_and_bad_factor():
 
 
 def test_lighting_of_the_protocol_is_alexnets(root, monkeypatch):
-    """On RGB in [0, 1] the field adds sum_i alpha_i * eigval_i * eigvec_i, alpha ~ N(0, 0.1)."""
+    """On RGB in [0, 1], AlexNet's augmentation adds sum_i alpha_i * eigval_i * eigvec_i, alpha ~ N(0, 0.1)."""
     eigval = np.array([0.2175, 0.0188, 0.0045])
     eigvec = np.array([[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]])
     np.testing.assert_allclose(eigvec.T @ eigvec, np.eye(3), atol=1e-3)  # eigenvectors are columns, rows R, G, B

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS as HOST_DATASETS
+from mmseg.registry import DATASETS as MMSEG_DATASETS
 
 from mmdistill.datasets.layouts import LAYOUTS
 from mmdistill.errors import DistillError
@@ -14,11 +14,11 @@ def host_scope():
 
 
 def union(*datasets, **settings):
-    return HOST_DATASETS.build(dict(type='mmdistill.UnionDataset', datasets=list(datasets), **settings))
+    return MMSEG_DATASETS.build(dict(type='mmdistill.UnionDataset', datasets=list(datasets), **settings))
 
 
 def test_members_keep_their_encodings(tmp_path):
-    """A distilled set in ADE20K's encoding, one with a label map, and a dataset of mmseg with its own."""
+    """A distilled set in ADE20K's encoding, one with a label map, and a dataset of mmseg with another one."""
     expected = []
     for name, layout in (('a', LAYOUTS['ade20k']), ('b', SOURCE), ('c', LAYOUTS['coco_stuff164k'])):
         expected += make(tmp_path / name, layout)[1]

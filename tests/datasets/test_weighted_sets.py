@@ -1,4 +1,4 @@
-"""Weights of images in a manifest, and the targets that a set gives with them."""
+"""Weights of images in a manifest, and the targets of a dataset with weights."""
 import json
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Datasets behind OpenMMLab's wrappers: which samples are real, how each is read, and restricting them."""
+"""Datasets inside OpenMMLab's wrappers: their real samples, how each is read, and restricting them."""
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +82,7 @@ def test_files_that_two_datasets_list(seg, folders):
     assert [int(masks.checked_mask(i)[1, 1]) for i in range(6)] == [0, 1, 2, 0, 2, 1]
 
 
-def test_each_dataset_keeps_its_own_reading(seg, folders):
+def test_each_dataset_keeps_its_settings_of_reading(seg, folders):
     """``reduce_zero_label``, a label map, suffixes."""
     write_pairs(folders / 'c', dict(c0=3), size=6)
     write_pairs(folders / 'd', dict(x=7), images='images', masks='other')

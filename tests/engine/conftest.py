@@ -1,7 +1,7 @@
 """Runs of the command line tools with tiny random networks.
 
-The libraries are imported once, by a process that forks one child a run: each run is a process of its own, as a
-user's is, without the seconds that the imports take.
+The libraries are imported once, by a process that forks a child for each run. Each run is a separate process, as for a
+user, without the seconds for the imports.
 """
 import json
 import os
@@ -89,7 +89,7 @@ class Tools:
         return self.end(self.start(name, *arguments, before=before, **env))
 
     def in_two_processes(self, name, *arguments, before=''):
-        """Run a tool to its end as a distributed job; what each process gives."""
+        """Run a tool to its end as a distributed job; returns the result of each process."""
         env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(28000 + os.getpid() % 4000))
         jobs = [self.start(name, *arguments, '--launcher', 'pytorch', before=before, RANK=rank, LOCAL_RANK=rank, **env)
                 for rank in '01']
@@ -117,7 +117,7 @@ def tools(root, tmp_path_factory):
 
 
 def guide_model(num_classes):
-    """A tiny segmentor of the host."""
+    """A tiny segmentor of mmseg."""
     norm = dict(type='BN')
     return dict(
         type='EncoderDecoder',

@@ -28,7 +28,7 @@ def data(tmp_path_factory):
 
 
 @pytest.mark.parametrize('name', ['sd15-controlnet', 'sd15-controlnetpp', 'freestylenet'])
-def test_a_set_in_its_own_layout(root, tools, sd_folder, data, tmp_path, name):
+def test_a_set_in_the_layout_of_its_source(root, tools, sd_folder, data, tmp_path, name):
     shipped = read_config(str(root / f'configs/d3s2/d3s2_{name}_1p_ade20k-512x512.py'))
     dataset = dict(shipped.test_dataloader.dataset.to_dict(), data_root=str(data))
     generator = dict(shipped.model.generator.to_dict(), weights=str(sd_folder), **TINY)

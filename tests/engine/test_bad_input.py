@@ -1,4 +1,4 @@
-"""Each mistake of a user: one line, exit code 1, nothing half-written."""
+"""Each mistake of a user: one line, exit status 1, no incomplete files."""
 import json
 import re
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def refused(tools, town):
-    """``refused(*options, say=…)``: the tool ends with that one line, and makes no distilled set."""
+    """``refused(*options, say=…)``: the tool ends with this one line, and writes no distilled set."""
 
     def check(*options, say, extra=(), work=None, before=''):
         options = ('--cfg-options', *options) if options else ()
@@ -93,7 +93,7 @@ def test_a_plan_of_another_config(refused, tools, town, tree):
 
 
 def test_resume_without_a_plan(refused, tools, town):
-    """Begins, so that one command starts and restarts a job; where images are without their plan it is refused."""
+    """The run starts, so that the same command starts and restarts a job; images without a plan are refused."""
     done = tools('distill', town.config, '--work-dir', town.work, '--resume')
     assert done.returncode == 0 and f'There is no run to resume in {town.work}' in done.stdout, done.stderr
     assert (town.work / 'distilled/meta/distilled.json').is_file()

@@ -122,7 +122,7 @@ CGS = dict(type='GuidedSynthesisHook', objectives=[dict(type='SetMatching')], wi
 
 @pytest.mark.parametrize('guidance', [DMGD, CGS], ids=['greedy', 'joint'])
 def test_guidance_that_compares_images_does_so_within_a_candidate_set(tools, config, encoder, tree, tmp_path, guidance):
-    """Set 0 is the set without other candidates; choice and weights go with it, whatever the batches."""
+    """Set 0 equals the set without candidates; choice and weights do not depend on the batches."""
     def distil(name, *arguments, sets=1, hooks=()):
         plan = dict(type='ClassPlanHook', ipc=2, **(dict(candidates=sets) if sets > 1 else {}))
         generator = dict(num_steps=8, scheduler=dict(_delete_=True, type='DDPMScheduler', timestep_spacing='linspace'))
@@ -169,7 +169,7 @@ KILLED = dict(
 def test_killed_while_it_finishes(tools, config, finished, tree, tmp_path, place):
     done = tools('distill', config, '--work-dir', tmp_path, before=KILLED[place])
     assert done.returncode == -9 and 'meta/distilled.json' not in tree(tmp_path / 'distilled')
-    assert tools('distill', config, '--work-dir', tmp_path).returncode == 1  # it does not begin again by itself
+    assert tools('distill', config, '--work-dir', tmp_path).returncode == 1  # it does not start again without --resume
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
     assert done.returncode == 0 and '27 images exist, 0 are to be generated' in done.stdout, done.stderr
     assert tree(tmp_path / 'distilled') == tree(finished.set)

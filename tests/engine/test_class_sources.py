@@ -1,4 +1,4 @@
-"""Classification datasets as users have them: names, nested folders, lists of files."""
+"""Classification datasets of users: names, nested folders, lists of files."""
 import json
 import pprint
 import re
@@ -143,7 +143,7 @@ def test_a_line_that_is_wrong_is_named(pets, refused, lines, say):
 
 
 def test_a_file_that_is_listed_twice(tools, pets, planned):
-    """It is one image, however its path is written; a line says so."""
+    """It counts once, in any spelling of its path; the log mentions it."""
     pets.write(*TREE, 'train/ant/2.png')
     pets.list('ant/1.png 0\nbee/1.png 1\nant/1.png 0\ncat/1.png 2\nant/./1.png 0\nant/2.png 0\n')
     dataset = dict(ann_file='list.txt', classes=['ant', 'bee', 'cat'])
@@ -211,7 +211,7 @@ def test_names_that_are_none(pets, refused):
 
 
 def test_a_name_of_two_classes(tools, pets):
-    """As ImageNet has cranes: they are told apart by their ids."""
+    """As the cranes in ImageNet: the ids tell them apart."""
     pets.write(*TREE)
     done = tools('distill', pets.config(classes=['crane', 'bee', 'crane']), '--work-dir', pets.work, '--dry-run')
     assert done.returncode == 0, done.stderr[-3000:]

@@ -1,4 +1,4 @@
-"""Several images of a mask, and labels that are cleaned after synthesis, by config and command."""
+"""Several images per mask, and label cleaning after synthesis, with a config and the command."""
 import json
 import re
 import shutil
@@ -65,7 +65,7 @@ def test_images_of_a_mask(finished):
 
 
 def test_labels_that_are_cleaned(finished, uncleaned, config):
-    """Pixel for pixel what the definitions say of the files, and the counts in manifest and log."""
+    """Pixel for pixel the definitions applied to the files, and the counts in manifest and log."""
     from mmdistill.models.segmentor import SegmentorGuide
     from mmdistill.toy.street_scenes import street_scene
     work, log = finished
@@ -118,7 +118,7 @@ def test_labels_that_are_cleaned(finished, uncleaned, config):
 
 
 def test_resumed_in_the_middle_of_the_cleaning(tools, config, finished, uncleaned, tree, tmp_path):
-    """Some masks are cleaned and some are not, an image is missing: the bytes are those of an undisturbed run."""
+    """Some masks are cleaned and an image is missing: the result is the same to the byte as without interruption."""
     work = tmp_path / 'work'
     shutil.copytree(finished[0], work)
     manifest = manifest_of(work)
@@ -180,7 +180,7 @@ def test_mistakes_are_one_line(tools, config, tmp_path, options, say):
 
 
 def test_update_of_the_output_by_a_config(tools, config, tmp_path):
-    """The early window and the new step, through the command; the guidance is in the manifest."""
+    """An early window and ``step='noise'``, with the command; the manifest contains the guidance."""
     hook = 'custom_hooks.GuidedSynthesisHook'
     done = tools('distill', config, '--work-dir', tmp_path, '--cfg-options', f'{hook}.update=output',
                  f'{hook}.step=noise', f'{hook}.window=(0,0.5)', f'{hook}.scale=0.2',

@@ -1,4 +1,4 @@
-"""COCO-Stuff from its JSON: distilled by the command, and students trained on it and on what was distilled."""
+"""COCO-Stuff from its JSON: distilled by the command, and students trained on it and on the distilled set."""
 import json
 import pprint
 
@@ -41,7 +41,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def distilled(root, tools, sd_folder, data, tmp_path_factory):
-    """The work dir of a run that chose two masks."""
+    """The work dir of a run that selected two masks."""
     folder = tmp_path_factory.mktemp('run')
     generator = dict(type='ControlNetGenerator', weights=str(sd_folder), controlnet=str(sd_folder / 'colours'),
                      palette='coco_panoptic', image_size=32, num_steps=3, cfg_scale=2.0, micro_batch=2,

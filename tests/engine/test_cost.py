@@ -1,4 +1,4 @@
-"""What a run says of its cost before it starts, and the time left while it runs."""
+"""The estimated cost before a run starts, and the remaining time while it runs."""
 import logging
 import re
 from types import SimpleNamespace

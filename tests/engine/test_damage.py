@@ -46,7 +46,7 @@ DAMAGES = [cut, flip, darker, lambda path: path.write_bytes(b''), lambda path: p
            lambda path: path.write_text('<html>'), lambda path: cv2.imwrite(str(path), np.zeros((8, 8), np.uint8))]
 
 
-def test_resume_makes_again_what_is_damaged_and_nothing_else(tools, streets, finished, work, tree):
+def test_resume_generates_only_damaged_images_again(tools, streets, finished, work, tree):
     whole, root = tree(finished / 'distilled'), work / 'distilled'
     images = [image for image in json.loads((root / 'meta/distilled.json').read_text())['images']]
     files = [images[n // 2][('image', 'mask')[n % 2]] for n in range(len(DAMAGES))]
@@ -115,7 +115,7 @@ def rewritten(work, change):
     return manifest
 
 
-def test_sets_that_are_whole_but_no_longer_what_the_manifest_says(work):
+def test_changed_sets_are_detected(work):
     root = work / 'distilled'
     manifest = rewritten(work, lambda manifest: None)
     assert verify_set(root) == []

@@ -26,7 +26,7 @@ def finished(root, streets, tmp_path_factory):
     return work, done.stdout
 
 
-def test_what_a_run_writes(finished, tree):
+def test_files_of_a_run(finished, tree):
     work, log = finished
     plan = json.loads((work / 'plan.json').read_text())
     assert len(plan['requests']) == 6 and len({request['seed'] for request in plan['requests']}) == 6
@@ -201,7 +201,7 @@ check.check_run = check_run
 """
 
 
-def test_a_run_that_is_stopped_early_says_what_is_there(tools, streets, finished, tmp_path):
+def test_a_run_that_is_stopped_early_names_the_kept_files(tools, streets, finished, tmp_path):
     work = shutil.copytree(finished[0], tmp_path / 'work')
     job = tools.start('distill', streets, '--work-dir', work, '--resume', before=CHECKING)
     while not Path(job.stdout).exists() or 'checking' not in Path(job.stdout).read_text():

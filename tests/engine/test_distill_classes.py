@@ -73,7 +73,7 @@ def finished(tools, config, tmp_path_factory):
     return SimpleNamespace(work=work, log=done.stdout)
 
 
-def test_what_a_run_writes(finished, photos, tree):
+def test_files_of_a_run(finished, photos, tree):
     plan = Plan.load(finished.work / 'plan.json')
     assert [request.id for request in plan.requests[:4]] == [*(f'{wnid}/00000' for wnid in WNIDS),
                                                              f'{WNIDS[0]}/00001']
@@ -187,7 +187,7 @@ LatentClusters.finish = broken
 '''
 
 
-def test_finished_classes_are_kept_when_the_encoding_is_broken_off(tools, config, finished, tree, tmp_path):
+def test_finished_classes_are_kept_after_an_interruption(tools, config, finished, tree, tmp_path):
     assert tools('distill', config, '--work-dir', tmp_path, before=BROKEN_OFF).returncode == 3
     done = tools('distill', config, '--work-dir', tmp_path, '--resume')
     assert done.returncode == 0 and '2 of 3 classes to do' in done.stdout, done.stderr
@@ -236,7 +236,7 @@ def test_the_shipped_configs_run_on_a_small_stable_diffusion(tools, root, sd_fol
 
 @pytest.fixture
 def refused(tools, config, tmp_path):
-    """``refused(*options, say=…)``: the tool ends with that one line, and makes no distilled set."""
+    """``refused(*options, say=…)``: the tool ends with this one line, and writes no distilled set."""
 
     def check(*options, say, lines=''):
         options = ('--cfg-options', *options) if options else ()

@@ -32,7 +32,7 @@ def finished(tools, config, tmp_path_factory):
     return SimpleNamespace(work=work, log=done.stdout + done.stderr)
 
 
-def test_what_a_run_writes(finished):
+def test_files_of_a_run(finished):
     clusters = ClassClusters.load(finished.work / 'support_points.safetensors')
     assert [len(clusters.centers[label]) for label in range(3)] == [4, 4, 2]
     assert [int(clusters.counts[label].sum()) for label in range(3)] == list(COUNTS)

@@ -29,7 +29,7 @@ def finished(tools, config, tmp_path_factory):
     return SimpleNamespace(work=work, log=done.stdout + done.stderr)
 
 
-def test_what_a_run_writes(finished, tree):
+def test_files_of_a_run(finished, tree):
     manifest = json.loads((finished.work / 'distilled/meta/distilled.json').read_text())
     assert [image['id'] for image in manifest['images']] == [f'{wnid}/{n:05d}' for n in range(IPC) for wnid in WNIDS]
     assert manifest['extra']['guidance']['objectives'] == [dict(type='SetMatching')]

@@ -98,7 +98,7 @@ def test_mistakes(tmp_path, options, say):
         check_run(cfg)
 
 
-def test_a_config_with_a_training_of_its_own_stays_as_it_is(tmp_path):
+def test_a_config_with_a_training_is_not_changed(tmp_path):
     cfg = read_config(str(inherit(tmp_path, 'mmseg', 'drive.py', "train_cfg = dict(by_epoch=True, max_epochs=1)")))
     assert distillation_config(cfg) is cfg
     with pytest.raises(DistillError, match='train_dataloader: MMEngine asks for optim_wrapper with it: leave it out'):
@@ -156,7 +156,7 @@ def folder_of(source):
     return str(Path(source).parent)
 
 
-def test_stock_drive_is_distilled_resumed_and_trained_on(tools, tmp_path, drive):
+def test_drive_is_distilled_resumed_and_trained_on(tools, tmp_path, drive):
     """The plan is of the training split; the stock config reads the distilled set after one change."""
     data, work = tmp_path / 'data', tmp_path / 'work'
     option = f'train_dataloader.dataset.dataset.data_root={data}'

@@ -102,7 +102,7 @@ def test_a_safetensors_guide_says_its_classes(tools, town, guide, tmp_path):
 
 
 def test_mapped_ids_make_the_same_images(tools, town, weights, tree, tmp_path):
-    """Weights whose classes are permuted make what they make of a dataset in their own order."""
+    """Weights with permuted classes generate the same images as for a dataset in their order."""
     cfg = Config.fromfile(town.config)
     cfg.custom_hooks = [cfg.custom_hooks[0]]
     cfg.dump(town.config)

@@ -1,4 +1,4 @@
-"""Datasets whose tree cannot be written: refused before a mask is read, with advice that works when it is followed."""
+"""Datasets whose folders cannot be written: refused before a mask is read, with advice that works."""
 import pprint
 import re
 
@@ -62,7 +62,7 @@ def refused(tools, make, tmp_path):
 
 @pytest.fixture
 def distilled(tools, make, tmp_path):
-    """``distilled(**config)``: the train ids of the masks that a run makes, by the manifest."""
+    """``distilled(**config)``: the train ids of the masks that a run writes, read through the manifest."""
 
     def run(work='work', before='', **settings):
         done = tools('distill', make.config(**settings), '--work-dir', tmp_path / work, before=before)

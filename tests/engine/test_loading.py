@@ -1,4 +1,4 @@
-"""Whatever MMEngine loads for our commands runs nothing."""
+"""Files that MMEngine loads in our commands cannot run code."""
 import pickle
 
 import mmengine
@@ -14,7 +14,7 @@ from mmdistill.errors import DistillError
 
 
 class Trap:
-    """Leaves a file where it was unpickled."""
+    """Writes a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = str(path)

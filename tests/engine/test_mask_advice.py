@@ -1,4 +1,4 @@
-"""Segmentation datasets whose masks say nothing, or are missing: one line, whose advice works."""
+"""Segmentation datasets with unlabelled or missing masks: one line, with advice that works."""
 import re
 
 import numpy as np
@@ -10,7 +10,7 @@ DATA = 'test_dataloader.dataset'
 
 @pytest.fixture
 def distil(tools, town):
-    """``distil(*options, say=None)``: a dry run, which ends with that one line, or well."""
+    """``distil(*options, say=None)``: a dry run, which ends with this one line, or without an error."""
 
     def run(*options, say=None, before=''):
         done = tools('distill', town.config, '--work-dir', town.work, '--dry-run', '--cfg-options', *options,
@@ -27,7 +27,7 @@ def distil(tools, town):
 
 
 def change(town, table):
-    """Put other ids into the masks."""
+    """Write other ids into the masks."""
     for path in (town.data / 'masks').iterdir():
         mask = np.asarray(Image.open(path))
         Image.fromarray(table(mask).astype(np.uint8)).save(path)

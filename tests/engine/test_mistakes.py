@@ -1,4 +1,4 @@
-"""Mistakes in a config: each is one line that says where, before anything is read."""
+"""Mistakes in a config: one line that names the key, before anything is read."""
 import re
 
 import pytest
@@ -234,7 +234,7 @@ def changed(config: str, options: dict) -> Config:
 
 
 @pytest.mark.parametrize('config', [D3S2, D4M, DMGD])
-def test_what_is_right_passes(config):
+def test_valid_values_pass(config):
     check_run(read_config(config))
 
 

@@ -1,4 +1,4 @@
-"""What a run prints: what a user needs. The log file in its work dir has the rest."""
+"""The terminal output of a run. The log file in its work dir has the rest."""
 import re
 
 import pytest
@@ -32,7 +32,7 @@ def run(tools, streets, tmp_path_factory):
     return run
 
 
-def test_what_a_user_needs(run):
+def test_output_that_a_user_needs(run):
     done, log = run()
     assert not NOISE.search(done.stdout + done.stderr) and len(done.stdout.splitlines()) < 20, done.stdout
     assert re.search(r'^Plan: 6 images from 12', done.stdout, re.M) and 'Distilled set is complete' in done.stdout

@@ -1,4 +1,4 @@
-"""Transforms of the source's pipeline that are named without their package, in a config whose scope is mmdistill."""
+"""Transforms named without their package, in the pipeline of a dataset in a config with scope mmdistill."""
 import pytest
 
 from mmdistill.config import merge_options, read_config

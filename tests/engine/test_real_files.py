@@ -1,4 +1,4 @@
-"""Files as users have them, through ``mmdistill distill``: what OpenMMLab reads for training is what is distilled."""
+"""Files of users, with ``mmdistill distill``: they are read as OpenMMLab reads them for training."""
 import io
 import json
 import pprint
@@ -49,7 +49,7 @@ def exif(orientation):
 
 
 def wide(town):
-    """Images of 48x32 pixels in the place of the square ones."""
+    """Images of 48x32 pixels instead of the square ones."""
     for index in range(4):
         image, mask = street_scene(index, 'test', 48)
         Image.fromarray(image[8:40]).save(town.data / f'images/{index}.png')
@@ -85,7 +85,7 @@ def same_images(work, plain, tree):
 
 
 def test_photos_are_turned_upright(tools, town, plain, tree, tmp_path):
-    """The sizes of image and mask agree only upright, and so do the statistics by class."""
+    """Image and mask have the same size only if upright; the statistics per class are checked too."""
     for index, orientation in enumerate((6, 8, 3, 6)):
         path = town.data / f'images/{index}.png'
         Image.open(path).transpose(TURNED[orientation]).save(path, exif=exif(orientation))
@@ -121,15 +121,15 @@ def test_broken_files_are_named(tools, town, tmp_path, name):
 
 
 def read_by_source(config, root):
-    """The masks of a distilled set as the source's own config reads them, by name."""
+    """Name → mask of a distilled set, read with the config of the source."""
     cfg = dict(Config.fromfile(config).test_dataloader.dataset, data_root=str(root / 'distilled'))
     cfg.pop('type')
     dataset = BaseSegDataset(**dict(cfg, pipeline=[dict(type='mmseg.LoadAnnotations')]))
     return {dataset.get_data_info(i)['seg_map_path']: dataset[i]['gt_seg_map'] for i in range(len(dataset))}
 
 
-def test_the_datasets_own_ignore_index(tools, town, tmp_path):
-    """Class 0 is what is ignored: the source's trainings know no 255."""
+def test_the_ignore_index_of_the_dataset(tools, town, tmp_path):
+    """Class 0 is ignored: trainings with the config of the source do not ignore 255."""
     wide(town)
     config = tmp_path / 'ignore.py'
     config.write_text(town.config.read_text().replace("'img_suffix'", "'ignore_index': 0, 'img_suffix'"))
@@ -176,7 +176,7 @@ def into_archive(root, file):
 
 
 def test_storage_backends(tools, town, plain, tree, tmp_path):
-    """Nothing is on the disk under the dataset's names; the manifest names the archive and no secret."""
+    """The files are not on the local disk; the manifest names the archive but contains no secret."""
     file = into_archive(town.data, tmp_path / 'set.zip')
     args = dict(backend='archive', file=str(file), token='secret')
     config = tmp_path / 'zip.py'

@@ -77,7 +77,7 @@ def test_it_trains_as_with_the_indices_in_the_config(train, by_epoch):
 
 
 def test_it_resumes(train, tmp_path):
-    """The rates are those of the undisturbed run; losses differ from it by dropout's random numbers alone."""
+    """The learning rates are those without interruption; losses differ only by the random numbers of dropout."""
     checkpoints = dict(default_hooks=dict(checkpoint=dict(type='CheckpointHook', interval=1)))
     whole = train('hook', hooks=HOOK, **checkpoints)
     resume = dict(resume=True, load_from=str(tmp_path / 'hook/epoch_2.pth'), **checkpoints)

@@ -1,4 +1,4 @@
-"""``mmdistill init``: configs that are checked as they are written, and one line for a mistake."""
+"""``mmdistill init``: the written configs pass the checks, and mistakes are reported in one line."""
 import re
 
 import numpy as np
@@ -38,7 +38,7 @@ def init(tmp_path, capsys, monkeypatch):
     (NETTE, 'dit-xl2', '3.3 GB', 'ClassConditionalGenerator', 'DMGD'),
 ])
 def test_published_weights(init, dataset, generator, words, network, method):
-    """The config passes the checks of a run, and says which weights it takes, how large, under which licence."""
+    """The config passes the checks of a run, and names the weights that it needs, their size and licence."""
     printed, cfg = init(dataset, generator)
     check_run(cfg)
     assert cfg.model.generator.type == network and cfg.test_cfg.method == method
@@ -62,7 +62,7 @@ def test_freestylenet_asks_for_its_converted_unet(init, sd_folder):
     ('mmseg::_base_/datasets/pascal_voc12_aug.py', 21), ('mmseg::_base_/datasets/drive.py', 2), (NETTE, 10),
     ('mmpretrain::_base_/datasets/cub_bs8_384.py', 200)])
 def test_training_ones_own(init, dataset, classes):
-    """Two configs: that of the generator passes the checks of a training, and writes what the other one reads."""
+    """Two configs: that of the generator passes the checks of a training and writes the weights of the other."""
     printed, cfg = init(dataset, 'train-your-own')
     training = read_config('my_run_generator.py')
     check_training(training, 'my_run_generator.py')
@@ -110,7 +110,7 @@ def test_a_folder_of_photos_with_ones_own_generator(init, photos, tmp_path, tool
 
 
 def test_a_controlnet_for_ones_own_classes(init, photos, sd_folder, tmp_path, tools):
-    """Its palette has ADE20K's colours where the names are the same, and says where they are not."""
+    """Its palette has the colours of ADE20K for equal names; comments name the other classes."""
     _, cfg = init(photos, 'sd15-controlnet++')
     assert cfg.model.generator.palette == [[6, 230, 230], [4, 250, 7], [0, 0, 0]]
     assert '[0, 0, 0],  # my own: no class of this name' in (tmp_path / 'my_run.py').read_text()

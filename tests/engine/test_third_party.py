@@ -1,4 +1,4 @@
-"""Parts of a third party: a class and a registration each, in a file of their own that a config imports."""
+"""Parts of a third party: a registered class each, in a file that the config imports."""
 import json
 import re
 
@@ -81,8 +81,8 @@ def config(streets, tmp_path):
     return path
 
 
-def test_each_is_given_what_it_declares(tools, config, root, tmp_path):
-    """The hooks stand in the other order, too: guidance before the plan."""
+def test_each_objective_gets_the_declared_resources(tools, config, root, tmp_path):
+    """The hooks are also tested in the other order: guidance before the plan."""
     path = f'import sys; sys.path.append({str(tmp_path)!r})'
     done = tools('distill', config, '--work-dir', tmp_path / 'work', before=path)
     assert done.returncode == 0, done.stderr

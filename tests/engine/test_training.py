@@ -65,7 +65,7 @@ def test_another_number_of_classes_is_refused_before_the_first_iteration(trained
         'error: model.unet.num_classes: the network has 5 classes, the dataset 11: set it to 11')
 
 
-def test_a_training_is_not_begun_over_another(trained, tools):
+def test_a_new_training_does_not_overwrite_another(trained, tools):
     files = {path: path.stat().st_mtime_ns for path in (trained.folder / 'unet').rglob('*.pth')}
     done = tools(*trained.command)
     assert done.returncode == 1 and re.fullmatch(r'error: \S+unet holds a training \(iter_30.pth\): continue it with '
@@ -73,7 +73,7 @@ def test_a_training_is_not_begun_over_another(trained, tools):
     assert files == {path: path.stat().st_mtime_ns for path in (trained.folder / 'unet').rglob('*.pth')}
 
 
-def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_path):
+def test_resume_skips_an_incomplete_checkpoint(trained, tools, tmp_path):
     shutil.copytree(trained.folder / 'unet', tmp_path / 'unet')
     last = tmp_path / 'unet/iter_30.pth'
     last.write_bytes(last.read_bytes()[:-1000])
@@ -93,7 +93,7 @@ def test_resume_passes_over_a_checkpoint_that_was_cut_short(trained, tools, tmp_
     assert re.findall(r'Iter\(train\) *\[ *(\d+)/2\]', done.stdout) == ['1', '2']
 
 
-def test_a_last_checkpoint_that_is_gone(tmp_path, monkeypatch):
+def test_a_last_checkpoint_that_does_not_exist(tmp_path, monkeypatch):
     said: list = []
     monkeypatch.setattr('mmdistill.engine.training.print_log', lambda message, *_: said.append(message))
     cfg, last = Config(dict(work_dir=str(tmp_path))), tmp_path / 'last_checkpoint'
@@ -138,7 +138,7 @@ def test_a_last_checkpoint_that_names_nothing(tmp_path, text):
         assert 'last_checkpoint names ' in str(error) and len(str(error)) < 5000
 
 
-def test_a_checkpoint_that_the_disk_had_no_room_for_is_removed(tmp_path):
+def test_an_incomplete_checkpoint_on_a_full_disk_is_removed(tmp_path):
     torch.save(dict(a=torch.zeros(99)), tmp_path / 'iter_10.pth')
     with pytest.raises(OSError), discard_partial_checkpoint(tmp_path):
         (tmp_path / 'iter_20.pth').write_bytes((tmp_path / 'iter_10.pth').read_bytes()[:-50])

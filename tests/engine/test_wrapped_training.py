@@ -40,7 +40,7 @@ PACK = [dict(type='PackSegInputs')]
 
 @pytest.fixture
 def train(tools, guide, tmp_path):
-    """``train(name, dataset, by_epoch, hooks)``: what a training sees: losses and images of each iteration."""
+    """``train(name, dataset, by_epoch, hooks)``: losses and images of each iteration of a training."""
     script = tmp_path / 'train.py'
     script.write_text(TRAIN)
 
@@ -102,7 +102,7 @@ SELECTED = dict(repeat=dict(b=[0, 1, 2]), concat=dict(a=[0], b=[0, 2]))
 @pytest.mark.parametrize('kind, by_epoch', [('repeat', False), ('repeat', True), ('concat', True), ('nested', True),
                                             ('mix', False)])
 def test_it_trains_as_with_the_indices_in_the_configs(train, leaf, kind, by_epoch):
-    """The same images in the same order, the same losses; a dataset of which nothing is selected is left out."""
+    """The same images in the same order, the same losses; a dataset without selected samples is left out."""
     ours = train('hook', CASES[kind](leaf, dict.fromkeys('abc')), by_epoch, [HOOK])
     names = re.search(r'Selected 3 of (\d)', ours['log'])
     assert names and int(names[1]) == (4 if kind == 'repeat' else 9)
@@ -122,7 +122,7 @@ def test_it_trains_as_with_the_indices_in_the_configs(train, leaf, kind, by_epoc
     (lambda leaf: ObjectPictures(num_images=20, pipeline=[]),
      r'MaskSelectionHook selects masks, but train_dataloader\.dataset is one of classification: leave the hook out')])
 def test_a_training_set_without_masks(make, say):
-    """A wrapper that nobody knows, or another task."""
+    """An unknown wrapper, or another task."""
     dataset = make(StreetScenes(num_scenes=2, size=32, pipeline=[]))
     loop = EpochBasedTrainLoop.__new__(EpochBasedTrainLoop)
     loop.dataloader = SimpleNamespace(dataset=dataset)
@@ -132,7 +132,7 @@ def test_a_training_set_without_masks(make, say):
 
 
 class Odd:
-    """Wraps a dataset in a way of its own."""
+    """An unknown wrapper of a dataset."""
 
     def __init__(self, dataset):
         self.dataset, self.metainfo = dataset, dataset.metainfo
@@ -144,8 +144,8 @@ class Odd:
         return 3
 
 
-def test_the_hosts_own_command(tools, guide, leaf, tmp_path):
-    """mmseg's tools/train.py with the hook says nothing of registries."""
+def test_the_train_script_of_mmseg(tools, guide, leaf, tmp_path):
+    """mmseg's tools/train.py with the hook prints no warnings about registries."""
     config = dict(
         default_scope='mmseg', work_dir=str(tmp_path / 'work'), model=guide['config'], randomness=dict(seed=0),
         train_cfg=dict(type='IterBasedTrainLoop', max_iters=1), optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.01)),
@@ -161,7 +161,7 @@ def test_the_hosts_own_command(tools, guide, leaf, tmp_path):
 
 
 def test_the_command_of_mmpretrain(tools, tmp_path):
-    """Our dataset and network in a stock training of mmpretrain, likewise."""
+    """The same with a dataset and a network of mmdistill in a stock training of mmpretrain."""
     pipeline = [dict(type='LoadImageFromFile'), dict(type='PackInputs')]
     pictures = dict(type='mmdistill.ObjectPictures', num_images=20, size=32, pipeline=pipeline)
     config = dict(

@@ -1,4 +1,4 @@
-"""A mistake in an evaluation config is told in one line before a dataset or a weight is read."""
+"""Mistakes in an evaluation config: one line, before a dataset or weights are read."""
 import re
 
 import numpy as np
@@ -194,7 +194,7 @@ def test_types_may_be_classes(cfg, tmp_path):
 
 
 class Every(RandomSelector):
-    """A third party's selector: every ``step``-th image; other settings are handed on."""
+    """A selector of a third party: every ``step``-th image; it passes other settings on."""
     stochastic = False
 
     def __init__(self, step: int = 2, **kwargs):

@@ -1,4 +1,4 @@
-"""A comparison trains each cell once, goes on where it was stopped, and tells another comparison from its own."""
+"""A comparison trains each cell once, continues after an interruption, and refuses results of other comparisons."""
 import json
 import os
 import signal
@@ -186,7 +186,7 @@ def test_bad_configs(config, tmp_path, change, message):
         ComparisonRunner(cfg, tmp_path / 'a')
 
 
-def test_the_tool_killed_in_a_cell_loses_that_cell_alone(config, root, tmp_path):
+def test_a_kill_loses_only_the_current_cell(config, root, tmp_path):
     work = tmp_path / 'a'
     command = [sys.executable, str(root / 'tools/evaluate.py'), str(config), '--work-dir', str(work), '--workers', '1']
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)

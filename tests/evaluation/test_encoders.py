@@ -37,7 +37,7 @@ def photos(tmp_path):
 
 
 def checkpoint(model, path):
-    """A checkpoint of the host with random weights, and a head that no encoder reads."""
+    """A checkpoint of mmpretrain with random weights, and a head that no encoder reads."""
     register_all_modules(init_default_scope=False)
     torch.manual_seed(0)
     network = MODELS.build(ConfigDict(model, _scope_='mmpretrain')).eval()
@@ -76,7 +76,7 @@ def test_pooled_latents_are_means_of_cells():
 
 @pytest.mark.parametrize('crop', [True, False])
 def test_photos_are_cropped_or_squashed(tmp_path, crop):
-    """Red in the middle square, blue at both sides: a crop sees red alone."""
+    """Red in the middle square, blue at both sides: a crop is red only."""
     pixels = np.full((64, 128, 3), (0, 0, 255), np.uint8)
     pixels[:, 32:96] = (255, 0, 0)
     Image.fromarray(pixels).save(tmp_path / 'a.png')
@@ -85,8 +85,8 @@ def test_photos_are_cropped_or_squashed(tmp_path, crop):
     assert bool((image[2] == -1).all()) is crop
 
 
-def test_backbone_features_are_the_hosts(tmp_path):
-    """A stock config with its own pipeline and preprocessing, against mmpretrain's feature extractor."""
+def test_backbone_features_equal_mmpretrain(tmp_path):
+    """A stock config with its pipeline and preprocessing, against mmpretrain's feature extractor."""
     config = read_config('mmpretrain::resnet/resnet18_8xb32_in1k.py')
     path = tmp_path / 'photo.png'
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (50, 80, 3), np.uint8)).save(path)
@@ -142,7 +142,7 @@ def test_cache_is_of_files_weights_and_settings(backbone, photos, tmp_path, monk
 
 
 def test_features_are_kept_in_parts_that_work_dirs_share(backbone, photos, tmp_path, monkeypatch):
-    """An interrupted encoding goes on after its last part; a photo that moved with its dataset is the same."""
+    """An interrupted encoding continues after its last part; moving the dataset does not change the features."""
     monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'shared'))
     monkeypatch.setattr('mmdistill.evaluation.encoders._PART', 2)
     plain, made = encode_dataset(backbone(), photos, 2), []
@@ -168,7 +168,7 @@ def test_features_are_kept_in_parts_that_work_dirs_share(backbone, photos, tmp_p
 
 
 def in_memory(samples):
-    """A dataset of the host whose entries are those given."""
+    """A dataset of mmpretrain with the given entries."""
     dataset = BaseDataset(lazy_init=True, serialize_data=False)
     dataset.data_list, dataset._fully_initialized = samples, True
     return dataset

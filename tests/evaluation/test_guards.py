@@ -1,4 +1,4 @@
-"""What makes a comparison worthless is refused, in one line that says what and where."""
+"""Invalid comparisons are refused, in one line that names the reason and the key."""
 import numpy as np
 import pytest
 

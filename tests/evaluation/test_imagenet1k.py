@@ -47,7 +47,7 @@ def distilled(root, classes, wnids):
 
 @pytest.mark.parametrize('name', NAMES)
 def test_the_shipped_comparisons(root, trees, tmp_path, name):
-    """Every cell of them is made up of what its protocol says, with all classes; random real images as often."""
+    """Every cell follows its protocol, with all classes; random real images have the same number of runs."""
     cfg = Config.fromfile(root / f'configs/evaluation/{name}.py')
     subset = cfg.get('classes')
     merge_options(cfg, dict(data_root=str(trees / 'imagenet')))

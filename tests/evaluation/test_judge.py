@@ -18,7 +18,7 @@ NAMES = ('a', 'b', 'c', 'd')
 
 @pytest.fixture
 def masks(tmp_path):
-    """Seven pairs of 4 classes and two sizes, 'd' nowhere; a pixel's red is what a judge is to see."""
+    """Seven pairs of two sizes, with 4 classes of which 'd' never occurs; red encodes the class for the judge."""
     rng = np.random.default_rng(0)
     for folder in ('images', 'masks'):
         (tmp_path / folder).mkdir()

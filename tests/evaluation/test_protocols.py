@@ -1,4 +1,4 @@
-"""The protocols are what their publications say, and their tiny siblings train through MMEngine's runner."""
+"""The protocols match their publications, and their tiny variants train in MMEngine's runner."""
 import json
 import math
 from uuid import uuid4
@@ -33,7 +33,7 @@ def scope():
 
 @pytest.fixture(scope='module')
 def imagenette(tmp_path_factory, root):
-    """Two images a class for training and one for tests, one of them greyscale, none square."""
+    """Two images per class for training and one for tests, one of them greyscale, none square."""
     folder, rng = tmp_path_factory.mktemp('imagenette'), np.random.default_rng(0)
     for split, count in (('train', 2), ('val', 1)):
         for wnid in Config.fromfile(root / 'configs/_base_/datasets/imagenette.py').classes:
@@ -137,7 +137,7 @@ def test_soft_label_protocols(load, name, crop, shuffled, batch_size, cosines):
                                         dict(type='CenterCrop', crop_size=224), PACK]
 
 
-def test_biases_and_norms_do_not_decay_in_soft_label_protocols(load):
+def test_no_weight_decay_of_biases_and_norms_with_soft_labels(load):
     cfg = load('rded')
     groups = build_optim_wrapper(MODELS.build(cfg.model), cfg.optim_wrapper).optimizer.param_groups
     decay = {group['params'][0].ndim > 1: group['weight_decay'] for group in groups}
@@ -145,13 +145,13 @@ def test_biases_and_norms_do_not_decay_in_soft_label_protocols(load):
     assert all((group['weight_decay'] > 0) == (group['params'][0].ndim > 1) for group in groups)
 
 
-def test_mmseg_m2f_is_the_hosts_config(root):
+def test_mmseg_m2f_equals_the_config_of_mmseg(root):
     cfg = Config.fromfile(root / 'configs/protocols/mmseg_m2f.py').to_dict()
-    host = Config.fromfile(
+    expected = Config.fromfile(
         __import__('mmseg').__path__[0] +
         '/.mim/configs/mask2former/mask2former_swin-s_8xb2-160k_ade20k-512x512.py').to_dict()
     assert cfg.pop('protocol')['max_iters'] == cfg['train_cfg']['max_iters'] == 160000
-    assert plain(cfg) == host and cfg['model']['_scope_'] == 'mmseg'
+    assert plain(cfg) == expected and cfg['model']['_scope_'] == 'mmseg'
     assert cfg['crop_size'] == (512, 512)
 
 
@@ -205,7 +205,7 @@ def test_tiny_ones_train(load, tmp_path, name):
 
 
 def test_soft_labels_reach_the_loss(load, imagenette, tmp_path):
-    """Stock BaseDataset hands gt_score on; CutMix mixes distributions."""
+    """Stock BaseDataset passes gt_score on; CutMix mixes distributions."""
     cfg = load('fkd_sre2l-tiny')
     labels = np.random.default_rng(0).dirichlet(np.ones(10), 2)
     images = [dict(img_path=f'{cfg.classes[i]}/0.JPEG', gt_label=i, gt_score=label.tolist())

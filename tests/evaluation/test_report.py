@@ -1,4 +1,4 @@
-"""The page holds everything that it shows, in any browser, without a request."""
+"""The page is self-contained and works in any browser without requests."""
 import base64
 import io
 import json
@@ -20,7 +20,7 @@ SECTIONS = ['Results', 'Learning curves', 'Each class', 'What was selected', 'Me
 
 
 class Page(HTMLParser):
-    """Tags, their sources and the text of a page; every tag has to be closed, every link to lead somewhere."""
+    """Tags, their sources and the text of a page; checks that all tags are closed and all links have a target."""
     VOID = {'meta', 'img', 'br', 'link', 'wbr'}
 
     def __init__(self, path):

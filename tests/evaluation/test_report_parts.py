@@ -38,7 +38,7 @@ def _bands(svg, colour):
             if f'fill: {colour}; fill-opacity' in use.get('style', '')]
 
 
-def test_a_chart_has_the_page_s_colours_and_nothing_else_of_its_own():
+def test_a_chart_uses_only_the_colours_of_the_page():
     with (chart := Chart(200, 100, 'a chart')) as axes:
         for index in range(8):
             axes.plot([0, 1], [index, index], color=COLOURS[f's{index}'])
@@ -85,7 +85,7 @@ def test_axis_of_shares():
 
 
 @pytest.mark.parametrize('values, crosses', [([0.0, 0.01, 0.5], 1), ([0.0, 0.2, 0.5], 0)])
-def test_a_share_of_nothing_is_a_cross_on_a_logarithmic_axis(values, crosses):
+def test_a_zero_share_is_a_cross_on_a_logarithmic_axis(values, crosses):
     chart, = share_charts(['a', 'b', 'c'], dict(s0=values), 'share')
     marks = [use for use in _tree(chart).iter('use') if 'var(--s0)' in use.get('style', '')]
     assert len(marks) == crosses
@@ -109,7 +109,7 @@ def test_few_points_are_projected_by_their_principal_components():
     assert project(dict(real=np.arange(5.0)[:, None]))[0]['real'].shape == (5, 2)
 
 
-def test_many_points_keep_their_groups_and_large_sets_are_thinned():
+def test_many_points_keep_their_groups_and_large_sets_are_subsampled():
     rng = np.random.default_rng(0)
     places = rng.integers(0, 2, 150)
     features = dict(real=rng.normal(size=(150, 60)) + 20 * places[:, None], own=np.full((4, 60), 20.0))
@@ -122,7 +122,7 @@ def test_many_points_keep_their_groups_and_large_sets_are_thinned():
     assert len(project(dict(real=np.zeros((100, 1)), own=rng.normal(size=(2500, 1))))[0]['own']) == 1000
 
 
-def test_what_is_shown_of_a_large_set_holds_every_class():
+def test_the_shown_part_of_a_large_set_has_every_class():
     rows = shown_rows(2000)
     assert len(np.unique(rows)) == 1000
     assert np.bincount(rows % 10).min() > 70
@@ -158,7 +158,7 @@ def test_the_best_of_each_student_is_bold():
     assert [cell.bar for cell in cells] == [1.0, 0.8, 0.2, 0.2]
 
 
-def test_what_is_printed_as_the_best_is_bold_unless_all_print_the_same():
+def test_the_best_printed_value_is_bold_unless_all_are_equal():
     assert [cell.best for cell in marked([3.01, 3.04, None, 2.0], 'highest')] == [True, True, False, False]
     assert [cell.best for cell in marked([3.01, 3.04, 2.0], 'lowest', 2)] == [False, False, True]
     assert not any(cell.best for cell in marked([3.01, 3.04, math.nan], 'highest') + marked([1, 2]))

@@ -1,4 +1,4 @@
-"""What a work dir holds, and one clear line where it does not hold what it should."""
+"""The contents of a work dir, and one line if something is missing or wrong."""
 import json
 import runpy
 import sys

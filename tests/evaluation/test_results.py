@@ -27,7 +27,7 @@ def test_a_damaged_cell_counts_as_none(tmp_path, text):
     assert cache.get(dict(seed=0)) == dict(mIoU=1.0)
 
 
-def test_a_cell_of_which_a_number_was_changed_counts_as_none(tmp_path):
+def test_a_cell_with_a_changed_number_is_trained_again(tmp_path):
     cache = ResultCache(tmp_path)
     cache.put(dict(seed=0), dict(mIoU=51.0, curve=[[1, 50.5]]))
     path = cache.path(dict(seed=0))

@@ -53,7 +53,7 @@ def test_sizes_without_a_row():
 @pytest.mark.parametrize('epochs', [1, 2, 7, 300, 500, 1000, 1500, 2000, 3000])
 @pytest.mark.parametrize('base', [100, 2000])
 def test_milestones_are_whole_parts_of_shares(epochs, base):
-    """As integer arithmetic gives them, from any number of epochs that the config had."""
+    """As in integer arithmetic, for any number of epochs in the config."""
     cfg = config(dict(type='MultiStepLR', milestones=[1, 2], gamma=0.2), base,
                  protocol=dict(milestones=(2 / 3, 5 / 6)))
     set_epochs(cfg, epochs)

@@ -1,4 +1,4 @@
-"""What is measured of training sets without training, through a comparison's config."""
+"""Metrics of training sets without training, through the config of a comparison."""
 import json
 
 import numpy as np
@@ -60,7 +60,7 @@ def test_a_union_is_measured_as_one_set(cfg, tmp_path):
     features = load_file(tmp_path / 'work/features.safetensors')
     assert np.array_equal(features['both'], np.concatenate([features['distilled'], features['random_real']]))
     shares = {name: np.array([*one['balance']['distilled'].values()]) for name, one in sets.items()}
-    expected = (3 * shares['distilled'] + 8 * shares['random_real']) / 11  # all masks have as many labelled pixels
+    expected = (3 * shares['distilled'] + 8 * shares['random_real']) / 11  # equal numbers of labels
     np.testing.assert_allclose(shares['both'], expected, atol=1e-12)
     measured['sets']['distilled']['judge'] = dict(mIoU=50.0)
     header, first, second, third = summary_cells(measured)
@@ -87,7 +87,7 @@ def test_a_judge_looks_at_every_set_and_at_the_test_set(cfg, root, tmp_path):
     assert not (tmp_path / 'work/features.safetensors').exists()
 
 
-def test_nothing_is_measured_where_nothing_is_asked_for(cfg, tmp_path):
+def test_no_metrics_are_computed_without_an_encoder(cfg, tmp_path):
     cfg.encoder = None
     assert measure_sets(ComparisonRunner(cfg, tmp_path / 'work')) is None
     assert not (tmp_path / 'work/set_metrics.json').exists()

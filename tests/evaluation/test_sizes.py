@@ -1,4 +1,4 @@
-"""What a protocol sets by the number of classes and images per class, as ``mmdistill evaluate`` builds the students."""
+"""Settings of a protocol that depend on the number of classes and images per class, in ``mmdistill evaluate``."""
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -81,7 +81,7 @@ def test_evaluate_sets_and_tells_them(comparison):
     assert found.configs['default'].param_scheduler.T_max == 14
 
 
-def test_a_comparison_without_ipc_has_the_protocols_own(comparison):
+def test_a_comparison_without_ipc_uses_that_of_the_protocol(comparison):
     found = comparison(protocol='rded', budget=20)
     assert sizes(found.configs['default']) == (300, 1e-3, 0.01, 50)
     assert found.notes()[1] == 'Its settings for 10 classes and IPC 10: batch_size 50.'

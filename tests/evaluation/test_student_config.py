@@ -1,4 +1,4 @@
-"""Protocol, student and test set make one ordinary config of the host."""
+"""Protocol, student and test set are merged into one ordinary config of OpenMMLab."""
 import pytest
 
 from mmdistill.errors import DistillError

@@ -1,4 +1,4 @@
-"""A student is trained on the set that is asked for and leaves MMEngine's globals as they were."""
+"""A student is trained on the requested set, and MMEngine's global state is restored."""
 import numpy as np
 import pytest
 import torch
@@ -65,7 +65,7 @@ def test_students_are_repeatable_and_leave_no_trace(student, run, tmp_path):
     assert not list((tmp_path / 'logs').rglob('*.pth'))
 
 
-def test_a_training_set_keeps_its_own_pipeline(student, tmp_path):
+def test_a_training_set_keeps_its_pipeline(student, tmp_path):
     from mmdistill.evaluation.students import student_runner_config
     own = [dict(type='LoadImageFromFile')]
     cfg = student_runner_config(student, dict(type='X', pipeline=own), 3, tmp_path)

@@ -22,7 +22,7 @@ def _set(spec, real, budget=3, **others):
     return TrainingSet('mine', spec, real, budget, others)
 
 
-def test_selectors_draw_anew_for_each_image_set_only_where_they_draw(real):
+def test_only_stochastic_selectors_draw_again_for_each_image_set(real):
     random, greedy = _set(dict(selector=RANDOM), real), _set(dict(selector=GREEDY), real)
     assert (random.num_image_sets(4), greedy.num_image_sets(4)) == (4, 1)
     draws = [random.dataset(i)['indices'] for i in (0, 1, 0)]
@@ -109,7 +109,7 @@ def test_indices_of_the_real_set_are_kept(tmp_path, indices, expected):
 
 
 def test_a_selectors_images_are_those_of_the_configured_half(tmp_path):
-    """Its indices once took the place of the configured ones, so that the set had other images than were chosen."""
+    """Its indices must not replace the configured ones, or the set would have other images than the selected ones."""
     half = RealData(dict(REAL, indices=list(range(1, 12, 2))), Segmentation(), tmp_path)
     for selector in GREEDY, RANDOM:
         training_set = _set(dict(selector=selector), half)

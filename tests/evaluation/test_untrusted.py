@@ -1,4 +1,4 @@
-"""Results, measurements and manifests that somebody altered: one line, and never a page with foreign markup."""
+"""Altered results, metrics and manifests: one line, and never foreign markup on the page."""
 import json
 import socket
 import zipfile

@@ -102,7 +102,7 @@ def follow(recipe, folder, weighted):
     assert loss == pytest.approx((rows[1] if weighted else rows.mean()).item())  # of weights 0 and 2
 
 
-def test_a_report_on_a_run_alone_heeds_the_weights_of_its_manifest(folder):
+def test_a_report_on_one_run_uses_the_weights_in_its_manifest(folder):
     (folder / 'run').mkdir()
     (folder / 'distilled').rename(folder / 'run/distilled')
     main(['report', str(folder / 'run'), '--out', str(folder / 'page.html')])
@@ -111,7 +111,7 @@ def test_a_report_on_a_run_alone_heeds_the_weights_of_its_manifest(folder):
 
 
 def test_the_students_heed_the_weights(folder, monkeypatch):
-    """Images of weight 0 may as well not be there: the same loss, once their pixels are others."""
+    """Images of weight 0 have no effect: the loss is the same with other pixels in them."""
     from mmdistill.evaluation.students import train_student
     runner = ComparisonRunner(Config.fromfile(folder / 'config.py'), folder / 'work')
     jobs = {job.set: job for job in runner.jobs()}

@@ -1,4 +1,4 @@
-"""The training of students goes on when one of its processes dies."""
+"""The training of students continues if one of its processes dies."""
 import os
 import re
 import signal
@@ -53,7 +53,7 @@ def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, 
     assert (tmp_path / '2').read_text() == '..'
 
 
-def test_a_student_that_kills_each_process_is_one_line_and_the_others_are_kept(jobs, tmp_path):
+def test_a_student_that_kills_its_process_does_not_affect_others(jobs, tmp_path):
     cache, made = ResultCache(tmp_path / 'cells'), jobs({'3': 100})
     with pytest.raises(DistillError, match='a process that trains students died, .*: 3 of 4 students are kept; .*'):
         run_jobs(made, cache, say, 2)

@@ -1,4 +1,4 @@
-"""Comparisons whose datasets are behind OpenMMLab's wrappers."""
+"""Comparisons with datasets inside OpenMMLab's wrappers."""
 import numpy as np
 import pytest
 from mmengine.config import Config
@@ -41,7 +41,7 @@ def test_the_real_set_has_each_image_once(tmp_path):
     ([9, 0, 6], dict(type='mmdistill.UnionDataset', datasets=[
         plain(SCENES, indices=[0]), plain(OTHERS, indices=[-1, -4])]))])
 def test_a_subset_has_the_indices_of_the_wrapped_configs(tmp_path, indices, expected):
-    """Without repeats and without the datasets of which nothing is left."""
+    """Without repeats, and without datasets that become empty."""
     real = real_data(WRAPPED, tmp_path)
     cfg = real.subset(indices)
     assert cfg == expected
@@ -66,7 +66,7 @@ def test_a_training_set_is_measured_without_repeats(tmp_path):
 
 
 def test_pipelines_go_to_what_reads_files():
-    """The student's, of a protocol whose own training set is wrapped, into a training set that is wrapped."""
+    """The pipeline of a student, from a protocol with a wrapped training set, into another wrapped training set."""
     steps = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
     student = Config(dict(
         default_scope='mmseg', train_cfg=dict(type='IterBasedTrainLoop', max_iters=4),

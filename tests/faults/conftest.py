@@ -1,4 +1,4 @@
-"""Small runs of the tools, each with what an undisturbed one makes; ``--faults N`` is how many faults of each kind."""
+"""Small runs of the tools, each with its undisturbed result; ``--faults N`` is the number of faults of each kind."""
 import json
 import pprint
 import random
@@ -29,7 +29,7 @@ image_sets = evaluations = 1
 
 
 def pytest_generate_tests(metafunc: Any) -> None:
-    """``number`` counts the faults of a kind; it is the seed of what happens."""
+    """``number`` counts the faults of a kind and is the seed of the fault."""
     if 'number' in metafunc.fixturenames:
         kind = metafunc.function.__name__.split('_')[1]
         metafunc.parametrize('number', range(max(1, round(SHARES[kind] * metafunc.config.getoption('--faults')))))
@@ -63,7 +63,7 @@ def noted(work: Path, folder: str) -> Dict[str, Any]:
 
 
 def export(work: Path) -> Dict[str, Any]:
-    """Names and shapes of the weights: the numbers after a restart are others, since the order of the data is."""
+    """Names and shapes of the weights: their values differ after a restart, because the order of the data does."""
     path, = work.rglob('export/vae/*.safetensors')
     return {name: (value.shape, bool(np.isfinite(value).all())) for name, value in load_file(path).items()}
 
@@ -110,7 +110,7 @@ def save_labelled(folder: Path) -> Path:
 
 @pytest.fixture(scope='session')
 def jobs(root, tools, streets, class_weights, tree, tmp_path_factory):  # noqa: F811
-    """The runs by name; what each makes when nothing happens was made once."""
+    """Name → run, with its undisturbed result, which is computed once."""
     folder = tmp_path_factory.mktemp('jobs')
     photos, rng = folder / 'photos', np.random.default_rng(0)
     for index in range(12):
@@ -175,7 +175,7 @@ def finished(case):
 
 
 def said(done: Any) -> str:
-    """The line of a run that was refused: one, the last one, and no traceback."""
+    """The error line of a run that was refused: it is the only one, the last one, and there is no traceback."""
     assert 'Traceback' not in done.stderr + done.stdout, done.stderr + done.stdout
     lines = done.stderr.strip().splitlines() or ['']
     errors = [line for line in lines if line.startswith('error: ')]

@@ -1,4 +1,4 @@
-"""A file of a finished run that was altered: made again, or one line; never bytes that only seem whole."""
+"""An altered file of a finished run: it is written again or reported in one line, never accepted."""
 import json
 import random
 from pathlib import Path
@@ -45,7 +45,7 @@ def other(path: Path, rng: random.Random) -> None:
 
 
 def value(path: Path, rng: random.Random) -> None:
-    """One value of a JSON document is another."""
+    """Change one value of a JSON document."""
     try:
         document = json.loads(path.read_text())
     except ValueError:

@@ -1,4 +1,4 @@
-"""A disk that is full, read-only or broken ends a tool with one line; its restart makes the same bytes."""
+"""A full, read-only or broken disk ends a tool with one line; a restart gives the same result to the byte."""
 import errno
 
 from tests.faults.conftest import said

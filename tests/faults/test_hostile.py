@@ -1,4 +1,4 @@
-"""Files that somebody else has written run nothing, leave their folder nowhere and end in one line or are remade."""
+"""Hostile files run no code and write nothing outside their folder; they are reported in one line or replaced."""
 import io
 import json
 import pickle
@@ -14,7 +14,7 @@ SCRIPT = '<script>alert(1)</script><img src=x onerror=alert(1)>'
 
 
 class Payload:
-    """What it unpickles to is a file that should not be there."""
+    """Unpickling it writes a file that must not exist."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = str(canary)
@@ -44,7 +44,7 @@ def bomb(canary: Path) -> bytes:
 
 
 def header(canary: Path) -> bytes:
-    """safetensors of more bytes than there are."""
+    """safetensors whose header declares more bytes than the file has."""
     text = json.dumps(dict(a=dict(dtype='F32', shape=[1 << 40], data_offsets=[0, 1 << 42]))).encode()
     return len(text).to_bytes(8, 'little') + text
 
@@ -75,7 +75,7 @@ TEXTS = [lambda canary: str(canary), lambda canary: '../../' + canary.name, lamb
          lambda canary: 'http://127.0.0.1:9/x', lambda canary: '']
 
 
-def test_hostile(tools, finished, tmp_path):
+def test_hostile_files_are_rejected(tools, finished, tmp_path):
     job, work, rng = finished.job, finished.work, finished.rng
     canary = tmp_path / 'canary'
     files = sorted(path for path in work.rglob('*') if path.is_file() and path.suffix not in ('.log', '.py'))

@@ -1,4 +1,4 @@
-"""A tool that is ended at any moment loses nothing that was finished, and its restart makes the same bytes."""
+"""A tool that is stopped at any time loses no finished work, and a restart gives the same result to the byte."""
 import os
 import re
 import signal
@@ -21,7 +21,7 @@ def children(pid):
 
 
 def end(tools, job, number, delay):
-    """Ask a process to end after a time; what it gave, and whether it was still at work."""
+    """Signal a process after a delay; returns its result, and whether it was still running."""
     begin = time.monotonic()
     while time.monotonic() < begin + delay and running(job.pid):
         time.sleep(0.005)

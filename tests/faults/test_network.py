@@ -1,4 +1,4 @@
-"""No tool reaches for the network: tests/test_no_network.py's guard, in each and in the processes that it forks."""
+"""No tool uses the network: the guard of tests/test_no_network.py, in each tool and its child processes."""
 import numpy as np
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Slices of a batch: the memory of an autoencoder does not grow with it, and no bit changes."""
+"""Slices of a batch: the memory of an autoencoder does not grow with the batch, and no bit changes."""
 import numpy as np
 import pytest
 import torch

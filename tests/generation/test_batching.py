@@ -1,4 +1,4 @@
-"""Greedy progressive matching, batched across classes, against a loop of one sample at a time written here."""
+"""Greedy progressive matching, batched across classes, against a naive loop over single samples."""
 import numpy as np
 import ot
 import pytest
@@ -54,7 +54,7 @@ def guidance():
 
 
 def synthesize(generator, batch, upcoming):
-    """Latents by request id, the plan taken in batches of this size, none of which has a class twice."""
+    """Request id → latents, for the plan in batches of this size, each with at most one sample per class."""
     guide, latents = guidance(), {}
     for start in range(0, len(PLAN), batch):
         following = PLAN[start + batch:start + batch + upcoming] if upcoming else None
@@ -66,7 +66,7 @@ def synthesize(generator, batch, upcoming):
 
 
 def one_at_a_time(scheduler):
-    """The released order: batch 1, diffusers' own scheduler, a plan by POT's Sinkhorn in float64."""
+    """The order of the released code: batch size 1, diffusers' scheduler, transport by POT's Sinkhorn in float64."""
     scheduler = type(scheduler).from_config(scheduler.config)
     scheduler.set_timesteps(STEPS)
     network, finished = Gaussian(scheduler), {}
@@ -135,7 +135,7 @@ def test_first_steps_are_done_for_several_rounds_at_once():
 
 
 def test_fewer_rows_where_more_would_be_repeats(monkeypatch):
-    """Ten classes on eight GPUs: two rows, not ten, in each guided batch; a CPU keeps its bytes."""
+    """Ten classes on eight GPUs: two rows instead of ten in each guided batch; on a CPU nothing changes."""
     generator = build(DDPMScheduler(clip_sample=False), 3)
     generator.narrow(2)
     assert generator.micro_batch == 3

@@ -57,7 +57,7 @@ def test_bytes_do_not_depend_on_the_batch(folders, name, start):
 
 
 def test_dit_equals_the_stock_pipeline(folders):
-    """Without start latents DiTPipeline does the same: CFG, the learned variance left aside."""
+    """Without start latents it equals DiTPipeline: CFG, learned variance not used."""
     import diffusers
     generator = build(folders / 'DiT', scheduler='DDIMScheduler', cfg_scale=4.0, micro_batch=3)
     requests, _ = work()
@@ -203,7 +203,7 @@ def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):
 
 @pytest.mark.parametrize('name', ['ClassUNet', 'DiT'])
 def test_a_compiled_network_makes_the_same_images(folders, name):
-    """In one graph, by a backend that runs it as it is; embeddings in the first steps, labels in the others."""
+    """In one graph, with a backend that does not change it; embeddings in the first steps, labels in the others."""
     requests, _ = work()
     plain, compiled = (shared(build(folders / name, compile=options))
                        for options in (False, dict(backend='eager', fullgraph=True)))

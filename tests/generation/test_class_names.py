@@ -4,7 +4,7 @@ from mmdistill.errors import DistillError
 from mmdistill.generation.class_names import prompt_names
 
 
-def test_own_names_lose_needless_blanks():
+def test_class_names_are_stripped():
     assert prompt_names(['bed ', ' traffic  light']) == ['bed', 'traffic light']
     assert prompt_names(['car', 'tree'], dict(car='red car')) == ['red car', 'tree']
 

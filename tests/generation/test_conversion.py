@@ -28,7 +28,7 @@ def leave_trace():
 
 
 class Callback:
-    """Stands for what Lightning stores beside the tensors."""
+    """An object as Lightning stores it beside the tensors."""
 
     def __reduce__(self):
         return leave_trace, ()

@@ -1,4 +1,4 @@
-"""Estimates against what the same generators do: calls counted by hand, and the loop itself."""
+"""Estimates against the same generators: calls counted by hand, and in the loop."""
 import math
 from types import SimpleNamespace
 

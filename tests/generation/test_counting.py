@@ -1,4 +1,4 @@
-"""FLOPs and bytes on meta tensors against what is known of each operation."""
+"""FLOPs and bytes on meta tensors against the known values of each operation."""
 import pytest
 import torch
 from torch import nn

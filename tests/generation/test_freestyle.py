@@ -79,7 +79,7 @@ def test_long_prompts_lose_their_smallest_classes_and_say_so(sd_folder, work, ca
 
 
 def test_one_class_is_plain_text_to_image(sd_folder, classes, work):
-    """Of diffusers' own pipeline: the layout of one class hides no word, and the unconditional pass hides none."""
+    """Against the pipeline of diffusers: the layout of one class masks no token, nor does the unconditional pass."""
     import diffusers
     generator = build(sd_folder, classes, micro_batch=1)
     (request, ), _ = work(1)
@@ -180,7 +180,7 @@ def test_wrong_settings(sd_folder, classes, settings, message):
         build(sd_folder, classes, **settings)
 
 
-def test_what_decides_the_images_is_told(sd_folder, classes):
+def test_settings_that_affect_the_images_are_described(sd_folder, classes):
     told = build(sd_folder, classes, rectification=0.5).describe()
     assert (told['type'], told['rectification'], told['names'], told['prompt'], told['negative_prompt']) == (
         'FreestyleNetGenerator', 0.5, NAMES, '{classes}', '')

@@ -212,7 +212,7 @@ def test_one_guidance_serves_two_generators(layout_folder, work, tmp_path):
     assert vars(shared) == before
 
 
-def test_what_guidance_did_comes_with_each_image(layout_folder, work):
+def test_each_image_has_a_trace_of_guidance(layout_folder, work):
     generator, (requests, masks) = build(layout_folder), work(5)
     traces = [made.trace for made in generator.synthesize(requests, masks, guide())]
     assert len({trace.step for trace in traces}) == 5 and all(0 < trace.step < 1 for trace in traces)

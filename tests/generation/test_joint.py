@@ -1,4 +1,4 @@
-"""Joint guidance: the images of a group are made in one batch, and the network sees micro_batch rows of it."""
+"""Joint guidance: the images of a group are generated in one batch, of which the network gets micro_batch rows."""
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 

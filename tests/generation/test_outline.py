@@ -57,7 +57,7 @@ def test_a_dit_by_the_name_of_older_versions(tmp_path):
     assert type(network_of(tmp_path, torch.bfloat16)).__name__ == 'DiTTransformer2DModel'
 
 
-def test_what_has_no_outline(sd_folder, tmp_path):
+def test_networks_without_an_outline(sd_folder, tmp_path):
     class Other(Img2ImgGenerator):
         def __init__(self, vae, unet, extra, scheduler, *, num_steps: int = 5):
             pass

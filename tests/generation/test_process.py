@@ -30,7 +30,7 @@ def batch(seed=0):
     (DPMSolverMultistepScheduler, 'epsilon', KARRAS), (UniPCMultistepScheduler, 'v_prediction', KARRAS),
     (DPMSolverMultistepScheduler, 'flow_prediction', dict(use_flow_sigmas=True, flow_shift=3.0)),
     (DPMSolverMultistepScheduler, 'epsilon', dict(algorithm_type='sde-dpmsolver++'))])
-def test_x0_is_the_schedulers_own(cls, prediction, config):
+def test_x0_equals_that_of_the_scheduler(cls, prediction, config):
     x, out = batch()
     stock = build(cls, prediction, **config)
     process = NoiseProcess(stock, 10)

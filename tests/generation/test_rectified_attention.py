@@ -21,7 +21,7 @@ def maps(side, classes=5, seed=0):
 
 
 def literal(attn, hidden, prompt, masks, slots, size, factor):
-    """Pixel by pixel and token by token, from the module's weights."""
+    """Naive reference over pixels and tokens, from the weights of the module."""
     batch, pixels, _ = hidden.shape
     heads, (height, width) = attn.heads, size
     query, key, value = attn.to_q(hidden), attn.to_k(prompt), attn.to_v(prompt)
@@ -71,7 +71,7 @@ def test_one_class_reads_all_of_its_words():
     assert torch.allclose(attn(hidden, prompt, bias=bias_of_levels(bias, [(8, 8)], 77)), plain, rtol=0, atol=1e-12)
 
 
-def test_who_reads_what():
+def test_readers_of_each_format():
     masks = torch.tensor([[[0, 9, 255, 9], [9, 9, 9, 9], [2, 9, 4, 9], [9, 9, 9, 9]]])
     rows = attention_bias(masks, SLOTS[:1], [(2, 2)], torch.float32)[0, :, :77] == 0
     assert rows[:, 0].all() and rows[:, 6:].all()  # begin, the word without a region, end and padding

@@ -113,7 +113,7 @@ def test_a_process_forgets_its_last_batch(name):
 
 
 def watched(process, after):
-    """The process, which calls ``after(i, x0)`` behind each of its steps with the x0 that the step was told."""
+    """The process, which calls ``after(i, x0)`` after each step with the x0 of the step."""
     step = process.step
 
     def watched_step(out, i, x, *args):
@@ -126,7 +126,7 @@ def watched(process, after):
 
 
 @pytest.mark.parametrize('name', ['dpm', 'unipc'])
-def test_a_solvers_memory_holds_guided_predictions(name):
+def test_multistep_solvers_store_guided_predictions(name):
     noise, condition = inputs()
     process, seen = process_of(name), {}
     guidance = Guidance([Pull()], scale=2.0, window=(0.5, 0.6))  # step 6 of 12 alone
@@ -163,7 +163,7 @@ def test_a_gaussian_gets_its_mean_and_variance(name, steps):
 
 
 class LearnedVariance(torch.nn.Module):
-    """A smooth float64 network of 4 channels that says their variances too, as 4 more around [-1, 1]."""
+    """A smooth float64 network of 4 channels that also predicts their variances, as 4 more channels around [-1, 1]."""
 
     def __init__(self):
         super().__init__()

@@ -42,7 +42,7 @@ def test_hard_labels_are_bit_equal_to_stock(inputs, dtype):
         assert (soft(x.to(dtype), t, table(labels.flip(0))).sample != expected).any()
 
 
-def test_a_soft_label_is_what_a_table_with_that_row_says(inputs):
+def test_a_soft_label_equals_a_table_with_that_row(inputs):
     """In every block and the last layer: stock with the mixed embedding written into each of its tables."""
     x, t, _ = inputs
     dit = stock()

@@ -84,7 +84,7 @@ def conditioning(emb, t, labels, shift):
 @pytest.mark.parametrize('soft', [False, True])
 @pytest.mark.parametrize('dtype, tolerance', [('float32', 2e-4), ('bfloat16', 0.06)])
 @pytest.mark.parametrize('changes, shift', [(FORMER, 0), ({}, 1)])
-def test_every_blocks_embedding_is_that_of_its_training(saved, changes, shift, dtype, tolerance, soft):
+def test_every_block_has_the_embedding_of_its_training(saved, changes, shift, dtype, tolerance, soft):
     """Of labels and, for semantic matching, of embeddings; the last layer reads the first block's."""
     generator = build(saved(**changes), dtype=dtype)
     if soft:
@@ -132,7 +132,7 @@ def latents(generator, **settings):
     ({}, dict(timestep_shift=0), 0),  # loaded and saved again with a newer diffusers
     (FORMER, dict(timestep_shift=1), 1),  # trained with an older diffusers
     (FORMER, dict(compile=dict(backend='eager', fullgraph=True)), 0)])
-def test_samples_have_the_embedding_of_the_weights_training(saved, caplog, changes, settings, shift):
+def test_samples_use_the_timestep_embedding_of_the_training(saved, caplog, changes, settings, shift):
     folder = saved(**changes)
     generator = build(folder, **settings)
     right, wrong = ddim(folder, shift), ddim(folder, 1 - shift)
@@ -159,13 +159,13 @@ def test_the_constructor_leaves_a_network_as_it_is(own):
     (dict(_class_name='DiTTransformer2DModel', _diffusers_version='1.0.0'), 1),
     (dict(_class_name='DiTTransformer2DModel'), 1), (dict(FORMER, timestep_shift=1), 1),
     (dict(_class_name='DiTTransformer2DModel', _diffusers_version='0.39.0', timestep_shift=0), 0)])
-def test_what_a_config_says(config, shift):
+def test_the_timestep_shift_of_a_config(config, shift):
     assert trained_shift(config) == shift
 
 
 @pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
 def test_a_network_that_is_saved_keeps_its_embedding(saved, tmp_path, dtype):
-    """Its config has the class name of today, and a note."""
+    """Its config has the current class name, and a note."""
     folder = saved(**FORMER)
     generator = build(folder, dtype=dtype)
     again = shutil.copytree(folder, tmp_path / 'again', ignore=shutil.ignore_patterns('transformer'))

@@ -1,4 +1,4 @@
-"""Feature alignment against a form written out here, with the networks' layers called one after the other."""
+"""Feature alignment against a naive form that calls the layers of the networks one after the other."""
 import numpy as np
 import pytest
 import torch
@@ -40,7 +40,7 @@ def latents(seed=1):
 
 
 def features(generator, x, timestep, labels):
-    """The mean outputs of the middle: what hooks on a whole forward pass see."""
+    """The mean outputs of the middle block, by hooks on a complete forward pass."""
     network, seen, handles = generator.denoiser.network, [], []
     layers = [network.unet.mid_block] if hasattr(network, 'unet') else network.transformer_blocks[1:3]
     for layer in layers:

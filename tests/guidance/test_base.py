@@ -171,7 +171,7 @@ def test_latent_objectives_need_no_decoder():
     assert Guidance([Const(1.0)]).shift(None, torch.zeros(1, 2, 4, 4), None, 0)[0].shape == (1, 2, 4, 4)
 
 
-def test_the_network_sees_what_semantic_guidance_says():
+def test_the_network_gets_the_condition_of_semantic_guidance():
     seen, told = [], []
 
     def denoiser(x, t, condition):
@@ -209,7 +209,7 @@ def test_a_window_that_guides_no_step_is_refused(steps, window, every):
     Guidance.check(dict(every=every), 'hook', range(10))
 
 
-def test_what_guidance_did(parts):
+def test_the_trace_of_guidance(parts):
     """Losses at the first and last guided step, and the size of the steps, row by row, against a loop."""
     denoiser, decoder, objectives, condition = parts
     noise = torch.randn(2, 2, 3, 3, dtype=torch.float64)

@@ -153,7 +153,7 @@ def test_the_scale_is_of_the_classes_that_were_seen():
 
 
 def test_images_count_by_their_share_whatever_their_size():
-    """Halves of two images, one of them nine times as large: the mean over both, not over the pixels."""
+    """Halves of two images, one of them nine times as large: the mean over the images, not over the pixels."""
     small, large = torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 12, 12)
     masks = [torch.full((1, side, side), 255) for side in (4, 12)]
     for mask in masks:

@@ -68,7 +68,7 @@ def test_the_formula_in_double_precision(monkeypatch, t, level):
 
 @pytest.mark.parametrize('t, level', [(999, 0), (901, 0), (900, 0), (700, 0.5), (501, 0.9975), (400, 1)])
 def test_the_released_form_in_double_precision(monkeypatch, t, level):
-    """The null row is mixed like the class's, and both have one mean and one deviation."""
+    """The null row is mixed like that of the class; both share one mean and standard deviation."""
     generator, semantic = Embeddings(), bound(beta_noise=0.3, beta_label=0.2, compat='released')
     n = torch.rand(2, 2, D, generator=torch.Generator().manual_seed(5))  # of two samples, each with two rows
     monkeypatch.setattr(semantic, '_draw', lambda shape, request, t: (
@@ -114,7 +114,7 @@ def test_released_mean_and_deviation_are_those_of_both_rows_of_a_sample(t):
 
 
 def test_three_stages():
-    """Noise that no class has a part in; a mix that comes nearer to the class; the class."""
+    """First noise without any class, then a mix that approaches the class, then the class."""
     semantic, generator = bound(beta_noise=0.5, beta_label=9.0), Embeddings()
     early = [standard(semantic(rows([n], [1]), 901)['label']) for n in (0, 3)]
     torch.testing.assert_close(*early, rtol=1e-4, atol=1e-4)
@@ -159,7 +159,7 @@ def test_released_noise_of_both_passes_differs():
     assert torch.equal(released(labels, 400).nulls['label'], torch.tensor([K]))
 
 
-def test_the_other_class_is_any_but_the_own():
+def test_the_other_class_differs():
     generator, own = Embeddings(), 3
     soft = bound(generator, beta_label=1e4)(rows([own] * 200, list(range(200))), 900)
     likeness = standard(soft['label']) @ standard(generator.table[:K]).T / D
@@ -220,7 +220,7 @@ def test_images_do_not_depend_on_their_batch(generators, name, compat):
 
 @pytest.mark.parametrize('name', ['ClassUNet', 'DiT', 'Img2Img'])
 def test_the_samplers_noise_stays_as_it_is(generators, name):
-    """A soft label that has ended before the first step leaves the very same images."""
+    """A soft label that ends before the first step does not change the images."""
     generator = generators[name]
     ended = SemanticMatching(generator, REQUESTS, window=(1000, 999.5))
     guided = generator.generate(REQUESTS, guidance=Guidance([], semantic=ended))

@@ -1,4 +1,4 @@
-"""Set matching against a naive float64 form, finite differences and what it is for."""
+"""Set matching against a naive float64 form, finite differences and its purpose."""
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,7 +15,7 @@ SHAPE = (4, 3, 3)
 RNG = np.random.default_rng(0)
 SUPPORTS = {0: RNG.standard_normal((3, *SHAPE)), 1: RNG.standard_normal((1, *SHAPE))}
 MASSES = {0: np.array([0.5, 0.3, 0.2]), 1: np.ones(1)}
-PLAN = [Request(f'{label}/{n}', n, classes=(label, )) for n in range(3) for label in range(2)]  # of two classes in turn
+PLAN = [Request(f'{label}/{n}', n, classes=(label, )) for n in range(3) for label in range(2)]  # two classes
 CONDITION = Condition(dict(label=torch.zeros(6)), requests=tuple(PLAN))
 LEVEL = SimpleNamespace(step=3, timestep=400, alpha=0.6, sigma=0.8)
 
@@ -46,7 +46,7 @@ def test_naive_form_and_finite_differences(repulsion, matching, epsilon):
     assert torch.autograd.gradcheck(lambda z: objective(z, CONDITION, LEVEL).sum(), x)
 
 
-def test_each_part_does_what_it_is_for():
+def test_each_part_of_the_method_has_its_effect():
     process = NoiseProcess(DDIMScheduler(clip_sample=False), 10)
 
     def moved(**weights):
@@ -73,7 +73,7 @@ def test_one_image_of_a_class_is_not_pushed():
     assert gradient.abs().max() < 1e-12
 
 
-def test_guidance_hands_over_the_noise_level_and_refuses_what_does_not_fit():
+def test_guidance_passes_the_noise_level_and_rejects_misfits():
     seen = []
 
     class Look:

@@ -134,7 +134,7 @@ def test_one_support_point_is_mean_matching():
 
 
 def test_rows_do_not_depend_on_each_other():
-    """Classes with other numbers of support points and finished samples in one batch, in float32, to the bit."""
+    """Different numbers of support points and finished samples in one batch: equal to the bit in float32."""
     transport = build()
     for label, count in ((0, 4), (1, 2)):
         finish(transport, label, count)
@@ -188,7 +188,7 @@ def test_bad_input():
 
 
 def test_candidate_sets_are_matched_apart():
-    """The images of another candidate set are those of another class: neither waited for nor in the source."""
+    """Another candidate set is handled like another class: it is neither waited for nor part of the source."""
     plan = [Request(f'{n}_{candidate}', 7, classes=(0, ), candidate=candidate) for candidate in range(2)
             for n in range(2)]
     transport = TransportMatching(SUPPORTS, MASSES, plan)
@@ -200,7 +200,7 @@ def test_candidate_sets_are_matched_apart():
     assert not torch.equal(transport(x, rows_of(plan[1])), alone)
 
 
-def test_a_request_is_ready_when_those_before_it_are_remembered():
+def test_a_request_is_ready_after_the_earlier_ones_are_remembered():
     transport = build()
     assert transport.ready(request(0, 0)) and not transport.ready(request(0, 2)) and transport.ready(request(1, 0))
     finish(transport, 0, 1)
@@ -212,7 +212,7 @@ def test_a_request_is_ready_when_those_before_it_are_remembered():
 
 
 def test_both_sides_of_the_transport_have_mass_1():
-    """The sample and those before it in equal parts, the support points by their masses; empty places have none."""
+    """The sample and the earlier ones have equal mass, the support points their masses; padding has none."""
     transport = build()
     finish(transport, 0, 2)
     _, source, masses, _ = transport._problem(numbers(2, *SHAPE, seed=9), rows_of(request(0, 2), request(2, 0)))

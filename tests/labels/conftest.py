@@ -25,7 +25,7 @@ def scope():
 
 
 def net():
-    """A classifier of mmpretrain; its ConvNet is of the host's registry."""
+    """A classifier of mmpretrain; its ConvNet is in the registry of mmpretrain."""
     return dict(
         type='ImageClassifier',
         backbone=dict(type='mmdistill.ConvNet', depth=3),

@@ -1,4 +1,4 @@
-"""mmdistill label: what it makes, how it goes on, and its one line for a mistake."""
+"""mmdistill label: its files, resuming, and one line for a mistake."""
 import re
 import runpy
 import sys

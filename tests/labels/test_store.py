@@ -1,4 +1,4 @@
-"""The store against a naive one in float64; what is cut off, begun, continued or of something else."""
+"""The store against a naive one in float64; stores that are truncated, incomplete, resumed or of other data."""
 import json
 
 import numpy as np
@@ -79,7 +79,7 @@ def test_loss_and_size_at_1000_classes(tmp_path):
     assert 0 <= divergence < 0.05
 
 
-def test_goes_on_where_it_was_stopped(tmp_path, logits):
+def test_an_interrupted_writer_continues(tmp_path, logits):
     reference = scores_of(write(tmp_path / 'whole', logits))
     writer = LabelWriter(tmp_path / 'part', header())
     writer.append(logits[:7])

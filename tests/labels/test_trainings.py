@@ -1,4 +1,4 @@
-"""Each way of soft labels through MMEngine's runner and a stock training; what does not fit is refused."""
+"""Each kind of soft labels in MMEngine's runner and a stock training; combinations that do not fit are refused."""
 import pickle
 from copy import deepcopy
 
@@ -57,7 +57,7 @@ def test_online_labels_are_of_the_mixed_batch(world, train):
 
 
 @pytest.mark.parametrize('student_rgb', [True, False])
-def test_online_teacher_has_its_own_preprocessing(world, train, student_rgb):
+def test_online_teacher_uses_its_own_preprocessing(world, train, student_rgb):
     """Another mean, deviation and channel order: the same pixels."""
     other = dict(num_classes=3, mean=[1.0, 2.0, 3.0], std=[200.0, 210.0, 220.0], to_rgb=False)
     cfg = online(world, data_preprocessor=other)
@@ -70,7 +70,7 @@ def test_online_teacher_has_its_own_preprocessing(world, train, student_rgb):
     torch.testing.assert_close(targets, teacher_scores(world, own), atol=1e-5, rtol=1e-4)
 
 
-def test_replayed_views_have_the_labels_of_the_very_views(world, train):
+def test_replayed_views_have_the_labels_of_the_same_views(world, train):
     cfg = replayed(world, labels=dict(teacher=world.teacher, top_k=None))
     label(deepcopy(cfg), batch_size=3)
     seen, runner = train(cfg)
@@ -112,7 +112,7 @@ def test_one_label_an_image_by_stock_mmpretrain(world, train):
     np.testing.assert_allclose(scores.sum(1), 1, atol=1e-6)
     seen, runner = train(cfg)
     assert len(seen) == 4 and runner.train_dataloader.dataset.metainfo['labels']['temperature'] == 4
-    for _, targets in seen:  # CutMix of the host mixed them: convex combinations of two
+    for _, targets in seen:  # mmpretrain's CutMix mixed them: convex combinations of two
         shares = np.linalg.lstsq(np.concatenate([scores, np.ones((7, 1))], 1).T,
                                  np.concatenate([targets.numpy(), np.ones((len(targets), 1))], 1).T, rcond=None)
         np.testing.assert_allclose(shares[0].T @ scores, targets, atol=1e-5)

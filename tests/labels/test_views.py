@@ -1,4 +1,4 @@
-"""Views repeat whatever reads them and in which order; their statistics are the host's."""
+"""Views are reproducible for any reader and order; their statistics equal those of mmpretrain."""
 import random
 from copy import deepcopy
 
@@ -48,7 +48,7 @@ def test_same_views_for_any_workers_batches_and_orders(world):
     assert not torch.equal(views_of(world, seed=4).view(0, 0)['inputs'], reference[0, 0])
 
 
-def test_cutmix_pastes_the_partners_own_view(world):
+def test_cutmix_pastes_the_view_of_the_partner(world):
     mixed, plain = views_of(world), views_of(world, cutmix=None)
     for image in range(7):
         partner, rows, columns = draw_mix(0, image, 2, 7, (16, 16), 1.0)
@@ -88,8 +88,8 @@ def test_streams_are_pinned():
         assert np.random.randint(0, 2**31, 3).tolist() == [1411112832, 1371296126, 864834424]
 
 
-def test_crops_are_the_hosts():
-    """Area and aspect ratio of RandomResizedCrop, seeded view by view, against the host's in one stream."""
+def test_crops_equal_mmpretrain():
+    """Area and aspect ratio of RandomResizedCrop, seeded view by view, against mmpretrain's in one stream."""
     crop = TRANSFORMS.build(dict(type='RandomResizedCrop', scale=8))
     image = np.zeros((300, 400, 3), np.uint8)
 
@@ -98,13 +98,13 @@ def test_crops_are_the_hosts():
         return height * width / image[..., 0].size, np.log(width / height), top / 300, left / 400
 
     np.random.seed(0)
-    host = measure([crop.rand_crop_params(image) for _ in range(3000)])
+    reference = measure([crop.rand_crop_params(image) for _ in range(3000)])
     boxes = []
     for i in range(3000):
         with seeded(0, i % 60, i // 60):
             boxes.append(crop.rand_crop_params(image))
     ours = measure(boxes)
-    for a, b in zip(ours, host):
+    for a, b in zip(ours, reference):
         assert ks_2samp(a, b).pvalue > 1e-3
     area, ratio = ours[:2]
     assert 0.079 < area.min() < 0.1 and 0.95 < area.max() <= 1
@@ -113,10 +113,10 @@ def test_crops_are_the_hosts():
 
 
 @pytest.mark.parametrize('alpha', [1.0, 0.3])
-def test_mixes_are_the_hosts(alpha):
-    host, size = CutMix(alpha), (64, 48)
+def test_mixes_equal_mmpretrain(alpha):
+    reference, size = CutMix(alpha), (64, 48)
     np.random.seed(0)
-    boxes = [host.cutmix_bbox_and_lam(size, np.random.beta(alpha, alpha)) for _ in range(3000)]
+    boxes = [reference.cutmix_bbox_and_lam(size, np.random.beta(alpha, alpha)) for _ in range(3000)]
     mixes = [draw_mix(0, i % 60, i // 60, 60, size, alpha) for i in range(3000)]
     areas = [(rows.stop - rows.start) * (columns.stop - columns.start) / (64 * 48) for _, rows, columns in mixes]
     pairs = ((areas, [1 - lam for _, lam in boxes]),

@@ -1,4 +1,4 @@
-"""The distillation loss against a naive one, PyTorch's, and through the host's head."""
+"""The distillation loss against a naive one and PyTorch's, and in a head of mmpretrain."""
 import math
 
 import pytest
@@ -52,7 +52,7 @@ def test_avg_factor(logits):
     torch.testing.assert_close(loss(student, target, avg_factor=3), 2 * loss(student, target))
 
 
-def test_in_the_hosts_head(logits):
+def test_in_the_head_of_mmpretrain(logits):
     import mmpretrain.models  # noqa: F401
     from mmpretrain.structures import DataSample
     with DefaultScope.overwrite_default_scope('mmpretrain'):

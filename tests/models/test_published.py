@@ -24,7 +24,7 @@ def test_a_teacher_by_its_name():
 
 
 def test_every_shipped_name_is_published(root):
-    """What the shipped configs name without a checkpoint has one."""
+    """Models that the shipped configs name without a checkpoint have a published one."""
     names = {name for file in (root / 'configs').rglob('*.py')
              for name in re.findall(r"config='([\w.-]+_8xb[\w.-]+)'", file.read_text())}
     assert len(names) >= 2
@@ -40,6 +40,6 @@ def test_every_shipped_name_is_published(root):
     (dict(type='EncoderDecoder'), 'mmseg publishes no weights for the given model: give checkpoint'),
     ('mmseg::_base_/models/segformer_mit-b0.py', 'mmseg publishes no weights for mmseg::_base_'),
 ])
-def test_what_is_not_published(config, message):
+def test_models_without_published_weights(config, message):
     with pytest.raises(DistillError, match=message):
         published_model(config, None, 'mmseg')

@@ -1,4 +1,4 @@
-"""Running statistics of two ranks: each rank sees other images, both have the same statistics."""
+"""Running statistics of two ranks: the ranks have different images, but the same statistics."""
 import json
 import os
 import subprocess

@@ -27,22 +27,22 @@ def model(bgr_to_rgb=True):
 
 @pytest.fixture(params=[True, False], ids=['rgb', 'bgr'])
 def guide(request, tmp_path):
-    """A guide with random weights, and the host's own network with the same."""
+    """A guide with random weights, and mmseg's network with the same weights."""
     register_all_modules(init_default_scope=False)
     torch.manual_seed(0)
     cfg = ConfigDict(model(request.param))
-    host = MODELS.build(ConfigDict(cfg, _scope_='mmseg')).eval()
-    torch.save(dict(state_dict=host.state_dict()), tmp_path / 'guide.pth')
-    return SegmentorGuide(cfg, str(tmp_path / 'guide.pth'), layers=['backbone']), host
+    network = MODELS.build(ConfigDict(cfg, _scope_='mmseg')).eval()
+    torch.save(dict(state_dict=network.state_dict()), tmp_path / 'guide.pth')
+    return SegmentorGuide(cfg, str(tmp_path / 'guide.pth'), layers=['backbone']), network
 
 
-def test_sees_what_the_host_sees(guide):
-    guide, host = guide
-    pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)  # RGB; the host loads BGR
+def test_reads_the_same_as_mmseg(guide):
+    guide, network = guide
+    pixels = torch.randint(0, 256, (2, 3, 16, 16), dtype=torch.uint8)  # RGB; mmseg loads BGR
     samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 16, 16)),
                              metainfo=dict(img_shape=(16, 16), ori_shape=(16, 16))) for _ in range(2)]
     with torch.no_grad():
-        predicted = host.test_step(dict(inputs=list(pixels.flip(1)), data_samples=samples))
+        predicted = network.test_step(dict(inputs=list(pixels.flip(1)), data_samples=samples))
     expected = torch.stack([sample.seg_logits.data for sample in predicted])
     torch.testing.assert_close(guide(pixels.float() / 127.5 - 1), expected, rtol=1e-4, atol=1e-5)
 

@@ -1,4 +1,4 @@
-"""The weighted loss against loops over images, with every loss that it may hold, and with the host's CutMix."""
+"""The weighted loss against loops over images, with every supported loss, and with mmpretrain's CutMix."""
 import math
 
 import numpy as np
@@ -103,7 +103,7 @@ def test_an_image_of_weight_0_changes_nothing(name, batch):
     assert WeightedLoss(LOSSES[name])(logits, 0 * targets).item() == 0
 
 
-def test_stock_cross_entropy_weighs_by_itself(batch):
+def test_stock_cross_entropy_applies_weights(batch):
     """Without the wrapper the sum is divided by the number of images."""
     logits, ids, weights = batch
     targets = F.one_hot(ids, 4).double()
@@ -117,7 +117,7 @@ def test_through_the_head(batch):
     assert MODELS.build(head).loss_module.loss.label_smooth_val == 0.1
 
 
-def test_what_cannot_be_weighed(batch):
+def test_losses_that_cannot_be_weighted(batch):
     logits, ids, weights = batch
     with pytest.raises(DistillError, match='SwAVLoss takes no avg_factor, so it cannot weigh images: use CrossEn'):
         WeightedLoss(dict(type='SwAVLoss', feat_dim=4))

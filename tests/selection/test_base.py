@@ -1,4 +1,4 @@
-"""What every selector has to do."""
+"""The contract of all selectors."""
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -16,7 +16,7 @@ every = pytest.mark.parametrize('selector', SELECTORS)
 
 
 def histograms(seed=0, masks=60, classes=7, empty=0.1):
-    """Long-tailed: class c is in a share 1 / (c + 1) of the masks; some masks are ignored altogether."""
+    """Long-tailed: class c is in a share 1 / (c + 1) of the masks; some masks are unlabelled."""
     rng = np.random.default_rng(seed)
     shown = rng.random((masks, classes)) < 1 / (1 + np.arange(classes))
     counts = shown * rng.integers(1, 1000, (masks, classes))
@@ -35,7 +35,7 @@ def test_picks_distinct_usable_masks(selector):
 
 
 @every
-def test_takes_all_usable_masks_if_asked(selector):
+def test_selects_all_usable_masks_on_request(selector):
     counts = histograms()
     usable = np.flatnonzero(counts.any(axis=1))
     assert sorted(selector(len(usable)).fit(counts).selected_) == usable.tolist()
@@ -84,7 +84,7 @@ def test_input_is_left_as_it_was(selector):
 
 
 @every
-def test_whole_floats_and_unsigned_integers_are_counts_too(selector):
+def test_integral_floats_and_unsigned_integers_are_counts(selector):
     counts = histograms()
     expected = selector(9).fit(counts).selected_
     for dtype in (np.float64, np.float32, np.uint16, np.int32):
@@ -161,7 +161,7 @@ def test_split_by_class():
     ('KCenterSelector', 'histograms', True, False), ('UniformPerClassSelector', 'histograms', True, False),
     ('HerdingSelector', 'features', False, False), ('FeatureKCenterSelector', 'features', True, False),
     ('RandomPerClassSelector', 'samples', True, True)])
-def test_what_a_selector_declares(name, needs, stochastic, per_class):
+def test_declarations_of_a_selector(name, needs, stochastic, per_class):
     """A subclass with ``**kwargs`` inherits it."""
     selector = getattr(selection, name)
 

@@ -65,7 +65,7 @@ def test_k_center_starts_from_init():
 
 
 def test_uniform_gives_every_class_its_turn():
-    """Ten masks of class 0 alone, three of class 1, two of class 2: the turns are 0, 1, 2 in any order."""
+    """Ten masks of class 0, three of class 1, two of class 2: the classes alternate, in any order."""
     counts = np.zeros((15, 3), int)
     counts[:10, 0] = counts[10:13, 1] = counts[13:, 2] = 7
     orders = set()

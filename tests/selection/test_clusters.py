@@ -94,7 +94,7 @@ def test_a_class_over_the_limit_is_streamed(monkeypatch):
 
 @pytest.mark.parametrize('limit, name', [(0, 'MiniBatchKMeans.partial_fit'), (1 << 30, 'KMeans.fit')])
 def test_the_number_of_threads_does_not_matter(monkeypatch, limit, name):
-    """scikit-learn adds up in another order on two threads; labels seldom show it, so the threads are counted, too."""
+    """scikit-learn sums in another order on two threads. Labels seldom show it, so the threads are counted too."""
     latents = np.random.default_rng(0).normal(size=(1300, 512)).astype(np.float32)
     monkeypatch.setattr(LIMIT, limit)
     made, threads, (kind, method) = [], set(), name.split('.')
@@ -128,7 +128,7 @@ def test_fewer_different_images_than_clusters():
 @pytest.mark.parametrize('n_clusters, count, steps', [
     (4, 600, [256, 256, 88]), (4, 512, [256, 256]), (80, 700, [320, 320, 60]),
     (5000, 17000, [16384, 616])])
-def test_a_stream_is_scikit_learns_in_steps_of_the_class(monkeypatch, streamed, n_clusters, count, steps):
+def test_a_stream_equals_scikit_learn(monkeypatch, streamed, n_clusters, count, steps):
     """Steps of 256 latents or 4 clusters, the larger, and the rest; its seed is of (random_state, class id)."""
     latents = np.random.default_rng(0).normal(size=(count, 2, 1)).astype(np.float32)
     made = []
@@ -164,7 +164,7 @@ def test_a_stream_is_scikit_learns_in_steps_of_the_class(monkeypatch, streamed, 
 
 
 def test_no_image_of_a_stream_is_left_out(streamed):
-    """260 images, steps of 256: the last 4 are of a mode of their own and move a centre."""
+    """260 images, steps of 256: the last 4 belong to a separate mode and move a centre."""
     latents = (np.random.default_rng(0).normal(size=(260, 3)) / 10).astype(np.float32)
     latents[256:] += 100
     model = LatentClusters(2).partial_fit(latents).finish()
@@ -233,7 +233,7 @@ def test_medoids(chunk):
     assert nearest.latents_.dtype == np.float32
 
 
-def test_a_medoid_is_of_its_own_cluster():
+def test_a_medoid_belongs_to_its_cluster():
     """The centre at 0 has members at ±3; the image at 2 is nearer to it, but of the cluster at 2.5."""
     nearest = NearestLatents(np.array([[0, 0], [2.5, 0]], np.float32))
     nearest.partial_fit(np.array([[2, 0], [0, 3], [3, 0], [0, -3]], np.float32))

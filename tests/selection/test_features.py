@@ -34,7 +34,7 @@ def test_herding_is_the_naive_one(dtype):
 
 
 def test_herding_takes_equal_but_for_rounding_as_equal():
-    """The second point is nearer to the mean by one unit in the last place."""
+    """The second point is nearer to the mean by one unit in the last place of a float."""
     assert _herd(np.array([[1 + 2.0**-52], [1.0], [-3.0]]), 1) == [0]
 
 
@@ -86,7 +86,7 @@ def test_per_class_is_each_class_alone(selector, budget, counts):
 
 @pytest.mark.parametrize('selector', EVERY)
 def test_of_equal_samples_the_lowest_index_goes_first(selector):
-    """Each of three points ten times; random rows of a product may round differently, the choice must not."""
+    """Each of three points ten times: rounding in a matrix product must not change the choice."""
     points = np.random.default_rng(0).normal(size=(3, 257)) * 1e3
     for order in range(5):
         which = np.random.default_rng(order).permutation(np.repeat([0, 1, 2], 10))

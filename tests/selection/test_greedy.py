@@ -21,7 +21,7 @@ def objective(shares_, chosen, tau):
 
 
 def naive(counts, budget, tau, init=(), **presence):
-    """Plain greedy: every gain anew in each round, as a difference of two values of F's terms."""
+    """Plain greedy: all gains are computed in each round, as differences of terms of F."""
     h, usable = shares(counts, **presence), np.asarray(counts).any(1)
     chosen, covered = list(init), shares(counts, **presence)[list(init)].sum(0)
     while len(chosen) < budget:
@@ -64,8 +64,8 @@ def test_lazy_is_plain_greedy(seed):
         assert fitted.objective_ == pytest.approx(objective(shares(counts, **presence), fitted.selected_, tau))
 
 
-def test_lazy_is_plain_greedy_where_few_bounds_are_stale():
-    """More masks than are kept in view, so that winners come from outside."""
+def test_lazy_equals_plain_greedy_with_few_stale_bounds():
+    """More masks than the list of best bounds holds, so that selected ones come from outside of it."""
     rng = np.random.default_rng(5)
     counts = (rng.random((3000, 30)) < 1.5 / (1 + np.arange(30))) * rng.integers(1, 5000, (3000, 30))
     assert ClassBalancedGreedy(150, tau=0.01).fit(counts).selected_.tolist() == naive(counts, 150, 0.01)

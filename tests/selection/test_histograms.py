@@ -89,7 +89,7 @@ def test_cache_is_used_while_the_files_are_unchanged(files, tmp_path):
 
 
 @pytest.mark.parametrize('change', ['content', 'touched', 'removed', 'reading', 'classes'])
-def test_cache_is_made_anew_when_something_changes(files, tmp_path, change):
+def test_the_cache_is_replaced_when_something_changes(files, tmp_path, change):
     cache = tmp_path / 'cache.npz'
     class_histograms(files, load, 4, cache=cache, fingerprint=files_fingerprint(files, 'a'))
     extra, classes = 'a', 4
@@ -120,7 +120,7 @@ def test_cache_is_made_anew_when_something_changes(files, tmp_path, change):
 @pytest.mark.parametrize('damage', [
     lambda data: b'', lambda data: b'nonsense', lambda data: data[:len(data) // 2],
     lambda data: data[:60] + bytes([data[60] ^ 255, data[61] ^ 255]) + data[62:]])
-def test_a_damaged_cache_is_made_anew(files, tmp_path, damage):
+def test_a_damaged_cache_is_replaced(files, tmp_path, damage):
     cache = tmp_path / 'cache.npz'
     class_histograms(files, load, 4, cache=cache, fingerprint='x')
     good = cache.read_bytes()
@@ -147,7 +147,7 @@ def counted_in_a_daemon(path, files):
     np.save(path, class_histograms(files, load, 4, workers=2))
 
 
-def test_a_daemonic_process_reads_by_itself(files, tmp_path):
+def test_a_daemonic_process_starts_no_processes(files, tmp_path):
     process = multiprocessing.get_context('fork').Process(
         target=counted_in_a_daemon, args=(tmp_path / 'counts.npy', files), daemon=True)
     process.start()

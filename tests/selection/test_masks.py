@@ -1,4 +1,4 @@
-"""Masks: the host's own reading is the reference for the ids."""
+"""Masks, with mmseg's reading as the reference for the ids."""
 import io
 
 import numpy as np
@@ -22,7 +22,7 @@ def png(array, mode=None, **save):
     return buffer.getvalue()
 
 
-def by_host(data, folder, **how):
+def read_by_mmseg(data, folder, **how):
     path = folder / 'mask.png'
     path.write_bytes(data)
     results = dict(
@@ -39,14 +39,14 @@ def test_same_ids_as_mmseg(tmp_path, mode, reduce, label_map):
     how = dict(reduce_zero_label=reduce, label_map=label_map)
     mask = read_mask(png(array, mode), 'm.png', num_classes=7, **how)
     assert mask.dtype == np.uint8
-    np.testing.assert_array_equal(mask, by_host(png(array, mode), tmp_path, **how))
+    np.testing.assert_array_equal(mask, read_by_mmseg(png(array, mode), tmp_path, **how))
 
 
 def test_one_bit_mask(tmp_path):
     array = np.random.default_rng(0).integers(0, 2, (9, 11)).astype(bool)
     mask = read_mask(png(array), 'm.png', num_classes=2)
     np.testing.assert_array_equal(mask, array)
-    np.testing.assert_array_equal(mask, by_host(png(array), tmp_path))
+    np.testing.assert_array_equal(mask, read_by_mmseg(png(array), tmp_path))
 
 
 def test_ignore_index_is_a_train_id():

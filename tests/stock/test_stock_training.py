@@ -1,4 +1,4 @@
-"""A distilled set trains under configs that the host installs, through the host's own train script.
+"""A distilled set trains with installed configs of mmseg and mmseg's train script.
 
 ``train_dataloader.dataset.data_root`` is the only data key changed; the other keys shorten the run to one iteration,
 leave out validation (there is no validation data here) and the download of pretrained backbones.
@@ -20,7 +20,7 @@ from mmseg.registry import DATASETS
 from mmdistill.datasets.layouts import LAYOUTS
 from mmdistill.datasets.writers import SegWriter
 
-HOST = Path(mmseg.__file__).parent / '.mim'
+MMSEG = Path(mmseg.__file__).parent / '.mim'
 SHORT = [
     'train_cfg.max_iters=1', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
     'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None', 'default_hooks.checkpoint=None',
@@ -33,7 +33,7 @@ CASES = [
     ('coco_stuff164k', 'bisenetv1/bisenetv1_r18-d32_4xb4-160k_coco-stuff164k-512x512.py', 2),
     ('coco_stuff10k', 'pspnet/pspnet_r50-d8_4xb4-20k_coco-stuff10k-512x512.py', 2),
 ]
-# The host has no Mask2Former for COCO-Stuff; ours is read by the host too.
+# mmseg has no Mask2Former for COCO-Stuff; it also reads the config of mmdistill.
 STUDENT = Path(__file__).parents[2] / 'configs/students/mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py'
 
 
@@ -54,7 +54,7 @@ def distil(root, name, num_ids=None):
 
 
 def ids_of_stock_dataset(config, root):
-    """Masks by stem, as the config's own dataset and its LoadAnnotations hand them to the augmentations."""
+    """Stem → mask, as the dataset of the config and its LoadAnnotations give it to the augmentations."""
     init_default_scope('mmseg')
     cfg = config.train_dataloader.dataset
     assert [step['type'] for step in cfg.pipeline[:2]] == ['LoadImageFromFile', 'LoadAnnotations']
@@ -64,9 +64,9 @@ def ids_of_stock_dataset(config, root):
 
 @pytest.mark.parametrize('name, config', [case[:2] for case in CASES] + [('coco_stuff164k', STUDENT)],
                          ids=[case[0] for case in CASES] + ['student'])
-def test_the_written_ids_reach_the_host(tmp_path, name, config):
+def test_mmseg_reads_the_written_ids(tmp_path, name, config):
     masks = distil(tmp_path, name)
-    config = Config.fromfile(HOST / 'configs' / config)
+    config = Config.fromfile(MMSEG / 'configs' / config)
     assert config.model.decode_head.num_classes == LAYOUTS[name].num_classes
     seen = ids_of_stock_dataset(config, tmp_path)
     assert seen.keys() == masks.keys()
@@ -84,7 +84,7 @@ def test_trains_under_a_stock_config(tmp_path, name, config, batch_size):
         *(option for family, option in NO_DOWNLOAD.items() if config.startswith(family))
     ]
     run = subprocess.run(
-        [sys.executable, HOST / 'tools/train.py', HOST / 'configs' / config, '--work-dir', work_dir,
+        [sys.executable, MMSEG / 'tools/train.py', MMSEG / 'configs' / config, '--work-dir', work_dir,
          '--cfg-options', *options],
         cwd=tmp_path, env=dict(os.environ, CUDA_VISIBLE_DEVICES=''), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]

@@ -1,7 +1,7 @@
-"""A distilled classification set trains under configs that mmpretrain installs, through the host's own train script.
+"""A distilled classification set trains with installed configs of mmpretrain and mmpretrain's train script.
 
-``train_dataloader.dataset.data_root`` is the only data key changed for a set of ImageNet's own classes; a subset names
-its classes beside it. The other keys shorten the run and leave out validation (there is no validation data here).
+For a set of ImageNet's classes, ``train_dataloader.dataset.data_root`` is the only changed data key; a subset also
+sets its classes. The other keys shorten the run and leave out validation (there is no validation data here).
 """
 import json
 import math
@@ -17,7 +17,7 @@ import pytest
 from mmdistill.datasets import ClassWriter, write_manifest
 from mmdistill.plan import Plan, Request
 
-HOST = Path(mmpretrain.__file__).parent / '.mim'
+MMPRETRAIN = Path(mmpretrain.__file__).parent / '.mim'
 SHORT = [
     'train_cfg.max_epochs=1', 'train_dataloader.batch_size=2', 'train_dataloader.num_workers=0',
     'train_dataloader.persistent_workers=False', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None',
@@ -45,8 +45,8 @@ def test_trains_under_a_stock_config(tmp_path, own):
     root, work_dir = tmp_path / 'distilled', tmp_path / 'work'
     distil(root)
     run = subprocess.run(
-        [sys.executable, HOST / 'tools/train.py', HOST / 'configs/resnet/resnet18_8xb32_in1k.py', '--work-dir',
-         work_dir, '--cfg-options', f'train_dataloader.dataset.data_root={root}', *SHORT, *own],
+        [sys.executable, MMPRETRAIN / 'tools/train.py', MMPRETRAIN / 'configs/resnet/resnet18_8xb32_in1k.py',
+         '--work-dir', work_dir, '--cfg-options', f'train_dataloader.dataset.data_root={root}', *SHORT, *own],
         cwd=tmp_path, env=dict(os.environ, CUDA_VISIBLE_DEVICES=''), capture_output=True, text=True)
     assert run.returncode == 0, run.stderr[-3000:]
     lines = [json.loads(line) for path in work_dir.glob('*/vis_data/scalars.json') for line in path.open()]

@@ -1,4 +1,4 @@
-"""What objectives of masks are given: the segmentor, its features, and the real set's statistics."""
+"""Resources of objectives for masks: the segmentor, its features, and statistics of the real set."""
 from functools import partial
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def run_in(folder, source):
 
 
 def test_real_batches_are_what_a_network_takes(source):
-    """RGB in [-1, 1], pixel for pixel as the image is, and its mask."""
+    """RGB in [-1, 1], pixel for pixel equal to the image, and its mask."""
     batches = list(real_batches(source, (32, 32), batch_size=4))
     assert [len(images) for images, _ in batches] == [4, 4, 2]
     images, masks = (torch.cat(parts) for parts in zip(*batches))
@@ -69,8 +69,8 @@ def test_statistics_are_those_of_the_real_set(source, guide, tmp_path, min_area)
 
 @pytest.mark.parametrize('cached', [False, True])
 def test_statistics_are_measured_once(source, guide, tmp_path, monkeypatch, cached):  # noqa: F811
-    """Broken off, they go on where they were; with a cache another work dir gets them, and a damaged entry is made
-    again. The bytes are the same."""
+    """An interrupted computation continues; with a cache, other work dirs share the statistics, and a damaged entry is
+    replaced. The result is the same to the byte."""
     plain = run_in(tmp_path / 'plain', source)
     MaskResources(plain, segmentor=guide).statistics()
     expected = (tmp_path / 'plain' / STATISTICS).read_bytes()

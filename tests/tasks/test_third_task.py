@@ -1,4 +1,4 @@
-"""A third task from outside the package: classes of its own and registrations, and no line of mmdistill changed."""
+"""A third task outside of the package: its classes are registered, and mmdistill is not changed."""
 import json
 from dataclasses import asdict, dataclass
 from typing import ClassVar
@@ -91,7 +91,7 @@ class Flat:
 
 
 class TiltedFlat(Flat):
-    """A subclass that hands its settings on."""
+    """A subclass that passes its settings on."""
 
     def __init__(self, tilt: float = 0.0, **kwargs):
         super().__init__(**kwargs)

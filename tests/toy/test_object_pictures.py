@@ -9,7 +9,7 @@ from mmdistill.toy.object_pictures import _MODES, CLASSES, SHARES, object_pictur
 from mmdistill.toy.street_scenes import SPLITS
 
 
-def test_classes_take_turns_and_modes_have_their_shares():
+def test_classes_alternate_and_modes_have_their_shares():
     drawn = [object_picture(index, size=32)[1:] for index in range(500)]
     assert [label for label, _ in drawn] == [index % len(CLASSES) for index in range(500)]
     modes = Counter(mode for _, mode in drawn)

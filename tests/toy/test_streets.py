@@ -13,7 +13,7 @@ PIPELINE = [dict(_scope_='mmseg', type='LoadImageFromFile'), dict(_scope_='mmseg
 
 
 @pytest.fixture(autouse=True)
-def host():
+def modules():
     register_all_modules(init_default_scope=False)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints with all that trainings put beside their tensors."""
+"""Checkpoints with everything that trainings store beside the tensors."""
 import argparse
 import collections
 import datetime
@@ -17,7 +17,7 @@ from mmdistill.weights.checkpoints import check_checkpoint, load_checkpoint, loa
 
 
 class Callback:
-    """What pickles of other packages hold: an object with a state, and one that is called while it is read."""
+    """Objects as in pickles of other packages: one with a state, and one that is called while it is read."""
 
     def __init__(self):
         self.best = torch.ones(2)
@@ -54,7 +54,7 @@ def lambda_free_dict():
 
 
 @pytest.mark.parametrize('name', list(metas()))
-def test_what_stands_beside_the_tensors(save, name):
+def test_metadata_beside_the_tensors(save, name):
     state = collections.OrderedDict(w=torch.arange(4.), n=torch.tensor(3))
     path = save(dict(meta={name: metas()[name], 'dataset_meta': dict(classes=('a', 'b'))}, state_dict=state))
     loaded = load_checkpoint(path)
@@ -83,7 +83,7 @@ def test_nothing_runs(save, capsys):
     assert capsys.readouterr().out == ''
 
 
-def test_what_is_no_checkpoint(tmp_path):
+def test_files_that_are_not_checkpoints(tmp_path):
     (tmp_path / 'list.pth').write_bytes(b'')
     torch.save([1, 2], tmp_path / 'list.pth')
     (tmp_path / 'text.pth').write_text('<!DOCTYPE html>')

@@ -1,4 +1,4 @@
-"""Weights in every form in which the hub has them, built from small networks: all load as the same networks."""
+"""Weights in all formats of the hub, built from small networks: all load as the same networks."""
 import fnmatch
 import json
 import shutil
@@ -81,8 +81,8 @@ def hub(tmp_path, monkeypatch):
 
 @pytest.fixture(scope='session')
 def dit_folder(tmp_path_factory):
-    """``facebook/DiT-XL-2-256`` as it lies on the hub: the class name of diffusers 0.12, ``.bin`` alone, and the
-    names that the autoencoder's attention had then."""
+    """``facebook/DiT-XL-2-256`` as on the hub: the class name of diffusers 0.12, only ``.bin``, and the old names of
+    the autoencoder's attention."""
     from diffusers import AutoencoderKL, DDIMScheduler, DiTTransformer2DModel
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp('DiT')

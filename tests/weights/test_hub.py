@@ -1,4 +1,4 @@
-"""What is said of weights before they are loaded."""
+"""Checks of weights before they are loaded."""
 import shutil
 
 import pytest
@@ -63,7 +63,7 @@ def test_incomplete_folders(tmp_path, missing):
         ClassConditionalGenerator.check_weights(dict(weights=str(folder)), 'g')
 
 
-def test_a_transformer_stands_for_the_unet(tmp_path):
+def test_a_transformer_replaces_the_unet(tmp_path):
     folder = shutil.copytree(builtin('mmdistill://objects'), tmp_path / 'weights')
     (folder / 'unet').rename(folder / 'transformer')
     ClassConditionalGenerator.check_weights(dict(weights=str(folder)), 'g')

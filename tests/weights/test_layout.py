@@ -31,7 +31,7 @@ def test_the_form_that_is_loaded(names, wanted):
         assert (chosen.safetensors, chosen.variant, sorted(chosen.files)) == (*wanted[:2], sorted(wanted[2]))
 
 
-def test_what_is_there_instead():
+def test_weights_in_other_formats():
     for names, message in ((['flax_model.msgpack'], 'Flax'), (['model.onnx'], 'ONNX'), (['config.json'], '')):
         assert weight_files(names) is None
         assert message in foreign_weights(names)

@@ -1,4 +1,4 @@
-"""The same few images in each official form of COCO-Stuff, laid out as the official archives are."""
+"""The same few images in each official format of COCO-Stuff, with the folders of the official archives."""
 import json
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""``mmdistill convert``, by its command line."""
+"""The command ``mmdistill convert``."""
 import runpy
 import shutil
 
@@ -27,7 +27,7 @@ def read(forms, form, out):
 
 @pytest.mark.parametrize('workers', ['1', '3'])
 @pytest.mark.parametrize('form', ['stuffthingmaps', 'json', 'mat'])
-def test_mmseg_reads_what_was_converted(forms, tmp_path, capsys, monkeypatch, form, workers):
+def test_mmseg_reads_converted_masks(forms, tmp_path, capsys, monkeypatch, form, workers):
     monkeypatch.setattr('mmdistill.datasets.coco_stuff.convert._CHUNK', 1)
     cli.main([*arguments(forms, form), '--out', str(tmp_path / 'new'), '--workers', workers])
     printed = capsys.readouterr().out
@@ -49,7 +49,7 @@ def test_the_values_are_those_of_mmsegs_converters(forms, tmp_path, form, name, 
         assert np.array_equal(new, np.vectorize(table.get)(raw))
 
 
-def test_it_goes_on_where_it_was_stopped(forms, tmp_path, capsys):
+def test_an_interrupted_conversion_continues(forms, tmp_path, capsys):
     out = tmp_path / 'new'
     command = [*arguments(forms, 'json'), '--out', str(out), '--workers', '1']
     cli.main(command)

@@ -1,4 +1,4 @@
-"""The dataset: one set of masks whatever the form, through mmseg's own reading and through mmdistill's."""
+"""The dataset: the same masks from every format, read by mmseg and by mmdistill."""
 import pickle
 import shutil
 
@@ -21,7 +21,7 @@ PIPELINE = [dict(type='LoadImageFromFile', _scope_='mmseg'), dict(type='LoadAnno
 
 
 def by_mmseg(dataset):
-    """Masks by stem as stock ``LoadAnnotations`` hands them to a training."""
+    """Stem → mask as stock ``LoadAnnotations`` gives it to a training."""
     infos = (dataset.get_data_info(i) for i in range(len(dataset)))
     return {stem(info['img_path']): LoadAnnotations().transform(info)['gt_seg_map'] for info in infos}
 

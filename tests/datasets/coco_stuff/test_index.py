@@ -1,4 +1,4 @@
-"""The index of COCO's JSON, against pycocotools' own reader."""
+"""The index of COCO's JSON, against the reader of pycocotools."""
 import contextlib
 import io
 import json
@@ -16,7 +16,7 @@ NAMES = ('annotations/stuff_train2017.json', 'annotations/instances_train2017.js
 
 
 def by_pycocotools(files, image_id, crowds=None):
-    """Train ids by the rule of the authors' helper for each file, as naively as can be."""
+    """Train ids by the rule of the authors' helper, in a naive implementation."""
     from tests.datasets.coco_stuff.conftest import USED
     label_map = None
     for file in files:
@@ -80,7 +80,7 @@ def write(path, value, **options):
 @pytest.mark.parametrize('options', [dict(indent=2), dict(separators=(',', ':'), ensure_ascii=False), {}])
 @pytest.mark.parametrize('reverse', [False, True])
 def test_any_order_and_space(tmp_path, options, reverse):
-    """Things lie over stuff also where they come first in the file; names may hold any character."""
+    """Things cover stuff also if they come first in the file; names may contain any character."""
     value = content(annotations=content()['annotations'][::-1])
     index = JsonIndex([write(tmp_path / 'a.json', dict(sorted(value.items(), reverse=reverse)), **options)])
     mask = index.mask(7)
@@ -88,7 +88,7 @@ def test_any_order_and_space(tmp_path, options, reverse):
     assert (mask == 0).sum() == 4 and (mask == 80).sum() == 20 and (mask[1:3, 1:3] == 0).all()
 
 
-def test_what_is_not_listed_or_covers_nothing(tmp_path):
+def test_images_that_are_not_listed_or_cover_nothing(tmp_path):
     annotations = [dict(id=1, image_id=99, category_id=1, segmentation=[]),
                    dict(id=2, image_id=7, category_id=1, segmentation=[[0, 0, 2, 2]])]
     assert (JsonIndex([write(tmp_path / 'a.json', content(annotations=annotations))]).mask(7) == 255).all()

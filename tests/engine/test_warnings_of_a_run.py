@@ -1,4 +1,4 @@
-"""What a run says of its source: splits, storage backends, files that changed, names of two classes."""
+"""Warnings and errors about the real dataset: splits, storage backends, changed files, equal class names."""
 import json
 import re
 
@@ -8,7 +8,7 @@ from tests.engine.test_indices import dry_run, refused
 
 
 def test_a_source_that_only_the_validation_set_tells(tools, town):
-    """Its folders do not: the plan records it, and the log warns."""
+    """The folders do not tell the split; the plan records it, and the log warns."""
     cfg = Config.fromfile(town.config)
     dataset = cfg.test_dataloader.dataset
     cfg.merge_from_dict(dict(val_cfg=dict(type='ValLoop'), val_evaluator=[],
@@ -38,7 +38,7 @@ def test_files_that_changed_are_named(tools, town):
         rf'began \(changed: {town.data}/images/3\.png and 1 more\): restore them', done.stderr), done.stderr
 
 
-def test_an_error_has_its_own_line(tools, town):
+def test_an_error_is_printed_below_the_bar(tools, town):
     """Not that of the progress bar."""
     (town.data / 'masks/3.png').write_bytes(b'text')
     terminal = 'import sys; sys.stdout.isatty = lambda: True'
