@@ -31,7 +31,12 @@ def resize_mask(mask: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
 
 
 def paint_mask(mask: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Mask uint8 (H, W) → RGB uint8 (H, W, 3); ids without a colour, such as 255, are black."""
+    """Mask uint8 (H, W) → RGB uint8 (H, W, 3); ids without a colour, such as 255, are black.
+
+    Example:
+        >>> paint_mask(np.array([[0, 255]], np.uint8), palette=[[0, 128, 255]]).tolist()
+        [[[0, 128, 255], [0, 0, 0]]]
+    """
     colours = np.zeros((256, 3), np.uint8)
     colours[:len(palette)] = palette
     return colours[mask]

@@ -94,7 +94,13 @@ class Plan:
 
 
 def groups_of(requests: Iterable[Request]) -> Dict[Tuple, List[Request]]:
-    """The requests by group (:attr:`Request.group`), in order."""
+    """The requests by group (:attr:`Request.group`), in order.
+
+    Example:
+        >>> requests = [Request('cat/0', 1, classes=(0, )), Request('dog/0', 2, classes=(1, ))]
+        >>> [group for group in groups_of(requests)]
+        [((0,), 0), ((1,), 0)]
+    """
     groups: Dict[Tuple, List[Request]] = {}
     for request in requests:
         groups.setdefault(request.group, []).append(request)
@@ -142,5 +148,10 @@ def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> Non
 
 
 def request_seed(run_seed: int, request_id: str) -> int:
-    """The seed of a request, 0 <= seed < 2**63: a hash of the run's seed and the request's id."""
+    """The seed of a request, 0 <= seed < 2**63: a hash of the run's seed and the request's id.
+
+    Example:
+        >>> request_seed(0, 'cat/00000') == request_seed(0, 'cat/00000') != request_seed(1, 'cat/00000')
+        True
+    """
     return int.from_bytes(hashlib.sha256(f'{run_seed}/{request_id}'.encode()).digest()[:8], 'big') >> 1

@@ -80,10 +80,10 @@ def test_cfg_options_are_read_as_mmengine_reads_them(tmp_path):
     texts = ['a.b=2', 'c=[1,2.5]', 'd=(x,None)', 'e=true', 'f=1,2', 'g=a=b', 'h.i="z"']
     argv = ['train', str(tmp_path / 'a.py'), '--cfg-options', *texts[:3], '--cfg-options', *texts[3:]]
     args = cli.parser().parse_args(argv)
-    assert commands.configured(args).to_dict() == dict(
+    assert commands.command_config(args).to_dict() == dict(
         a=dict(b=2), c=[1, 2.5], d=('x', None), e=True, f=[1, 2], g='a=b', h=dict(i='z'))
     with pytest.raises(DistillError, match='--cfg-options: Imbalanced brackets'):
-        commands.configured(cli.parser().parse_args(['train', str(tmp_path / 'a.py'), '--cfg-options', 'a=1,[2']))
+        commands.command_config(cli.parser().parse_args(['train', str(tmp_path / 'a.py'), '--cfg-options', 'a=1,[2']))
 
 
 @pytest.mark.parametrize('text, say', [

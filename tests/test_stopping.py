@@ -228,9 +228,9 @@ def test_processes_end_with_the_one_that_started_them(start, name, workers, numb
 
 
 @pytest.mark.parametrize('name, say', [
-    ('full', 'error: cannot write iter_20.pth: No space left on device; free the disk. what was there .*'),
+    ('full', 'error: cannot write iter_20.pth: No space left on device; free the disk. existing files .*'),
     ('memory', r'error: out of memory \(Unable to allocate 3 GiB\): .*'),
-    ('killed_loader', 'error: a process that reads data died, .*fewer workers'),
+    ('killed_loader', 'error: a process that reads data was killed or ran out of memory .*fewer workers'),
     ('killed_pool', 'error: a process that reads masks died, perhaps out of memory: use fewer than 2 workers')])
 def test_a_fault_of_the_machine_is_one_line(start, name, say):
     done = ended(start(name, wait=False), within=20)

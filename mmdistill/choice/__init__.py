@@ -1,4 +1,4 @@
-"""What happens to finished images: which of several candidates are kept, and what each weighs in a training."""
+"""Choice among candidate images, and weights of images for trainings."""
 from .coverage import Chosen, CoverageChoice
 from .shares import ClusterShares, count_nearest
 

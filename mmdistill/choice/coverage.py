@@ -13,35 +13,41 @@ _GAIN = 1e-9  # of a change; less is rounding
 
 
 class Chosen(NamedTuple):
-    """What a choice keeps of a class."""
-    candidates: np.ndarray  # int64 (n,): the candidate that is kept of each image
-    report: Dict[str, float]  # 'objective' and 'objective_first' (of candidate set 0), and what else there is to say
+    """The choice for one class."""
+    candidates: np.ndarray  # int64 (n,), the chosen candidate of each image
+    report: Dict[str, float]  # metrics: 'objective', 'objective_first' (that of candidate set 0) and others
 
 
 class CoverageChoice:
-    r"""Keeps the candidates that meet the centroids of the real class and differ from each other.
+    r"""Chooses candidates that are close to the centroids of the real class and different from each other.
 
-    S³ of IMS3 (CVPR 2026). For features :math:`c_{i,g}` of candidate g of image i, one :math:`c_i` is kept of each so
-    that
+    S³ of IMS3 (CVPR 2026). Let :math:`c_{i,g}` be the features of candidate g of image i. For each image, one candidate
+    :math:`c_i` is chosen to maximise
 
     .. math:: \alpha \sum_i -\log(1 - \cos(c_i, r_i)) + \beta \sum_{i<j} \log(1 - \cos(c_i, c_j))
 
-    is large; :math:`r_i` are the centres of k-means, one for each image, over the features of the class's real images.
-    The paper takes 5 candidates and the features of a ResNet-18 trained on ImageNet.
+    where :math:`r_i` are k-means centres of the features of the class's real images, one for each image. The paper uses
+    5 candidates and the features of a ResNet-18 trained on ImageNet.
 
-    Known are the objective, its two weights, and that it is maximised by coordinate ascent. The rest is ours:
+    The paper gives the objective, its two weights, and coordinate ascent as the method. The details are our choice:
 
-    - Images that are made from noise belong to no centroid, so each is assigned one (Hungarian algorithm): the
-      assignment for which the first sum is largest when every image takes its best candidate.
-    - The ascent goes over the images in order until no single exchange improves the objective by more than 1e-9. Each
-      candidate set is a start, and the best result is kept (the first of equal ones), so that it is at least as good
-      as every set.
-    - 1 - cos is at least 1e-6.
+    - Images generated from noise have no centroid, so the Hungarian algorithm assigns one to each. It maximises the
+      first sum, with the best candidate of every image.
+    - The ascent goes through the images in order until no single exchange improves the objective by more than 1e-9. It
+      starts from each candidate set, and the best result is used (the first one of equal results). The choice is
+      therefore at least as good as every candidate set.
+    - 1 - cos is clamped to at least 1e-6.
 
     Args:
         alpha: Weight of the coverage.
         beta: Weight of the diversity.
         random_state: Seed of k-means.
+
+    Example:
+        >>> candidates = np.array([[[1.0, 0.1], [0.0, 1.0]], [[1.0, 0.0], [1.0, 0.2]]])  # 2 images, 2 candidates each
+        >>> real = np.array([[1.0, 0.0], [0.0, 1.0]])
+        >>> CoverageChoice()(candidates, real).candidates
+        array([1, 0])
     """
     annotation = 'classes'
 
@@ -54,8 +60,8 @@ class CoverageChoice:
 
         Args:
             candidates: Features (n, G, D) of n images with G candidates each.
-            real: Features (N, D) of the class's real images. With N < n each is a centroid, and used several times.
-            label: Class id; each class draws its own numbers for k-means.
+            real: Features (N, D) of the class's real images. If N < n, each is a centroid, and centroids are reused.
+            label: Class id; k-means of each class has different random numbers.
 
         Returns:
             Chosen: The report has ``objective``, ``objective_first``, and the mean cosine of images and centroids,

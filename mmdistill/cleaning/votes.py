@@ -19,6 +19,14 @@ class MajorityVote:
 
     Args:
         segmentor: Images (B, 3, H, W) in [-1, 1] → scores (B, classes, h, w).
+
+    Example:
+        >>> import torch
+        >>> images = torch.tensor([1.0, 1.0, -1.0]).view(3, 1, 1, 1).expand(3, 3, 2, 2)  # bright, bright, dark
+        >>> vote = MajorityVote(lambda x: torch.stack([-x[:, 0], x[:, 0]], 1))  # class 1 is bright
+        >>> vote(images, mask=torch.tensor([[0, 0], [1, 1]]))[0]
+        tensor([[ True,  True],
+                [False, False]])
     """
     annotation = 'masks'
     needs = ('segmentor', )

@@ -48,8 +48,10 @@ class ClassConditionalGenerator(LatentGenerator):
 
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
-        ...     'work_dirs/class-unet_imagenette-128px/export', image_size=128, scheduler='DPMSolverMultistepScheduler')
-        >>> images = generator.generate(requests, latents=latents)
+        ...     'mmdistill://objects', num_steps=2, scheduler='DPMSolverMultistepScheduler')
+        >>> images = generator.generate([Request('clock/0', seed=1, classes=(0, ))])
+        >>> images[0].shape, images[0].dtype
+        ((64, 64, 3), dtype('uint8'))
     """
     annotation = 'classes'
     needs = ('classes', )

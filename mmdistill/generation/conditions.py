@@ -19,6 +19,11 @@ class Condition:
         tensors: Name → (B, ...) tensor.
         nulls: Name → (B, ...) tensor for the unconditional pass; tensors without an entry are used in both passes.
         requests: The request of each row; may be empty if the guidance does not need them.
+
+    Example:
+        >>> condition = Condition(dict(label=torch.tensor([3, 5])), nulls=dict(label=torch.tensor([10, 10])))
+        >>> condition.null()['label']
+        tensor([10, 10])
     """
     tensors: Mapping[str, Tensor]
     nulls: Mapping[str, Tensor] = field(default_factory=dict)

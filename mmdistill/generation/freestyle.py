@@ -38,10 +38,10 @@ class FreestyleNetGenerator(LayoutToImage):
         **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
 
     Example:
-        >>> generator = FreestyleNetGenerator.from_pretrained(
+        >>> generator = FreestyleNetGenerator.from_pretrained(  # doctest: +SKIP
         ...     'CompVis/stable-diffusion-v1-4', unet='work_dirs/freestyle-ade20k', classes=classes, names='ade20k',
         ...     scheduler='DDIMScheduler')
-        >>> images = generator.generate(requests, masks)
+        >>> images = generator.generate(requests, masks)  # doctest: +SKIP
     """
 
     @validated

@@ -30,9 +30,13 @@ class LayoutUNetGenerator(LatentGenerator):
         **settings: See :class:`LatentGenerator`; ``image_size`` is required.
 
     Example:
+        >>> import numpy as np
+        >>> from mmdistill.plan import Request
         >>> generator = LayoutUNetGenerator.from_pretrained(
-        ...     'work_dirs/streets/diffusers', image_size=64, num_steps=12, scheduler='DPMSolverMultistepScheduler')
-        >>> images = generator.generate(requests, masks)
+        ...     'mmdistill://streets', image_size=64, num_steps=2, scheduler='DPMSolverMultistepScheduler')
+        >>> images = generator.generate([Request('000000', seed=1)], masks=np.zeros((1, 64, 64), np.uint8))
+        >>> images[0].shape
+        (64, 64, 3)
     """
     networks = ('LayoutUNet', )
     needs = ('classes', )

@@ -31,9 +31,15 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
 
     Raises:
         DistillError: Configs are missing, or the constructor takes a module of another name.
+
+    Example:
+        >>> from mmdistill.generation import ClassConditionalGenerator
+        >>> generator = outline(ClassConditionalGenerator, dict(weights='mmdistill://objects'))
+        >>> generator.image_size, next(generator.vae.parameters()).device.type
+        ((64, 64), 'meta')
     """
     if not (inspect.isclass(cls) and issubclass(cls, LatentGenerator)):
-        raise DistillError(f'{getattr(cls, "__name__", cls)} is no LatentGenerator')
+        raise DistillError(f'{getattr(cls, "__name__", cls)} is not a LatentGenerator')
     settings = {key: value for key, value in settings.items() if key not in ('type', '_scope_', 'compile')}
     config = settings.pop('config', None)
     folder = known_configs(settings.pop('weights'), config)

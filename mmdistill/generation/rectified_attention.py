@@ -60,8 +60,10 @@ class RectifiedAttention(AttnProcessor2_0):
             between regions; MatchMask (CVPR 2026) therefore mixes both, with a learned factor per layer.
 
     Example:
-        >>> unet.set_attn_processor(RectifiedAttention())
-        >>> unet(x, t, encoder_hidden_states=prompt, cross_attention_kwargs=dict(bias=bias_of_levels(bias, sizes, 77)))
+        >>> attention = Attention(8, cross_attention_dim=6, heads=2, dim_head=4, processor=RectifiedAttention())
+        >>> bias = {4: torch.zeros(1, 1, 4, 3)}  # for features of 4 pixels and 3 tokens; 0: all pixels attend to all
+        >>> attention(torch.zeros(1, 4, 8), encoder_hidden_states=torch.zeros(1, 3, 6), bias=bias).shape
+        torch.Size([1, 4, 8])
     """
 
     def __init__(self, factor: float = 1.0):

@@ -107,8 +107,18 @@ class Guidance:
         DistillError: Settings or objectives do not fit each other.
 
     Example:
-        >>> guidance = Guidance(dict(seg=SegmentationConsistency(net)), scale=3.0)
-        >>> images = generator.generate(requests, masks, guidance)
+        >>> from mmdistill.generation import ClassConditionalGenerator
+        >>> from mmdistill.plan import Request
+        >>> class Brightness:
+        ...     space, weight = 'image', 1.0
+        ...     def __call__(self, images, batch):  # (B, 3, H, W) in [-1, 1] -> (B,)
+        ...         return -images.flatten(1).mean(1)
+        >>> generator = ClassConditionalGenerator.from_pretrained('mmdistill://objects', num_steps=4)
+        >>> requests = [Request('clock/0', seed=1, classes=(0, ))]
+        >>> plain, = generator.generate(requests)
+        >>> guided, = generator.generate(requests, guidance=Guidance([Brightness()], window=(0.5, 1.0), scale=30.0))
+        >>> plain.shape, bool(guided.mean() > plain.mean())
+        ((64, 64, 3), True)
     """
 
     @validated

@@ -83,10 +83,11 @@ class ClassStatistics:
         seen_: Number of all images so far.
 
     Example:
-        >>> statistics = ClassStatistics(19, fingerprint='camvid/resnet18')
-        >>> for images, masks in loader:
-        ...     statistics.fit(extractor(images), masks)
-        >>> statistics.save('features.safetensors')
+        >>> features = torch.tensor([[[[1.0, 3.0], [5.0, 5.0]]]])  # one image, one channel
+        >>> statistics = ClassStatistics(2).fit([features], torch.tensor([[[0, 0], [1, 1]]]))
+        >>> mean, deviation = statistics.layers[0]
+        >>> mean.tolist()
+        [[2.0], [5.0]]
     """
 
     def __init__(self, num_classes: int, min_area: float = 0.001, fingerprint: str = ''):

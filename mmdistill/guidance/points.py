@@ -1,4 +1,4 @@
-"""Point matching: each image is drawn to a real latent, or to the centre of a cluster, of its own."""
+"""Point matching: each image is moved towards a different real latent or cluster centre."""
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -41,7 +41,9 @@ class PointMatching:
         weight: Factor in a sum of objectives.
 
     Example:
-        >>> modes = PointMatching(clusters.centers, plan.requests)
+        >>> from mmdistill.guidance import Guidance
+        >>> requests = [Request('cat/0', seed=1, classes=(0, ))]
+        >>> modes = PointMatching({0: np.zeros((10, 4, 32, 32))}, requests)
         >>> guidance = Guidance([modes], window=(0, 0.5), scale=0.1, update='prev', step='sigma', norm='none')
     """
     space = 'latent'

@@ -25,6 +25,12 @@ class SegmentationConsistency:
             weight, so that small objects matter.
         probabilities: Whether the segmentor returns scores in [0, 1] instead of logits, such as Mask2Former's semantic
             map, whose scores do not sum to 1. The loss is then -log of the score, clamped to [1e-6, 1].
+
+    Example:
+        >>> objective = SegmentationConsistency(lambda images: images[:, :2])  # logits of 2 classes
+        >>> images = torch.zeros(1, 3, 4, 4)
+        >>> round(objective(images, dict(mask=torch.ones(1, 4, 4, dtype=torch.long))).item(), 4)  # log 2
+        0.6931
     """
     space = 'image'
     annotation = 'masks'

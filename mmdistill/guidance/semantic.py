@@ -36,8 +36,13 @@ class SemanticMatching:
             are normalised together to their common mean and standard deviation.
 
     Example:
-        >>> semantic = SemanticMatching(generator, plan.requests)
-        >>> images = generator.generate(requests, guidance=Guidance([], semantic=semantic))
+        >>> from mmdistill.generation import ClassConditionalGenerator
+        >>> from mmdistill.guidance import Guidance
+        >>> generator = ClassConditionalGenerator.from_pretrained('mmdistill://objects', num_steps=2)
+        >>> requests = [Request('clock/0', seed=1, classes=(0, ))]
+        >>> guidance = Guidance([], semantic=SemanticMatching(generator, requests))
+        >>> generator.generate(requests, guidance=guidance)[0].shape
+        (64, 64, 3)
     """
     annotation = 'classes'
     needs = ('generator', 'requests')

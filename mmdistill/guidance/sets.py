@@ -35,7 +35,8 @@ class SetMatching:
         weight: Factor in a sum of objectives.
 
     Example:
-        >>> together = SetMatching(clusters.centers, clusters.masses)
+        >>> from mmdistill.guidance import Guidance
+        >>> together = SetMatching({0: np.zeros((2, 4, 32, 32))}, {0: np.array([0.7, 0.3])})
         >>> guidance = Guidance([together], window=(0, 1), scale=30, update='prev', norm='none')
     """
     space = 'noisy'

@@ -41,7 +41,9 @@ class TransportMatching:
             plan is held constant (envelope theorem), which is exact for converged iterations.
 
     Example:
-        >>> transport = TransportMatching(clusters.centers, clusters.masses, plan.requests)
+        >>> from mmdistill.guidance import Guidance
+        >>> requests = [Request('cat/0', seed=1, classes=(0, ))]
+        >>> transport = TransportMatching({0: np.zeros((2, 4, 32, 32))}, {0: np.array([0.7, 0.3])}, requests)
         >>> guidance = Guidance([transport], window=(0.08, 0.4), scale=0.1, through='linear', update='prev',
         ...                     step='sigma', norm='none')
     """

@@ -31,6 +31,10 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
 
     Raises:
         DistillError: The features are invalid, k < 1, or there are at most k real samples.
+
+    Example:
+        >>> coverage_density([[0.0], [1.0], [2.0], [9.0]], [[0.4], [1.6]], k=1)
+        {'coverage': 0.75, 'density': 2.0}
     """
     if k < 1:
         raise DistillError(f'k {k} is out of range: it has to be 1 or more')
@@ -60,6 +64,10 @@ def diversity(features, name: str = 'distilled') -> float:
 
     Raises:
         DistillError: The features are invalid, or there are fewer than 2 samples.
+
+    Example:
+        >>> diversity([[0.0, 0.0], [3.0, 4.0]])
+        5.0
     """
     features = check_features(features, name, 2)
     features = features - features.mean(axis=0, dtype=np.float64)

@@ -33,6 +33,13 @@ def set_metrics(real, distilled, real_labels: Optional[Sequence[int]] = None,
 
     Raises:
         DistillError: Features or labels are invalid, or a class has no distilled or at most k real samples.
+
+    Example:
+        >>> random = np.random.default_rng(0)
+        >>> real, distilled = random.normal(size=(200, 8)), random.normal(size=(20, 8))
+        >>> row, = set_metrics(real, distilled)
+        >>> row['real_samples'], row['distilled_samples'], row['transport_method']
+        (200, 20, 'exact')
     """
     real, distilled = check_pair(real, distilled)
     rows: List[Row] = [{'class': None, **_metrics(real, distilled, k)}]
@@ -71,6 +78,11 @@ def class_balance(real_counts, distilled_counts, classes: Sequence[str]) -> Dict
 
     Raises:
         DistillError: The counts have another shape than the names, are negative or not finite, or a set is empty.
+
+    Example:
+        >>> balance = class_balance([50, 50, 100], [3, 1, 0], ['cat', 'dog', 'fish'])
+        >>> balance['distilled'], balance['total_variation'], balance['missing']
+        ({'cat': 0.75, 'dog': 0.25, 'fish': 0.0}, 0.5, ['fish'])
     """
     shares = []
     for name, counts in (('real', real_counts), ('distilled', distilled_counts)):

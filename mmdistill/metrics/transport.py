@@ -40,6 +40,10 @@ def transport_distance(real, distilled, *, exact_limit: int = 2**25, epsilon: fl
 
     Raises:
         DistillError: The features (:func:`~mmdistill.metrics.checks.check_pair`) or epsilon are invalid.
+
+    Example:
+        >>> transport_distance([[0.0, 0.0], [1.0, 0.0]], [[1.0, 3.0], [0.0, 3.0]])
+        Transport(distance=3.0, method='exact')
     """
     import ot
     if not epsilon > 0:
@@ -73,6 +77,12 @@ def frechet_distance(real, distilled) -> float:
 
     Raises:
         DistillError: The features are invalid, or a set has fewer than 2 samples.
+
+    Example:
+        >>> real = [[0.0, 0.0], [2.0, 0.0]]
+        >>> distilled = [[0.0, 3.0], [2.0, 3.0]]  # moved by 3
+        >>> round(frechet_distance(real, distilled), 6)
+        9.0
     """
     real, distilled = check_pair(real, distilled, 2)
     shift = real.mean(axis=0) - distilled.mean(axis=0)

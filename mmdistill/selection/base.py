@@ -123,6 +123,10 @@ def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -
 
     Raises:
         DistillError: The budget is out of range.
+
+    Example:
+        >>> resolve_budget(0.01, 20210), resolve_budget(50, 20210)
+        (203, 50)
     """
     if total < 1:
         raise DistillError(f'there are no {what} to select from: check the data root and its folders')

@@ -31,6 +31,11 @@ class ClassClusters:
         counts: Class id → int64 (n,), images assigned to each centre; the sum is the number of images of the class.
         inertia: Class id → sum of the squared distances of its images to their centres.
         metadata: JSON values from the caller, such as fingerprints of the data and the weights; saved with the rest.
+
+    Example:
+        >>> clusters = ClassClusters({0: np.zeros((2, 4, 8, 8))}, counts={0: np.array([3, 1])}, inertia={0: 5.0})
+        >>> clusters.masses[0]
+        array([0.75, 0.25])
     """
     centers: Dict[int, np.ndarray]
     counts: Dict[int, np.ndarray]
@@ -96,6 +101,12 @@ class LatentClusters(BaseEstimator):
             In a streamed class, each image is counted when it arrives, and later images move the centres.
         inertia_: Sum of the squared distances of the images to their centres (in a streamed class: at arrival).
         latents_: float32 (N, ...), all latents of the class in order; None for a streamed class.
+
+    Example:
+        >>> latents = np.array([[0.0, 0.0], [0.0, 2.0], [9.0, 0.0], [9.0, 2.0], [9.0, 1.0]])
+        >>> clusters = LatentClusters(n_clusters=2).partial_fit(latents[:3]).partial_fit(latents[3:]).finish()
+        >>> sorted(zip(clusters.centers_.tolist(), clusters.counts_.tolist()))
+        [([0.0, 1.0], 2), ([9.0, 1.0], 3)]
     """
     n_clusters: PositiveInt
     label: NonNegativeInt = 0

@@ -61,6 +61,11 @@ class HerdingSelector(FeatureSelector):
 
     without replacement, where μ is the mean of all features (of the class, with ``per_class``). Ties are broken by the
     lowest index.
+
+    Example:
+        >>> features = [[0.0, 0.0], [2.0, 0.0], [1.0, 0.0], [5.0, 5.0]]
+        >>> HerdingSelector(budget=1, per_class=True).fit(features, labels=[0, 0, 0, 1]).selected_
+        array([2, 3])
     """
 
     def _select(self, parts):

@@ -41,6 +41,11 @@ class ClassBalancedGreedy(PresenceSelector):
         gains_: float64 (budget,), increase of F by each selected mask.
         objective_: F of the selection.
         tau_: The value of τ that was used.
+
+    Example:
+        >>> counts = [[900, 100, 0], [950, 50, 0], [600, 300, 100], [1000, 0, 0]]  # pixels of 3 classes in 4 masks
+        >>> ClassBalancedGreedy(budget=2).fit(counts).selected_
+        array([2, 0])
     """
     tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
 

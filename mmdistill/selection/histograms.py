@@ -32,6 +32,12 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
 
     Raises:
         DistillError: A mask cannot be read or has an id out of range, or a process died.
+
+    Example:
+        >>> masks = [np.array([[0, 0, 1]], np.uint8), np.array([[2, 2, 255]], np.uint8)]
+        >>> class_histograms(masks, load=lambda mask: mask, num_classes=3, workers=0)
+        array([[2, 1, 0],
+               [0, 0, 2]])
     """
     shape = (len(items), num_classes)
     if cache is not None:

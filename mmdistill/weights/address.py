@@ -16,7 +16,12 @@ _LOCAL = ('work_dirs', 'data', 'checkpoints', 'weights', 'models', 'pretrained')
 
 
 class Address(NamedTuple):
-    """``owner/name[@revision][/sub/folder]`` on the hub."""
+    """``owner/name[@revision][/sub/folder]`` on the hub.
+
+    Example:
+        >>> Address.parse('facebook/DiT-XL-2-256@main/transformer')
+        Address(repo='facebook/DiT-XL-2-256', revision='main', inside='transformer')
+    """
     repo: str
     revision: Optional[str]
     inside: str  # folder or file in the repository; '' for its root

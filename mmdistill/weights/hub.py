@@ -39,6 +39,11 @@ class Weights:
 
     Raises:
         DistillError: There are no such weights, or they cannot be read.
+
+    Example:
+        >>> weights = Weights('mmdistill://objects', parts=('unet', 'vae'))
+        >>> weights.folder('unet').name
+        'unet'
     """
 
     def __init__(self, address: str, parts: Sequence[str] = (), config: Optional[str] = None) -> None:

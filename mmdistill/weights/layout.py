@@ -24,6 +24,10 @@ def weight_files(names: Iterable[str]) -> Optional[WeightFiles]:
 
     Returns:
         The files, or None if the folder has no weights.
+
+    Example:
+        >>> weight_files(['config.json', 'model.safetensors', 'model.fp16.safetensors', 'pytorch_model.bin'])
+        WeightFiles(safetensors=True, variant=None, files=('model.safetensors',))
     """
     names = list(names)
     for ending, stems in (('safetensors', 'diffusion_pytorch_model|model'),
