@@ -214,8 +214,8 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     """Read the config of a run, apply the command line, check it with ``check``, and create the work dir."""
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     if args.launcher != 'none':
-        stopping.current.join(*place(args)[:2])
-    cfg = configured(args)
+        stopping.current.join(*launcher_ranks(args)[:2])
+    cfg = command_config(args)
     # Of a comparison on the validation set, too, so that one option asks for it.
     split = '_val' if args.command == 'evaluate' and cfg.get('split') == 'val' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem + split)

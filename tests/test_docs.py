@@ -75,6 +75,24 @@ def test_configs_for_user_data(pages, tmp_path, monkeypatch, capfd, name, option
     assert f'Plan: {images} images' in capfd.readouterr().out + (next((tmp_path / 'work').rglob('*.log'))).read_text()
 
 
+def test_the_config_of_a_training_with_weights(root, tmp_path):
+    """``_delete_`` leaves no setting of the base config in the dataset and the loss."""
+    from mmengine.registry import DefaultScope
+
+    from mmdistill.config import read_config
+    from mmdistill.engine.training import check_training
+    text = re.search(r'```python\n# my_training.py\n(.*?)```', (root / 'docs/evaluation.md').read_text(), re.S)
+    (tmp_path / 'my_training.py').write_text(text[1])
+    cfg = read_config(str(tmp_path / 'my_training.py'))
+    check_training(cfg, 'my_training.py')
+    dataset = cfg.train_dataloader.dataset
+    assert {*dataset} == {'type', 'data_root', 'weights', 'pipeline'} and dataset.pipeline == cfg.train_pipeline
+    from mmpretrain.registry import MODELS
+    with DefaultScope.overwrite_default_scope('mmpretrain'):
+        head = MODELS.build(cfg.model.head)
+    assert type(head.loss_module).__name__ == 'WeightedLoss' and head.num_classes == 10
+
+
 def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_path, monkeypatch):
     import mmseg.registry
     from mmengine.config import Config
