@@ -114,8 +114,8 @@ def _layout_unet(data: Data, training: Path) -> str:
         f"    type='LayoutUNetGenerator', weights='work_dirs/{training.stem}/export',",
         "    scheduler='DPMSolverMultistepScheduler', image_size=(256, 256), num_steps=20, cfg_scale=1.5, "
         'micro_batch=8))'])
-    notes = [f'those that {training.name} trains', TAESD]
-    return _config(['distill_runtime'], notes, data, *_segmentation(data, model))
+    return _config(['distill_runtime'], [f'those that {training.name} trains', TAESD], data,
+                   *_segmentation(data, model))
 
 
 def _dit(data: Data, training: Path) -> str:
