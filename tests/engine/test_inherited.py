@@ -169,7 +169,7 @@ def test_drive_is_distilled_resumed_and_trained_on(tools, tmp_path, drive):
     assert {key: plan['provenance'][key] for key in ('dataset', 'data_root', 'data_prefix')} == dict(
         dataset='DRIVEDataset', data_root=str(data),
         data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'))
-    assert 'other_split' not in plan['provenance'] and 'no training split' not in dry.stdout
+    assert 'other_split' not in plan['provenance'] and 'not a training split' not in dry.stdout
     said = [line for line in dry.stdout.splitlines() if 'Source: ' in line]
     assert len(said) == 1 and said[0].endswith(
         'Source: train_dataloader.dataset; RepeatDataset of DRIVEDataset: 4 real images, each counted once; the '
