@@ -3,5 +3,6 @@
 _base_ = './mgd3_class-unet_ipc10_objects-64px.py'
 
 test_cfg = dict(method='D4M + MGD3')
-model = dict(generator=dict(strength=0.9))
-custom_hooks = [dict(type='PrototypeHook', ipc=10), _base_.guidance, dict(type='PreviewHook')]
+model = dict(generator=dict(strength=0.7))
+guidance = dict(_base_.guidance, scale=0.1)
+custom_hooks = [dict(type='PrototypeHook', ipc=10), guidance, dict(type='PreviewHook')]
