@@ -16,16 +16,16 @@ def shares(counts, min_area=1, min_fraction=0.001):
     return np.where((counts >= min_area) & (counts / total >= min_fraction), counts / total, 0)
 
 
-def objective(shares_, chosen, tau):
-    return np.log(1 + shares_[list(chosen)].sum(0) / tau).sum()
+def objective(shares_, chosen, tau, density=0.0):
+    return np.log(1 + shares_[list(chosen)].sum(0) / tau).sum() + density * (shares_[list(chosen)] > 0).sum()
 
 
-def naive(counts, budget, tau, init=(), **presence):
+def naive(counts, budget, tau, init=(), density=0.0, **presence):
     """Plain greedy: all gains are computed in each round, as differences of terms of F."""
     h, usable = shares(counts, **presence), np.asarray(counts).any(1)
     chosen, covered = list(init), shares(counts, **presence)[list(init)].sum(0)
     while len(chosen) < budget:
-        gains = (np.log1p((covered + h) / tau) - np.log1p(covered / tau)).sum(1)
+        gains = (np.log1p((covered + h) / tau) - np.log1p(covered / tau)).sum(1) + density * (h > 0).sum(1)
         gains[~usable] = -1
         gains[chosen] = -1
         best = gains.max()
@@ -54,14 +54,16 @@ def random_counts(seed):
 def test_lazy_is_plain_greedy(seed):
     counts = random_counts(seed)
     rng = np.random.default_rng(1000 + seed)
-    tau = float(rng.choice([1e-4, 0.01, 0.3, 5.0]))
+    tau, density = float(rng.choice([1e-4, 0.01, 0.3, 5.0])), float(rng.choice([0, 0.03, 0.5]))
     presence = dict(min_area=int(rng.choice([0, 1, 3])), min_fraction=float(rng.choice([0, 0.001, 0.05])))
     usable = np.flatnonzero(counts.any(1))
     init = rng.permutation(usable)[:rng.integers(0, 1 + len(usable) // 4)].tolist() if seed % 4 == 0 else None
     for budget in {max(1, len(init or [])), max(len(usable) // 2, len(init or []), 1), len(usable)}:
-        fitted = ClassBalancedGreedy(budget, tau=tau, init=init, **presence).fit(counts)
-        assert fitted.selected_.tolist() == naive(counts, budget, tau, init or (), **presence)
-        assert fitted.objective_ == pytest.approx(objective(shares(counts, **presence), fitted.selected_, tau))
+        fitted = ClassBalancedGreedy(budget, tau=tau, density=density, init=init, **presence).fit(counts)
+        assert fitted.selected_.tolist() == naive(counts, budget, tau, init or (), density, **presence)
+        assert fitted.objective_ == pytest.approx(
+            objective(shares(counts, **presence), fitted.selected_, tau, density))
+        assert fitted.gains_.sum() == pytest.approx(fitted.objective_)
 
 
 def test_lazy_equals_plain_greedy_with_few_stale_bounds():
@@ -149,6 +151,21 @@ def test_rare_classes_are_lifted(selector):
     rare = np.argsort(h.sum(0))[:5]
     assert (h[selected] > 0).any(0).all()
     assert h[selected][:, rare].mean() > 5 * h[:, rare].mean()
+
+
+def test_density_prefers_scenes_of_many_classes():
+    """Two masks that each have half of the picture of their own rare class, against ones with a little of all."""
+    rare = [[50, 50, 0, 0], [50, 0, 50, 0], [50, 0, 0, 50]]
+    dense = [[85, 5, 5, 5], [86, 4, 5, 5]]
+    counts = np.array(rare + dense)
+    assert set(ClassBalancedGreedy(2, tau=1.0).fit(counts).selected_) <= {0, 1, 2}
+    assert set(ClassBalancedGreedy(2, tau=1.0, density=0.2).fit(counts).selected_) == {3, 4}
+
+
+@pytest.mark.parametrize('density', [-0.1, np.inf, 'auto', None])
+def test_bad_density(density):
+    with pytest.raises(DistillError, match='ClassBalancedGreedy.density'):
+        ClassBalancedGreedy(1, density=density).fit([[1, 1]])
 
 
 def test_auto_tau_is_the_median_class_of_one_mask():
