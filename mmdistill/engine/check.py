@@ -2,36 +2,27 @@
 import inspect
 import os
 import os.path as osp
-from contextlib import contextmanager
-from typing import Any, Callable, Collection, Dict, Iterator, Literal, Mapping, Optional, Tuple
+from typing import Any, Collection, Dict, Literal, Mapping, Optional
 
-from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset
 from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
-from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS, without_scope
-from mmdistill.datasets.listing import bad_list
-from mmdistill.datasets.reading import check_backend
-from mmdistill.datasets.subsets import bad_indices
-from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
-from mmdistill.datasets.wrappers import KNOWN, is_wrapper
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import Plan
-from mmdistill.registry import DATASETS, GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
-from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest, setting
-from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
+from mmdistill.registry import GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
+from mmdistill.settings import check_value, setting
+from mmdistill.tasks.base import Task
+from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
-from .pipelines import check_pipelines
 from .places import check_work_dir
 
 SCOPE = 'mmdistill'
 _TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
             log_level=Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']])
-_LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'}
 
 
 def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
@@ -49,7 +40,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
     key = cfg['test_cfg'].get('dataset_key', KEY)
-    task = _check_dataloader(cfg['test_dataloader'], key)
+    task = check_dataloader(cfg['test_dataloader'], key)
     check_work_dir(cfg.get('work_dir'), cfg['test_dataloader']['dataset'], key)
     check_unused(written)
     _check_loops(cfg)
@@ -122,29 +113,6 @@ def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any 
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
 
 
-@contextmanager
-def dataset_errors(where: str) -> Iterator[None]:
-    """Replace exceptions of OpenMMLab's dataset at key ``where`` by a :class:`DistillError` that names the remedy."""
-    try:
-        yield
-    except DistillError:
-        raise
-    except Exception as error:
-        if found := bad_list(error) or bad_indices(error, where):
-            raise found from None
-        if isinstance(error, FileNotFoundError):
-            raise DistillError(f'no data at {error.filename or error}: set {where}.data_root, or data_prefix in '
-                               'it') from None
-        if not isinstance(error, (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError,
-                                  ValueError)):
-            raise
-        empty = 'need at least one array' in str(error)  # mmseg's error for a folder without images
-        reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
-        if 'palette does not match classes' in str(error):
-            reason = 'metainfo.palette has not one colour for each of metainfo.classes: correct it, or leave it out'
-        raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
-
-
 def _check_keys(cfg: Mapping[str, Any]) -> None:
     """Check the top-level keys that are not components, and the required ones."""
     check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
@@ -179,90 +147,6 @@ def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, pro
     component = check_component(cfg, registry, where, provided)
     if not (inspect.isclass(component) and issubclass(component, registry.get(expected))):
         raise DistillError(f'{where}.type={cfg["type"]!r}: a distillation run needs {expected}')
-
-
-def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str, Any]]]:
-    """Check the config of a dataset and of the datasets that it wraps.
-
-    Returns:
-        Config key → class and config of each dataset that reads files, which excludes wrappers.
-
-    Raises:
-        DistillError: A component is wrong (see :func:`~mmdistill.components.check_component`), or a wrapper contains no
-            dataset.
-    """
-    component = check_component(_named_by_strings(cfg), DATASETS, where)
-    inner = inner_configs(cfg)
-    names = (cfg.get('metainfo') or {}).get('classes') if isinstance(cfg.get('metainfo'), Mapping) else None
-    if not isinstance(names, (list, tuple, str, type(None))):
-        raise DistillError(f'{where}.metainfo.classes={names!r}: give the names, a list, or the path of a file')
-    if not (inspect.isclass(component) and is_wrapper(component)):
-        return {where: (component, cfg)}
-    key = 'datasets' if issubclass(component, ConcatDataset) else 'dataset'
-    inner = {name: member for name, member in inner.items() if name.partition('.')[0] == key}
-    if not inner or key == 'datasets' and len(inner) < len(cfg[key]):
-        wrapped = 'at least one dataset' if key == 'datasets' else 'a dataset'
-        raise DistillError(f'{where}.{key}: {component.__name__} wraps {wrapped}: give it dict(type=..., ...)')
-    found: Dict[str, Tuple[Callable, Mapping[str, Any]]] = {}
-    for name, member in inner.items():
-        found.update(check_dataset(in_scope(member, cfg.get('_scope_')), f'{where}.{name}'))
-    _check_counts(cfg, where)
-    if issubclass(component, ClassBalancedDataset):
-        _check_balanced(in_scope(cfg['dataset'], cfg.get('_scope_')), f'{where}.dataset')
-    return found
-
-
-def _check_counts(cfg: Mapping[str, Any], where: str) -> None:
-    """Check ``times`` of ``RepeatDataset``, and ``fold`` and ``num_splits`` of ``KFoldDataset``, in any wrapper."""
-    if 'times' in cfg:
-        check_value(f'{where}.times', cfg['times'], PositiveInt)
-    if 'fold' in cfg or 'num_splits' in cfg:
-        fold, splits = cfg.get('fold', 0), cfg.get('num_splits', 5)
-        check_value(f'{where}.fold', fold, NonNegativeInt)
-        check_value(f'{where}.num_splits', splits, PositiveInt)
-        if fold >= splits:
-            raise DistillError(f'{where}.fold={fold}: with num_splits={splits} the folds are 0..{splits - 1}')
-
-
-def _check_balanced(cfg: Mapping[str, Any], where: str) -> None:
-    """Check that a dataset inside ``ClassBalancedDataset`` implements ``get_cat_ids``."""
-    component, lacking = resolve(cfg, DATASETS, where), BaseDataset.get_cat_ids
-    if inspect.isclass(component) and getattr(component, 'get_cat_ids', lacking) is lacking:
-        raise DistillError(f'{where}: ClassBalancedDataset asks for the classes of an image by get_cat_ids(), which '
-                           f'{component.__name__} does not have: leave ClassBalancedDataset out; repeated images are '
-                           'candidates only once anyway')
-
-
-def _named_by_strings(cfg: Any) -> Any:
-    """A dataset's config with ``classes`` as strings: mmpretrain accepts numbers, although it declares strings."""
-    names = cfg.get('classes') if isinstance(cfg, Mapping) else None
-    return {**cfg, 'classes': [*map(str, names)]} if isinstance(names, (list, tuple)) else cfg
-
-
-def _check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
-    """Check ``test_dataloader`` and return the task of its dataset, or None if only its files tell the task."""
-    for key in cfg:
-        if key not in _LOADER_KEYS:
-            raise DistillError(f'test_dataloader.{key}: unknown setting{nearest(key, _LOADER_KEYS)}')
-    check_value('test_dataloader.batch_size', cfg.get('batch_size', 1), PositiveInt)
-    check_value('test_dataloader.num_workers', cfg.get('num_workers', 0), NonNegativeInt)
-    if 'dataset' not in cfg:
-        raise DistillError('test_dataloader.dataset: the real dataset is missing: give it dict(type=..., '
-                           'data_root=...)')
-    found = check_dataset(cfg['dataset'], where)
-    classes = {key: component for key, (component, _) in found.items() if inspect.isclass(component)}
-    for key, component in classes.items():
-        if inner_configs(found[key][1]) and not any(task.owns(component) for task in all_tasks()):
-            raise DistillError(f'{key}: {component.__name__} is an unknown wrapper of datasets: give the '
-                               f'dataset inside it, or derive the wrapper from one of {KNOWN}')
-    if not classes:
-        return None
-    task = task_of_datasets(classes)
-    for key, component in classes.items():
-        task.check_dataset(component, found[key][1], key)
-        check_backend(found[key][1].get('backend_args'), f'{key}.backend_args')
-    check_pipelines(cfg['dataset'], where, task.scope)
-    return task
 
 
 def _check_hooks(cfg: Mapping[str, Any]) -> Composition:

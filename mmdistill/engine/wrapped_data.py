@@ -8,12 +8,12 @@ from mmdistill.datasets.wrappers import other_classes
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 from mmdistill.selection.report import shorten
-from .check import dataset_errors
+from .check_data import dataset_errors
 
 
 @contextmanager
 def wrapped_dataset_errors(cfg: Mapping[str, Any], where: str) -> Iterator[None]:
-    """Like :func:`~mmdistill.engine.check.dataset_errors`, but the message names the wrapped dataset that fails.
+    """Like :func:`~mmdistill.engine.check_data.dataset_errors`, but the message names the wrapped dataset that fails.
 
     Args:
         cfg: Config of the dataset, possibly of a wrapper.

@@ -11,7 +11,7 @@ from mmdistill.datasets.distilled import check_weights
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
-from mmdistill.engine.check import check_dataset
+from mmdistill.engine.check_data import check_dataset
 from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS

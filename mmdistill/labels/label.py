@@ -19,7 +19,7 @@ from mmdistill.components import resolve
 from mmdistill.datasets.distilled import has_weights
 from mmdistill.datasets.wrapped_configs import inner_configs, map_inner, part_configs
 from mmdistill.datasets.wrappers import real_dataset, real_parts
-from mmdistill.engine.check import check_dataset
+from mmdistill.engine.check_data import check_dataset
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from mmdistill.lock import locked

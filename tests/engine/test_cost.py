@@ -7,7 +7,8 @@ import pytest
 
 from mmdistill.engine.composition import CleaningSettings, Composition, GuidanceSettings
 from mmdistill.engine.cost import PaceHook, lines, work_of
-from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
+from mmdistill.engine.mask_planning import MaskPlanner
+from mmdistill.engine.planning import ClassPlanner, PrototypePlanner
 from mmdistill.generation.cost import Cost
 from mmdistill.plan import Request
 from mmdistill.tasks.classification import Classification

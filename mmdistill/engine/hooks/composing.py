@@ -7,7 +7,8 @@ from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.wrappers import describe, parts_of
 from mmdistill.engine.composition import CleaningSettings, ComposingHook, Composition, GuidanceSettings, PlanHook
-from mmdistill.engine.planning import ClassPlanner, MaskPlanner, PrototypePlanner
+from mmdistill.engine.mask_planning import MaskPlanner
+from mmdistill.engine.planning import ClassPlanner, PrototypePlanner
 from mmdistill.engine.training import is_training, restrict_training
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
