@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where everything goes')
-    parser.add_argument('--seeds', type=int, default=1, help='students a set; random_real is drawn anew for each')
+    parser.add_argument('--seeds', type=int, default=1, help='students per set; random_real is drawn again for each')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS), help='what to distil')
     parser.add_argument('--sets', nargs='+', choices=STREETS, default=STREETS[:3],
                         help='what to train students of the street scenes on')
@@ -86,7 +86,7 @@ def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
         comparison.training_sets.unguided = dict(data_root=str(work_dir / 'unguided/distilled'))
     comparison.training_sets = {name: comparison.training_sets[name] for name in args.sets}
     return comparison, [
-        'random_real: real images drawn at random, anew for each run. selected_real: the real images of the selected '
+        'random_real: real images drawn at random, others for each run. selected_real: the real images of the selected '
         'masks.' + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else ''),
         *_took(done)]
 
@@ -100,7 +100,7 @@ def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
         took += _took(distil(Config.fromfile(path), f'the object pictures, {NAMES[name]}', work_dir, cells), f' {name}')
         comparison.training_sets[name].data_root = str(work_dir / 'distilled')
     return comparison, [
-        'unguided: the same generator from pure noise. random_real, herding_real: real images drawn at random, anew '
+        'unguided: the same generator from pure noise. random_real, herding_real: real images drawn at random, others '
         'for each run, and by herding.', *took]
 
 
