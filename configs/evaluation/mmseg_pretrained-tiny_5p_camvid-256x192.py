@@ -1,4 +1,4 @@
-# CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by four
+# CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
 # selectors, synthetic ones of the frames that the second selector takes, and both together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone
@@ -12,6 +12,7 @@ folder = 'work_dirs/camvid_5p'
 training_sets = dict(
     random_real=dict(selector=dict(type='RandomSelector')),
     greedy_real=dict(selector=dict(type='ClassBalancedGreedy')),
+    dense_greedy_real=dict(selector=dict(type='ClassBalancedGreedy', density=0.2)),
     rarest_first_real=dict(selector=dict(type='RarestClassFirst')),
     uniform_per_class_real=dict(selector=dict(type='UniformPerClassSelector')),
     unguided=dict(data_root=[f'{folder}/unguided_{seed}/distilled' for seed in range(3)]),

@@ -1,0 +1,120 @@
+"""Which selector finds the CamVid frames that most is learned from: a linear probe, one video sequence held out.
+
+    python benchmarks/selector_probe.py [--budget 19] [--draws 6] [--data-root data/camvid]
+
+The frames of CamVid are from few videos, and its validation frames continue one of the training videos: a selector that
+likes this video wins on them and not elsewhere. So one of the three training sequences is held out at a time. Frames
+are selected among those of the others, a linear classifier of frozen ImageNet features (EfficientNet-Lite0, all stages
+at 1/4 of the size) learns their pixels, with class weights as in ENet, and is tested on the sequence that was held out.
+The validation and test frames are not read. Seconds per selector, where a student takes minutes: it compares selectors
+and says nothing of how good a student becomes. Needs the package of the extra `benchmarks`.
+"""
+import argparse
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from mmengine.utils import track_iter_progress
+
+import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
+from mmdistill.config import read_config
+from mmdistill.evaluation import markdown
+from mmdistill.models.efficientnet_lite import EfficientNetLite0
+from mmdistill.registry import DATASETS
+from mmdistill.selection import (ClassBalancedGreedy, FeatureKCenterSelector, FrequencyWeightedSelector,
+                                 HerdingSelector, KCenterSelector, RandomSelector, RarestClassFirst,
+                                 UniformPerClassSelector)
+from mmdistill.tasks.segmentation import Segmentation
+
+STEPS, BATCH, RATE = 120, 16384, 0.02
+# Name → selector of a budget and a seed; those of `features` see the frames' mean features, the others the masks.
+MASKS = dict(
+    random=lambda n, seed: RandomSelector(n, random_state=seed),
+    greedy=lambda n, seed: ClassBalancedGreedy(n),
+    **{f'greedy, density {density:g}': lambda n, seed, density=density: ClassBalancedGreedy(n, density=density)
+       for density in (0.05, 0.1, 0.2, 0.5)},
+    **{f'greedy, τ {tau:g}': lambda n, seed, tau=tau: ClassBalancedGreedy(n, tau=tau) for tau in (0.001, 0.1, 1.0)},
+    **{f'greedy, least share {share:g}': lambda n, seed, share=share: ClassBalancedGreedy(n, min_fraction=share)
+       for share in (0.0, 0.005, 0.02)},
+    rarest_first=lambda n, seed: RarestClassFirst(n),
+    by_frequency=lambda n, seed: FrequencyWeightedSelector(n, random_state=seed),
+    uniform_per_class=lambda n, seed: UniformPerClassSelector(n, random_state=seed),
+    k_center=lambda n, seed: KCenterSelector(n, random_state=seed))
+FEATURES = dict(
+    herding_of_features=lambda n, seed: HerdingSelector(n),
+    k_center_of_features=lambda n, seed: FeatureKCenterSelector(n, random_state=seed))
+
+
+def read(data_root):
+    """Sequence and class histogram of each training frame, its features at 1/4 of the size, and the classes there."""
+    cfg = read_config('configs/_base_/datasets/camvid.py')
+    size = cfg.image_scale[::-1]
+    source = Segmentation().source(DATASETS.build(dict(cfg.train_dataset, data_root=data_root)))
+    network = EfficientNetLite0()
+    network.init_weights()
+    network.eval()
+    features, labels = [], []
+    for index in track_iter_progress(list(range(len(source)))):
+        image, mask = source.pair(index, size)
+        with torch.no_grad():
+            stages = network((torch.from_numpy(image).permute(2, 0, 1)[None].float() - 127) / 128)
+        grid = [F.interpolate(stage, [side // 4 for side in size], mode='bilinear') for stage in stages]
+        features.append(torch.cat(grid, 1)[0].flatten(1).T.half())
+        labels.append(torch.from_numpy(mask[2::4, 2::4].copy()).flatten().long())
+    sequences = np.array([path.rsplit('/', 1)[-1][:6] for path in source.images])
+    return sequences, source.histograms(), torch.stack(features), torch.stack(labels)
+
+
+def probe(features, labels, train, test, seed):
+    """Mean IoU, in per cent, of a linear classifier that learned the pixels of some frames, on others."""
+    torch.manual_seed(seed)
+    mean, deviation = features[::7].float().mean((0, 1)), features[::7].float().std((0, 1)) + 1e-4
+
+    def pixels(frames, every):
+        x = (features[frames][:, ::every].float() - mean) / deviation
+        y = labels[frames][:, ::every]
+        return x[y != 255], y[y != 255]
+
+    classes = int(labels[labels != 255].max()) + 1
+    x, y = pixels(train, 1)
+    weight = 1 / torch.log(1.02 + torch.bincount(y, minlength=classes) / len(y))
+    layer = torch.nn.Linear(x.shape[1], classes)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.3)
+    for step in range(STEPS):
+        optimizer.param_groups[0]['lr'] = RATE * (1 - step / STEPS)
+        rows = torch.randint(len(x), (BATCH, ))
+        optimizer.zero_grad()
+        F.cross_entropy(layer(x[rows]), y[rows], weight).backward()
+        optimizer.step()
+    x, y = pixels(test, 3)
+    with torch.no_grad():
+        confusion = torch.bincount(y * classes + layer(x).argmax(1), minlength=classes**2).view(classes, classes)
+    union = confusion.sum(0) + confusion.sum(1) - confusion.diag()
+    return float((confusion.diag() / union.clamp(min=1)).mean() * 100)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--budget', type=int, default=19, help='frames to select')
+    parser.add_argument('--draws', type=int, default=6, help='of selectors that draw at random')
+    parser.add_argument('--data-root', default='data/camvid')
+    args = parser.parse_args()
+    sequences, histograms, features, labels = read(args.data_root)
+    pooled, held = features.float().mean(1).numpy(), np.unique(sequences)
+    found = {}
+    for sequence in held:
+        pool, test = np.flatnonzero(sequences != sequence), np.flatnonzero(sequences == sequence)[::2]
+        vectors = pooled[pool] / (pooled.std(0) + 1e-6)
+        for name, make in {**MASKS, **FEATURES}.items():
+            data = vectors if name in FEATURES else histograms[pool]
+            draws = args.draws if make(args.budget, 0).stochastic else 1
+            values = [probe(features, labels, pool[make(args.budget, seed).fit(data).selected_], test, seed)
+                      for seed in range(draws)]
+            found.setdefault(name, []).append(np.mean(values))
+            print(f'without {sequence}, {name}: {found[name][-1]:.1f}', flush=True)
+    rows = [[name, *(f'{value:.1f}' for value in values), f'{np.mean(values):.1f}'] for name, values in found.items()]
+    print(markdown([['selector', *held, 'mean'], *rows]))
+
+
+if __name__ == '__main__':
+    main()
