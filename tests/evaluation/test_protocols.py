@@ -74,7 +74,8 @@ def runner_of(cfg, work_dir):
 
 def test_every_protocol_is_tested_here_and_names_itself(root):
     names = {path.stem for path in (root / 'configs/protocols').glob('*.py')}
-    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_adamw', 'mmseg_m2f', 'mmseg_m2f_coco-stuff', 'mmseg_m2f-tiny'}
+    assert names == {*CLASSIFICATION, *TINY, 'idc_hard_adamw', 'mmseg_m2f', 'mmseg_m2f_coco-stuff', 'mmseg_m2f-tiny',
+                     'mmseg_pretrained-tiny'}
     for name in names:
         path = root / f'configs/protocols/{name}.py'
         assert Config.fromfile(path).protocol.id == name
@@ -256,3 +257,18 @@ def test_mmseg_m2f_tiny_trains(root, tmp_path):
         runner.train()
     assert runner.iter == 1
     assert math.isfinite(runner.message_hub.get_scalar('train/loss').current())
+
+
+def test_mmseg_pretrained_tiny_differs_from_mmseg_m2f_tiny_by_network_and_class_weights(root):
+    cfg, base = (Config.fromfile(root / f'configs/protocols/{name}.py').to_dict()
+                 for name in ('mmseg_pretrained-tiny', 'mmseg_m2f-tiny'))
+    for key in ('train_cfg', 'param_scheduler', 'optim_wrapper', 'train_pipeline'):
+        assert cfg[key] == base[key]
+    assert cfg['protocol']['max_iters'] == cfg['train_cfg']['max_iters'] == 600
+    assert cfg['train_dataloader']['batch_size'] == base['train_dataloader']['batch_size'] == 4
+    assert cfg['custom_hooks'] == [dict(type='mmdistill.ClassWeightsHook')]
+    assert cfg['model']['backbone'] == dict(type='mmdistill.EfficientNetLite0')
+    # The images as its ImageNet weights know them: (RGB - 127) / 128.
+    assert cfg['model']['data_preprocessor']['bgr_to_rgb'] is True
+    assert cfg['model']['data_preprocessor']['mean'] == [127] * 3
+    assert cfg['model']['data_preprocessor']['std'] == [128] * 3
