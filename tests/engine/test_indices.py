@@ -41,8 +41,8 @@ def test_indices_of_the_source(tools, town):
     refused(tools, town, rf'{DATASET}\.indices=\[\] leaves no image: give some, or leave it out', indices=[])
     refused(tools, town, rf'{DATASET}\.indices=0 leaves no image: .*', indices=0)
     done = dry_run(tools, town, indices=[3, 1, -1, 1])  # -1 is 3 once more
-    assert ('BaseSegDataset: 2 real images of 4, each counted once; repeated entries left out: 2; leave its '
-            'indices out of a config that reads the distilled set') in done.stdout
+    assert ('BaseSegDataset: 2 real images of 4, each counted once; repeated entries left out: 2; remove its '
+            'indices from configs that read the distilled set') in done.stdout
     plan = Plan.load(town.work / 'plan.json')
     assert plan.source_size == 2 and [one.source[-5:] for one in sorted(plan.requests, key=lambda one: one.id)] == [
         '3.png', '1.png']
