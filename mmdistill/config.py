@@ -3,7 +3,7 @@ import inspect
 import traceback
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .errors import DistillError
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
@@ -118,24 +118,46 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
     for key, value in options.items():
         name, *path = key.split('.')
         if name not in (keys := {*RUNNER_KEYS, *cfg, *known}):
-            raise DistillError(f'{key}: the config has no {name}{nearest(name, keys)}')
-        if place := _copy_of(cfg, name):
+            places = [place for place, _ in _members(cfg, name)]
+            raise DistillError(f'{key}: the config has no {name}'
+                               + (f', but {", ".join(places)}: set that' if places else nearest(name, keys)))
+        if name not in known and (place := _copy_of(cfg, name)):
             raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
         cfg[name] = _changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
 
 
 def _copy_of(cfg: Config, name: str) -> str:
-    """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none."""
-    if name in RUNNER_KEYS or not isinstance(cfg.get(name), dict):
+    """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none.
+
+    A dict is found wherever it is; another value only under the variable's own name.
+    """
+    if name in RUNNER_KEYS or name not in cfg:
         return ''
+    value = cfg[name]
+    anywhere = None if isinstance(value, dict) else name
+    return next((place for place, found in _members(cfg, anywhere) if found == value), '')
 
-    def find(part: Any, place: str) -> str:
-        if part == cfg[name]:
-            return place
-        members = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
-        return next(filter(None, (find(member, f'{place}.{key}') for key, member in members)), '')
 
-    return next(filter(None, (find(cfg[key], key) for key in cfg if key in RUNNER_KEYS)), '')
+def _members(cfg: Config, name: Optional[str] = None) -> Iterator[Tuple[str, Any]]:
+    """Key and value of every part of the config that MMEngine's runner reads, or of those with this last name.
+
+    Members of lists have their type in the key if they have one, as :func:`merge_options` takes it, or their number.
+    """
+    def walk(part: Any, place: str, last: str) -> Iterator[Tuple[str, Any]]:
+        if name in (None, last):
+            yield place, part
+        if isinstance(part, dict):
+            for key, member in part.items():
+                yield from walk(member, f'{place}.{key}', str(key))
+        elif isinstance(part, list):
+            names = [type_name(member) if isinstance(member, dict) else '' for member in part]
+            for number, member in enumerate(part):
+                key = names[number] if names[number] and names.count(names[number]) == 1 else str(number)
+                yield from walk(member, f'{place}.{key}', key)
+
+    for key in cfg:
+        if key in RUNNER_KEYS:
+            yield from walk(cfg[key], key, '')
 
 
 def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:

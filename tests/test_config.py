@@ -113,12 +113,28 @@ def test_delete_without_a_base(tmp_path):
     assert cfg.overrides['model.head'] == dict(_delete_=True, type='Y')  # of an evaluation: it is merged later
 
 
+def test_a_number_that_was_used_when_the_file_was_read_and_a_name_that_is_deeper():
+    """The keys in which they are, or may be, are named."""
+    cfg = Config(dict(max_iters=600, ipc_of_mine=3, train_cfg=dict(max_iters=600), custom_hooks=[
+        dict(type='a.P', ipc=10), dict(type='G', scale=1), dict(type='G', scale=1)]))
+    with pytest.raises(DistillError, match=r'^max_iters: max_iters is a variable .* in train_cfg\.max_iters: set that$'):
+        merge_options(cfg, dict(max_iters=2))
+    with pytest.raises(DistillError, match=r'^ipc: the config has no ipc, but custom_hooks\.P\.ipc: set that$'):
+        merge_options(cfg, dict(ipc=2))
+    with pytest.raises(DistillError, match=r'no scale, but custom_hooks\.1\.scale, custom_hooks\.2\.scale: set that$'):
+        merge_options(cfg, dict(scale=2))
+    merge_options(cfg, {'custom_hooks.P.ipc': 2, 'ipc_of_mine': 4})
+    assert cfg.custom_hooks[0].ipc == 2 and cfg.ipc_of_mine == 4
+    cfg.max_iters = 5  # another value than the one that is read
+    merge_options(cfg, dict(max_iters=6))
+
+
 def test_a_variable_that_was_used_when_the_file_was_read():
     """Setting it would change nothing."""
     cfg = Config(dict(guidance=dict(type='G', scale=1), encoder=dict(type='E'), custom_hooks=[
         dict(type='P'), dict(type='G', scale=1)],
         val_dataloader=dict(batch_size=1), test_dataloader=dict(batch_size=1)))
-    with pytest.raises(DistillError, match=r'guidance.scale: guidance is a variable .* in custom_hooks\.1: set that'):
+    with pytest.raises(DistillError, match=r'guidance.scale: guidance is a variable .* in custom_hooks\.G: set that'):
         merge_options(cfg, {'guidance.scale': 3})
     merge_options(cfg, {'encoder.type': 'F', 'test_dataloader.batch_size': 2})
     assert cfg.encoder == dict(type='F') and cfg.val_dataloader.batch_size == 1 and cfg.test_dataloader.batch_size == 2

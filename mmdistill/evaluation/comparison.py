@@ -6,7 +6,7 @@ from typing import Any, Literal, Mapping, Optional, Sequence, Tuple
 from mmengine.config import Config
 
 from mmdistill.components import check_component, check_parts, check_spelling, resolve
-from mmdistill.config import RUNNER_KEYS, merge_options
+from mmdistill.config import RUNNER_KEYS
 from mmdistill.datasets.distilled import check_weights
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.subsets import check_subsets
@@ -18,11 +18,13 @@ from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
-from .protocols import load_protocol, student_models
+from .protocols import load_protocol, override, student_models
 from .schedule import check_schedule
 from .training_sets import KINDS, READS
 
 _RUNNER = {*RUNNER_KEYS, 'custom_imports'}
+_OF_STUDENTS = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
+                'optim_wrapper', 'param_scheduler', 'custom_hooks')  # which the protocol decides
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ def check_comparison(cfg: Config) -> Comparison:
     """
     fields = parameters(Comparison)
     check_spelling(cfg, {*fields, *_RUNNER})
+    if unread := [key for key in _OF_STUDENTS if cfg.get(key)]:
+        raise DistillError(f'{unread[0]}: the protocol decides how students are trained: set overrides.{unread[0]} in '
+                           'its place')
     values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
     values.update(_enabled_sets(values))
     for key, (parameter, hint) in fields.items():
@@ -170,7 +175,7 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
         raise DistillError(f'{name} has no test_dataloader: give a config that trains and tests')
     overrides = comparison.overrides or {}
     check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
-    merge_options(protocol, overrides)
+    override(protocol, overrides)
     check_training(protocol, name)
     return protocol, task
 

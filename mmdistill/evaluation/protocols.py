@@ -1,14 +1,14 @@
 """Named protocols, and the mmseg or mmpretrain configs that train students under them."""
 import copy
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
 from mmdistill.config import merge_options, read_config, type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
-from mmdistill.settings import check_value
+from mmdistill.settings import PositiveInt, check_value
 from .schedule import fit_to_size, set_epochs
 
 _FOLDER = Path(__file__).resolve().parents[1] / '.mim' / 'configs' / 'protocols'
@@ -31,6 +31,20 @@ def load_protocol(name: str) -> Config:
         raise DistillError(f'no protocol {name!r}: choose among {", ".join(protocol_names())}, or give the path of a '
                            'config')
     return read_config(f'mmdistill::protocols/{name}.py')
+
+
+def override(protocol: Config, overrides: Mapping[str, Any]) -> None:
+    """Merge the ``overrides`` of an evaluation config into a protocol, in place.
+
+    Raises:
+        DistillError: A key is unknown or has no effect, or the training would have no iteration.
+    """
+    try:
+        merge_options(protocol, dict(overrides))
+    except DistillError as error:
+        raise DistillError(f'overrides.{error}') from None
+    for key in ('max_iters', 'max_epochs'):
+        check_value(f'overrides.train_cfg.{key}', protocol.train_cfg.get(key, 1), PositiveInt)
 
 
 def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, num_classes: int,
@@ -65,7 +79,7 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
         _drop_weights(cfg.model)  # the hook sets those of the training set
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     fit_to_size(cfg, num_classes, ipc)
-    merge_options(cfg, overrides or {})
+    override(cfg, overrides or {})
     if epochs is not None:
         set_epochs(cfg, epochs)
     return cfg

@@ -88,7 +88,8 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
     loop = cfg['train_cfg']
     old = loop.get('max_epochs')
     if not old:
-        raise DistillError('the config counts iterations (train_cfg has no max_epochs): set its train_cfg.max_iters')
+        raise DistillError('epochs: the protocol counts iterations (its train_cfg has no max_epochs): set '
+                           'overrides.train_cfg.max_iters')
     schedulers: Any = cfg.get('param_scheduler') or []
     for scheduler in [schedulers] if isinstance(schedulers, Mapping) else schedulers:
         _stretch(scheduler, epochs, old, (cfg.get('protocol') or {}).get('milestones'))

@@ -78,7 +78,10 @@ MISTAKES = [
     (dict(budget=1.5), 'budget=1.5 is out of range'),
     (dict(budget='all'), "budget='all' has to be"),
     (dict(epochs=2.5), 'epochs=2.5 has to be a whole number or None'),
-    (dict(epochs=5), 'the config counts iterations'),
+    (dict(epochs=5), 'epochs: the protocol counts iterations'),
+    (dict(train_cfg=dict(max_iters=3)), 'train_cfg: the protocol decides how students are trained: set '
+     'overrides.train_cfg in its place'),
+    (dict(overrides={'train_cfg.max_iters': 0}), 'overrides.train_cfg.max_iters=0 is out of range'),
     (dict(neighbours=0), 'neighbours=0 is out of range'),
     (dict(encoder='LatentEncoder'), "encoder='LatentEncoder' has to be a dict or None"),
     (dict(training_sets=['a']), "training_sets=['a'] has to be a dict"),
@@ -135,7 +138,7 @@ MISTAKES = [
     (dict(overrides=dict(train_dataloder=dict(batch_size=2))), 'overrides.train_dataloder: unknown key of the config; '
                                                                'did you mean train_dataloader?'),
     (dict(overrides={'train_cfg.max_iters.x': 2}), 'train_cfg.max_iters.x cannot be set'),
-    (dict(overrides=dict(nope=3)), 'nope: the config has no nope'),
+    (dict(overrides=dict(nope=3)), 'overrides.nope: the config has no nope'),
     (dict(overrides={'train_cfg.max_iter': 3}), 'train_cfg.max_iter: unknown setting of IterBased'),
     (dict(overrides={'optim_wrapper.optimizer.type': 'Adamm'}), "optim_wrapper.optimizer.type='Adamm' is unknown"),
 ]
