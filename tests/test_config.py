@@ -117,7 +117,7 @@ def test_a_number_that_was_used_when_the_file_was_read_and_a_name_that_is_deeper
     """The keys in which they are, or may be, are named."""
     cfg = Config(dict(max_iters=600, ipc_of_mine=3, train_cfg=dict(max_iters=600), custom_hooks=[
         dict(type='a.P', ipc=10), dict(type='G', scale=1), dict(type='G', scale=1)]))
-    with pytest.raises(DistillError, match=r'^max_iters: max_iters is a variable .* in train_cfg\.max_iters: set that$'):
+    with pytest.raises(DistillError, match=r'^max_iters: .* variable .* in train_cfg\.max_iters: set that$'):
         merge_options(cfg, dict(max_iters=2))
     with pytest.raises(DistillError, match=r'^ipc: the config has no ipc, but custom_hooks\.P\.ipc: set that$'):
         merge_options(cfg, dict(ipc=2))

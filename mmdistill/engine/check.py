@@ -56,7 +56,8 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         check_weights(generator, 'model.generator')
     if task is not None:
         writer = resolve({'type': task.writer, **(cfg['test_cfg'].get('writer') or {})}, WRITERS, 'test_cfg.writer')
-        composition.check(task, generator, writer)
+        method = setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], 'method')
+        composition.check(task, generator, writer).check_settings(generator, method)
     if resume:
         load_plan(cfg, composition)
 

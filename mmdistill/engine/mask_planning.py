@@ -1,18 +1,19 @@
 """The planner of segmentation: which masks a run makes images of."""
 import copy
 import os.path as osp
-from typing import Any, Dict, List, Literal, Optional, Tuple
+from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
 
 from mmdistill.bars import track
+from mmdistill.components import resolve
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
-from mmdistill.registry import SELECTORS
+from mmdistill.registry import GENERATORS, SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
 from mmdistill.selection.base import resolve_budget
-from mmdistill.settings import NonNegativeInt, PositiveInt, validated
+from mmdistill.settings import NonNegativeInt, PositiveInt, parameters, setting, validated
 from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
 from .planning import Planner, StartLatents
@@ -27,6 +28,17 @@ class MaskPlanner(Planner):
                  start: Literal['noise', 'photo'] = 'noise') -> None:
         self.selector, self.workers, self.images_per_mask = selector, workers, images_per_mask
         self.starts = start == 'photo'
+
+    def check_settings(self, generator: Mapping[str, Any], method: str) -> None:
+        if not self.starts:
+            return
+        where, component = "MaskSelectionHook.start='photo'", resolve(generator, GENERATORS, 'model.generator')
+        if 'strength' not in parameters(component) or setting(component, generator, 'strength') == 1:
+            raise DistillError(f'{where} has no effect if all steps are done: set model.generator.strength below 1, '
+                               'the share of the steps that is done, such as 0.4')
+        if method in ('D3S2', 'unguided'):
+            raise DistillError(f'{where} is not what test_cfg.method={method!r} stands for: set test_cfg.method to '
+                               "another name, such as 'photo-start'")
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:
         """Compute class histograms and select masks. The result is the same on every rank.

@@ -1,7 +1,7 @@
 """Planners, which decide the images that a run generates."""
 import os.path as osp
 from itertools import zip_longest
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -67,6 +67,9 @@ class Planner:
 
     def check(self, source: Any) -> None:
         """Raise a DistillError if the real dataset does not allow a plan. Must be fast."""
+
+    def check_settings(self, generator: Mapping[str, Any], method: str) -> None:
+        """Raise a DistillError if the plan does not fit the generator's config or the method's name."""
 
     def requests(self, run: Any) -> List[Request]:
         """Plan a new run. The result is the same on every rank.
