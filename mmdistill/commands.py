@@ -70,7 +70,8 @@ def train(args: argparse.Namespace) -> None:
     """
     from .datasets.subsets import named_indices
     from .components import check_parts
-    from .engine.training import check_training, continue_training, discard_partial_checkpoint, guard_loading
+    from .engine.training import (build_loops, check_training, continue_training, discard_partial_checkpoint,
+                                  guard_loading)
     from .registry import MODELS
 
     def check(cfg: 'Config') -> None:
@@ -86,6 +87,7 @@ def train(args: argparse.Namespace) -> None:
         guard_loading(runner := Runner.from_cfg(cfg))
         if sys.stdout.isatty() and not runner.rank and not shows_all():
             runner.register_hook(TrainingBarHook())
+        build_loops(runner)
         with discard_partial_checkpoint(cfg.work_dir):
             runner.train()
 

@@ -22,10 +22,13 @@ from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill.components import check_component, resolve
 from mmdistill.datasets.subsets import check_subsets
-from mmdistill.datasets.wrappers import keep_samples
+from mmdistill.datasets.wrappers import keep_samples, parts_of
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
+from mmdistill.models.latent_diffusion import LatentDiffusion
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
+from mmdistill.tasks.base import task_of_dataset
+from .wrapped_data import wrapped_dataset_errors
 
 
 @OPTIM_WRAPPERS.register_module()
@@ -73,6 +76,25 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
             check_component(settings, HOOKS, f'custom_hooks.{i}')
     if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
         check_subsets(dataset, 'train_dataloader.dataset')
+
+
+def build_loops(runner: Runner) -> None:
+    """Build the loops of a training, and with them its datasets, so that wrong data is one line.
+
+    A training of our generators also asks whether all masks and listed images exist.
+
+    Raises:
+        DistillError: A dataset cannot be built, or one of its files is missing.
+    """
+    for name in ('train', 'val'):
+        cfg = runner.cfg.get(f'{name}_dataloader') or {}
+        if not isinstance(dataset := cfg.get('dataset'), Mapping):
+            continue
+        with wrapped_dataset_errors(dataset, f'{name}_dataloader.dataset'):
+            loop = getattr(runner, f'{name}_loop')
+        if loop is not None and isinstance(runner.model, LatentDiffusion):
+            data = loop.dataloader.dataset
+            task_of_dataset(type(parts_of(data)[0].dataset)).source(data).check_files()
 
 
 def continue_training(cfg: Any, resume: bool) -> None:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator, LayoutUNetGenerator
-from mmdistill.generation.autoencoders import encode, load_vae, save_vae
+from mmdistill.generation.autoencoders import encode, load_vae, save_vae, vae_factor
 from mmdistill.generation.unets import ClassUNet, LayoutUNet
 from mmdistill.known_classes import KnownClasses
 from mmdistill.masks import IGNORE
@@ -196,10 +196,24 @@ class LayoutDiffusion(LatentDiffusion):
     def __init__(self, vae: str, unet: dict, class_balance: Share = 0.5, layout_drop: Share = 0.1, **kwargs: Any
                  ) -> None:
         super().__init__(vae, unet, layout_drop, **kwargs)
+        if self.unet.config.layout_factor != (factor := vae_factor(self.vae)):
+            raise DistillError(f'model.unet.layout_factor={self.unet.config.layout_factor}, but the latents of {vae} '
+                               f'are smaller than its images by {factor}: set it to {factor}')
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """Masks (B, H, W)."""
+        """Masks (B, H, W); raises a DistillError if one has channels, or an id that the network does not know."""
+        count = self.unet.config.num_classes
+        for sample in data_samples:
+            mask, path = sample.gt_sem_seg.data, sample.get('seg_map_path')
+            if mask.ndim != 3 or len(mask) != 1:
+                raise DistillError(f'{path}: a mask has one channel, whose values are the class ids, and this one has '
+                                   'several: save it as a grey or palette PNG')
+            wrong = mask[(mask < 0) | (mask >= count) & (mask != self.null)]
+            if wrong.numel():
+                raise DistillError(f'{path}: id {int(wrong[0])} in {wrong.numel()} pixels, but the classes are '
+                                   f'0..{count - 1}, and {self.null} is ignored: correct the mask, the list of classes '
+                                   'and model.unet.num_classes')
         return torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Tensor:

@@ -3,6 +3,7 @@ import re
 import shutil
 from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -63,6 +64,46 @@ def test_another_number_of_classes_is_refused_before_the_first_iteration(trained
     assert done.returncode == 1 and 'Iter(train)' not in done.stdout
     assert done.stderr.strip().splitlines()[-1] == (
         'error: model.unet.num_classes: the network has 5 classes, the dataset 11: set it to 11')
+
+
+def test_an_autoencoder_of_another_factor_is_refused_before_the_first_iteration(trained, tools, tmp_path):
+    done = tools(*trained.command[:3], tmp_path, *trained.command[4:], 'model.unet.layout_factor=8')
+    assert done.returncode == 1 and 'Iter(train)' not in done.stdout
+    last = done.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(r'error: model\.unet\.layout_factor=8, but the latents of .* by 4: set it to 4', last), last
+
+
+def _missing(data):
+    (data / 'masks/3.png').unlink()
+
+
+def _wrong_id(data):
+    mask = cv2.imread(str(data / 'masks/2.png'), cv2.IMREAD_UNCHANGED)
+    mask[:2, :3] = 77
+    cv2.imwrite(str(data / 'masks/2.png'), mask)
+
+
+def _colours(data):
+    for path in (data / 'masks').iterdir():
+        cv2.imwrite(str(path), np.full((32, 32, 3), 3, np.uint8))
+
+
+@pytest.mark.parametrize('spoil, error', [
+    (lambda data: shutil.rmtree(data / 'images'), r'no data at .*images: set train_dataloader\.dataset\.data_root, .*'),
+    (_missing, r'.*masks/3\.png.*'),
+    (_wrong_id, r'.*masks/2\.png: id 77 in 6 pixels, but the classes are 0\.\.10, and 255 is ignored: .*'),
+    (_colours, r'.*masks/\d\.png: a mask has one channel, .*')], ids=['folder', 'missing', 'id', 'colours'])
+def test_wrong_data_is_one_line(trained, tools, town, tmp_path, spoil, error):
+    spoil(town.data)
+    dataset = Config.fromfile(town.config).test_dataloader.dataset
+    path = tmp_path / 'generator.py'
+    lines = [f'_base_ = {str(trained.command[1])!r}', f'dataset = dict(_delete_=True, **{dataset.to_dict()!r})',
+             'train_dataloader = dict(dataset=dataset)', 'val_dataloader = dict(dataset=dataset)']
+    path.write_text('\n'.join(lines))
+    options = [option for option in trained.command[5:] if 'num_scenes' not in option]
+    done = tools('train', path, '--work-dir', tmp_path / 'work', '--cfg-options', *options)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and re.fullmatch(f'error: {error}', last), done.stderr[-3000:]
 
 
 def test_a_new_training_does_not_overwrite_another(trained, tools):
