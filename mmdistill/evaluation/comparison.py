@@ -144,7 +144,10 @@ def _parts(spec: Any, where: str) -> Tuple[str, Any, bool]:
 
 def _check_set(root: Any, where: str, task: Task, weighted: bool) -> None:
     check_value(where, root, str)
-    manifest = read_manifest(root)
+    try:
+        manifest = read_manifest(root)
+    except DistillError as error:
+        raise DistillError(f'{where}: {error}, or leave the set out with {where.rpartition(".")[0]}=None') from None
     found = task_of_manifest(manifest, root).name
     if found != task.name:
         raise DistillError(f'{where}={root!r} is a set of {found}, the protocol trains {task.name}')
@@ -157,7 +160,8 @@ def _check_union(value: Any, where: str, comparison: Comparison) -> None:
     single = [name for name, spec in comparison.training_sets.items() if not isinstance(spec, Mapping)
               or 'union' not in spec]
     if absent := [name for name in value if name not in single]:
-        raise DistillError(f'{where}: {absent[0]!r} is no single set of this comparison{nearest(absent[0], single)}')
+        advice = nearest(absent[0], single) or ': correct it, or leave the union out, too, by None'
+        raise DistillError(f'{where}: {absent[0]!r} is no single set of this comparison{advice}')
     if len(set(value)) < max(2, len(value)):
         raise DistillError(f'{where}={list(value)}: give it two or more different sets')
     sets = [comparison.training_sets[name] for name in value]
