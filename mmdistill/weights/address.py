@@ -71,7 +71,8 @@ def local_path(weights: str) -> Optional[Path]:
     if path.is_dir() or path.is_file():
         return path
     if Address.parse(str(weights)) is None:
-        raise DistillError(f'no weights at {weights}: {FORMS}')
+        trained = '`mmdistill train` writes this folder, so train first, or ' if path.name == 'export' else ''
+        raise DistillError(f'no weights at {weights}: {trained}{FORMS}')
     return None
 
 
