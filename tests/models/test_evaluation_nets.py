@@ -57,8 +57,9 @@ def test_students(root, name, size, features, parameters):
         (before_head, ) = model.extract_feat(torch.rand(1, 3, size, size))
         assert before_head.shape == (1, features)
         assert model(torch.rand(1, 3, size, size)).shape == (1, 10)
-    norms = [m for m in model.modules() if isinstance(m, torch.nn.InstanceNorm2d)]
-    assert norms and all(m.affine and not m.track_running_stats for m in norms)
+    norms = [m for m in model.modules() if isinstance(m, (torch.nn.InstanceNorm2d, torch.nn.GroupNorm))]
+    assert norms and all(m.weight is not None and getattr(m, 'running_mean', None) is None for m in norms)
+    assert all(m.num_groups == m.num_channels for m in norms if isinstance(m, torch.nn.GroupNorm))
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in model.modules())
 
 
