@@ -79,7 +79,8 @@ def announce(run: Any) -> None:
     plan, logger = run.plan, run.logger
     found = Counter(index for request in plan.requests for index in request.classes)
     counts = {name: found[index] for index, name in enumerate(plan.classes)}
-    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size}{_for_each(plan)}; {_listed(counts)}')
+    images = len(plan.requests)
+    logger.info(f'Plan: {images} images from {plan.source_size}{_for_each(plan)}; {_listed(counts, images)}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
@@ -106,8 +107,10 @@ def _for_each(plan: Plan) -> str:
     return f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
 
 
-def _listed(counts: Mapping[str, int]) -> str:
-    """Text with the number of images per class."""
+def _listed(counts: Mapping[str, int], images: int) -> str:
+    """Text with the number of images per class; an image with a mask may show several."""
     if len({*counts.values()}) == 1:
+        if sum(counts.values()) > images:
+            return f'each of {len(counts)} classes is in {next(iter(counts.values()))} of them'
         return f'{next(iter(counts.values()))} for each of {len(counts)} classes'
     return 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)

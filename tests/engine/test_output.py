@@ -86,3 +86,10 @@ def test_brief(run):
     assert done.stdout.splitlines() == [
         'warning: of the core', 'warning: of the loop', 'warning: No image has: person'], done.stdout
     assert 'Plan: 6 images' in log
+
+
+def test_the_plans_line_tells_images_from_classes():
+    from mmdistill.engine.progress import _listed
+    assert _listed(dict(a=3, b=3), 6) == '3 for each of 2 classes'
+    assert _listed(dict(a=3, b=3), 3) == 'each of 2 classes is in 3 of them'
+    assert _listed(dict(a=3, b=1), 3) == 'images with each class: a 3, b 1'
