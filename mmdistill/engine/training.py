@@ -15,6 +15,7 @@ from mmengine.dataset import InfiniteSampler
 from mmengine.dist import is_main_process
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
+from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
@@ -25,7 +26,6 @@ from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples, parts_of
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
-from mmdistill.models.latent_diffusion import LatentDiffusion
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
 from .wrapped_data import wrapped_dataset_errors
@@ -78,10 +78,15 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
         check_subsets(dataset, 'train_dataloader.dataset')
 
 
-def build_loops(runner: Runner) -> None:
-    """Build the loops of a training, and with them its datasets, so that wrong data is one line.
+def unwrap(model: Any) -> Any:
+    """The model inside MMEngine's wrapper for several processes, or the model itself."""
+    return model.module if is_model_wrapper(model) else model
 
-    A training of our generators also asks whether all masks and listed images exist.
+
+def build_loops(runner: Runner) -> None:
+    """Build the loops of a training and the datasets that they read.
+
+    For models with ``reads_annotations``, check that all masks and all listed images exist.
 
     Raises:
         DistillError: A dataset cannot be built, or one of its files is missing.
@@ -92,7 +97,7 @@ def build_loops(runner: Runner) -> None:
             continue
         with wrapped_dataset_errors(dataset, f'{name}_dataloader.dataset'):
             loop = getattr(runner, f'{name}_loop')
-        if loop is not None and isinstance(runner.model, LatentDiffusion):
+        if loop is not None and getattr(unwrap(runner.model), 'reads_annotations', False):
             data = loop.dataloader.dataset
             task_of_dataset(type(parts_of(data)[0].dataset)).source(data).check_files()
 

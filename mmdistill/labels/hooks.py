@@ -3,11 +3,11 @@ from typing import Any, Mapping, Sequence
 
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from mmdistill.datasets.distilled import has_weights
+from mmdistill.engine.training import unwrap
 from mmdistill.errors import DistillError
 from mmdistill.models.losses import TemperatureKLLoss, inner_loss
 from mmdistill.registry import HOOKS
@@ -92,7 +92,7 @@ class ReplayedLabelsHook(Hook):
 
 def check_student(runner: Runner, temperature: float) -> nn.Module:
     """The model without its wrapper; raises a DistillError if its loss has another temperature than the labels."""
-    model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+    model = unwrap(runner.model)
     loss = inner_loss(getattr(getattr(model, 'head', None), 'loss_module', None))
     if isinstance(loss, TemperatureKLLoss) and loss.temperature != temperature:
         raise DistillError(f'the labels have temperature {temperature:g} and the loss {loss.temperature:g}: use one')

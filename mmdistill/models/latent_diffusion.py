@@ -42,6 +42,7 @@ class LatentDiffusion(BaseModel):
     network: Any
     generator: Any  # class of the generator that samples with the network
     null: int  # id of the null condition
+    reads_annotations = True  # the condition of every sample is its class or its mask
 
     @validated
     def __init__(self, vae: str, unet: dict, drop: float, /, cache_latents: bool = False,
@@ -203,18 +204,20 @@ class LayoutDiffusion(LatentDiffusion):
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
         """Masks (B, H, W); raises a DistillError if one has channels, or an id that the network does not know."""
-        count = self.unet.config.num_classes
         for sample in data_samples:
-            mask, path = sample.gt_sem_seg.data, sample.get('seg_map_path')
-            if mask.ndim != 3 or len(mask) != 1:
-                raise DistillError(f'{path}: a mask has one channel, whose values are the class ids, and this one has '
-                                   'several: save it as a grey or palette PNG')
-            wrong = mask[(mask < 0) | (mask >= count) & (mask != self.null)]
-            if wrong.numel():
-                raise DistillError(f'{path}: id {int(wrong[0])} in {wrong.numel()} pixels, but the classes are '
-                                   f'0..{count - 1}, and {self.null} is ignored: correct the mask, the list of classes '
-                                   'and model.unet.num_classes')
-        return torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
+            if sample.gt_sem_seg.data.ndim != 3 or len(sample.gt_sem_seg.data) != 1:
+                raise DistillError(f'{sample.get("seg_map_path")}: a mask has one channel, whose values are the class '
+                                   'ids, and this one has several: save it as a grey or palette PNG')
+        masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
+        count = self.unet.config.num_classes
+        wrong = (masks < 0) | (masks >= count) & (masks != self.null)
+        if wrong.any():  # one synchronisation with the GPU per batch
+            row = int(wrong.flatten(1).any(1).nonzero()[0])
+            ids = masks[row][wrong[row]]
+            raise DistillError(f'{data_samples[row].get("seg_map_path")}: id {int(ids[0])} in {len(ids)} pixels, but '
+                               f'the classes are 0..{count - 1}, and {self.null} is ignored: correct the mask, the '
+                               'list of classes and model.unet.num_classes')
+        return masks
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Tensor:
         """Loss weights (B, 1, h, w); in training mode, the class frequencies are updated first."""

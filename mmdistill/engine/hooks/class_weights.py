@@ -3,12 +3,12 @@ from typing import Any, List
 
 import numpy as np
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from torch import nn
 
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.wrappers import real_dataset
+from mmdistill.engine.training import unwrap
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS
 
@@ -33,7 +33,7 @@ class ClassWeightsHook(Hook):
         Raises:
             DistillError: No head of the model has a loss with class weights, or one is of another number of classes.
         """
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        model = unwrap(runner.model)
         heads = [head for head in model.modules() if getattr(head, 'loss_decode', None) is not None]
         losses = [loss for head in heads for loss in _losses(head) if hasattr(loss, 'class_weight')]
         if not losses:
@@ -56,7 +56,7 @@ class ClassWeightsHook(Hook):
 
 
 def enet_weights(pixels: np.ndarray) -> List[float]:
-    """Weights 1 / ln(1.02 + share) for int (K,) pixels of each class, at least one of which is not 0."""
+    """The weight 1 / ln(1.02 + share) of each class, from its number of pixels, int (K,). One must not be 0."""
     return [float(weight) for weight in 1 / np.log(1.02 + pixels / pixels.sum())]
 
 

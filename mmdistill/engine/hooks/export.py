@@ -6,18 +6,14 @@ from typing import Any, Optional
 import numpy as np
 import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from safetensors.torch import save
 
+from mmdistill.engine.training import unwrap
 from mmdistill.files import write_atomic
 from mmdistill.registry import HOOKS
 from mmdistill.settings import PositiveInt, validated
 from mmdistill.weights.checkpoints import CLASSES
-
-
-def _unwrap(model):
-    return model.module if is_model_wrapper(model) else model
 
 
 def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
@@ -76,7 +72,7 @@ class SampleGridHook(Hook):
         """Draw the samples, in the main process."""
         if runner.rank == 0:
             batch = next(iter(runner.val_loop.dataloader))
-            grid = image_grid(_unwrap(runner.model).sample_images(batch), self.columns)
+            grid = image_grid(unwrap(runner.model).sample_images(batch), self.columns)
             runner.visualizer.add_image('samples', grid, step=runner.iter)
 
 
@@ -98,13 +94,13 @@ class ExportHook(Hook):
 
     def before_train(self, runner: Runner) -> None:
         """Pass the class names of the dataset to models that record them, which may raise a DistillError."""
-        self._tell_classes(runner, _unwrap(runner.model))
+        self._tell_classes(runner, unwrap(runner.model))
 
     def after_train(self, runner: Runner) -> None:
         """Export the model, in the main process."""
         if runner.rank != 0:
             return
-        model = _unwrap(runner.model)
+        model = unwrap(runner.model)
         averaged = next((hook.ema_model.module for hook in runner.hooks if hasattr(hook, 'ema_model')), model)
         folder = self.out_dir or osp.join(runner.work_dir, 'export')
         classes = self._tell_classes(runner, averaged)
