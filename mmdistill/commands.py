@@ -68,7 +68,6 @@ def train(args: argparse.Namespace) -> None:
 
     CONFIG is any training config of MMEngine; it can use components of mmdistill.
     """
-    from .datasets.subsets import named_indices
     from .components import check_parts
     from .engine.training import (build_loops, check_training, continue_training, discard_partial_checkpoint,
                                   guard_loading)
@@ -82,7 +81,7 @@ def train(args: argparse.Namespace) -> None:
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
     from .terminal import shows_all
-    with lock_work_dir(args, cfg), named_indices('train_dataloader.dataset'):
+    with lock_work_dir(args, cfg):
         continue_training(cfg, args.resume)
         guard_loading(runner := Runner.from_cfg(cfg))
         if sys.stdout.isatty() and not runner.rank and not shows_all():

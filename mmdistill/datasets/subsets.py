@@ -2,8 +2,7 @@
 import logging
 import os.path as osp
 import traceback
-from contextlib import contextmanager
-from typing import Any, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from mmengine.logging import print_log
 
@@ -48,17 +47,6 @@ def _wrong(indices: Any, count: int, where: str) -> DistillError:
 def _outside(indices: Sequence[Any], count: int) -> List[int]:
     """The indices that are out of range for ``count`` samples."""
     return [index for index in indices if isinstance(index, int) and not -count <= index < count]
-
-
-@contextmanager
-def named_indices(where: str) -> Iterator[None]:
-    """Turn MMEngine's exceptions about the ``indices`` of a dataset at key ``where`` into a :class:`DistillError`."""
-    try:
-        yield
-    except (IndexError, TypeError, ValueError) as error:
-        if found := bad_indices(error, where):
-            raise found from None
-        raise
 
 
 def check_subsets(cfg: Mapping[str, Any], where: str) -> None:

@@ -56,8 +56,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         check_weights(generator, 'model.generator')
     if task is not None:
         writer = resolve({'type': task.writer, **(cfg['test_cfg'].get('writer') or {})}, WRITERS, 'test_cfg.writer')
-        method = setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], 'method')
-        composition.check(task, generator, writer).check_settings(generator, method)
+        composition.check(task, generator, writer).check_settings(generator, _of_loop(cfg, 'method'))
     if resume:
         load_plan(cfg, composition)
 
@@ -70,10 +69,14 @@ def has_begun(work_dir: str) -> bool:
 
 def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
     """Hash of everything that affects the images: dataset, generator, method, seed, plan, guidance and writer."""
-    loop = resolve(cfg['test_cfg'], LOOPS, 'test_cfg')
-    method, seed, writer = (setting(loop, cfg['test_cfg'], key) for key in ('method', 'seed', 'writer'))
+    method, seed, writer = (_of_loop(cfg, key) for key in ('method', 'seed', 'writer'))
     decisive = [cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer]
     return config_hash(without_scope(decisive, SCOPE))  # the same for bases named by path and by mmdistill::
+
+
+def _of_loop(cfg: Mapping[str, Any], name: str) -> Any:
+    """The value of a setting of ``test_cfg``, or its default."""
+    return setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], name)
 
 
 def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
@@ -83,7 +86,7 @@ def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
     if plan.config_hash != found:
         raise DistillError(f'{path} belongs to another config (its hash is {plan.config_hash}, this one\'s {found}): '
                            'use the config in the work dir, or another --work-dir')
-    seed = setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], 'seed')
+    seed = _of_loop(cfg, 'seed')
     if plan.seed != seed:
         raise DistillError(f"{path} has the seed {plan.seed}, the config {seed}: restore it, or begin another run in "
                            'another --work-dir')

@@ -1,7 +1,7 @@
 """Named protocols, and the mmseg or mmpretrain configs that train students under them."""
 import copy
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
@@ -76,7 +76,8 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
     pipeline = pipeline_of(cfg.test_dataloader.dataset)
     cfg.test_dataloader.dataset = ConfigDict(with_pipeline(without_pipeline(test_dataset), pipeline))
     if 'ClassWeightsHook' in map(type_name, cfg.get('custom_hooks') or ()):
-        _drop_weights(cfg.model)  # the hook sets those of the training set
+        for part in _dicts(cfg.model):
+            part.pop('class_weight', None)  # the hook sets those of the training set
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     fit_to_size(cfg, num_classes, ipc)
     override(cfg, overrides or {})
@@ -121,24 +122,21 @@ def student_models(students: Dict[str, Union[None, str, dict]]) -> Dict[str, Opt
     return models
 
 
-def _drop_weights(part: Any) -> None:
-    """Remove ``class_weight`` from every loss inside ``part``."""
-    if isinstance(part, dict):
-        part.pop('class_weight', None)
-        part = list(part.values())
-    for item in part if isinstance(part, (list, tuple)) else ():
-        _drop_weights(item)
-
-
-def _set_classes(part: Any, num_classes: int) -> None:
-    """Set ``num_classes`` of every head inside ``part``."""
-    if isinstance(part, dict):
+def _set_classes(parts: Any, num_classes: int) -> None:
+    """Set ``num_classes`` of every head inside ``parts``."""
+    for part in _dicts(parts):
         weights = part.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) not in (num_classes, num_classes + 1):
             raise DistillError(f'the student weighs {len(weights)} classes in class_weight, the test set has '
                                f'{num_classes}: give the student\'s config its class_weight')
         if isinstance(part.get('num_classes'), int):
             part['num_classes'] = num_classes
+
+
+def _dicts(part: Any) -> Iterator[dict]:
+    """Every dict of a config, outer ones first."""
+    if isinstance(part, dict):
+        yield part
         part = list(part.values())
-    for item in part if isinstance(part, (list, tuple)) else ():
-        _set_classes(item, num_classes)
+    for member in part if isinstance(part, (list, tuple)) else ():
+        yield from _dicts(member)

@@ -6,7 +6,8 @@ import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmdistill.datasets.subsets import check_subsets, named_indices
+from mmdistill.datasets.subsets import check_subsets
+from mmdistill.engine.check_data import dataset_errors
 from mmdistill.datasets.wrappers import keep_samples
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan
@@ -89,7 +90,7 @@ def test_indices_that_were_left_in_a_config_of_the_distilled_set(town, distilled
     with pytest.raises(DistillError, match=rf'^train_dataloader\.dataset\.dataset\.{out}'):
         check_subsets(training, 'train_dataloader.dataset')
     with pytest.raises(DistillError, match=r'^train\.indices=\[0, 3\]: 3 is out of range, since the dataset has 2 '), \
-            named_indices('train'):
+            dataset_errors('train'):
         DATASETS.build(dict(stock, indices=[0, 3]))
     assert len(DATASETS.build(dict(ours, indices=1))) == 1
     check_subsets(dict(stock, indices=[1]), 'train')
