@@ -40,15 +40,22 @@ METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, fold
 HOOK = 'custom_hooks.GuidedSynthesisHook.'
 LATENTS = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
 TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teacher_objects-64px.py')
+
+
+def scales(*values):
+    """Scales of the guidance, as entries of CHOICES."""
+    return {f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in values}
+
+
 # Settings that are compared on the validation pictures: method → name → options of its config, and the features by
 # which one of five candidates is chosen.
 CHOICES = dict(
     unguided=dict(plain=({}, None)),
     d4m={f'{strength:g}': ({'model.generator.strength': strength}, None) for strength in (0.5, 0.6, 0.7, 0.8)},
-    dmgd={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (20, 40, 80)},
-    mgd3={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.03, 0.1, 0.2, 0.3)},
-    coda={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (0.2, 0.5, 1)},
-    cgs={f'{scale:g}': ({f'{HOOK}scale': scale}, None) for scale in (5, 10, 20)},
+    dmgd=scales(20, 40, 80),
+    mgd3=scales(0.03, 0.1, 0.2, 0.3),
+    coda=scales(0.2, 0.5, 1),
+    cgs=scales(5, 10, 20),
     dap={f'{joint}_{scale:g}': (
         {f'{HOOK}scale': scale, f'{HOOK}norm': 'unit', f'{HOOK}objectives.FeatureAlignment.joint': joint == 'joint'},
         None) for joint in ('each', 'joint') for scale in (0.05, 0.1)},
@@ -95,7 +102,7 @@ def distil_all(units, workers):
 
 
 def compare(sets, args, labels, split, folder):
-    """Name → (mean, standard deviation) of the students' top-1."""
+    """Name → mean and standard deviation of the students' top-1, as text."""
     soft = '-soft' if labels == 'soft' else ''
     comparison = read_config(f'configs/evaluation/convnet4{soft}_ipc10_objects-64px.py')
     comparison.training_sets = sets
@@ -112,8 +119,9 @@ def teacher(args):
     """Weights of the teacher, which is trained unless they are there."""
     weights = args.work_dir / 'teacher/iter_1500.pth'
     if not weights.is_file():
-        run = [sys.executable, 'tools/train.py', 'configs/teachers/convnet4-teacher_objects-64px.py']
-        subprocess.run([*run, '--work-dir', str(weights.parent)], check=True)  # it leaves mmpretrain as default scope
+        # In a process of its own: a training leaves mmpretrain as the default scope.
+        run = [sys.executable, '-m', 'mmdistill', 'train', TEACHER['config'], '--work-dir', str(weights.parent)]
+        subprocess.run(run, check=True)
     return str(weights)
 
 
@@ -173,9 +181,10 @@ def main():
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
     args = parser.parse_args()
-    args.methods, args.work_dir = args.methods or list(CHOICES if args.choose else METHODS), args.work_dir.resolve()
-    if unknown := [method for method in args.methods if method not in (CHOICES if args.choose else METHODS)]:
-        parser.error(f'{unknown[0]} is none of {", ".join(CHOICES if args.choose else METHODS)}')
+    known = list(CHOICES if args.choose else METHODS)
+    args.methods, args.work_dir = args.methods or known, args.work_dir.resolve()
+    if unknown := [method for method in args.methods if method not in known]:
+        parser.error(f'{unknown[0]} is none of {", ".join(known)}')
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
     os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
     ConvNet.forward = torch.compile(ConvNet.forward)

@@ -14,10 +14,12 @@ import argparse
 import numpy as np
 import torch
 import torch.nn.functional as F
-from mmengine.utils import track_iter_progress
+from mmseg.evaluation import IoUMetric
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
+from mmdistill.bars import track
 from mmdistill.config import read_config
+from mmdistill.engine.hooks.class_weights import enet_weights
 from mmdistill.evaluation import markdown
 from mmdistill.models.efficientnet_lite import EfficientNetLite0
 from mmdistill.registry import DATASETS
@@ -54,7 +56,7 @@ def read(data_root):
     network.init_weights()
     network.eval()
     features, labels = [], []
-    for index in track_iter_progress(list(range(len(source)))):
+    for index in track(range(len(source)), len(source), 'frames'):
         image, mask = source.pair(index, size)
         with torch.no_grad():
             stages = network((torch.from_numpy(image).permute(2, 0, 1)[None].float() - 127) / 128)
@@ -65,10 +67,16 @@ def read(data_root):
     return sequences, source.histograms(), torch.stack(features), torch.stack(labels)
 
 
-def probe(features, labels, train, test, seed):
+def moments(features):
+    """Mean and standard deviation of the features, of every seventh frame."""
+    sample = features[::7].float()
+    return sample.mean((0, 1)), sample.std((0, 1)) + 1e-4
+
+
+def probe(features, labels, scale, train, test, seed):
     """Mean IoU, in per cent, of a linear classifier that learned the pixels of some frames, on others."""
     torch.manual_seed(seed)
-    mean, deviation = features[::7].float().mean((0, 1)), features[::7].float().std((0, 1)) + 1e-4
+    mean, deviation = scale
 
     def pixels(frames, every):
         x = (features[frames][:, ::every].float() - mean) / deviation
@@ -77,7 +85,7 @@ def probe(features, labels, train, test, seed):
 
     classes = int(labels[labels != 255].max()) + 1
     x, y = pixels(train, 1)
-    weight = 1 / torch.log(1.02 + torch.bincount(y, minlength=classes) / len(y))
+    weight = torch.tensor(enet_weights(np.bincount(y, minlength=classes)), dtype=torch.float32)
     layer = torch.nn.Linear(x.shape[1], classes)
     optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.3)
     for step in range(STEPS):
@@ -88,9 +96,8 @@ def probe(features, labels, train, test, seed):
         optimizer.step()
     x, y = pixels(test, 3)
     with torch.no_grad():
-        confusion = torch.bincount(y * classes + layer(x).argmax(1), minlength=classes**2).view(classes, classes)
-    union = confusion.sum(0) + confusion.sum(1) - confusion.diag()
-    return float((confusion.diag() / union.clamp(min=1)).mean() * 100)
+        intersect, union, *_ = IoUMetric.intersect_and_union(layer(x).argmax(1), y, classes, 255)
+    return float((intersect / union.clamp(min=1)).mean() * 100)
 
 
 def main():
@@ -100,7 +107,7 @@ def main():
     parser.add_argument('--data-root', default='data/camvid')
     args = parser.parse_args()
     sequences, histograms, features, labels = read(args.data_root)
-    pooled, held = features.float().mean(1).numpy(), np.unique(sequences)
+    scale, pooled, held = moments(features), features.mean(1, dtype=torch.float32).numpy(), np.unique(sequences)
     found = {}
     for sequence in held:
         pool, test = np.flatnonzero(sequences != sequence), np.flatnonzero(sequences == sequence)[::2]
@@ -108,7 +115,7 @@ def main():
         for name, make in {**MASKS, **FEATURES}.items():
             data = vectors if name in FEATURES else histograms[pool]
             draws = args.draws if make(args.budget, 0).stochastic else 1
-            values = [probe(features, labels, pool[make(args.budget, seed).fit(data).selected_], test, seed)
+            values = [probe(features, labels, scale, pool[make(args.budget, seed).fit(data).selected_], test, seed)
                       for seed in range(draws)]
             found.setdefault(name, []).append(np.mean(values))
             print(f'without {sequence}, {name}: {found[name][-1]:.1f}', flush=True)
