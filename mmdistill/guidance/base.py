@@ -162,9 +162,9 @@ class Guidance:
         if not window[0] < window[1]:
             raise DistillError(f'{where}: window={tuple(window)} has to be 0 <= first < last <= 1')
         if steps and not set(steps) & set(_guided(window, every, steps.stop)):
-            skipped = f', of which strength skips the first {steps.start}' if steps.start else ''
+            skipped = f'; strength skips the first {steps.start}' if steps.start else ''
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps '
-                               f'({steps.stop}{skipped}): widen it, take more steps, or leave the guidance out')
+                               f'({steps.stop} steps{skipped}): widen it, take more steps, or leave the guidance out')
 
     @property
     def memories(self) -> List:

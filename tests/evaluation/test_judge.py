@@ -18,7 +18,7 @@ NAMES = ('a', 'b', 'c', 'd')
 
 @pytest.fixture
 def masks(tmp_path):
-    """Seven pairs of two sizes, with 4 classes of which 'd' never occurs; red encodes the class for the judge."""
+    """Seven images with masks, in two sizes. Red encodes the class; the class 'd' is in no mask."""
     rng = np.random.default_rng(0)
     for folder in ('images', 'masks'):
         (tmp_path / folder).mkdir()

@@ -1,4 +1,4 @@
-"""Joint guidance: the images of a group are generated in one batch, of which the network gets micro_batch rows."""
+"""Joint guidance: one batch has all images of a group. The network gets micro_batch of them at a time."""
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler
 

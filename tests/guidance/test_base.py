@@ -203,8 +203,8 @@ def test_wrong_settings(settings, message):
                                                 (range(5, 10), (0.0, 1.0), 7 * 2), (range(9, 10), (0.5, 1.0), 3)])
 def test_a_window_that_guides_no_step_is_refused(steps, window, every):
     settings = dict(window=window, every=every)
-    skipped = rf', of which strength skips the first {steps.start}' * (steps.start > 0)
-    with pytest.raises(DistillError, match=rf'hook: window=.* guides none of the steps \(10{skipped}\): widen it'):
+    count = '10 steps' + f'; strength skips the first {steps.start}' * (steps.start > 0)
+    with pytest.raises(DistillError, match=rf'hook: window=.* guides none of the steps \({count}\): widen it'):
         Guidance.check(settings, 'hook', steps)
     Guidance.check(settings, 'hook')
     Guidance.check(dict(every=every), 'hook', range(10))
