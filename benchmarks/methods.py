@@ -1,15 +1,17 @@
-"""All training-free methods on the built-in object pictures: students, and the time that each takes.
+"""All training-free methods on the built-in object pictures or on ImageNette: students, and the time each method takes.
 
     python benchmarks/methods.py [METHOD ...] [--seeds 5] [--labels hard soft]
                                  [--variants plain weights choice both paper fast]
-    python benchmarks/methods.py --choose METHOD ... [--seeds 3]
+    python benchmarks/methods.py --choose [METHOD ...] [--seeds 3]
+    python benchmarks/methods.py --imagenette FOLDER --vae FOLDER [--generator FOLDER] --labels hard ...
 
-Each method distils one image set per seed, 10 images per class by the built-in generator, and each set trains one
-student. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
-validation pictures, with other seeds; the settings of the configs were chosen so. Seconds are those of one core,
-without the encoding of the real images, which is done once. Run again, it does what is missing. With soft labels, and
-for candidates that are compared by the teacher's features, the teacher is trained first. The students are compiled,
-which needs a C++ compiler and takes a third of their time off.
+Each method distils one image set per seed, 10 images per class, and each set trains one student. The first form tests
+on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000 validation pictures, with other seeds;
+the settings of the configs were chosen so. The third does either with ImageNette at 128 pixels, the generator of
+configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every ninth training image validates.
+Seconds are those of one core, without the encoding of the real images, which is done once. Run again, it does what is
+missing. With soft labels, and for candidates that are compared by the teacher's features, the teacher is trained first.
+The students are compiled, which needs a C++ compiler and takes a third to a half of their time off.
 """
 import argparse
 import itertools
@@ -28,18 +30,22 @@ from mmdistill.cli import main as command
 from mmdistill.config import merge_options, read_config
 from mmdistill.evaluation import ComparisonRunner, markdown
 from mmdistill.evaluation.results import format_value
-from mmdistill.models.evaluation_nets import ConvNet
+from mmdistill.models.evaluation_nets import ConvNet, ResNetAP
 
 PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
     type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace')}
 FAST = {'model.generator.num_steps': 20, 'model.generator.scheduler': 'DPMSolverMultistepScheduler'}
-METHODS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
+OBJECTS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
     ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
     ('coda', 'coda', 'class-unet_ipc10_'), ('d4m-mgd3', 'mgd3', 'class-unet_ipc10_'))}
+FOLDERS = {'unguided': 'd4m', 'd4m-mgd3': 'mgd3'}  # of the other methods: their names
+IMAGENETTE = {name: f'configs/{FOLDERS.get(name, name)}/{name}_class-unet_ipc10_imagenette-128px.py'
+              for name in OBJECTS}
 HOOK = 'custom_hooks.GuidedSynthesisHook.'
 LATENTS = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
 TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teacher_objects-64px.py')
+PLANS = f'{HOOK}objectives.TransportMatching.'
 
 
 def scales(*values):
@@ -62,6 +68,12 @@ CHOICES = dict(
     **{'d4m-mgd3': {f'{strength:g}_{scale:g}': ({'model.generator.strength': strength, f'{HOOK}scale': scale}, None)
                     for strength in (0.7, 0.9) for scale in (0.1, 0.2)}},
     s3={name: ({}, encoder) for name, encoder in (('latents', LATENTS), ('teacher', TEACHER))})
+IMAGENETTE_CHOICES = dict(  # fewer, since a student takes minutes
+    {method: {name: CHOICES[method][name] for name in names} for method, names in dict(
+        unguided=['plain'], d4m=['0.5', '0.7'], mgd3=['0.1', '0.2'], coda=['0.2', '0.5'], cgs=['5', '10'],
+        dap=['each_0.1'], s3=['latents'], **{'d4m-mgd3': ['0.7_0.1', '0.7_0.2']}).items()},
+    dmgd=dict(scales(40), **{'sharp plans': (
+        {f'{HOOK}scale': 20, f'{PLANS}epsilon': 0.02, f'{PLANS}iterations': 50}, None)}))
 # Name → features by which candidates are chosen, whether students use weights, and options of the config.
 VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATENTS, False, {}),
                 both=(LATENTS, True, {}), paper=(None, False, PAPER), fast=(None, False, FAST))
@@ -91,6 +103,16 @@ def distil(unit):
     return folder, json.loads(took.read_text())
 
 
+def unit_of(args, method, options, encoder, seed, folder):
+    """What `distil` takes, for the dataset of the arguments."""
+    if args.imagenette:
+        options = {**options, 'data_root': args.imagenette, 'model.generator.weights': args.generator}
+        encoder = encoder and dict(encoder, vae=args.vae)
+    elif encoder is TEACHER:
+        encoder = dict(encoder, checkpoint=teacher(args))
+    return args.configs.get(method, args.configs['unguided']), options, encoder, seed, folder
+
+
 def distil_all(units, workers):
     """Seconds of each folder; all sets, a few at a time, each in a process of its own."""
     seconds = {}
@@ -104,13 +126,18 @@ def distil_all(units, workers):
 def compare(sets, args, labels, split, folder):
     """Name → mean and standard deviation of the students' top-1, as text."""
     soft = '-soft' if labels == 'soft' else ''
-    comparison = read_config(f'configs/evaluation/convnet4{soft}_ipc10_objects-64px.py')
-    comparison.training_sets = sets
+    name = 'idc_hard-tiny_ipc10_imagenette' if args.imagenette else f'convnet4{soft}_ipc10_objects'
+    comparison = read_config(f'configs/evaluation/{name}-64px.py')
+    if args.imagenette:
+        merge_options(comparison, {'data_root': args.imagenette, 'encoder.vae': args.vae})
+        comparison.students = dict(resnetap10=comparison.students.resnetap10)
+        comparison.val_dataset = dict(comparison.train_dataset, indices=list(range(0, 9469, 9)))
+    else:
+        comparison.test_dataset.split = split
+    comparison.training_sets, comparison.split = sets, split if args.imagenette else 'test'
     comparison.image_sets, comparison.trainings = args.seeds, 1
-    comparison.test_dataset.split = split
     if soft:
-        merge_options(comparison, dict(overrides={
-            'custom_hooks.OnlineLabelsHook.teacher.checkpoint': teacher(args)}))
+        comparison.overrides = {'custom_hooks.OnlineLabelsHook.teacher.checkpoint': teacher(args)}
     results = ComparisonRunner(comparison, folder).run(args.workers)
     return {row['set']: format_value(row) for row in results['rows'] if row['metric'] == 'top1'}
 
@@ -125,20 +152,14 @@ def teacher(args):
     return str(weights)
 
 
-def with_weights(encoder, args):
-    """An encoder with the weights of the teacher, where it is the teacher."""
-    return dict(encoder, checkpoint=teacher(args)) if encoder is TEACHER else encoder
-
-
 def choose(args):
-    """The settings of CHOICES on the validation pictures."""
+    """The settings of the choices on the validation pictures."""
     units, sets = [], {}
     for method in args.methods:
-        for name, (options, encoder) in CHOICES[method].items():
+        for name, (options, encoder) in args.choices[method].items():
             seeds = range(100, 100 + args.seeds)
-            folders = [str(args.work_dir / f'choose/{method}_{name}_{seed}') for seed in seeds]
-            path = METHODS.get(method, METHODS['unguided'])
-            units += [(path, options, with_weights(encoder, args), *pair) for pair in zip(seeds, folders)]
+            folders = [str(args.work_dir / f'choose/{method}_{name}_{seed}'.replace(' ', '_')) for seed in seeds]
+            units += [unit_of(args, method, options, encoder, *pair) for pair in zip(seeds, folders)]
             sets[f'{method} {name}'] = dict(data_root=[f'{folder}/distilled' for folder in folders])
     distil_all(units, args.workers)
     found = compare(sets, args, 'hard', 'val', args.work_dir / 'choose/comparison')
@@ -153,7 +174,7 @@ def table(args):
         encoder, weights, options = VARIANTS[variant]
         name = f'{method}{"_choice" if encoder else ""}{f"_{variant}" if options else ""}'
         folders = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
-        units.update((folder, (METHODS[method], options, with_weights(encoder, args), seed, folder))
+        units.update((folder, unit_of(args, method, options, encoder, seed, folder))
                      for seed, folder in enumerate(folders))
         sets[f'{method} {variant}'] = dict(data_root=[f'{folder}/distilled' for folder in folders],
                                            **(dict(weights=True) if weights else {}))
@@ -173,21 +194,27 @@ def mean_seconds(seconds, spec):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(METHODS)}; all by default')
+    parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(OBJECTS)}; all by default')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
     parser.add_argument('--seeds', type=int, default=5, help='image sets, with one student each')
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS)[:4], choices=VARIANTS)
     parser.add_argument('--labels', nargs='+', default=['hard', 'soft'], choices=['hard', 'soft'])
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
+    parser.add_argument('--imagenette', metavar='FOLDER', help='ImageNette in place of the built-in pictures')
+    parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd', help='of the generator of ImageNette')
+    parser.add_argument('--generator', metavar='FOLDER', default='work_dirs/class-unet_cpu_imagenette-128px/export')
     args = parser.parse_args()
-    known = list(CHOICES if args.choose else METHODS)
+    args.configs, args.choices = (IMAGENETTE, IMAGENETTE_CHOICES) if args.imagenette else (OBJECTS, CHOICES)
+    known = list(args.choices if args.choose else args.configs)
     args.methods, args.work_dir = args.methods or known, args.work_dir.resolve()
     if unknown := [method for method in args.methods if method not in known]:
         parser.error(f'{unknown[0]} is none of {", ".join(known)}')
+    if args.imagenette and 'soft' in args.labels and not args.choose:
+        parser.error('ImageNette is compared with hard labels: --labels hard')
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
     os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
-    ConvNet.forward = torch.compile(ConvNet.forward)
+    ConvNet.forward, ResNetAP.forward = torch.compile(ConvNet.forward), torch.compile(ResNetAP.forward)
     sys.exit(choose(args) if args.choose else table(args))
 
 

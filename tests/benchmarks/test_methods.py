@@ -1,0 +1,78 @@
+"""The comparison of all methods: each set's config takes its options, each comparison finds its data; none is run."""
+import importlib
+import json
+
+import pytest
+
+from mmdistill.config import read_config
+
+
+@pytest.fixture
+def methods(root, monkeypatch, tmp_path):
+    """``methods(*argv)``: the program's answer, with the configs of its sets and its comparisons in place of runs."""
+    monkeypatch.syspath_prepend(str(root / 'benchmarks'))
+    monkeypatch.chdir(root)
+    monkeypatch.setattr('torch.compile', lambda function: function)
+    module, configs, comparisons = importlib.import_module('methods'), [], []
+
+    def run(argv):
+        configs.append(read_config(argv[1]))
+
+    class Runner:
+
+        def __init__(self, comparison, folder):
+            self.comparison = comparison
+            comparisons.append(comparison)
+
+        def run(self, workers):
+            return dict(rows=[dict(metric='top1', set=name, mean=1.0, std=0.0, seeds=1, runs=1)
+                              for name in self.comparison.training_sets])
+
+    def main(*argv):
+        monkeypatch.setattr('sys.argv', ['methods.py', '--work-dir', str(tmp_path), *argv])
+        with pytest.raises(SystemExit):
+            module.main()
+        return configs, comparisons
+
+    monkeypatch.setattr(module, 'command', run)
+    monkeypatch.setattr(module, 'distil_all', lambda units, workers: dict(map(module.distil, units)))
+    monkeypatch.setattr(module, 'ComparisonRunner', Runner)
+    monkeypatch.setattr(module, 'format_value', lambda row: '1.0')
+    monkeypatch.setattr(module, 'teacher', lambda args: 'teacher.pth')
+    return main
+
+
+def test_all_methods_on_the_objects(methods, tmp_path, capsys):
+    configs, comparisons = methods('--seeds', '1')
+    assert len(configs) == 16 and [one.split for one in comparisons] == ['test', 'test']  # hard and soft labels
+    assert [one.test_dataset.split for one in comparisons] == ['test', 'test']
+    assert list(comparisons[0].training_sets)[:6] == [
+        'random_real', 'herding_real', 'unguided plain', 'unguided weights', 'unguided choice', 'unguided both']
+    assert len(comparisons[0].training_sets) == 2 + 8 * 4
+    assert comparisons[1].overrides == {'custom_hooks.OnlineLabelsHook.teacher.checkpoint': 'teacher.pth'}
+    chosen = read_config(str(tmp_path / 'd4m_choice_0/run.py')).custom_hooks
+    assert chosen[0].candidates == 5 and chosen[-1].type == 'CandidateChoiceHook'
+    assert json.loads((tmp_path / 'd4m_choice_0/seconds.json').read_text()) < 60
+    assert '| herding_real' in capsys.readouterr().out
+
+
+def test_the_settings_on_imagenette(methods, tmp_path):
+    configs, (comparison, ) = methods('--choose', '--seeds', '1', '--imagenette', '/data', '--vae', '/vae',
+                                      '--generator', '/weights')
+    assert comparison.split == 'val' and comparison.encoder.vae == '/vae' and list(comparison.students) == ['resnetap10']
+    assert comparison.val_dataset.data_root == comparison.train_dataset.data_root == '/data'
+    assert comparison.val_dataset.split == 'train' and comparison.val_dataset.indices[:2] == [0, 9]
+    assert len(configs) == len(comparison.training_sets) == 15
+    for cfg in configs:
+        assert cfg.test_dataloader.dataset.data_root == '/data' and cfg.model.generator.weights == '/weights'
+    sharp = read_config(str(tmp_path / 'choose/dmgd_sharp_plans_100/run.py')).custom_hooks[1]
+    assert sharp.scale == 20 and sharp.objectives[0].epsilon == 0.02
+    chosen = read_config(str(tmp_path / 'choose/s3_latents_100/run.py')).custom_hooks[-1]
+    assert chosen.encoder.vae == '/vae'
+
+
+def test_what_it_does_not_have(methods, capsys):
+    methods('dream')
+    assert 'dream is none of unguided, d4m' in capsys.readouterr().err
+    methods('--imagenette', '/data')
+    assert 'hard labels: --labels hard' in capsys.readouterr().err
