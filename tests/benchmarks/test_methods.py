@@ -59,7 +59,8 @@ def test_all_methods_on_the_objects(methods, tmp_path, capsys):
 def test_the_settings_on_imagenette(methods, tmp_path):
     configs, (comparison, ) = methods('--choose', '--seeds', '1', '--imagenette', '/data', '--vae', '/vae',
                                       '--generator', '/weights')
-    assert comparison.split == 'val' and comparison.encoder.vae == '/vae' and list(comparison.students) == ['resnetap10']
+    assert comparison.split == 'val' and comparison.encoder.vae == '/vae'
+    assert list(comparison.students) == ['resnetap10']
     assert comparison.val_dataset.data_root == comparison.train_dataset.data_root == '/data'
     assert comparison.val_dataset.split == 'train' and comparison.val_dataset.indices[:2] == [0, 9]
     assert len(configs) == len(comparison.training_sets) == 15
