@@ -2,4 +2,5 @@
 # mmdistill distill configs/d3s2/unguided_layout-unet_5p_camvid-256x192.py
 _base_ = './d3s2_layout-unet_5p_camvid-256x192.py'
 
+test_cfg = dict(method='unguided')
 custom_hooks = [_base_.selection, dict(type='PreviewHook')]
