@@ -20,15 +20,17 @@ from mmdistill.config import read_config
 from mmdistill.engine.composition import Composition
 from mmdistill.engine.cost import count_run
 from mmdistill.generation.cost import Workload
+from mmdistill.plan import Request
 from mmdistill.registry import DATASETS, HOOKS
 from mmdistill.tasks.base import task_of_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
-# In the config's name: how many real images there are, and classes, of the training sets as they were published.
+# Part of a config's name → number of real images and of classes in the published training set.
 DATA = {'ade20k': (20210, 150), 'coco-stuff164k': (118287, 171), 'coco-stuff10k': (9000, 171),
         'imagenette': (9469, 10), 'imagewoof': (9025, 10), 'imagenet100': (126689, 100),
         'imagenet1k': (1281167, 1000)}
-FLAGSHIPS = ('d3s2/*_1p_*-512x512.py', 'd4m/d4m_sd15_*.py', 'dmgd/dmgd_dit-xl2_*.py')
+FLAGSHIPS = ('d3s2/*_1p_*-512x512.py', 'd4m/d4m_sd15_*.py',
+             *(f'{method}/{method}_dit-xl2_*.py' for method in ('dmgd', 'mgd3', 'coda', 'cgs', 'dap', 's3', 'ddoq')))
 
 
 def composition_of(cfg):
@@ -41,7 +43,7 @@ def composition_of(cfg):
 
 
 def count_config(path, root, micro_batch=None):
-    """``(cost, parts not included, largest useful micro_batch)`` of a config. Random weights are written to root."""
+    """``(cost, parts not included, largest useful micro_batch)`` of a config. ``root`` gets configs of the networks."""
     cfg = read_config(str(path))
     generator = cfg.model.generator
     for key in ('weights', 'unet', 'controlnet', 'guidance_vae', 'config'):
@@ -51,7 +53,7 @@ def count_config(path, root, micro_batch=None):
     composition = composition_of(cfg)
     planner = composition.planner
     per_class = planner.annotation == 'classes'
-    images = planner.ipc * classes if per_class else (
+    images = planner.candidates * planner.ipc * classes if per_class else (
         math.ceil(planner.selector['budget'] * real) * planner.images_per_mask)
     rows = micro_batch or generator.micro_batch
     generator.micro_batch = rows
@@ -59,8 +61,13 @@ def count_config(path, root, micro_batch=None):
     dataset = resolve(cfg.test_dataloader.dataset, DATASETS, 'test_dataloader.dataset')
     task = task_of_dataset(dataset)
     run = SimpleNamespace(work_dir='/nonexistent', source=_Sized(real, source.counts), plan=SimpleNamespace(
-        requests=range(images)))
-    useful = classes if composition.guidance and per_class else images  # no guided batch has a class twice
+        requests=[Request(str(number), 0, classes=(number % classes, )) for number in range(images)]))
+    guidance = composition.guidance.outline() if composition.guidance else None
+    useful = images
+    if guidance is not None and guidance.memories:  # a batch has at most one image per class
+        useful = classes
+    elif guidance is not None and guidance.joint:  # a batch is all images of a class
+        useful = planner.ipc
     batches = [rows] * (images // rows) + ([images % rows] if images % rows else [])
     work = Workload(batches, **composition.real_images(task, run), from_latents=planner.starts,
                     cleaned=images if composition.cleaning else 0)
@@ -71,7 +78,7 @@ def count_config(path, root, micro_batch=None):
 
 
 class _Sized(SimpleNamespace):
-    """Placeholder for a real dataset of a certain size."""
+    """Placeholder for a real dataset with ``size`` images."""
 
     def __init__(self, size, counts):
         super().__init__(size=size, counts=counts)
@@ -85,7 +92,7 @@ def largest(path, root, memory):
     fits = 0.9 * memory - 1
     few, many = count_config(path, root, 4)[0], count_config(path, root, 8)[0]
 
-    def peak(rows):  # stages grow by the row, but for those that are sliced
+    def peak(rows):  # stages grow with the number of rows, except sliced ones
         grown = {stage: many.stages[stage] + (rows - 8) / 4 * (many.stages[stage] - few.stages[stage])
                  for stage in many.stages}
         return many.weights + max(grown.values())

@@ -1,23 +1,23 @@
-"""Progress bars: one line that redraws on a terminal; elsewhere, as in a log of a cluster, a line every minute."""
+"""Progress bars: one line that redraws on a terminal; elsewhere, such as in log files, one line per minute."""
 import datetime
 import sys
 import time
 from typing import Any, Iterator, Optional
 
-_WIDTH = 30  # characters of a bar
-_REDRAW = 0.1  # seconds between two states of a bar on a terminal
-_REPORT = 60.0  # seconds between two lines elsewhere
+_WIDTH = 30  # characters per bar
+_REDRAW = 0.1  # seconds between updates on a terminal
+_REPORT = 60.0  # seconds between lines elsewhere
 
 
 class ProgressBar:
-    """Shows how many of a known number of items are done, and the time left.
+    """Shows the number of finished items and the remaining time.
 
     Args:
         total: Number of items.
-        what: What they are, in the plural: ``'images'``.
-        done: How many were done before.
+        what: Name of the items, in the plural, such as ``'images'``.
+        done: Number of items that were finished before.
     """
-    shown: Optional['ProgressBar'] = None  # the one whose line on the terminal has not been ended
+    shown: Optional['ProgressBar'] = None  # the bar whose line on the terminal is unfinished
 
     def __init__(self, total: int, what: str = 'images', done: int = 0) -> None:
         self.total, self.what, self.done, self._before = total, what, done, done
@@ -27,7 +27,7 @@ class ProgressBar:
             self._draw()
 
     def update(self, count: int = 1) -> None:
-        """Count ``count`` more items as done."""
+        """Add ``count`` finished items."""
         self.done += count
         now, over = time.monotonic(), self.done >= self.total
         if now - self._last >= (_REDRAW if self._draws else _REPORT) or (over and self._draws):
@@ -40,7 +40,7 @@ class ProgressBar:
             self.close()
 
     def close(self) -> None:
-        """End the line; nothing where that has been done."""
+        """End the line, unless it is already ended."""
         if ProgressBar.shown is self:
             end_line()
 
@@ -60,7 +60,7 @@ class ProgressBar:
 
 
 def track(items: Any, total: int, what: str = 'masks') -> Iterator[Any]:
-    """The items, with a bar of their ``total``."""
+    """Yield the items and show a progress bar for ``total`` of them."""
     bar = ProgressBar(total, what)
     for item in items:
         yield item
@@ -77,6 +77,6 @@ def end_line() -> None:
 
 
 def clear_line() -> None:
-    """Clear the line of the bar that is on the terminal, for a line of text; the bar's next state follows below it."""
+    """Clear the line of the current bar, so that text can be printed there; the bar is redrawn below the text."""
     if ProgressBar.shown is not None:
         sys.stdout.write('\r\x1b[K')

@@ -86,7 +86,7 @@ def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ValueError(str(error) or type(error).__name__) from None
     if _checksum(arrays.items()) != metadata.get('crc32'):
-        raise ValueError('its checksum does not fit')
+        raise ValueError('its checksum differs')
     return arrays, header
 
 
@@ -109,7 +109,7 @@ def load_measured(path: Any, read: Callable[[Any], T], what: str, fingerprint: O
     else:
         if fingerprint in (None, value.fingerprint):
             return value
-        problem = f'{path} holds {what} of other data or another network'
+        problem = f'{path} contains {what} of other data or another network'
     raise DistillError(f'{problem}: delete the file, and they are measured again')
 
 

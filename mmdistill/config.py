@@ -63,7 +63,7 @@ def config_path(path: str) -> Path:
 
 
 def _shipped() -> Dict[str, Path]:
-    """The package's configs by their names without ``.py``; names in ``_base_`` are no names of configs."""
+    """The package's configs by their names without ``.py``; files in ``_base_`` are not included."""
     root = Path(__file__).parent / '.mim' / 'configs'
     return {file.stem: file for file in root.rglob('*.py') if not any(
         part.startswith('_') for part in file.relative_to(root).parts)}

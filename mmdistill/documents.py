@@ -34,7 +34,7 @@ def read_document(path: Any) -> Dict[str, Any]:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file is larger than 1 GiB, no JSON, too deeply nested, or no object.
+        ValueError: The file is larger than 1 GiB, not JSON, nested too deeply, or not an object.
     """
     try:
         found = json.loads(read_file(path))
@@ -43,9 +43,9 @@ def read_document(path: Any) -> Dict[str, Any]:
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
     except RecursionError:
-        raise ValueError('it is nested too deep') from None
+        raise ValueError('it is nested too deeply') from None
     if not isinstance(found, dict):
-        raise ValueError('it is no JSON object')
+        raise ValueError('it is not a JSON object')
     return found
 
 
@@ -62,7 +62,7 @@ def check_record(values: Any, record: type, where: str = '') -> None:
         ValueError: A field is missing, unknown to a dataclass, or has a wrong type or range.
     """
     if not isinstance(values, dict):
-        raise ValueError(f'{where or "it"} is no object')
+        raise ValueError(f'{where or "it"} is not an object')
     hints = get_type_hints(record, include_extras=True)
     if is_typeddict(record):
         required = record.__required_keys__  # type: ignore[attr-defined]
@@ -83,7 +83,7 @@ def check_paths(*paths: Any) -> None:
     """Raise a ValueError for a path that could lead out of its folder or is invalid; see :func:`is_plain`."""
     for path in paths:
         if not is_plain(path):
-            raise ValueError(f'{_short(path)} is no path of plain names inside the folder')
+            raise ValueError(f'{_short(path)} is not a path of plain names inside the folder')
 
 
 def is_plain(path: Any) -> bool:
@@ -103,9 +103,9 @@ def inside(root: Any, name: str) -> Path:
     """
     path = Path(root, name)
     if not is_plain(name) or not path.resolve().is_relative_to(Path(root).resolve()):
-        raise DistillError(f'{_short(name)} leads out of {root}: the files of a set have to lie in its folder')
+        raise DistillError(f'{_short(name)} leads out of {root}: the files of a set have to be in its folder')
     if path.exists() and not path.is_file():
-        raise DistillError(f'{_short(name)} in {root} is no regular file: remove it')
+        raise DistillError(f'{_short(name)} in {root} is not a regular file: remove it')
     return path
 
 

@@ -45,7 +45,7 @@ def open_regular(path) -> BinaryIO:
     stream = open(os.open(path, os.O_RDONLY | getattr(os, 'O_NONBLOCK', 0)), 'rb')
     if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
         stream.close()
-        raise OSError(errno.EINVAL, 'it is no regular file', os.fspath(path))
+        raise OSError(errno.EINVAL, 'it is not a regular file', os.fspath(path))
     return stream
 
 
@@ -109,8 +109,8 @@ def _replace(path: Path, make: Callable[[Path], Any]) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        raise DistillError(f'cannot write {path}: {error.strerror or error}; free the disk or choose another '
-                           'folder, and start it again') from None
+        raise DistillError(f'cannot write {path}: {error.strerror or error}; free some disk space or choose '
+                           'another folder, and run the command again') from None
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -37,11 +37,11 @@ def check_folders(folders: Sequence[str], classes: Sequence[str], where: str) ->
     if not missing and not extra:
         return
     problems = [f'no folder for {_some(missing)}'] if missing else []
-    problems += [f'{_some(extra)} not among its classes'] if extra else []
+    problems += [f'{_some(extra)} not in its classes'] if extra else []
     advice = 'rename or remove what is wrong, or check data_root' if folders else (
         'check data_root; the tree is {train,val}/<wnid>/*.JPEG')
-    raise DistillError(f'{where} is not ImageNet-1K: {"; ".join(problems)}: {advice} (some of the classes alone are '
-                       'read by type=mmdistill.ImageNetSubset with classes=[...])')
+    raise DistillError(f'{where} is not ImageNet-1K: {"; ".join(problems)}: {advice} (to read only some classes, use '
+                       'type=mmdistill.ImageNetSubset with classes=[...])')
 
 
 def check_order(folders: Sequence[str], labels: Sequence[int], where: str) -> None:
@@ -61,11 +61,11 @@ def check_order(folders: Sequence[str], labels: Sequence[int], where: str) -> No
         if not re.fullmatch(r'n\d{8}', folder) or known.get(folder) == label:
             continue
         if folder not in known:
-            raise DistillError(f'{where}: {folder} is not among ImageNet\'s 1000 classes: rename or remove it, or name '
-                               'your classes')
-        raise DistillError(f'{where}: images of {folder} have class id {label}, but in the order that weights and '
-                           f'prompts go by {label} is {wnids[label]} and {folder} is {known[folder]}: check the '
-                           'names of the folders, or the list')
+            raise DistillError(f'{where}: {folder} is not one of ImageNet\'s 1000 classes: rename or remove it, or '
+                               'name your classes')
+        raise DistillError(f'{where}: images of {folder} have class id {label}, but in the order of ImageNet, '
+                           f'which weights and prompts use, {label} is {wnids[label]} and {folder} is {known[folder]}: '
+                           'check the names of the folders, or the list')
 
 
 def _some(names: Sequence[str]) -> str:

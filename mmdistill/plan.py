@@ -72,7 +72,7 @@ class Plan:
         """Read a plan.
 
         Raises:
-            DistillError: The file is missing, damaged or of another version, or is no valid plan: without requests,
+            DistillError: The file is missing, damaged or of another version, or is not a valid plan: without requests,
                 with duplicate or invalid ids, or with values of a wrong type or range.
         """
         try:
@@ -132,19 +132,19 @@ def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> Non
             the address of start latents is invalid.
     """
     if not entries:
-        raise ValueError('it asks for no image')
+        raise ValueError('it contains no images')
     seen = set()
     for entry in entries:
         name, classes = entry['id'], list(entry.get('classes', ()))
         check_paths(name)
         if name in seen:
-            raise ValueError(f'the id {name} is there twice')
+            raise ValueError(f'the id {name} occurs twice')
         seen.add(name)
         if sorted(set(classes)) != classes or classes and classes[-1] >= num_classes:
             raise ValueError(f'{name} shows classes {classes[:8]}: ascending ids below {num_classes} are needed')
         latent = entry.get('latent')
         if latent is not None and not re.fullmatch(r'[^/\\#]+#\d{1,9}/\d{1,9}', latent):
-            raise ValueError(f'{name} starts from {latent[:40]!r}, which is no address of latents')
+            raise ValueError(f'{name} starts from {latent[:40]!r}, which is not an address of latents')
 
 
 def request_seed(run_seed: int, request_id: str) -> int:

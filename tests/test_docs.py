@@ -43,17 +43,17 @@ def test_the_table_of_versions_is_that_of_the_requirements(root):
 @pytest.fixture
 def pages(root):
     """name → text of the configs on the pages."""
-    text = ''.join((root / f'docs/{page}.md').read_text() for page in ('your_data', 'generators'))
+    text = ''.join((root / f'docs/{page}.md').read_text() for page in ('your_data', 'generators', 'evaluation'))
     return dict(re.findall(r'```python\n# (\w+\.py)\n(.*?)```', text, re.S))
 
 
 def draw(folder):
-    """Six photos with masks of three classes, and two photos of two flowers."""
+    """Six photos with masks of three classes in each split, and two photos of two flowers."""
     random = np.random.default_rng(0)
     for number in range(6):
         mask = np.zeros((48, 64), np.uint8)
         mask[20:], mask[30:40, 8 * number:8 * number + 10] = 1, 2
-        for split in ('train', 'val'):
+        for split in ('train', 'val', 'test'):
             for kind, image, suffix in (('images', random.integers(0, 255, (48, 64, 3)).astype(np.uint8), 'jpg'),
                                         ('masks', mask, 'png')):
                 path = folder / f'data/mine/{kind}/{split}/{number}.{suffix}'
@@ -106,3 +106,62 @@ def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_pa
         dataset = mmseg.registry.DATASETS.build(loader.dataset)
         assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, 192, 256)
     assert cfg.model.unet.num_classes == len(dataset.metainfo['classes']) and cfg.train_dataloader.batch_size == 8
+
+
+@pytest.fixture
+def own(pages, tmp_path, monkeypatch):
+    """A folder with the data and the configs of the comparison of user data."""
+    draw(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in ('my_run.py', 'my_guide.py', 'my_guided.py', 'my_comparison.py'):
+        (tmp_path / name).write_text(pages[name])
+    return tmp_path
+
+
+def test_the_guide_for_user_data_builds_and_guides(own, capfd):
+    import mmseg.registry
+    from mmengine.registry import DefaultScope
+    from safetensors.torch import save_file
+
+    from mmdistill.config import read_config
+    from mmdistill.engine.training import check_training
+    cfg = read_config('my_guide.py')
+    check_training(cfg, 'my_guide.py')
+    for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):
+        dataset = mmseg.registry.DATASETS.build(loader.dataset)
+        assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, 192, 256)
+    assert cfg.model.decode_head.num_classes == len(dataset.metainfo['classes'])
+    assert cfg.param_scheduler[-1].end == cfg.train_cfg.max_iters and 'ExportHook' in cfg.custom_hooks[-1].type
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        model = mmseg.registry.MODELS.build(cfg.model)
+    (own / 'work_dirs/my_guide/export').mkdir(parents=True)
+    save_file(model.state_dict(), own / 'work_dirs/my_guide/export/model.safetensors')
+    main(['distill', 'my_guided.py', '--dry-run', '--cfg-options', 'custom_hooks.MaskSelectionHook.selector.budget=2'])
+    log = next((own / 'work_dirs/my_guided').rglob('*.log')).read_text()
+    assert 'Plan: 2 images' in log and 'SegmentationConsistency' in log
+
+
+def test_the_comparison_for_user_data_builds(own):
+    from mmdistill.config import read_config
+    from mmdistill.datasets import DatasetMasks, SegWriter, write_manifest
+    from mmdistill.evaluation import ComparisonRunner
+    from mmdistill.evaluation.training_sets import build_dataset
+    from mmdistill.plan import Plan, Request
+    cfg = read_config('my_comparison.py')
+    cfg.budget = 2
+    dataset = build_dataset(cfg.train_dataset, 'mmseg')
+    requests = tuple(Request(str(number), number) for number in range(2))
+    for name in ('my_run', 'my_guided'):
+        writer = SegWriter(own / f'work_dirs/{name}/distilled', 'source', dataset)
+        for request in requests:
+            writer.write(request.id, *DatasetMasks(dataset).pair(request.seed, (48, 64)))
+        write_manifest(writer.root, Plan(name, '', 0, ('sky', 'road', 'car'), (), 6, requests), writer.layout, {})
+    runner = ComparisonRunner(cfg, own / 'work_dirs/my_comparison')
+    jobs = runner.jobs()
+    assert [job.set for job in jobs] == ['random_real', 'greedy_real', 'unguided', 'distilled'] * 3
+    assert {job.images for job in jobs} == {2}
+    for job in jobs[:1]:
+        student = job.arguments['student_cfg']
+        assert student.model.decode_head.num_classes == 3
+        for loader in (student.train_dataloader, student.test_dataloader):
+            assert [step['scale'] for step in loader.dataset.pipeline if step['type'] == 'Resize'] == [(512, 384)]

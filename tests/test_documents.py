@@ -45,9 +45,9 @@ WRONG = [  # of plans and manifests alike: path in the plan, value, what the lin
     (('seed', ), '5', 'has to be a whole number'), (('seed', ), -5, 'out of range'),
     (('provenance', ), [], 'has to be a dict')]
 ENTRIES = [
-    ((), [], 'asks for no image'), ((), {}, 'has to be a list'), ((0, ), 'x', 'is no object'),
-    ((0, ), None, 'is no object'),
-    ((0, 'id'), '001', 'the id 001 is there twice'), ((0, 'id'), DELETE, 'id is missing'), ((0, 'id'), 7, 'a string'),
+    ((), [], 'contains no images'), ((), {}, 'has to be a list'), ((0, ), 'x', 'is not an object'),
+    ((0, ), None, 'is not an object'),
+    ((0, 'id'), '001', 'the id 001 occurs twice'), ((0, 'id'), DELETE, 'id is missing'), ((0, 'id'), 7, 'a string'),
     ((0, 'id'), '', 'plain names'), ((0, 'id'), '../../x', 'plain names'), ((0, 'id'), '/etc/x', 'plain names'),
     ((0, 'id'), 'a\x00b', 'plain names'), ((0, 'id'), 'a\\..\\b', 'plain names'), ((0, 'id'), 'a' * 256, 'plain names'),
     ((0, 'id'), 'a/' * 600 + 'b', 'plain names'), ((0, 'id'), './a', 'plain names'), ((0, 'id'), 'a\nb', 'plain names'),
@@ -57,8 +57,8 @@ ENTRIES = [
     ((0, 'classes'), [1, 1], 'ascending'), ((0, 'classes'), [-1], 'out of range'), ((0, 'classes'), 1, 'a list'),
     ((0, 'source_index'), 'x', 'a whole number'), ((0, 'source_index'), -1, 'out of range'),
     ((0, 'source'), ['a'], 'a string'), ((0, 'prompt'), {}, 'a string'),
-    ((0, 'latent'), '/etc/passwd#0/1', 'no address'), ((0, 'latent'), 'p.safetensors', 'no address'),
-    ((0, 'latent'), 'p.safetensors#0/-1', 'no address')]
+    ((0, 'latent'), '/etc/passwd#0/1', 'not an address'), ((0, 'latent'), 'p.safetensors', 'not an address'),
+    ((0, 'latent'), 'p.safetensors#0/-1', 'not an address')]
 OF_PLANS = [(('requests', *path), value, line) for path, value, line in ENTRIES] + [
     (('other', ), 1, 'other is unknown'), (('requests', 0, 'other'), 1, 'requests.0.other is unknown'),
     (('requests', ), DELETE, 'requests is missing'), (('requests', 0, 'mask'), 4, 'a string')]

@@ -30,14 +30,14 @@ def endless(request):
 def test_readers(endless, tmp_path):
     path = tmp_path / 'file'
     endless(path)
-    with pytest.raises(OSError, match='no regular file'):
+    with pytest.raises(OSError, match='not a regular file'):
         read_file(path)
-    with pytest.raises(OSError, match='no regular file'):
+    with pytest.raises(OSError, match='not a regular file'):
         file_digest(path)
-    with pytest.raises(ValueError, match='no regular file'):
+    with pytest.raises(ValueError, match='not a regular file'):
         read_document(path)
     endless(tmp_path / 'results.json')
-    with pytest.raises(DistillError, match='results.json is not a readable result .*no regular file'):
+    with pytest.raises(DistillError, match='results.json is not a readable result .*not a regular file'):
         read_results(tmp_path)
     cache = ResultCache(tmp_path)
     endless(cache.path({}))

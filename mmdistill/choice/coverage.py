@@ -1,4 +1,4 @@
-"""S³ of IMS3: one of several candidates is kept for each image of a class."""
+"""S³ of IMS3: keeps one of several candidates for each image of a class."""
 from typing import Dict, NamedTuple
 
 import numpy as np
@@ -8,8 +8,8 @@ from ..errors import DistillError
 from ..selection.clusters import LatentClusters
 from ..settings import NonNegative, NonNegativeInt, validated
 
-_LEAST = 1e-6  # of 1 - cos, so that equal features have a finite logarithm
-_GAIN = 1e-9  # of a change; less is rounding
+_LEAST = 1e-6  # lower limit of 1 - cos, so that equal features have a finite logarithm
+_GAIN = 1e-9  # smaller improvements are rounding errors
 
 
 class Chosen(NamedTuple):
@@ -75,7 +75,7 @@ class CoverageChoice:
             raise DistillError(f'features of candidates {candidates.shape} and of real images {real.shape} do not fit: '
                                'give (n, G, D) and (N, D)')
         if not np.isfinite(candidates).all():
-            raise DistillError(f'features of candidates of class {label} are not finite: take another encoder')
+            raise DistillError(f'features of candidates of class {label} are not finite: use another encoder')
         count = len(candidates)
         centroids = LatentClusters(count, label, self.random_state).partial_fit(real).finish().centers_
         images, centroids = _unit(candidates), _unit(centroids[np.arange(count) % len(centroids)].astype(np.float64))

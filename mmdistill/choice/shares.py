@@ -1,4 +1,4 @@
-"""DDOQ: an image weighs what it stands for."""
+"""DDOQ: weights images by the number of real images that they represent."""
 from typing import Literal
 
 import numpy as np

@@ -67,8 +67,8 @@ class Journal:
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
-            raise DistillError(f'cannot write {self.path}: {error.strerror}; free the disk, and start it '
-                               'again') from None
+            raise DistillError(f'cannot write {self.path}: {error.strerror}; free some disk space and run the '
+                               'command again') from None
         self._known.setdefault(name, []).append(digests)
         self._whole.add(name)
 
@@ -105,7 +105,7 @@ def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -
                 elif not path.stat().st_size:
                     yield image[kind], 'is empty'
                 elif kind in digests and file_digest(path) != digests[kind]:
-                    yield image[kind], 'was changed: its checksum is another'
+                    yield image[kind], 'was changed: its checksum differs'
             except (OSError, DistillError) as error:
                 yield image[kind], str(error)
 

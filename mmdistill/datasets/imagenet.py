@@ -39,7 +39,7 @@ class _Tree(ImageNet):
         """Samples of a flat folder, with the class ids from Kaggle's list."""
         lists = [path for place in _PLACES if exists(path := join_path(self.data_root, place, _SOLUTION))]
         if not lists:
-            raise DistillError(f'{self.img_prefix} holds images and no folders of classes: put {_SOLUTION} into '
+            raise DistillError(f'{self.img_prefix} contains images instead of class folders: put {_SOLUTION} into '
                                f'{self.data_root}, sort the images into <wnid>/, or give an ann_file')
         rows = [line.replace(',', ' ').split() for line in list_from_file(lists[0])]
         wnids = {row[0]: row[1] for row in rows if len(row) > 1}
@@ -67,8 +67,8 @@ class ImageNet1K(_Tree):
 
     def labels(self) -> Dict[str, int]:
         if len(self.CLASSES) != 1000:
-            raise DistillError(f'ImageNet1K has 1000 classes, not {len(self.CLASSES)}: take type=mmdistill.'
-                               'ImageNetSubset with the WordNet ids of some')
+            raise DistillError(f'ImageNet1K has 1000 classes, not {len(self.CLASSES)}: for some of them use '
+                               'type=mmdistill.ImageNetSubset with their WordNet ids')
         return {wnid: label for label, wnid in enumerate(imagenet_wnids())}
 
     def check_tree(self, folders: Sequence[str]) -> None:
@@ -98,7 +98,7 @@ class ImageNetSubset(_Tree):
 
     def __init__(self, data_root: str, split: str, classes: Sequence[str], **kwargs: Any) -> None:
         if len(set(classes)) < len(classes):
-            raise DistillError(f'ImageNetSubset: some of the {len(classes)} classes are there twice')
+            raise DistillError(f'ImageNetSubset: some of the {len(classes)} classes are listed twice')
         super().__init__(data_root, data_prefix=split, classes=list(classes), **kwargs)
 
     def labels(self) -> Dict[str, int]:

@@ -103,9 +103,9 @@ class DatasetLabels(Source):
             name = self.classes[label]
             folder = (self._numbers or {}).get(label)
             advice = f'add some, or remove the folder {folder!r}, and the name where you list classes' if folder else (
-                'add some, or take it out of classes and lower the ids that follow by 1')
+                'add some, or remove it from classes and decrease the following ids by 1')
             if self.folds:
-                advice = 'KFoldDataset has left all of its images out: give it a seed, which shuffles, or another fold'
+                advice = 'KFoldDataset leaves out all of its images: set a seed, which shuffles them, or another fold'
             raise DistillError(f'class {label} ({name}) has no image: {advice}')
         return indices
 

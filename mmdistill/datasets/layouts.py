@@ -55,11 +55,11 @@ class SegLayout:
                                 _dotted('seg_map_suffix', self.mask_suffix, MASK_FORMATS)
                                 or 'save the masks as .png, and set seg_map_suffix')
         if (self.image_dir, self.image_suffix) == (self.mask_dir, self.mask_suffix):
-            raise self._refused('it gives an image and its mask one name',
+            raise self._refused('an image and its mask would have the same file name',
                                 "set data_prefix.seg_map_path to the masks' own folder, or another seg_map_suffix")
         kept = [new for _, new in self.label_map or () if new % 256 not in (IGNORE, self.ignore_index)]
         if len(kept) != len(set(kept)):
-            raise self._refused('the label map sends two ids to one class, so that no mask can be written by it',
+            raise self._refused('the label map maps two ids to one class, so masks cannot be written with it',
                                 'save the masks with the class ids 0, 1, ..., and leave the label map out')
 
     def _refused(self, problem: str, advice: str) -> DistillError:

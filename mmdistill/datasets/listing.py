@@ -31,10 +31,10 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
     if not osp.isfile(path):
         return DistillError(f'no ann_file at {path}: set data_root and ann_file')
     if 'Unsupported format' in reason:
-        return DistillError(f'ann_file {path}: {type(dataset).__name__} reads .json, .yml and .pkl: take a dataset of '
-                            'lists of lines, such as mmpretrain.CustomDataset, or give another file')
+        return DistillError(f'ann_file {path}: {type(dataset).__name__} reads .json, .yml and .pkl: use a dataset that '
+                            'reads text files, such as mmpretrain.CustomDataset, or give another file')
     if isinstance(error, UnicodeError):
-        return DistillError(f'ann_file {path} is no text in UTF-8 ({reason}): save it as such')
+        return DistillError(f'ann_file {path} is not UTF-8 text ({reason}): save it as UTF-8')
     lines = _lines(path)
     number = _first_bad(dataset, lines, error)
     if number is None:
@@ -134,8 +134,8 @@ def _advice(line: str) -> str:
     if not line.strip():
         return 'remove the empty line'
     if ' ' in line.strip():
-        return 'its last word has to be a class id, a whole number from 0: not a name, and not several'
-    return 'write "<file> <class id>"' + ' with a blank between them' * bool(re.search(r'[,;\t]', line))
+        return 'its last word has to be a single class id, a whole number from 0, not a name'
+    return 'write "<file> <class id>"' + ' with a space between them' * bool(re.search(r'[,;\t]', line))
 
 
 def _missing_advice(dataset: Any, path: str) -> str:
@@ -143,9 +143,9 @@ def _missing_advice(dataset: Any, path: str) -> str:
     if '\ufeff' in path:
         return 'the list begins with a byte order mark: save it as UTF-8 without one'
     if suffix and path.endswith(suffix * 2):
-        return f'the list names files without {suffix}, which is added as img_suffix: take it off the lines'
+        return f'the list names files without {suffix}, which is added as img_suffix: remove it from the lines'
     if path != path.rstrip():
-        return 'there is one blank too many before the class id: leave one'
+        return 'there is more than one space before the class id: leave one'
     if not osp.basename(path).removesuffix(suffix or ' '):
         return 'remove the empty line'
     return 'add the file, remove its line, or check data_root, data_prefix and the suffixes'

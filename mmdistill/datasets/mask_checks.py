@@ -33,7 +33,7 @@ def check_pairs(dataset: Any, images: Sequence[str], masks: Sequence[str], image
             raise DistillError(
                 f'no mask at {path}: {image}, a mask, is read as an image, since masks ending in '
                 f'{dataset.seg_map_suffix} are among the files ending in {dataset.img_suffix}: put the masks into a '
-                'folder of their own (data_prefix.seg_map_path), or list the images in an ann_file')
+                'separate folder (data_prefix.seg_map_path), or list the images in an ann_file')
         raise missing(path, 'mask')
 
 
@@ -61,8 +61,8 @@ def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
         ids.update(np.unique(values).tolist())
     reduced, reasons, advice = bool(dataset.reduce_zero_label), [], []
     if not {IGNORE, 65535}.isdisjoint(ids):
-        reasons.append('255 is unlabelled always')
-        advice.append(f'save the pixels of classes with their ids, {int(reduced)}, ..., in place of 255')
+        reasons.append('255 is always unlabelled')
+        advice.append(f'save the pixels of classes with their ids, {int(reduced)}, ..., instead of 255')
     if reduced and 0 in ids:
         reasons.append('reduce_zero_label=True makes 0 unlabelled')
         advice.append('set reduce_zero_label=False if 0 is a class')

@@ -54,7 +54,7 @@ class MaskReader:
             uint8 (H, W), ids 0..K-1, and 255 for ignored pixels.
 
         Raises:
-            DistillError: The file is missing or damaged, is no mask, or has an id out of range.
+            DistillError: The file is missing or damaged, is not a mask, or has an id out of range.
         """
         return self._encoding(info if self.stock else {})(self.ids(info), info['seg_map_path'])
 
@@ -102,7 +102,7 @@ class MaskReader:
         try:
             raw = mmcv.imfrombytes(data, 'unchanged', backend=transform.imdecode_backend)
             if raw is None:
-                raise ValueError('it is cut short, damaged, or of no known format')
+                raise ValueError('it is truncated, damaged, or of an unknown format')
         except Exception as error:
             raise unreadable(path, 'mask', error) from None
         if raw.ndim == 3 and raw.shape[2] > 1 and _has_palette(data):

@@ -1,4 +1,4 @@
-"""Provenance of real samples, and detection of splits that are no training sets."""
+"""Provenance of real samples, and detection of splits that are not training splits."""
 import os.path as osp
 import re
 from typing import Any, Dict, Iterator, List
@@ -13,7 +13,7 @@ def provenance(real: Any) -> Dict[str, Any]:
 
     Returns:
         dict: ``dataset`` (name of its class), ``data_root``, ``data_prefix``, ``ann_file``, ``split``, and
-        ``other_split``, the setting that shows that it is no training split, if any. Several datasets are listed in
+        ``other_split``, the setting that shows that it is not a training split, if any. Several datasets are listed in
         ``parts``, each with its number of ``images``.
     """
     found = [_recorded(part) for part in real_parts(real)]

@@ -148,7 +148,7 @@ def check_backend(args: Any, where: str = 'backend_args') -> None:
     if name is None:
         return
     if name not in backends:
-        raise DistillError(f'{where}: no storage backend {name!r} is registered: take one of '
+        raise DistillError(f'{where}: no storage backend {name!r} is registered: use one of '
                            f'{", ".join(sorted(backends))}, or import yours through custom_imports')
     try:
         get_file_backend(backend_args=args, enable_singleton=True)
@@ -198,7 +198,7 @@ def unreadable(path: str, what: str, error: BaseException) -> DistillError:
     elif 'buf.empty' in reason:
         reason = 'it is empty'
     elif isinstance(error, UnidentifiedImageError) or reason.startswith('failed to load image'):
-        reason = 'it is cut short, damaged, or of no known format'
+        reason = 'it is truncated, damaged, or of an unknown format'
     elif isinstance(error, (FileNotFoundError, NotADirectoryError)):
         advice = 'add it, or check data_root, data_prefix and the suffixes'
     return DistillError(f'{path} is not a readable {what} ({reason}): {advice}')
@@ -243,8 +243,8 @@ def _rgb(image: np.ndarray, path: str, loader: str) -> np.ndarray:
         image = whole if np.array_equal(whole, image) else image
     channels = image.shape[2] if image.ndim == 3 else int(image.ndim == 2)
     if image.dtype != np.uint8 or channels not in (1, 3):
-        raise DistillError(f'{path} is {image.dtype} {image.shape} as {loader} loads it, but generators take 8-bit '
-                           'grey or RGB images: convert them, or load them by LoadImageFromFile() without color_type')
+        raise DistillError(f'{path} is {image.dtype} {image.shape} as {loader} loads it, but generators need 8-bit '
+                           'grey or RGB images: convert it, or use LoadImageFromFile() without color_type')
     if channels == 1:
         return np.repeat(image.reshape(*image.shape[:2], 1), 3, 2)
     return np.ascontiguousarray(image[..., ::-1])

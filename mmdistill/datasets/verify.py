@@ -31,7 +31,7 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     damaged = dict(damaged_files(root, manifest['images']))
     problems = []
     if 'checksum' in manifest and manifest['checksum'] != manifest_checksum(manifest):
-        problems.append(f'{MANIFEST} was changed after it was written: its checksum is another')
+        problems.append(f'{MANIFEST} was changed after it was written: its checksum differs')
     problems += [f'{name} {reason}' for name, reason in damaged.items()]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
     decoding = None
@@ -40,7 +40,7 @@ def verify_set(root: Union[str, Path]) -> List[str]:
         decoding = layout.decoding() if isinstance(layout, SegLayout) else None
         problems += _of_layout(Path(root), layout, manifest)
         folders = [layout.image_dir, getattr(layout, 'mask_dir', layout.image_dir)]
-        problems += [f'{name} is no file of the set, and datasets that list its folder read it'
+        problems += [f'{name} is not in the manifest, and datasets that list its folder would read it'
                      for name in foreign_files(root, folders, listed | {layout.ann_file, MANIFEST})]
     for image in manifest['images']:
         if not {image['image'], image.get('mask')} & damaged.keys():
@@ -52,8 +52,8 @@ def check_set(root: Union[str, Path]) -> None:
     """Raise a DistillError with the first problem of a set (:func:`verify_set`) and the number of the others."""
     if problems := verify_set(root):
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
-        raise DistillError(f'{root} is not whole: {problems[0]}{others}; resume its run, which makes what is damaged '
-                           'again, or copy the set again')
+        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; resume its run, which '
+                           'generates damaged images again, or copy the set again')
 
 
 def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:
@@ -102,5 +102,5 @@ def summary(root: Union[str, Path]) -> str:
     manifest = read_manifest(root)
     images = manifest['images']
     bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else (
-        '' if 'checksum' in manifest else '; its manifest has no checksum of its own')
-    return f'{root}: {len(images)} images, whole{bare}'
+        '' if 'checksum' in manifest else '; the manifest itself has no checksum')
+    return f'{root}: {len(images)} images, complete{bare}'

@@ -87,7 +87,7 @@ def inner_datasets(dataset: Any) -> Dict[str, Any]:
 
 
 def parts_of(dataset: Any, key: str = '') -> List[Part]:
-    """The datasets inside a built dataset's wrappers, in order; the dataset itself if it is no wrapper."""
+    """The datasets inside a built dataset's wrappers, in order; the dataset itself if it is not a wrapper."""
     if isinstance(dataset, RealSamples):
         dataset = dataset.wrapper
     dataset.full_init()
@@ -224,8 +224,8 @@ def _check_classes(parts: Sequence[Part]) -> None:
 def other_classes(first: Sequence[str], second: Sequence[str]) -> str:
     """How the ``second`` classes differ from the ``first``; '' if they do not. Names may be numbers."""
     if len(first) != len(second):
-        return f'{len(second)} in place of {len(first)}'
-    return next((f'id {index} is {there!r} in place of {here!r}'
+        return f'{len(second)} instead of {len(first)}'
+    return next((f'id {index} is {there!r} instead of {here!r}'
                  for index, (here, there) in enumerate(zip(first, second)) if str(here) != str(there)), '')
 
 

@@ -97,7 +97,7 @@ class SegWriter:
     def paths(self, request_id: str) -> Tuple[Path, Path]:
         """Image and mask file of a request; raises a DistillError for an id that is not a valid file name."""
         if not request_id or request_id.startswith('.') or not set(request_id).isdisjoint('/\\\0\n'):
-            raise DistillError(f'request id {request_id!r} is no file name')
+            raise DistillError(f'request id {request_id!r} is not a valid file name')
         files = self.layout.files(request_id)
         return self.root / files['image'], self.root / files['mask']
 
@@ -119,7 +119,7 @@ class SegWriter:
         """
         check_image(request_id, image)
         if mask.dtype != np.uint8 or mask.shape != image.shape[:2]:
-            raise DistillError(f'{request_id}: the mask has to be uint8 {image.shape[:2]} as its image is, not '
+            raise DistillError(f'{request_id}: the mask has to be uint8 {image.shape[:2]} like its image, not '
                                f'{mask.dtype} {mask.shape}')
         image_path, mask_path = self.paths(request_id)
         mask_bytes = encode_image(self.layout.encode(mask), self.layout.mask_format)
@@ -140,8 +140,8 @@ class SegWriter:
             with Image.open(path) as picture:
                 return np.asarray(picture.convert('RGB'))
         except (OSError, SyntaxError) as error:
-            raise DistillError(f'{path} is not a readable image ({error}): remove it, and --resume makes it '
-                               'again') from None
+            raise DistillError(f'{path} is not a readable image ({error}): remove it and run '
+                               'again with --resume') from None
 
     def write_mask(self, request_id: str, mask: np.ndarray) -> None:
         """Replace the mask of a request; train ids uint8 (H, W), 255 = ignored."""
@@ -230,7 +230,7 @@ class ClassWriter:
             return load_file(path)['latents']
         except (OSError, SafetensorError, KeyError) as error:
             raise DistillError(f'{path} is missing or not readable ({error}), and later images of its class depend on '
-                               f'it: remove {self.path(request_id)} too, and --resume makes both again') from None
+                               f'it: remove {self.path(request_id)} too, and run again with --resume') from None
 
     def _latents_path(self, request_id: str) -> Path:
         return self.root / 'latents' / f'{request_id}.safetensors'

@@ -178,8 +178,8 @@ class Composition:
         if self.planner is None:
             raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
         if self.planner.annotation != task.annotation:
-            raise DistillError(f'custom_hooks: the plan is one of {self.planner.annotation}, but the dataset is one of '
-                               f'{task.name}: take {task.plan_hook}, or another dataset')
+            raise DistillError(f'custom_hooks: the plan is made from {self.planner.annotation}, but the dataset is for '
+                               f'{task.name}: use {task.plan_hook}, or another dataset')
         if self.guidance is not None:
             self.guidance.check(task, generator, self.planner.starts)
         if self.cleaning is not None:

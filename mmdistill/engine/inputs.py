@@ -17,7 +17,7 @@ from .planning import PROTOTYPES
 FILE = 'inputs.json'
 _MEASURED = {STATISTICS: 'class statistics', LOSSES: 'class losses', SUPPORTS: 'support points',
              PROTOTYPES: 'prototypes'}
-_NAMES = dict(data='real images or masks (a path, a size or a time of change)', generator="generator's weights",
+_NAMES = dict(data='real images or masks (a path, size or modification time)', generator="generator's weights",
               guidance="guide's weights", cleaning="segmentor's weights for label cleaning",
               **{name: f'{what} ({name})' for name, what in _MEASURED.items()})
 

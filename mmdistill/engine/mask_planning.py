@@ -34,10 +34,10 @@ class MaskPlanner(Planner):
             return
         where, component = "MaskSelectionHook.start='photo'", resolve(generator, GENERATORS, 'model.generator')
         if 'strength' not in parameters(component) or setting(component, generator, 'strength') == 1:
-            raise DistillError(f'{where} has no effect if all steps are done: set model.generator.strength below 1, '
-                               'the share of the steps that is done, such as 0.4')
+            raise DistillError(f'{where} has no effect if all denoising steps are run: set model.generator.strength, '
+                               'the share of the steps that are run, below 1, such as 0.4')
         if method in ('D3S2', 'unguided'):
-            raise DistillError(f'{where} is not what test_cfg.method={method!r} stands for: set test_cfg.method to '
+            raise DistillError(f'{where} is another method than test_cfg.method={method!r}: set test_cfg.method to '
                                "another name, such as 'photo-start'")
 
     def select(self, masks: Any, work_dir: str, logger: Any) -> Tuple[np.ndarray, List[int]]:

@@ -67,11 +67,11 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
     predefined = [getattr(type(part), 'METAINFO', {}).get('classes') for part in real_parts(real)]
     classes = real.metainfo.get('classes') or ()
     if (twice := repeated_name(classes)) and tuple(classes) not in [tuple(names or ()) for names in predefined]:
-        runner.logger.warning(f'{key}: {twice}: they have the same prompt, and tables show only one of them; give them '
+        runner.logger.warning(f'{key}: {twice}: they have the same prompt, and tables show only one of them: give them '
                               'different names in metainfo.classes')
     if other := next(filter(None, (other_split(part) for part in real_parts(real))), '') or same_split(runner.cfg):
-        runner.logger.warning(f'{key} is not a training split ({other}): a student tested on it is tested on the '
-                              'source of its training images; distil the training split')
+        runner.logger.warning(f'{key} is not a training split ({other}): students tested on it would be tested '
+                              'on the source of their training images: distil the training split')
 
 
 def announce(run: Any) -> None:

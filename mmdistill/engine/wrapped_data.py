@@ -57,7 +57,7 @@ def _compare(first: Tuple[str, Any], second: Tuple[str, Any], ignored: Any) -> N
         if name not in ignored and str(values[0]) != str(values[1]):
             shown, other = (shorten(str(value)) for value in values)
             raise DistillError(f'{there} has {name}={other}, but {here} has {shown}, and ConcatDataset accepts '
-                               f"equal values only: set both alike, or ignore_keys=['{name}'] beside datasets")
+                               f"equal values only: set both to the same value, or set ignore_keys=['{name}']")
     if 'classes' not in ignored and left.get('classes') != right.get('classes'):
-        raise DistillError(f'{there} and {here} have the same classes, but for ConcatDataset numbers differ from '
-                           'strings and lists from tuples: write metainfo.classes of both alike')
+        raise DistillError(f'{there} and {here} have the same classes, but ConcatDataset distinguishes numbers from '
+                           'strings and lists from tuples: write metainfo.classes of both in the same form')

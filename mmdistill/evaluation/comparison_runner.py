@@ -74,7 +74,7 @@ class ComparisonRunner:
             notes += self._other_sizes(settings.ipc or self.rules['ipc'])
         if settings.epochs:
             full = by_size.get('epochs') or self.protocol.train_cfg.max_epochs
-            notes.append(f'The schedule was shortened: {settings.epochs} epochs in place of {full}.')
+            notes.append(f'The schedule was shortened: {settings.epochs} epochs instead of {full}.')
         if settings.overrides:
             notes.append(f'Deviations from the protocol: {json.dumps(settings.overrides)}.')
         if self.rare:

@@ -114,7 +114,7 @@ class LatentEncoder(Encoder):
         device: Default: a GPU if there is one.
 
     Raises:
-        DistillError: The size is no multiple of the autoencoder's scale factor, or ``pool`` is out of range.
+        DistillError: The size is not a multiple of the autoencoder's scale factor, or ``pool`` is out of range.
     """
 
     @validated

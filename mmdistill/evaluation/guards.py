@@ -31,7 +31,7 @@ def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
     empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
     if len(empty):
         raise DistillError(f'{name}: {len(empty)} of {len(classes)} classes have no image, the first is '
-                           f'{classes[empty[0]]!r}: add images, or take the class out of metainfo.classes')
+                           f'{classes[empty[0]]!r}: add images, or remove the class from metainfo.classes')
 
 
 def check_soft_labels(name: str, dataset) -> None:
@@ -43,8 +43,8 @@ def check_soft_labels(name: str, dataset) -> None:
     hard = has_weights(dataset)
     bare = next((i for i in range(len(dataset)) if hard or 'gt_score' not in dataset.get_data_info(i)), None)
     if bare is not None:
-        raise DistillError(f'{name}: its image {bare} has no soft label (gt_score), and the protocol learns from soft '
-                           'labels: give the set some, or choose a protocol of hard labels')
+        raise DistillError(f'{name}: its image {bare} has no soft label (gt_score), which the protocol needs: '
+                           'add soft labels to the set, or choose a protocol with hard labels')
 
 
 def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
@@ -59,7 +59,7 @@ def check_overlap(name: str, train: Sequence[str], test: Sequence[str]) -> None:
     pairs = [(trained[key], path) for path in test if (key := identity(path)) in trained]
     if pairs:
         raise DistillError(f'{name}: {len(pairs)} of its images are test images too, such as {pairs[0][0]} and '
-                           f'{pairs[0][1]}: take them out of one of the sets')
+                           f'{pairs[0][1]}: remove them from one of the sets')
 
 
 def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
@@ -79,10 +79,10 @@ def split_note(train: Sequence[str], test: Sequence[str]) -> Optional[str]:
         return None
     if all(test_val):
         raise DistillError('the training images are of fastai\'s split of ImageNet (they hold ILSVRC2012_val_… files), '
-                           'the test images are the original validation set, which overlaps it: take both from one '
+                           'the test images are the original validation set, which overlaps it: use both from one '
                            'source')
-    return ('The images are in fastai\'s split of ImageNet; published numbers mostly take the original\'s (50 '
-            'validation images per class), so they are not comparable.')
+    return ('The images are in fastai\'s split of ImageNet; most published numbers use the original split '
+            '(50 validation images per class), so they are not comparable.')
 
 
 def paths_of(dataset: Any) -> List[str]:

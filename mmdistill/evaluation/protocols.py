@@ -98,13 +98,13 @@ def weighted_config(cfg: Config, name: str) -> Config:
     """
     cfg = copy.deepcopy(cfg)
     if 'head' not in cfg.model:
-        raise DistillError(f'the student {name}, a {cfg.model.get("type")}, has no head whose loss could heed the '
-                           'weights of images: leave weights out, or take another student')
+        raise DistillError(f'the student {name}, a {cfg.model.get("type")}, has no head whose loss could use '
+                           'image weights: leave weights out, or use another student')
     head = cfg.model.head
     loss = head.get('loss') or dict(type='CrossEntropyLoss')
     if loss.get('type') not in ('mmdistill.WeightedLoss', 'WeightedLoss'):
         head.loss = ConfigDict(type='mmdistill.WeightedLoss', loss=loss)
-    head.pop('cal_acc', None)  # of class ids alone
+    head.pop('cal_acc', None)  # it only works with class ids
     return cfg
 
 
@@ -127,8 +127,8 @@ def _set_classes(parts: Any, num_classes: int) -> None:
     for part in _dicts(parts):
         weights = part.get('class_weight')
         if isinstance(weights, (list, tuple)) and len(weights) not in (num_classes, num_classes + 1):
-            raise DistillError(f'the student weighs {len(weights)} classes in class_weight, the test set has '
-                               f'{num_classes}: give the student\'s config its class_weight')
+            raise DistillError(f'class_weight of the student has {len(weights)} classes, the test set has '
+                               f'{num_classes}: change class_weight in the config of the student')
         if isinstance(part.get('num_classes'), int):
             part['num_classes'] = num_classes
 

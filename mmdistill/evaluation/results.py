@@ -82,14 +82,14 @@ def by_set_and_student(rows: Sequence[Row]) -> Dict[Tuple[str, str], Dict[str, R
 def weights_notes(names: Iterable[str]) -> List[str]:
     """A note that names the sets whose images have weights in the loss; empty without such sets."""
     listed = ', '.join(dict.fromkeys(names))
-    return [f'The images of {listed} weigh in the loss what their manifests say.'] if listed else []
+    return [f'The loss uses the image weights in the manifests of {listed}.'] if listed else []
 
 
 def table_cells(rows: Sequence[Row]) -> List[List[str]]:
     """The rows as a table with a header: one line per set and student, one column per metric."""
     metrics = list(dict.fromkeys(row['metric'] for row in rows))
     several = len({row['student'] for row in rows}) > 1
-    lines = [['set', *['student'] * several, 'images', *metrics, 'image sets', 'runs', 's a run']]
+    lines = [['set', *['student'] * several, 'images', *metrics, 'image sets', 'runs', 's per run']]
     for (name, student), by_metric in by_set_and_student(rows).items():
         first = next(iter(by_metric.values()))
         lines.append([name, *[student] * several, f'{first["images"]:,}',

@@ -72,8 +72,8 @@ class MicroBatches:
             if values is not None and len(wanted) != len(values):
                 raise ValueError(f'{len(wanted)} requests with {len(values)} masks or latents')
         if masks is None and generator.annotation == 'masks':
-            raise DistillError(f'{type(generator).__name__} makes images of masks and got none: take a generator of '
-                               'classes')
+            raise DistillError(f'{type(generator).__name__} needs masks and got none: use a class-conditional '
+                               'generator')
         joint = guidance is not None and guidance.joint
         first = 0 if latents is None else first_step(len(generator.process), generator.strength)
         if guidance is not None and guidance.objectives:

@@ -65,7 +65,7 @@ def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
     if name == 'prompts':
         return _BlankPrompts(folder, dtype)
     if name not in _FOLDERS:
-        raise DistillError(f'the generator takes a module {name}, of which no outline is known')
+        raise DistillError(f'the generator takes a module {name}, which cannot be built without weights')
     places = [*(folder / part for part in _FOLDERS[name]), folder]
     place = next((place for place in places if (place / 'config.json').is_file()), places[0])
     return network_of(place, torch.float32 if name == 'vae' else dtype)
@@ -79,7 +79,7 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     config, name = network_config(folder), str(class_name(folder))
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
-        raise DistillError(f'{folder} holds a {name}, which is no network of diffusers')
+        raise DistillError(f'{folder} holds a {name}, which is not a network of diffusers')
     known = inspect.signature(cls).parameters  # saved configs may have arguments of other versions
     with META:
         network = cls.from_config({key: value for key, value in config.items() if key in known})

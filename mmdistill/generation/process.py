@@ -52,14 +52,14 @@ class NoiseProcess:
         self._learned = cls is DDPMScheduler and str(config.get('variance_type')).startswith('learned')
         self.alphas, self.sigmas = self._levels()
         if self._prediction == 'epsilon' and min(self.alphas) == 0:
-            raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction says '
-                               'nothing of x0: set scheduler rescale_betas_zero_snr=False')
+            raise DistillError(f'{self.name}: at zero signal (rescale_betas_zero_snr) an epsilon prediction does '
+                               'not determine x0: set scheduler rescale_betas_zero_snr=False')
         # DDIM's step always goes back by num_train_timesteps // num_steps, whatever the timesteps are.
         stride, spacing = config.get('num_train_timesteps', 1000) // num_steps, config.get('timestep_spacing')
         met = bool((self.timesteps.diff() == -stride).all())
         if cls is DDIMScheduler and (not met or (spacing == 'linspace' and num_steps == 1)):
-            raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not meet its '
-                               f"own steps of {stride}: set scheduler timestep_spacing='leading', or take "
+            raise DistillError(f'DDIMScheduler: timestep_spacing={spacing!r} with {num_steps} steps does not match its '
+                               f"stride of {stride}: set scheduler timestep_spacing='leading', or use "
                                'DPMSolverMultistepScheduler')
 
     def __len__(self) -> int:

@@ -45,9 +45,9 @@ def install_soft_labels(transformer: Any) -> SoftLabelConditioning:
         for key, value in norm.emb.state_dict().items():
             if not torch.equal(value, expected[key]):
                 part = 'label table' if key.startswith('class_embedder') else 'timestep embedding'
-                raise DistillError(f'soft labels: block {index} of the DiT has another {part} than block 0, so that '
-                                   'one embedding cannot stand for a class in all blocks: take weights whose blocks '
-                                   'share it, as the original DiT\'s do, or leave semantic matching out')
+                raise DistillError(f'soft labels: block {index} of the DiT has another {part} than block 0, so '
+                                   'one embedding cannot represent a class in all blocks: use weights whose blocks '
+                                   'share it, like the original DiT, or leave semantic matching out')
     shared = SoftLabelConditioning(norms[0].emb)
     for norm in norms:
         norm.emb = shared

@@ -132,7 +132,7 @@ class Guidance:
         if isinstance(objectives, Sequence):
             named = {type(objective).__name__: objective for objective in objectives}
             if len(named) < len(objectives):
-                raise DistillError('guidance: two objectives of one class: give them as a dict with a name for each')
+                raise DistillError('guidance: two objectives have the same class: pass a dict that names each of them')
             objectives = named
         check_objectives(objectives, update, 'guidance')
         if not objectives and semantic is None:
@@ -154,8 +154,9 @@ class Guidance:
         through, update, norm, step = (setting(cls, settings, key) for key in ('through', 'update', 'norm', 'step'))
         by = dict(output='output', conditional='clean prediction').get(update)
         if by and through == 'linear':
-            raise DistillError(f"{where}: update={update!r} takes the gradient by the {by}, which through='linear' is "
-                               "not: set through='x0' (the network held constant) or 'xt' (through the network)")
+            raise DistillError(f"{where}: update={update!r} needs the gradient with respect to the {by}, which "
+                               "through='linear' does not give: set through='x0' (network held constant) or 'xt' "
+                               '(through the network)')
         if step == 'noise' and norm != 'unit':
             raise DistillError(f"{where}: step='noise' sets the length of the shift, so norm={norm!r} has no meaning: "
                                "set norm='unit'")
@@ -164,7 +165,7 @@ class Guidance:
         if steps and not set(steps) & set(_guided(window, every, steps.stop)):
             skipped = f'; strength skips the first {steps.start}' if steps.start else ''
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps '
-                               f'({steps.stop} steps{skipped}): widen it, take more steps, or leave the guidance out')
+                               f'({steps.stop} steps{skipped}): widen it, use more steps, or leave the guidance out')
 
     @property
     def memories(self) -> List:
@@ -256,19 +257,19 @@ class Guidance:
 
 
 def check_objectives(objectives: Mapping[str, Any], update: str, where: str) -> None:
-    """Raise a DistillError where objectives, by name, are none, or do not fit each other or the ``update``."""
+    """Raise a DistillError if objectives, by name, are invalid, or do not fit each other or the ``update``."""
     for name, objective in objectives.items():
         space = getattr(objective, 'space', None)
         if space not in ('image', 'latent', 'noisy') or not hasattr(objective, 'weight'):
             raise DistillError(f"{where}: {name} needs a space, 'image', 'latent' or 'noisy', and a weight: set both")
         if space == 'noisy' and update != 'prev':
-            raise DistillError(f"{where}: {name} is a loss of the noisy latents, and update={update!r} shifts "
-                               "something else: set update='prev'")
+            raise DistillError(f"{where}: {name} is a loss of the noisy latents, which update={update!r} does not "
+                               "support: set update='prev'")
     joint, greedy = ([name for name, o in objectives.items() if getattr(o, attribute, False)]
                      for attribute in ('joint', 'greedy'))
     if joint and greedy:
-        raise DistillError(f'{where}: {joint[0]} makes the images of a class together, {greedy[0]} one after the '
-                           'other: leave one of them out')
+        raise DistillError(f'{where}: {joint[0]} needs the images of a class generated together, {greedy[0]} one after '
+                           'the other: leave one of them out')
 
 
 def group_rows(requests: Sequence[Request]) -> List[List[int]]:

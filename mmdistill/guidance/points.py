@@ -11,34 +11,35 @@ from ..settings import validated
 
 
 class PointMatching:
-    r"""The squared distance of the clean prediction to one point of its class; its gradient is their difference.
+    r"""Squared distance of the clean prediction to one point of its class; the gradient is the difference of the two.
 
     .. math:: L_b = \tfrac12 \|\hat x_{0,b} - p_b\|^2, \qquad \nabla_{\hat x_0} L_b = \hat x_{0,b} - p_b
 
-    The k-th image of a class has the k-th point, and they are used cyclically if there are fewer points than images.
-    Two methods are this objective with other points and another place of the step:
+    The k-th image of a class is moved towards the k-th point; with fewer points than images, points are reused
+    cyclically. Two methods use this objective, with different points and steps:
 
-    **MGD3** (arXiv 2505.18963): p_b is a mode of the class, the centre of a k-means cluster, and the step
-    :math:`z_{t-1} \leftarrow z_{t-1} + \lambda \sigma_t (p_b - \hat x_0)` in the first part of the trajectory:
-    ``Guidance(update='prev', step='sigma', norm='none', scale=λ, window=(0, 0.5))``. Reconstruction; the paper's exact
-    form was not available.
+    **MGD3** (arXiv 2505.18963): p_b is a mode of the class, a k-means centre. In the first part of the trajectory, the
+    step is :math:`z_{t-1} \leftarrow z_{t-1} + \lambda \sigma_t (p_b - \hat x_0)`:
+    ``Guidance(update='prev', step='sigma', norm='none', scale=λ, window=(0, 0.5))``. This is our reconstruction; the
+    paper's exact form was not available.
 
-    **CoDA** (ICLR 2026, known from notes on its released code): p_b is a representative real latent r, and the noise
-    predicted by the conditional pass is corrected before classifier-free guidance amplifies it,
+    **CoDA** (ICLR 2026, known from a description of its released code): p_b is a representative real latent r. The
+    noise predicted by the conditional pass is corrected before classifier-free guidance, which amplifies the
+    correction:
 
     .. math:: \epsilon_c \leftarrow \epsilon_c - \frac{\sqrt{\bar\alpha_t}}{\sqrt{1 - \bar\alpha_t}}
         \gamma \sigma_t (r - \hat x_0), \qquad \hat x_0 = \frac{z_t - \sqrt{1 - \bar\alpha_t}\, \epsilon_c}
         {\sqrt{\bar\alpha_t}}
 
-    which moves the conditional clean prediction by :math:`\gamma \sigma_t (r - \hat x_0)`:
-    ``Guidance(update='conditional', step='sigma', norm='none', scale=γ, window=(0, 0.9))`` with γ = 0.05. Ours: σ_t is
-    taken to be the standard deviation of the ancestral step's posterior, and r the real latent nearest to a k-means
-    centre, where the paper clusters by UMAP and HDBSCAN.
+    This shifts the conditional clean prediction by :math:`\gamma \sigma_t (r - \hat x_0)`:
+    ``Guidance(update='conditional', step='sigma', norm='none', scale=γ, window=(0, 0.9))`` with γ = 0.05. Our choices:
+    σ_t is the standard deviation of the ancestral step's posterior, and r is the real latent nearest to a k-means
+    centre (the paper clusters with UMAP and HDBSCAN).
 
     Args:
-        supports: Class id → points (n, C, h, w), n >= 1, clean scaled latents; of all classes of the requests.
-        requests: All of the plan.
-        weight: Factor in a sum of objectives.
+        supports: Class id → points (n, C, h, w), n >= 1, clean scaled latents, for all classes in the requests.
+        requests: All requests of the plan.
+        weight: Factor in the sum of objectives.
 
     Example:
         >>> from mmdistill.guidance import Guidance
@@ -54,14 +55,14 @@ class PointMatching:
     def __init__(self, supports: Mapping[int, np.ndarray], requests: Sequence[Request], weight: float = 1.0):
         self.weight = weight
         self._points = {label: torch.as_tensor(points) for label, points in supports.items()}
-        self._place: Dict[Request, Tuple[int, int]] = {}  # class and number of the point
+        self._place: Dict[Request, Tuple[int, int]] = {}  # class id, index of the point
         for request, number in group_numbers(requests).items():
             label = request.single_class(supports)
             self._place[request] = label, number % len(supports[label])
         self._batch: Optional[Tuple] = None
 
     def __call__(self, x: Tensor, batch) -> Tensor:
-        """(B,) losses of clean predictions (B, C, h, w), with ``batch.requests``."""
+        """Losses (B,) of clean predictions (B, C, h, w), with ``batch.requests``."""
         if self._batch is None or self._batch[0] is not batch or self._batch[1].dtype is not x.dtype:
             self._batch = batch, torch.stack([self._point(request) for request in batch.requests]).to(x)
         return (x - self._batch[1]).square().flatten(1).sum(1) / 2

@@ -54,7 +54,7 @@ class SemanticMatching:
         self.check(dict(window=window), type(self).__name__)
         if not hasattr(generator, 'class_embeddings'):
             raise DistillError(f'semantic matching mixes embeddings of classes, and {type(generator).__name__} has no '
-                               'class condition: take a generator that has one')
+                               'class condition: use a generator that has one')
         self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
         self.released, self._generator = compat == 'released', generator
         self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
@@ -65,7 +65,7 @@ class SemanticMatching:
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         first, last = setting(cls, settings, 'window')
         if first <= last:
-            raise DistillError(f'{where}: window={(first, last)} has to be first > last, as timesteps fall')
+            raise DistillError(f'{where}: window={(first, last)} has to be first > last, since timesteps decrease')
 
     def level(self, t: float) -> float:
         """:math:`\\lambda_t` for a timestep t in 0..1000."""

@@ -1,4 +1,5 @@
-"""Set matching: all images of a class are denoised together, to be different and centred on the real ones."""
+"""Set matching: denoises all images of a class together, so that they differ and their mean is that of the real images.
+"""
 from typing import Any, Dict, Mapping
 
 import numpy as np
@@ -11,7 +12,7 @@ from .base import group_rows
 
 
 class SetMatching:
-    r"""CGS's joint guidance of a class's images (CVPR 2026; known from a third party's note, no code was available).
+    r"""Joint guidance of all images of a class: CGS (CVPR 2026; known from a description by others, without code).
 
     For the N noisy latents :math:`z_t^1, …, z_t^N` of a class,
 
@@ -19,20 +20,22 @@ class SetMatching:
         \Big\|\frac1N \sum_n z_t^n - \sqrt{\bar\alpha_t}\, \mu\Big\|^2, \qquad
         K_{nm} = \frac{\langle z_t^n, z_t^m \rangle}{\|z_t^n\| \|z_t^m\|}
 
-    with μ the mean of the class's real latents, of D values. The first part, the kernel of a determinantal point
-    process, pushes the images apart, the second draws their mean to the real one. The gradient is applied after each
-    step: ``Guidance(update='prev', norm='none', window=(0, 1))`` with a scale of 30 to 300.
+    where μ is the mean of the class's real latents, and D is the number of values in a latent. The first term, the
+    log-determinant of a determinantal point process, makes the images different. The second term moves their mean
+    towards that of the real latents. The gradient is applied after each step:
+    ``Guidance(update='prev', norm='none', window=(0, 1))`` with a scale of 30 to 300.
 
-    Ours: the gradient is taken at :math:`z_t`; ε; and the division by D. With the plain sum of squares a step would
-    multiply the error of the mean by :math:`1 - 2 \eta / N`, which the published η of 30 to 300 would make diverge.
+    Our choices are ε, the division by D, and that the gradient is taken at :math:`z_t`. Without the division, a step
+    would multiply the error of the mean by :math:`1 - 2 \eta / N`, which diverges for the published η of 30 to 300.
 
     Args:
-        supports: Class id → (n, C, h, w), whose mean by ``masses`` is μ; of all classes that are made.
-        masses: Class id → (n,) shares, which sum to 1.
-        repulsion: :math:`\eta_{dpp}`; 0 leaves the first part out.
-        matching: :math:`\eta_{dm}`; 0 leaves the second part out.
+        supports: Class id → points (n, C, h, w), whose mean weighted by ``masses`` is μ, for all classes in the
+            requests.
+        masses: Class id → weights of the points (n,), which sum to 1.
+        repulsion: :math:`\eta_{dpp}`; 0 drops the first term.
+        matching: :math:`\eta_{dm}`; 0 drops the second term.
         epsilon: ε > 0.
-        weight: Factor in a sum of objectives.
+        weight: Factor in the sum of objectives.
 
     Example:
         >>> from mmdistill.guidance import Guidance
@@ -54,7 +57,8 @@ class SetMatching:
             for label, points in supports.items()}
 
     def __call__(self, x: Tensor, batch, level: Any) -> Tensor:
-        """(B,) equal shares of each group's loss, of noisy latents (B, C, h, w) at a noise level."""
+        """Losses (B,) of noisy latents (B, C, h, w) at a noise level; the loss of a group is divided equally among its
+        rows."""
         losses = x.new_zeros(len(x))
         for rows in group_rows(batch.requests):
             label = batch.requests[rows[0]].single_class(self._means)
@@ -62,7 +66,7 @@ class SetMatching:
         return losses
 
     def _loss(self, z: Tensor, label: int, alpha: float) -> Tensor:
-        """Of the latents (N, D) of one class; the kernel in float64, whose determinant is tiny for similar rows."""
+        """Loss of the latents (N, D) of one class. The kernel is float64: similar rows have a tiny determinant."""
         unit = F.normalize(z.double(), dim=1)
         kernel = unit @ unit.T + self.epsilon * torch.eye(len(z), dtype=torch.float64, device=z.device)
         error = z.mean(0) - alpha * self._means[label].to(z)

@@ -22,8 +22,8 @@ from mmdistill.files import file_digest, write_atomic, write_json
 
 _FORMAT, HEADER, _RECORDS, _TAILS, _PROGRESS = 2, 'labels.json', 'labels.bin', 'tails.npy', 'progress.npz'
 # Header entry → text in the message if it differs.
-_OF = dict(set='of another set of images', augmentation='of other views: seed, transforms or CutMix differ',
-           temperature='at another temperature', classes='of other classes, or in another order')
+_OF = dict(set='for another set of images', augmentation='for other views: seed, transforms or CutMix differ',
+           temperature='for another temperature', classes='for other classes, or another order of the classes')
 
 
 def record_type(num_classes: int, top_k: Optional[int]) -> np.dtype:
@@ -58,7 +58,7 @@ class LabelStore:
         try:
             self.header: Dict[str, Any] = json.loads(read_file(self.path / HEADER))
             if self.header.pop('format') != _FORMAT:
-                raise ValueError('of another version')
+                raise ValueError('written by another version')
             dtype = record_type(self.header['num_classes'], self.header['top_k'])
             shape = self.header['epochs'], self.header['images']
             size = os.path.getsize(self.path / _RECORDS)
@@ -66,7 +66,7 @@ class LabelStore:
                 raise ValueError(f'{_RECORDS} has {size} bytes of {dtype.itemsize * shape[0] * shape[1]}')
             for name, digest in self.header.pop('sha256').items():
                 if name not in (_RECORDS, _TAILS) or file_digest(self.path / name) != digest:
-                    raise ValueError(f'{name} was changed: its checksum is another')
+                    raise ValueError(f'{name} was changed: its checksum differs')
             self._records = np.memmap(self.path / _RECORDS, dtype, 'r', shape=shape)
             self._tails = None if self.header['top_k'] is None else np.load(self.path / _TAILS, mmap_mode='r')
         except (OSError, ValueError, KeyError, TypeError, EOFError) as error:

@@ -23,13 +23,13 @@ def check_features(features, name: str, least: int = 1) -> np.ndarray:
     if features.dtype.kind not in 'fiu':
         raise DistillError(f'{name} features have to be numbers, not {features.dtype}')
     if len(features) < least:
-        raise DistillError(f'the {name} set has {len(features)} samples, at least {least} are needed here: add some')
+        raise DistillError(f'the {name} set has {len(features)} samples, but at least {least} are needed: add some')
     if features.dtype not in (np.float32, np.float64):
         features = features.astype(np.float32 if features.dtype == np.float16 else np.float64)
     finite = np.isfinite(features).all(axis=1)
     if not finite.all():
-        raise DistillError(f'{name} features: sample {finite.argmin()} has a value that is not finite: look at its '
-                           'image and at the encoder')
+        raise DistillError(f'{name} features: sample {finite.argmin()} has a value that is not finite: check its '
+                           'image and the encoder')
     return features
 
 
@@ -51,7 +51,7 @@ def check_labels(labels, size: int, name: str, classes: Optional[int] = None) ->
                            f'shape {labels.shape}')
     unknown = [] if classes is None else labels[(labels < 0) | (labels >= classes)]
     if len(unknown):
-        raise DistillError(f'{name} labels hold {unknown[0]}, which is none of the {classes} classes')
+        raise DistillError(f'{name} labels contain {unknown[0]}, which is not one of the {classes} classes')
     return labels.astype(np.int64)
 
 

@@ -46,7 +46,7 @@ class TemperatureKLLoss(nn.Module):
             avg_factor: Divisor of the sum over the batch; default: N.
 
         Raises:
-            DistillError: The targets have another shape or are no probabilities.
+            DistillError: The targets have another shape or are not probabilities.
         """
         if target.shape != cls_score.shape:
             raise DistillError(f'TemperatureKLLoss needs soft labels (gt_score) of shape {tuple(cls_score.shape)}, not '

@@ -47,7 +47,7 @@ def _config(config: str, scope: str) -> str:
         model = next((model for model in _models(scope, config) if _is(model, config)), None)
         if model is None:
             names = [model['Name'] for model in _models(scope)]
-            raise DistillError(f'{config} is no config file, and no model of {scope}{nearest(config, names)}')
+            raise DistillError(f'{config} is neither a config file nor a model of {scope}{nearest(config, names)}')
         config = f'{scope}::{model["Config"].removeprefix("configs/")}'
     config_path(config)
     return config

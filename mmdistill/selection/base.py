@@ -147,7 +147,7 @@ def check_histograms(histograms) -> np.ndarray:
     if counts.dtype.kind not in 'iuf':
         raise DistillError(f'class histograms have to be integers, not {counts.dtype}')
     if not np.isfinite(counts).all() or (counts != np.rint(counts)).any():
-        raise DistillError('class histograms are counts of pixels: they hold a value that is no whole number')
+        raise DistillError('class histograms are counts of pixels: one value is not a whole number')
     counts = counts.astype(np.int64, copy=False)
     if counts.min() < 0:
         raise DistillError(f'class histograms are counts of pixels: mask {counts.min(axis=1).argmin()} has a negative '

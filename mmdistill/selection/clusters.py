@@ -64,7 +64,7 @@ class ClassClusters:
         try:
             tensors, header = read_arrays(path)
             if header['format'] != _FORMAT:
-                raise ValueError('of another version')
+                raise ValueError('written by another version')
             labels = sorted(int(label) for label in header['inertia'])
             return cls(
                 centers={label: tensors[f'centers/{label}'] for label in labels},

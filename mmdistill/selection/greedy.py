@@ -25,7 +25,7 @@ class ClassBalancedGreedy(PresenceSelector):
     where h̃_i[c] is the share of class c in the labelled pixels of mask i, 0 if the class is not present, and n_i is the
     number of classes that are present. The gain of a mask is Σ_c log(1 + h̃_i[c] / (τ + x_c)) + β n_i, where x_c is the
     sum of h̃[c] over the selected masks. A pixel of class c has the weight 1 / (τ + x_c), so rare classes dominate until
-    they are covered; β prefers dense scenes, which show many classes at once. F is monotone and submodular, so
+    they are covered; β > 0 prefers dense scenes, which show many classes at once. F is monotone and submodular, so
     gains never increase and earlier gains are upper bounds. Lazy evaluation (Minoux 1978; CELF, Leskovec et al. 2007)
     therefore gives exactly the plain greedy selection, whose F is at least (1 - 1/e) of the optimum (Nemhauser et al.
     1978). Ties are broken by the lowest index.
@@ -37,9 +37,9 @@ class ClassBalancedGreedy(PresenceSelector):
             values, F counts pixels; with small values, it balances the logarithms of the classes' coverage. 'auto' is
             the mean share per mask of the median class (among the present classes): one mask starts to cover classes
             that are more frequent, and rarer classes need several. Smaller values hardly change the selection.
-        density: β >= 0, the gain of each class that a mask shows; 0 leaves this part out. It is ours. The gains of the
-            first part diminish as the selection grows, so that with 0.2 the first masks cover the classes, and later
-            ones are the densest scenes.
+        density: β >= 0, the gain for each class in a mask; 0 drops the second term. This term is our choice. The gains
+            of the first term decrease as the selection grows, so with 0.2 the first masks cover the classes, and later
+            masks are the densest scenes.
 
     Attributes:
         gains_: float64 (budget,), increase of F by each selected mask.
@@ -93,7 +93,7 @@ class ClassBalancedGreedy(PresenceSelector):
 
 
 class RarestClassFirst(PresenceSelector):
-    """A literal reading of the paper: take the least represented class, then the mask with the most of it.
+    """A literal reading of the paper: find the least represented class, then select the mask with most of it.
 
     Each step finds the class with the smallest sum of shares h̃ (see :class:`ClassBalancedGreedy`) over the selected
     masks, among the classes that are present in an unselected mask, and selects the mask with the largest share of this

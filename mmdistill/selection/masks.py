@@ -94,16 +94,16 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(data)) as image:
             if image.format in ('JPEG', 'MPO'):
-                raise DistillError(f'{name}: a mask has to be stored without loss, this is JPEG: make it again as PNG')
+                raise DistillError(f'{name}: JPEG compression changes the ids of a mask: create it again as PNG')
             if len(image.getbands()) > 1:
-                raise DistillError(f'{name}: a {image.mode} mask has colours, no class ids: save it as a grey or '
-                                   'palette PNG whose values are the class ids')
+                raise DistillError(f'{name}: a {image.mode} mask contains colours, not class ids: save it as a '
+                                   'grey or palette PNG whose values are the class ids')
             return np.array(image)
     except DistillError:
         raise
     except _BROKEN as error:
-        reason = 'no known format' if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
-        raise DistillError(f'{name} is not a readable mask ({reason}): copy or make it again') from None
+        reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
+        raise DistillError(f'{name} is not a readable mask ({reason}): copy or create it again') from None
 
 
 def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np.ndarray:
@@ -135,8 +135,8 @@ def _eight_bits(raw: np.ndarray, name: str) -> np.ndarray:
     """Convert the values of a mask file to uint8 (H, W); raises a DistillError if they do not fit."""
     raw = raw[..., 0] if raw.ndim == 3 and raw.shape[2] == 1 else raw
     if raw.ndim != 2:
-        raise DistillError(f'{name}: a mask of shape {raw.shape} is no label map: save it as a grey or palette PNG '
-                           'whose values are the class ids')
+        raise DistillError(f'{name}: a mask of shape {raw.shape} is not a label map: save it as a grey or palette '
+                           'PNG whose values are the class ids')
     if raw.dtype in (np.uint8, np.bool_):
         return raw.astype(np.uint8)
     with np.errstate(invalid='ignore'):

@@ -78,13 +78,13 @@ def class_names(classes: Any, where: str) -> Tuple[str, ...]:
         where: Name of the dataset in messages.
 
     Raises:
-        DistillError: There are no names, or the value is no list of names.
+        DistillError: There are no names, or the value is not a list of names.
     """
     if classes is None or not len(classes):
-        raise DistillError(f'{where} names no classes: give it metainfo=dict(classes=(...))')
+        raise DistillError(f'{where} has no class names: give it metainfo=dict(classes=(...))')
     if isinstance(classes, (str, Mapping)):
-        raise DistillError(f'{where}: metainfo.classes={shorten(str(classes))!r} is no list of names: give a list, or '
-                           'the path of a file with one name on each line')
+        raise DistillError(f'{where}: metainfo.classes={shorten(str(classes))!r} is not a list of names: give a '
+                           'list, or the path of a file with one name per line')
     if unnamed := [label for label, name in enumerate(classes) if name is None]:
         raise DistillError(f'{where}: class {unnamed[0]} of metainfo.classes is None: give it a name')
     return tuple(map(str, classes))
@@ -130,7 +130,7 @@ class Task:
         """
 
     def check_annotation(self, component: Any, where: str, registry: LazyRegistry,
-                         otherwise: str = 'take another dataset') -> None:
+                         otherwise: str = 'use another dataset') -> None:
         """Raise a DistillError if a component (a class in the registry, at key ``where``) needs another annotation.
 
         ``otherwise`` is the advice if no component in the registry fits.
@@ -139,8 +139,8 @@ class Task:
         if annotation != self.annotation:
             fitting = [name for name in registry.names()
                        if getattr(registry.get(name), 'annotation', '') == self.annotation]
-            raise DistillError(f'{where}: {component.__name__} is for {annotation}, but the dataset is one of '
-                               f'{self.name}: {f"take {names}" if (names := " or ".join(fitting)) else otherwise}')
+            raise DistillError(f'{where}: {component.__name__} is for {annotation}, but the dataset is for '
+                               f'{self.name}: {f"use {names}" if (names := " or ".join(fitting)) else otherwise}')
 
     def source(self, dataset: Any) -> Source:
         """The reader of a real dataset.
@@ -185,8 +185,8 @@ class Task:
 
     def check_judge(self, cfg: Mapping[str, Any]) -> None:
         """Check the config of a judge network, which measures how well images agree with their annotation."""
-        raise DistillError(f'judge: {self.name} has no measure of how well images follow their annotation: leave judge '
-                           'out')
+        raise DistillError(f'judge: {self.name} has no measure of how well images agree with their annotation: leave '
+                           'judge out')
 
     def judge(self, cfg: Mapping[str, Any]) -> Callable[[Any], Dict[str, float]]:
         """Build a judge network.
@@ -214,7 +214,7 @@ def task_of_dataset(dataset: type, where: str = '') -> Task:
     """
     bases = ', '.join('.'.join(task.dataset_base) for task in all_tasks())
     return _first(lambda task: task.owns(dataset),
-                  f'{where}{": " if where else ""}{dataset.__name__} is a dataset of no known task: give one derived '
+                  f'{where}{": " if where else ""}{dataset.__name__} belongs to no known task: use a dataset derived '
                   f'from {bases}')
 
 
@@ -223,8 +223,8 @@ def task_of_datasets(datasets: Mapping[str, type]) -> Task:
     (first, task), *others = [(where, task_of_dataset(dataset, where)) for where, dataset in datasets.items()]
     for where, other in others:
         if other.name != task.name:
-            raise DistillError(f'{where} is a dataset of {other.name}, but {first} one of {task.name}: distil them in '
-                               'runs of their own')
+            raise DistillError(f'{where} is a dataset for {other.name}, but {first} is for {task.name}: distil them in '
+                               'separate runs')
     return task
 
 

@@ -11,11 +11,11 @@ from .clusters import ClassResources
 
 # mmpretrain's datasets whose samples are not image files with one class each, and what they contain.
 _UNFIT = dict(
-    CIFAR10='keeps its images in a few archives', MNIST='keeps its images in a few archives',
-    MultiLabelDataset='gives an image several classes', OneDLDatasetAdapterMultiLabel='gives an image several classes',
-    OneDLDatasetAdapterRegressionValues='gives an image a number', NLVR2='pairs images with sentences',
+    CIFAR10='stores its images in a few archives', MNIST='stores its images in a few archives',
+    MultiLabelDataset='has several classes per image', OneDLDatasetAdapterMultiLabel='has several classes per image',
+    OneDLDatasetAdapterRegressionValues='has a number per image', NLVR2='pairs images with sentences',
     COCORetrieval='pairs images with sentences', Flickr30kRetrieval='pairs images with sentences')
-_ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder per class and give a CustomDataset')
+_ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder per class and use CustomDataset')
 
 
 @TASKS.register_module()
@@ -34,11 +34,11 @@ class Classification(Task):
 
     def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
         if unfit := [name for base in dataset.__mro__ if (name := base.__name__) in _UNFIT]:
-            raise DistillError(f'{where}: {dataset.__name__} {_UNFIT[unfit[0]]}, and only image files of one class '
-                               f'each can be distilled{_ADVICE.get(unfit[0], ": give another dataset")}')
+            raise DistillError(f'{where}: {dataset.__name__} {_UNFIT[unfit[0]]}, and only image files with one class '
+                               f'each can be distilled{_ADVICE.get(unfit[0], ": use another dataset")}')
         named = settings.get('classes') or (settings.get('metainfo') or {}).get('classes')
         if any(base.__name__ == 'InShop' for base in dataset.__mro__) and not named:
-            raise DistillError(f'{where}: {dataset.__name__} names no classes: give it metainfo=dict(classes=(...))')
+            raise DistillError(f'{where}: {dataset.__name__} has no class names: give it metainfo=dict(classes=(...))')
 
     def source(self, dataset: Any) -> Source:
         from mmdistill.datasets.labels import DatasetLabels

@@ -11,7 +11,7 @@ from .public import DIT
 
 FORMS = 'give a diffusers folder, a .safetensors or .ckpt file, or a hub address owner/name[@revision][/sub/folder]'
 
-#: Common first folders of relative local paths, which are never taken for owners on the hub.
+#: Common first folders of relative local paths, which are never interpreted as owners on the hub.
 _LOCAL = ('work_dirs', 'data', 'checkpoints', 'weights', 'models', 'pretrained')
 
 
@@ -28,7 +28,7 @@ class Address(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Optional['Address']:
-        """Parse an address; None if the text is no address."""
+        """Parse an address; None if the text is not an address."""
         name = r'[\w][\w.-]*'
         revision = rf'(?:@(refs/\w+/\w+|{name}))?'  # before or after the folder inside
         found = re.fullmatch(rf'({name}/{name}){revision}((?:/{name})*){revision}', text)

@@ -62,7 +62,7 @@ def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({}), 
         mmap: Whether to read the bytes of tensors only when they are used.
 
     Raises:
-        DistillError: The file cannot be read, or is no dict.
+        DistillError: The file cannot be read, or does not contain a dict.
     """
     path = builtin(path)
     try:
@@ -101,7 +101,7 @@ def check_checkpoint(path: str) -> None:
 def _unreadable(path: str, error: Exception) -> DistillError:
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     if isinstance(error, pickle.UnpicklingError) or 'weights_only' in reason:  # torch suggests an unsafe option
-        reason = 'it is damaged, or no checkpoint of PyTorch'
+        reason = 'it is damaged or not a PyTorch checkpoint'
     return DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
                         'tensors')
 

@@ -20,7 +20,7 @@ _OTHERS = (
     ('double_blocks.', 'Flux, and the generators take Stable Diffusion 1.x and 2.x'),
     ('blocks.0.adaLN_modulation.', "an original DiT checkpoint: convert it with diffusers' "
      'scripts/convert_dit_to_diffusers.py, or give facebook/DiT-XL-2-256'),
-    ('lora_', 'LoRA weights, which are no model: merge them into one with diffusers (fuse_lora) and save that'),
+    ('lora_', 'LoRA weights, not a model: merge them into a model with diffusers (fuse_lora) and save that'),
     ('down_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
      'diffusion_pytorch_model.safetensors or .bin'),
     ('transformer_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
@@ -32,7 +32,7 @@ _OTHERS = (
 def check_single(path: Path) -> None:
     """Raise a DistillError if a file cannot be loaded, judging by its suffix and, for safetensors, its tensor names."""
     if not path.name.endswith(LOADABLE):
-        raise DistillError(f'{path} is no file of weights that can be read: give one of {", ".join(LOADABLE)}, or a '
+        raise DistillError(f'{path} is not a supported file of weights: give one of {", ".join(LOADABLE)}, or a '
                            'diffusers folder')
     if path.suffix == '.safetensors':
         try:
@@ -40,7 +40,7 @@ def check_single(path: Path) -> None:
                 size, = struct.unpack('<Q', stream.read(8))
                 names = json.loads(stream.read(min(size, path.stat().st_size)))
         except (OSError, ValueError, struct.error):
-            raise DistillError(f'{path} is no whole safetensors file: fetch it again') from None
+            raise DistillError(f'{path} is not a complete safetensors file: download it again') from None
         _identify(names, path)
 
 

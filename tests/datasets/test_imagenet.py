@@ -113,16 +113,16 @@ def test_a_wrong_folder_is_named(imagenet, changes, message):
 def test_an_additional_folder_is_named(imagenet, whole):
     (whole / 'train' / 'n00000000').mkdir()
     try:
-        with pytest.raises(DistillError, match='is not ImageNet-1K: n00000000 not among its classes: rename or remove'):
+        with pytest.raises(DistillError, match='is not ImageNet-1K: n00000000 not in its classes: rename or remove'):
             imagenet()
     finally:
         (whole / 'train' / 'n00000000').rmdir()
 
 
 @pytest.mark.parametrize('changes, message', [
-    (dict(n01443537='n01443536'), "ImageNet: n01443536 is not among ImageNet's 1000 classes"),
+    (dict(n01443537='n01443536'), "ImageNet: n01443536 is not one of ImageNet's 1000 classes"),
     # The last folder becomes the first, and every other has the id of its neighbour.
-    (dict(n15075141='n00000001'), 'n00000001 is not among'),
+    (dict(n15075141='n00000001'), 'n00000001 is not one of'),
     (dict(n01440764='tench'), "images of n01443537 have class id 0, but .* 0 is n01440764 and n01443537 is 1: check")])
 def test_mmpretrains_own_dataset_is_checked_too(imagenet, changes, message):
     dataset = imagenet('mmpretrain.ImageNet', **changes)
@@ -156,7 +156,7 @@ def test_kaggles_flat_validation_set(tmp_path):
                                       **settings))
         return {info['img_path'][-6]: info['gt_label'] for info in map(dataset.get_data_info, range(len(dataset)))}
 
-    with pytest.raises(DistillError, match='holds images and no folders of classes: put LOC_val_solution.csv into'):
+    with pytest.raises(DistillError, match='contains images instead of class folders: put LOC_val_solution.csv into'):
         read()
     lines = ['ImageId,PredictionString', 'ILSVRC2012_val_00000002,n01440764 1 2 3 4 n01440764 5 6 7 8',
              'ILSVRC2012_val_00000001,n15075141 1 2 3 4 ']

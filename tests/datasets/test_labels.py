@@ -38,7 +38,7 @@ def test_a_class_that_a_fold_left_out(tmp_path):
     write(tmp_path, ('a', 'b', 'c'))
     inner = dict(type='mmpretrain.CustomDataset', data_root=str(tmp_path))
     fold = DATASETS.build(dict(type='mmpretrain.KFoldDataset', dataset=inner, fold=0, num_splits=3, seed=None))
-    with pytest.raises(DistillError, match='has no image: KFoldDataset has left all of its images out: give it a seed'):
+    with pytest.raises(DistillError, match='has no image: KFoldDataset leaves out all of its images: set a seed'):
         [DatasetLabels(fold).of_class(label) for label in range(3)]
 
 
@@ -77,7 +77,7 @@ def test_fingerprint_changes_with_files_and_labels(tmp_path):
 
 @pytest.mark.parametrize('ann, kwargs, message', [
     (['a/0.png 5'], dict(metainfo=dict(classes=NAMES)), r'a/0\.png has class id 5, .*3 classes'),
-    (['a/0.png 0'], dict(), 'names no classes'),
+    (['a/0.png 0'], dict(), 'has no class names'),
     (['a/0.png'], dict(with_label=False, metainfo=dict(classes=NAMES)), 'no image files with one class each'),
 ])
 def test_bad_data_sets(tmp_path, ann, kwargs, message):
@@ -91,7 +91,7 @@ def test_missing_parts_are_named(tmp_path):
     labels = DatasetLabels(dataset(tmp_path, ['a/0.png 0', 'a/7.png 1'], metainfo=dict(classes=NAMES)))
     with pytest.raises(DistillError, match=r"cannot read .*a/7\.png, line 2 of .*: no such image"):
         labels.of_class(2)  # has no image, perhaps since a line was read in another way than it was meant
-    with pytest.raises(DistillError, match=r'class 2 \(owl\) has no image: add some, or take it out of classes'):
+    with pytest.raises(DistillError, match=r'class 2 \(owl\) has no image: add some, or remove it from classes'):
         DatasetLabels(dataset(tmp_path, ['a/0.png 0', 'a/1.png 1'], metainfo=dict(classes=NAMES))).of_class(2)
     with pytest.raises(DistillError, match=r'a/7\.png is not a readable image \(No such file'):
         labels.image(1, (4, 4), True)

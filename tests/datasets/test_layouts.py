@@ -140,7 +140,7 @@ def test_an_id_without_an_mmseg_id(layout, wrong):
     (dict(image_suffix='.tif'), r'cannot write images as \*\.tif'),
     (dict(mask_suffix='.mat'), r'cannot write masks as \*\.mat'),
     (dict(mask_dir='i', image_suffix='.png'), 'one name'),
-    (dict(label_map=((0, 1), (1, 1))), 'sends two ids to one class'),
+    (dict(label_map=((0, 1), (1, 1))), 'maps two ids to one class'),
 ])
 def test_layouts_that_cannot_be_written(values, message):
     with pytest.raises(DistillError, match=message):

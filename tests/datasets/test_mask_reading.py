@@ -106,11 +106,11 @@ WRONG = {
     'above': (values(300, np.uint16), rf'id 300 in {(IDS == 1).sum()} pixels does not fit into 8 bits'),
     'below': (values(-2, np.int32), 'id -2 in .* does not fit'), 'half': (values(0.5, np.float32), 'id 0.5 in .*'),
     'nan': (values(np.nan, np.float32), 'id nan in .* does not fit'), 'class': (values(3, np.uint16), 'id 3 in .*0..2'),
-    'RGB': (file(GREY.convert('RGB')), 'a RGB mask has colours, no class ids: save it as a grey or palette PNG'),
+    'RGB': (file(GREY.convert('RGB')), 'a RGB mask contains colours, not class ids: save it as a grey or palette PNG'),
     'RGBA': (file(GREY.convert('RGBA')), 'RGBA'), 'LA': (file(GREY.convert('LA')), 'LA'),
     'RGB TIFF': (file(GREY.convert('RGB'), 'TIFF'), 'RGB'), 'WebP': (file(GREY, 'WEBP'), 'RGB'),
-    'JPEG': (file(GREY, 'JPEG'), 'stored without loss, this is JPEG'), 'empty': (b'', 'readable mask .it is empty'),
-    'text': (b'no mask', 'is not a readable mask .no known format'), 'cut': (CUT, 'is not a readable mask .*runcated'),
+    'JPEG': (file(GREY, 'JPEG'), 'JPEG compression changes the ids'), 'empty': (b'', 'readable mask .it is empty'),
+    'text': (b'no mask', 'is not a readable mask .unknown format'), 'cut': (CUT, 'is not a readable mask .*runcated'),
 }
 
 

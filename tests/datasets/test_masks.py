@@ -71,7 +71,7 @@ def test_built_in_scenes():
 
 
 @pytest.mark.parametrize('changes, say', [
-    (dict(metainfo=None), 'names no classes'),
+    (dict(metainfo=None), 'has no class names'),
     (dict(img_suffix='.webp', serialize_data=False), 'finds no image'),
     (dict(data_prefix=dict(img_path='images')), 'has no masks'),
 ])

@@ -173,6 +173,6 @@ def test_a_rejected_export_leaves_no_files(make, tmp_path):
     with pytest.raises(SystemExit, match='there is no results.json'):
         cli.main(['export', str(root), str(tmp_path / 'out'), '--results', str(tmp_path)])
     next(root.rglob('*.JPEG')).write_bytes(b'')
-    with pytest.raises(DistillError, match='is not whole'):
+    with pytest.raises(DistillError, match='is incomplete or damaged'):
         export_set(root, tmp_path / 'out', 'imagefolder')
     assert not (tmp_path / 'out').exists()

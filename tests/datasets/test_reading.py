@@ -134,8 +134,8 @@ def test_images_that_pillow_rejects_and_trainings_read(tmp_path, monkeypatch):
 
 
 BROKEN = {
-    'cut JPEG': (FILES['JPEG'][:-300], 'cut short, damaged'), 'cut PNG': (FILES['RGB'][:-40], 'cut short, damaged'),
-    'empty': (b'', 'is empty'), 'text': (b'no image', 'no known format'),
+    'cut JPEG': (FILES['JPEG'][:-300], 'truncated, damaged'), 'cut PNG': (FILES['RGB'][:-40], 'truncated, damaged'),
+    'empty': (b'', 'is empty'), 'text': (b'no image', 'unknown format'),
     'too large': (huge_png(2**15 + 8), 'too many pixels.*: scale it down'), 'missing': (None, 'No such file.*: add it'),
     'folder': (1, 'Is a directory'),
 }
@@ -153,12 +153,12 @@ def test_files_that_cannot_be_read_are_named(tmp_path, name, settings):
     if settings and name in ('cut JPEG', 'cut PNG'):
         say = '[Tt]runcated'
     elif settings and name == 'empty':
-        say = 'no known format'
+        say = 'unknown format'
     for read in (reader(LoadImageFromFile(**settings)), reader(LoadImageFromFile(ignore_empty=True, **settings))):
         with pytest.raises(DistillError, match=re.escape(str(path)) + ' is not a readable image') as error:
             read(str(path))
         assert '\n' not in str(error.value)
-        assert re.search('cut short' if read.transform.ignore_empty else say, str(error.value)), error.value
+        assert re.search('truncated' if read.transform.ignore_empty else say, str(error.value)), error.value
 
 
 @pytest.mark.parametrize('name', ['cut JPEG', 'cut PNG'])
@@ -193,7 +193,7 @@ def test_files_that_are_not_8_bit_images(tmp_path, name, transform, say):
     path = tmp_path / 'image.png'
     path.write_bytes(FILES[name])
     for read in (reader(transform).__call__, reader(transform).size):
-        with pytest.raises(DistillError, match=f'^{re.escape(str(path))} is {say} loads it, but generators take 8-bit'):
+        with pytest.raises(DistillError, match=f'^{re.escape(str(path))} is {say} loads it, but generators need 8-bit'):
             read(str(path))
     np.testing.assert_array_equal(reader(FourBands(), LoadImageFromFile())(str(path)), ImageReader()(str(path)))
 
@@ -228,7 +228,7 @@ def test_storage_backends(archive):
         assert (read('a/3.png') == 3).all() and read.size('a/3.png') == (9, 9)
         with pytest.raises(DistillError, match='a/99.png is not a readable image .KeyError: "There is no item'):
             read('a/99.png')
-    for args, say in ((dict(backend='zpi'), "no storage backend 'zpi' is registered: take one of"),
+    for args, say in ((dict(backend='zpi'), "no storage backend 'zpi' is registered: use one of"),
                       (dict(archive, file='/no/file.zip'), r"'test_archive' cannot be used .No such file"),
                       (dict(archive, fle=1), "'test_archive' cannot be used .TypeError.*fle")):
         with pytest.raises(DistillError, match=say):

@@ -130,10 +130,10 @@ def test_other_classes(seg, folders):
     a, b = seg_config(folders / 'a'), seg_config(folders / 'b', metainfo=dict(classes=('road', 'sky', 'car'),
                                                                               palette=PALETTE))
     with pytest.raises(DistillError, match=r"datasets\.1 \(BaseSegDataset\) has other classes than datasets\.0 "
-                                           r"\(BaseSegDataset\): id 1 is 'sky' in place of 'car'; give both the same"):
+                                           r"\(BaseSegDataset\): id 1 is 'sky' instead of 'car'; give both the same"):
         DatasetMasks(seg(concat(a, b, ignore_keys=['classes'])))
     shorter = dict(b, metainfo=dict(classes=CLASSES[:2], palette=PALETTE[:2]))
-    with pytest.raises(DistillError, match='other classes .*: 2 in place of 3'):
+    with pytest.raises(DistillError, match='other classes .*: 2 instead of 3'):
         DatasetMasks(seg(concat(a, shorter, ignore_keys=['classes', 'palette'])))
     darker = dict(b, metainfo=dict(classes=CLASSES, palette=PALETTE[::-1]))
     assert len(DatasetMasks(seg(concat(a, darker, ignore_keys='palette')))) == 7
@@ -148,7 +148,7 @@ def test_class_names_that_are_numbers(seg, folders):
     where = 'train_dataloader.dataset'
     scoped = concat(*(dict(one, _scope_='mmseg') for one in (a, b)))
     with pytest.raises(DistillError, match=rf'{where}\.datasets\.1 and {where}\.datasets\.0 have the same classes, but '
-                                           'for ConcatDataset numbers differ from strings'):
+                                           'ConcatDataset distinguishes numbers from strings'):
         with wrapped_dataset_errors(scoped, where):
             seg(concat(a, b))
 

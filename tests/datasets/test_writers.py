@@ -103,7 +103,7 @@ def test_wrong_arrays_write_nothing(tmp_path, pair):
 
 @pytest.mark.parametrize('name', ['', '../x', 'a/b', '.x'])
 def test_ids_that_are_no_file_names(tmp_path, pair, name):
-    with pytest.raises(DistillError, match='no file name'):
+    with pytest.raises(DistillError, match='not a valid file name'):
         SegWriter(tmp_path, 'ade20k').write(name, *pair)
 
 

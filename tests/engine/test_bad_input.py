@@ -122,7 +122,7 @@ pathlib.Path.write_bytes = full
 
 
 def test_a_full_disk(refused):
-    refused(before=FULL, say='cannot write .*No space left.*start it again')
+    refused(before=FULL, say='cannot write .*No space left.*run the command again')
 
 
 def test_no_such_config(tools, tmp_path):

@@ -285,9 +285,9 @@ def test_mistakes_are_found_before_anything_is_read(hooks, expected, tmp_path):
 
 def test_segmentation_has_neither(tmp_path):
     config = Path(tmp_path, 'config.py')
-    for hook, expected in ((dict(type='CandidateChoiceHook', **CHOICE), 'CoverageChoice is for classes, but .* one of '
+    for hook, expected in ((dict(type='CandidateChoiceHook', **CHOICE), 'CoverageChoice is for classes, but .* is for '
                             'segmentation: leave CandidateChoiceHook out\n?$'),
-                           (dict(type='ImageWeightsHook'), 'ClusterShares is for classes, but .* one of segmentation: '
+                           (dict(type='ImageWeightsHook'), 'ClusterShares is for classes, but .* is for segmentation: '
                             'leave ImageWeightsHook out\n?$')):
         listed = [dict(type='MaskSelectionHook', selector=dict(type='ClassBalancedGreedy', budget=2)), hook]
         config.write_text(f"_base_ = 'mmdistill::quickstart/d3s2_streets-64x64.py'\ncustom_hooks = {listed!r}\n")

@@ -115,15 +115,15 @@ def test_folders_of_a_list_come_from_the_classes(pets, planned):
 
 @pytest.mark.parametrize('lines, say', [
     (['ant/1.png 0', 'bee/1.png'], r"list\.txt, line 2: 'bee/1.png' cannot be read .*: write \"<file> <class id>\"$"),
-    (['ant/1.png 0', 'bee/1.png bee'], r"line 2: 'bee/1.png bee' .*its last word has to be a class id"),
+    (['ant/1.png 0', 'bee/1.png bee'], r"line 2: 'bee/1.png bee' .*its last word has to be a single class id"),
     (['ant/1.png 0', 'bee/1.png 1.0'], r"line 2: 'bee/1.png 1.0' .*a whole number"),
     (['ant/1.png 0', 'bee/1.png 0,1'], r"line 2: .*not several"),
     (['ant/1.png 0', '', 'bee/1.png 1'], r"line 2: '' cannot be read .*: remove the empty line"),
     (['ant/1.png 0', 'bee/1.png 1', 'cat/1.png 2', ''], r"line 4: '' .*remove the empty line"),
-    (['ant/1.png,0', 'bee/1.png,1'], r"line 1: 'ant/1.png,0' .*with a blank between them"),
-    (['ant/1.png 0', 'bee/1.png\t1'], r"line 2: .*with a blank between them"),
+    (['ant/1.png,0', 'bee/1.png,1'], r"line 1: 'ant/1.png,0' .*with a space between them"),
+    (['ant/1.png 0', 'bee/1.png\t1'], r"line 2: .*with a space between them"),
     (['ant/1.png 0', 'bee/1.png  1', 'cat/1.png 2'],
-     r"cannot read '.*bee/1.png ', line 2 of .*: no such image: .*one blank too many"),
+     r"cannot read '.*bee/1.png ', line 2 of .*: no such image: .*more than one space"),
     (['\ufeffant/1.png 0', 'bee/1.png 1', 'cat/1.png 2'], r"line 1 of .*byte order mark: save it as UTF-8 without"),
     (['ant/1.png 0', 'bee/1.png 1', 'cat/7.png 2', 'cat/8.png 2'],
      r'cannot read .*cat/7.png, line 3 of .*list\.txt: no such image \(2 of 4 are missing\): add the file, remove'
@@ -133,7 +133,7 @@ def test_folders_of_a_list_come_from_the_classes(pets, planned):
     (['ant/1.png 0', 'bee/1.png -1'], r'bee/1.png has class id -1, line 2 of .*correct the ann_file'),
     (['ant/1.png 0 7', 'bee/1.png 1 7', 'cat/1.png 2 7'], r"class id 7, line 1 of|cannot read .*1.png 0', line 1 of"),
     (['ant/1.png 0 1', 'bee/1.png 1 1', 'cat/1.png 2 1'], r"cannot read '?.*1.png 0'?, line 1 of .*: no such image"),
-    (['ant/1.png 0', 'cat/1.png 2'], r'class 1 \(bee\) has no image: add some, or take it out of classes and lower'),
+    (['ant/1.png 0', 'cat/1.png 2'], r'class 1 \(bee\) has no image: add some, or remove it from classes and decrease'),
     (['bee/1.png 0', 'ant/1.png 1', 'cat/1.png 2'], r"list\.txt: folder 'bee' has class id 0 by the list"),
 ])
 def test_a_line_that_is_wrong_is_named(pets, refused, lines, say):
@@ -170,7 +170,7 @@ def test_annotation_files_that_cannot_be_read(pets, refused):
     pets.write(*TREE)
     refused(r'no ann_file at .*list\.txt: set data_root and ann_file', ann_file='list.txt', classes=['a'])
     pets.list('ant/1.png 0\ncaf\xe9.png 1\n'.encode('latin-1'))
-    refused(r'list\.txt is no text in UTF-8', ann_file='list.txt', classes=['a', 'b'])
+    refused(r'list\.txt is not UTF-8 text', ann_file='list.txt', classes=['a', 'b'])
     pets.list('ant/1.png 0\n')
     refused(r'list\.txt: BaseDataset reads \.json, .*take .*mmpretrain\.CustomDataset', type='mmpretrain.BaseDataset',
             ann_file='list.txt', classes=['a'])
@@ -206,7 +206,7 @@ def test_names_that_are_none(pets, refused):
     pets.write(*TREE)
     refused(r'class 1 of metainfo\.classes is None: give it a name', metainfo=dict(classes=['a', None, 'c']))
     pets.list('ant/1.png 0')
-    refused(r"metainfo\.classes='no/such\.txt' is no list of names: give a list, or the path of a file",
+    refused(r"metainfo\.classes='no/such\.txt' is not a list of names: give a list, or the path of a file",
             ann_file='list.txt', metainfo=dict(classes='no/such.txt'))
 
 

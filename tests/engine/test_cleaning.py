@@ -170,7 +170,7 @@ def test_the_report_and_the_students_data(tools, finished, tmp_path):
      r'cleaners\.0: MajorityVote needs at least 2 images per mask, the plan has 1: raise .*images_per_mask'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=0'], r'images_per_mask=0 is out of range'),
     (['custom_hooks.GuidedSynthesisHook.update=output', 'custom_hooks.GuidedSynthesisHook.through=linear'],
-     r"GuidedSynthesisHook: update='output' takes the gradient by the output"),
+     r"GuidedSynthesisHook: update='output' needs the gradient with respect to the output"),
     (['custom_hooks.GuidedSynthesisHook.step=noise', 'custom_hooks.GuidedSynthesisHook.norm=rms'],
      r"GuidedSynthesisHook: step='noise' sets the length")])
 def test_mistakes_are_one_line(tools, config, tmp_path, options, say):

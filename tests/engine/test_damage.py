@@ -93,14 +93,14 @@ def test_a_journal_that_cannot_be_read_counts_as_none(tmp_path):
 def test_verify_names_each_file(work, capsys, damage):
     manifest = json.loads((work / 'distilled/meta/distilled.json').read_text())
     cli.main(['verify', str(work), str(work / 'distilled')])
-    assert capsys.readouterr().out.splitlines() == [f'{work}/distilled: 6 images, whole'] * 2
+    assert capsys.readouterr().out.splitlines() == [f'{work}/distilled: 6 images, complete'] * 2
     names = [manifest['images'][0]['image'], manifest['images'][1]['mask']]
     for name in names:
         damage(work / 'distilled' / name)
     with pytest.raises(SystemExit, match='error: 2 problems'):
         cli.main(['verify', str(work)])
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == names
-    with pytest.raises(DistillError, match=f'is not whole: {names[0]}.*and 1 more: mmdistill verify'):
+    with pytest.raises(DistillError, match=f'is incomplete or damaged: {names[0]}.*and 1 more: mmdistill verify'):
         distilled_dataset(str(work / 'distilled'), verify=True, pipeline=[])
 
 
@@ -126,7 +126,7 @@ def test_changed_sets_are_detected(work):
     cv2.imwrite(str(root / third['image']), np.zeros((32, 32, 3), np.uint8))  # no checksum says so
     (root / 'images/stranger.png').write_bytes((root / third['image']).read_bytes())
     problems = verify_set(root)
-    assert len(problems) == 3 and problems[0].startswith('images/stranger.png is no file of the set')
+    assert len(problems) == 3 and problems[0].startswith('images/stranger.png is not in the manifest')
     assert problems[1] == f'{first["id"]}: its mask has class id 200 of 11 classes'
     assert problems[2] == f'{second["id"]}: its mask is uint8 (16, 32), its image (32, 32)'
 
@@ -143,13 +143,13 @@ def test_a_manifest_that_was_edited(work, change, capsys):
     change(manifest)
     file.write_text(json.dumps(manifest, indent=1))
     assert verify_set(work / 'distilled') == [
-        'meta/distilled.json was changed after it was written: its checksum is another']
-    with pytest.raises(DistillError, match='is not whole: meta/distilled.json was changed'):
+        'meta/distilled.json was changed after it was written: its checksum differs']
+    with pytest.raises(DistillError, match='is incomplete or damaged: meta/distilled.json was changed'):
         distilled_dataset(str(work / 'distilled'), verify=True, pipeline=[])
     del manifest['checksum']
     file.write_text(json.dumps(manifest, indent=1))
     cli.main(['verify', str(work)])
-    assert capsys.readouterr().out.endswith('6 images, whole; its manifest has no checksum of its own\n')
+    assert capsys.readouterr().out.endswith('6 images, complete; the manifest itself has no checksum\n')
 
 
 @pytest.mark.parametrize('change, line', [

@@ -275,7 +275,7 @@ def test_bad_generators_and_writers(refused, weights, sd_folder):
     refused('model.generator.timestep_shift=2', say='timestep_shift=2')
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')
     refused(lines="custom_hooks = [dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]",
-            say='plan is one of masks, but the dataset is one of classification: take PrototypeHook')
+            say='plan is made from masks, but the dataset is for classification: use PrototypeHook')
     refused(lines='custom_hooks = []', say="no hook makes a plan: add dict.type='PrototypeHook'")
     refused('custom_hooks.0.ipc=0', say='ipc=0 is out of range')
     refused('custom_hooks.0.prompt={thing}', say='the only field')

@@ -76,7 +76,7 @@ def test_each_objective_changes_the_images(tools, config, finished, tree, tmp_pa
 
 
 def test_bad_input(tools, config, tmp_path):
-    for options, say in ((['custom_hooks.1.update=x0'], "SetMatching is a loss of the noisy latents, and update='x0'"),
+    for options, say in ((['custom_hooks.1.update=x0'], "SetMatching is a loss of the noisy latents, which update="),
                          (['custom_hooks.1.objectives.0.repulsion=-1'], 'repulsion=-1 is out of range')):
         done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options', *options)
         line = done.stderr.splitlines()[-1]

@@ -20,8 +20,8 @@ STARTS = dict(mmseg='mmdistill::quickstart/d3s2_streets-64x64.py',
               mmpretrain='mmdistill::quickstart/unguided_objects-64px.py')
 FILES = [(package.__name__, path.name) for package in (mmseg, mmpretrain)
          for path in sorted(Path(package.__file__).parent.glob('.mim/configs/_base_/datasets/*.py'))]
-NO_TASK = 'is a dataset of no known task: give one derived from'
-PAIRS = 'pairs images with sentences, and only image files of one class each can be distilled: give another dataset'
+NO_TASK = 'belongs to no known task: use a dataset derived from'
+PAIRS = 'pairs images with sentences, and only image files with one class each can be distilled: use another dataset'
 REFUSED = {
     'levir_256x256.py': f'LEVIRCDDataset {NO_TASK}', 'nyu.py': 'NYUDataset reads depth maps',
     'nyu_512x512.py': 'NYUDataset reads depth maps', 'cifar10_bs16.py': 'CIFAR10 keeps its images in a few archives',
@@ -31,8 +31,8 @@ REFUSED = {
     'coco_retrieval.py': f'COCORetrieval {PAIRS}', 'flickr30k_retrieval.py': f'Flickr30kRetrieval {PAIRS}',
     'flickr30k_caption.py': f'Flickr30kCaption {NO_TASK}', 'nlvr2.py': f'NLVR2 {PAIRS}',
     'nocaps.py': f'NoCaps {NO_TASK}', 'ocrvqa.py': f'OCRVQA {NO_TASK}', 'refcoco.py': f'RefCOCO {NO_TASK}',
-    'vizwiz.py': f'VizWiz {NO_TASK}', 'vsr.py': f'VSR {NO_TASK}', 'voc_bs16.py': 'VOC gives an image several classes',
-    'inshop_bs32_448.py': r'InShop names no classes: give it metainfo=dict\(classes',
+    'vizwiz.py': f'VizWiz {NO_TASK}', 'vsr.py': f'VSR {NO_TASK}', 'voc_bs16.py': 'VOC has several classes per image',
+    'inshop_bs32_448.py': r'InShop has no class names: give it metainfo=dict\(classes',
     **{f'imagenet_bs64_clip_{size}.py': r'test_dataloader=None: .* needs test_dataloader=dict\(\.\.\.\), or a train_'
        for size in (224, 384, 448)}}
 

@@ -164,12 +164,12 @@ def test_a_label_map_of_two_ids_to_one(make, refused, distilled, tmp_path):
     make('data/images', '.png', 'data/masks', '.png')
     data = dict(data_root=str(tmp_path / 'data'), img_suffix='.png', kind='mmseg.Merged', before=MERGED,
                 data_prefix=dict(img_path='images', seg_map_path='masks'))
-    refused(f'the label map sends two ids to one class, .*: set test_cfg.writer.layout to {ALL}, or save', **data)
+    refused(f'the label map maps two ids to one class, .*: set test_cfg.writer.layout to {ALL}, or save', **data)
     assert distilled(layout='ade20k', **data) == [[0], [0]]
 
 
 def test_images_that_are_masks(make, refused, tmp_path):
     make('data/all', '.png', 'data/all', '.png')
-    refused("it gives an image and its mask one name: .*, or set data_prefix.seg_map_path to the masks' own folder",
+    refused("an image and its mask would have the same file name: .*set data_prefix.seg_map_path to the masks' own",
             data_root=str(tmp_path / 'data'), img_suffix='.png',
             data_prefix=dict(img_path='all', seg_map_path='all'))

@@ -37,7 +37,7 @@ def test_masks_of_0_and_255(distil, town):
     change(town, lambda mask: np.where(mask > 2, 255, 0))
     distil(f'{DATA}.reduce_zero_label=True', say=(
         r'no mask of BaseSegDataset has a labelled pixel: the files hold the ids 0, 255; 255 is unlabelled always, '
-        r'reduce_zero_label=True makes 0 unlabelled: save the pixels of classes with their ids, 1, \.\.\., in place of '
+        r'reduce_zero_label=True makes 0 unlabelled: save the pixels of classes with their ids, 1, \.\.\., instead of '
         '255, and set reduce_zero_label=False if 0 is a class$'))
     change(town, lambda mask: mask // 255)
     assert re.search('Plan: .*sky 2, building 2', distil())
@@ -105,7 +105,7 @@ def test_masks_among_the_images(distil, town):
 
 @pytest.mark.parametrize('lines, say', [
     ('0.png\n1.png\n', r'cannot read .*0\.png\.png, line 1 of .*: no such image .*: the list names files without '
-     r'\.png, which is added as img_suffix: take it off the lines'),
+     r'\.png, which is added as img_suffix: remove it from the lines'),
     ('0\n\n1\n', r"cannot read .*images/\.png, line 2 of .*: remove the empty line"),
     ('0\n7\n', r"cannot read .*images/7\.png, line 2 of .*: no such image: add the file, remove its line"),
     ('\ufeff0\n1\n', r"line 1 of .*: no such image: .*byte order mark"),

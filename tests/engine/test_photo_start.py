@@ -90,8 +90,8 @@ def test_an_unknown_start_is_refused(tools, streets, tmp_path):
 
 
 @pytest.mark.parametrize('options, error', [
-    (OPTIONS[:2], "start='photo' has no effect if all steps are done: set model.generator.strength below 1"),
-    (OPTIONS[::2], "start='photo' is not what test_cfg.method='D3S2' stands for: set test_cfg.method to another name")])
+    (OPTIONS[:2], "start='photo' has no effect if all denoising steps are run: set model.generator.strength"),
+    (OPTIONS[::2], "start='photo' is another method than test_cfg.method='D3S2': set test_cfg.method to another name")])
 def test_a_start_without_effect_or_under_another_name_is_refused(tools, streets, tmp_path, options, error):
     done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', '--cfg-options', *options)
     assert done.returncode != 0 and error in done.stderr.splitlines()[-1]

@@ -124,7 +124,7 @@ def test_a_controlnet_for_ones_own_classes(init, photos, sd_folder, tmp_path, to
     (ADE, 'sd15', 'error: --generator sd15: it is not for segmentation.*: use sd15-controlnet\\+\\+, freesty'),
     ('mmpretrain::_base_/datasets/cub_bs8_384.py', 'dit-xl2', 'DiT generates the classes of ImageNet, .* use --gen'),
     ('mmseg::_base_/models/fcn_unet_s5-d16.py', None, 'it has no train_dataloader.dataset: give a dataset file'),
-    ('mmpretrain::_base_/datasets/coco_vqa.py', None, 'COCOVQA is a dataset of no known task'),
+    ('mmpretrain::_base_/datasets/coco_vqa.py', None, 'COCOVQA belongs to no known task'),
     ('mmseg::none.py', None, 'no config at .*none.py'),
 ])
 def test_one_line_for_a_mistake(init, tmp_path, dataset, generator, say):

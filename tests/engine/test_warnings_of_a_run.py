@@ -22,7 +22,7 @@ def test_a_source_that_only_the_validation_set_tells(tools, town):
 
 
 def test_a_storage_backend_that_is_not_there(tools, town):
-    refused(tools, town, r"test_dataloader\.dataset\.backend_args: no storage backend 'petrl' is registered: take "
+    refused(tools, town, r"test_dataloader\.dataset\.backend_args: no storage backend 'petrl' is registered: use "
             'one of .*, or import yours through custom_imports', backend_args=dict(backend='petrl'))
 
 

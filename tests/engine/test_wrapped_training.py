@@ -118,9 +118,9 @@ def test_it_trains_as_with_the_indices_in_the_configs(train, leaf, kind, by_epoc
 
 
 @pytest.mark.parametrize('make, say', [
-    (lambda leaf: Odd(leaf), r'train_dataloader\.dataset: Odd is a dataset of no known task: give one derived from'),
+    (lambda leaf: Odd(leaf), r'train_dataloader\.dataset: Odd belongs to no known task: use a dataset derived from'),
     (lambda leaf: ObjectPictures(num_images=20, pipeline=[]),
-     r'MaskSelectionHook selects masks, but train_dataloader\.dataset is one of classification: leave the hook out')])
+     r'MaskSelectionHook selects masks, but train_dataloader\.dataset is for classification: leave the hook out')])
 def test_a_training_set_without_masks(make, say):
     """An unknown wrapper, or another task."""
     dataset = make(StreetScenes(num_scenes=2, size=32, pipeline=[]))

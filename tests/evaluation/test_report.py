@@ -67,7 +67,7 @@ def test_a_comparison_has_every_section(measured):
     assert page.headings == SECTIONS
     for part in ('A < B', 'a & b', '2 training sets, 2 students, 8 runs', '71.0 ± 1.4', 'random & real', 's<2>',
                  'Protocol tiny: a note.', 'training step', '3 of 10 images', 'Coverage', '61.5',
-                 'principal components', '3 in place of 10', '<S&lector>', 'weights/unet', 'LatentEncoder',
+                 'principal components', '3 instead of 10', '<S&lector>', 'weights/unet', 'LatentEncoder',
                  'mmdistill evaluate tiny.py', f'mmdistill report {measured}'):
         assert part in page.text, part
     assert path.read_text() == write_report([measured], title='A < B', remarks=[['a & b']]).read_text()
@@ -113,7 +113,7 @@ def test_a_distilled_set_alone(run, histograms):
     path = write_report([run], run / 'pages/page.html')
     page = Page(path)
     assert page.headings == ['What was selected', 'The images', 'Where it came from', 'Commands']
-    assert 'D3S2: 3 images in place of 10' in page.text
+    assert 'D3S2: 3 images instead of 10' in page.text
     assert f'mmdistill distill {run / "my.py"}' in page.text
     assert [name for name, _ in page.images] == ['real', 'mask', 'distilled'] * 3
     palette = np.array(PALETTE, np.uint8)

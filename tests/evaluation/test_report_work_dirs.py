@@ -71,7 +71,7 @@ def test_unreadable_results(tmp_path, text, what):
         read_work_dir(tmp_path)
 
 
-@pytest.mark.parametrize('change, what', [(lambda r: r['runs'].clear(), 'it has no run'),
+@pytest.mark.parametrize('change, what', [(lambda r: r['runs'].clear(), 'it has no runs'),
                                           (lambda r: r.pop('task'), 'task is missing'),
                                           (lambda r: r['runs'][1].pop('curve'), 'runs.1.curve is missing')])
 def test_results_of_another_version(comparison, change, what):

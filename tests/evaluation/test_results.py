@@ -71,7 +71,7 @@ def test_summarise_is_mean_and_sample_deviation():
 
 def test_the_table_names_students_only_where_there_are_several():
     rows = summarise([_run('distilled', 70.04), _run('distilled', 70.04), _run('random_real', 7.0)])
-    assert table_cells(rows) == [['set', 'images', 'mIoU', 'image sets', 'runs', 's a run'],
+    assert table_cells(rows) == [['set', 'images', 'mIoU', 'image sets', 'runs', 's per run'],
                                  ['distilled', '20', '70.0 ± 0.0', '1', '2', '10'],
                                  ['random_real', '20', '7.0', '1', '1', '10']]
     lines = markdown(table_cells(rows)).split('\n')

@@ -77,7 +77,7 @@ def test_evaluate_sets_and_tells_them(comparison):
     found = comparison(protocol='rded-tiny', ipc=50, epochs=7)
     assert sizes(found.configs['default']) == (7, 1e-3, 0.01, 100)
     assert found.notes()[1:3] == ['Its settings for 10 classes and IPC 50: batch_size 100.',
-                                  'The schedule was shortened: 7 epochs in place of 30.']
+                                  'The schedule was shortened: 7 epochs instead of 30.']
     assert found.configs['default'].param_scheduler.T_max == 14
 
 
@@ -116,7 +116,7 @@ def test_overrides_and_epochs_come_after_the_settings(comparison):
     found = comparison(protocol='idc_hard', ipc=50, epochs=30, overrides=dict(train_cfg=dict(max_epochs=60)))
     assert found.configs['default'].train_cfg.max_epochs == 30
     assert found.configs['default'].param_scheduler.milestones == [20, 25]
-    assert found.notes()[2] == 'The schedule was shortened: 30 epochs in place of 1500.'
+    assert found.notes()[2] == 'The schedule was shortened: 30 epochs instead of 1500.'
 
 
 @pytest.mark.parametrize('rules, message', [

@@ -37,7 +37,7 @@ def test_weights_of_other_classes_are_refused():
     protocol = load_protocol('mmseg_m2f-tiny')
     head = dict(num_classes=11, loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0] * 11))
     assert student_config(protocol, dict(decode_head=head), TEST, 11).model.decode_head.num_classes == 11
-    with pytest.raises(DistillError, match='weighs 11 classes in class_weight, the test set has 19'):
+    with pytest.raises(DistillError, match='class_weight of the student has 11 classes, the test set has 19'):
         student_config(protocol, dict(decode_head=head), TEST, 19)
 
 

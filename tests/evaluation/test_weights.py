@@ -63,7 +63,7 @@ def test_a_comparison_with_weights(folder):
     assert {run['set']: run['images'] for run in results['runs']}['both'] == 40
     cells = {run['set']: run['config_hash'] for run in results['runs']}
     assert cells['weighted'] == cells['again'] and len({*cells.values()}) == 4
-    note = 'The images of weighted, both, again weigh in the loss what their manifests say.'
+    note = 'The loss uses the image weights in the manifests of weighted, both, again.'
     assert note in results['notes'] and note in (folder / 'work/results.md').read_text()
     keys = [json.loads(path.read_text())['key'] for path in (folder / 'work/cells').glob('*.json')]
     losses = sorted(key['student']['model']['head']['loss']['type'] for key in keys)

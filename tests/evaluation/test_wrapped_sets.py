@@ -102,9 +102,9 @@ def test_the_wrapped_dataset_that_cannot_be_read_is_named(tmp_path):
     darker = dict(SCENES, metainfo=dict(classes=list(CLASSES)[::-1], palette=[[0, 0, 0]] * 11))
     real = real_data(dict(type='ConcatDataset', datasets=[SCENES, darker]), tmp_path)
     with pytest.raises(DistillError, match=r"train_dataset\.datasets\.1 has other classes than train_dataset\.datasets"
-                                           r"\.0: id 0 is 'cyclist' in place of 'sky'; give both the same metainfo"):
+                                           r"\.0: id 0 is 'cyclist' instead of 'sky'; give both the same metainfo"):
         len(real.dataset)
     darker['metainfo']['classes'] = list(CLASSES)
     with pytest.raises(DistillError, match=r"train_dataset\.datasets\.1 has palette=.*, but train_dataset\.datasets\.0 "
-                                           r".*: set both alike, or ignore_keys=\['palette'\] beside datasets"):
+                                           r".*: set both to the same value, or set ignore_keys=\['palette'\]"):
         len(real.dataset)

@@ -116,7 +116,7 @@ def test_settings_that_do_not_fit():
         with pytest.raises(DistillError, match='has blocks 0 to 3'):
             FeatureAlignment(dit, SUPPORTS, PLAN, blocks=blocks)
     unet.compiled = True
-    with pytest.raises(DistillError, match='leave compile out of the generator'):
+    with pytest.raises(DistillError, match='remove compile from the settings'):
         FeatureAlignment(unet, SUPPORTS, PLAN)
     with pytest.raises(DistillError, match=r'request x is for classes \[7\]'):
         FeatureAlignment(dit, SUPPORTS, [Request('x', 1, classes=(7, ))], blocks=(1, 2))

@@ -204,7 +204,7 @@ def test_a_learned_variance_is_kept():
 
 
 @pytest.mark.parametrize('settings, say', [
-    (dict(update='output', through='linear'), r"update='output' takes the gradient by the output.*set through='x0'"),
+    (dict(update='output', through='linear'), r"update='output' needs the gradient.*set through='x0'"),
     (dict(step='noise', norm='rms'), r"step='noise' sets the length of the shift, so norm='rms'.*set norm='unit'")])
 def test_settings_that_do_not_go_together(settings, say):
     with pytest.raises(DistillError, match=say):

@@ -150,7 +150,7 @@ def test_stores_of_something_else(tmp_path, logits):
     store.check(set='s', augmentation='a', temperature=2.0, classes=[f'c{i}' for i in range(K)])
     for key, value, message in (('set', 'x', 'another set of images'), ('augmentation', 'x', 'other views'),
                                 ('temperature', 3.0, r'another temperature \(2.0, not 3.0\)'),
-                                ('classes', ['c1', 'c0'], 'other classes, or in another order')):
+                                ('classes', ['c1', 'c0'], 'other classes, or another order')):
         with pytest.raises(DistillError, match=message):
             store.check(**{key: value})
         before = (tmp_path / 'labels.bin').read_bytes(), json.loads((tmp_path / 'labels.json').read_text())

@@ -62,5 +62,5 @@ def test_too_few_samples(features):
     for k, message in ((0, 'k 0'), (5, 'k 5 needs more than 5 real samples, there are 5')):
         with pytest.raises(DistillError, match=message):
             coverage_density(features(5), features(5), k)
-    with pytest.raises(DistillError, match='the distilled set has 1 samples, at least 2'):
+    with pytest.raises(DistillError, match='the distilled set has 1 samples, but at least 2'):
         diversity(features(1))

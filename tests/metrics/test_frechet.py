@@ -53,5 +53,5 @@ def test_of_a_set_to_itself_is_0_and_of_a_shifted_one_the_squared_shift(features
 
 
 def test_one_sample_has_no_covariance(features):
-    with pytest.raises(DistillError, match='the distilled set has 1 samples, at least 2'):
+    with pytest.raises(DistillError, match='the distilled set has 1 samples, but at least 2'):
         frechet_distance(features(5), features(1))

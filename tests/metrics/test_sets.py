@@ -46,7 +46,7 @@ def test_one_image_a_class_has_no_diversity(sets):
     (dict(distilled_labels=[0] * 10), "class 'dog': the distilled set has 0 samples"),
     (dict(real_labels=[1] * 50), "class 'cat': the real set has 0 samples"),
     (dict(real_labels=[0] * 46 + [1] * 4), "class 'dog': k 5 needs more than 5 real samples, there are 4"),
-    (dict(distilled_labels=[0] * 9 + [2]), 'the distilled labels hold 2, which is none of the 2 classes'),
+    (dict(distilled_labels=[0] * 9 + [2]), 'the distilled labels contain 2, which is not one of the 2 classes'),
     (dict(distilled_labels=[0] * 9), 'the distilled labels have to be 10 whole numbers'),
     (dict(distilled_labels=[0.5] * 10), 'the distilled labels have to be 10 whole numbers'),
     (dict(distilled_labels=None), 'give the labels of both sets'),

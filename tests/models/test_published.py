@@ -34,7 +34,7 @@ def test_every_shipped_name_is_published(root):
 
 
 @pytest.mark.parametrize('config,message', [
-    (MASK2FORMER[:-1], f'is no config file, and no model of mmseg.*did you mean {MASK2FORMER}'),
+    (MASK2FORMER[:-1], f'is neither a config file nor a model of mmseg.*did you mean {MASK2FORMER}'),
     ('mmseg::mask2former/missing.py', 'no config at'),
     ('./missing.py', 'no config at'),
     (dict(type='EncoderDecoder'), 'mmseg publishes no weights for the given model: give checkpoint'),

@@ -96,7 +96,7 @@ def test_files_that_are_not_checkpoints(tmp_path):
             with pytest.raises(DistillError, match=name) as raised:
                 read(str(tmp_path / name))
             assert '\n' not in str(raised.value) and 'weights_only' not in str(raised.value)
-    with pytest.raises(DistillError, match=r'text\.pth \(it is damaged, or no checkpoint of PyTorch\): give'):
+    with pytest.raises(DistillError, match=r'text\.pth \(it is damaged or not a PyTorch checkpoint\): give'):
         load_checkpoint(str(tmp_path / 'text.pth'))
 
 

@@ -56,7 +56,7 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
                                   workers, _CHUNK)
     for _ in progress(done, len(missing)) if progress and missing else done:
         pass
-    return (f'{len(missing)} masks written to {out}, {len(wanted) - len(missing)} were there'
+    return (f'{len(missing)} masks written to {out}, {len(wanted) - len(missing)} already existed'
             + ('; read them with reduce_zero_label=True' if layout.reduce_zero_label else ''))
 
 

@@ -38,13 +38,13 @@ def from_pixel_map(ids: np.ndarray, name: str) -> np.ndarray:
     Raises:
         DistillError: An id has no class.
     """
-    return _look_up(ids, _PIXEL_MAPS, name, "0..181 but for 11 unused ones, and 255; are these train ids (form="
+    return _look_up(ids, _PIXEL_MAPS, name, "0..181 except 11 unused ones, and 255; are these train ids (form="
                     "'train_ids')?")
 
 
 def from_matrix(ids: np.ndarray, name: str) -> np.ndarray:
     """Convert ids of the 10k set's .mat files, 0..182, to train ids; see :func:`from_pixel_map`."""
-    return _look_up(ids, _MATRICES, name, '0..182 but for 11 unused ones')
+    return _look_up(ids, _MATRICES, name, '0..182 except 11 unused ones')
 
 
 def _look_up(ids: np.ndarray, table: np.ndarray, name: str, valid: str) -> np.ndarray:
@@ -53,6 +53,6 @@ def _look_up(ids: np.ndarray, table: np.ndarray, name: str, valid: str) -> np.nd
     wrong = ~inside | (found < 0)
     if wrong.any():
         first = ids[wrong].min()
-        raise DistillError(f'{name}: id {first} in {int((ids == first).sum())} pixels is no id of COCO-Stuff: valid '
-                           f'are {valid}')
+        raise DistillError(f'{name}: id {first} in {int((ids == first).sum())} pixels is not an id of COCO-Stuff: '
+                           f'valid are {valid}')
     return found.astype(np.uint8)

@@ -177,8 +177,8 @@ class JsonIndex:
         if category == OTHER:
             return False
         if train_id(category) < 0:
-            raise DistillError(f'{path}: annotation {annotation.get("id")} has category id {category}, which is no id '
-                               'of COCO-Stuff: 1..183 but for 11 unused ones are valid')
+            raise DistillError(f'{path}: annotation {annotation.get("id")} has category id {category}, which is not '
+                               'an id of COCO-Stuff: 1..183 except 11 unused ones are valid')
         return self.crowds or not annotation.get('iscrowd')
 
     @property

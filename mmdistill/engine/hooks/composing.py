@@ -55,7 +55,7 @@ class MaskSelectionHook(PlanHook):
             dataset, key = runner.train_loop.dataloader.dataset, 'train_dataloader.dataset'
             task = task_of_datasets({f'{key}.{part.key}'.rstrip('.'): type(part.dataset) for part in parts_of(dataset)})
             if task.annotation != self.planner.annotation:
-                raise DistillError(f'MaskSelectionHook selects {self.planner.annotation}, but {key} is one of '
+                raise DistillError(f'MaskSelectionHook selects {self.planner.annotation}, but {key} is for '
                                    f'{task.name}: leave the hook out')
             masks = DatasetMasks(dataset)
             if counted := describe(dataset, masks.dataset):

@@ -38,7 +38,7 @@ def runs_chart(runs: Sequence[Run], metric: str, colours: Mapping[str, str], stu
 
 def learning_curves(runs: Sequence[Run], metric: str, colours: Mapping[str, str], student: str) -> Chart:
     """Mean ± standard deviation of a student's runs during training, one curve per training set."""
-    with (chart := Chart(_WIDTH, 250, f'{metric} of {student} along the training')) as axes:
+    with (chart := Chart(_WIDTH, 250, f'{metric} of {student} during training')) as axes:
         for name in dict.fromkeys(run['set'] for run in runs):
             curves = [dict(run['curve']) for run in runs if run['set'] == name]
             steps = sorted(set.intersection(*map(set, curves)))

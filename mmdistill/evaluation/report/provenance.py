@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Mapping, Tuple
 from .work_dirs import DistilledSet, WorkDir
 
 _WEIGHTED_LOSS = '\n'.join((
-    '', "# Inside of WeightedLoss: the loss of your config's head.",
+    '', "# The loss inside WeightedLoss is the one of your config's head.",
     "model = dict(head=dict(cal_acc=False, loss=dict(_delete_=True, type='mmdistill.WeightedLoss',",
     "    loss=dict(type='CrossEntropyLoss'))))"))
 
@@ -35,7 +35,7 @@ def origin(distilled: DistilledSet) -> Tuple[Dict[str, str], Dict[str, Dict[str,
         shares = {'all labelled pixels': one['share'], **one['classes']}
         parts[f'Ignored by {name}'] = {key: f'{value:.2%}' for key, value in shares.items() if value is not None}
     main = {name.replace('_', ' '): manifest[name] for name in ('method', 'config_hash', 'seed') if name in manifest}
-    return {**main, 'images': f'{len(manifest["images"]):,} in place of {manifest["source_size"]:,}',
+    return {**main, 'images': f'{len(manifest["images"]):,} instead of {manifest["source_size"]:,}',
             'folder': str(distilled.root), 'layout': manifest['layout']['name'],
             **_flat(manifest.get('provenance', {})), **_flat(made_by, 'generator'),
             **_flat(extra), **_flat(cleaning, 'cleaning')}, parts
@@ -62,7 +62,7 @@ def training_configs(work: WorkDir) -> List[Tuple[str, str]]:
 
 
 def _flat(values: Any, prefix: str = '') -> Dict[str, str]:
-    """Flatten nested mappings, joining the keys; a value that is no mapping gets the key ``prefix · is``."""
+    """Flatten nested mappings, joining the keys; a value that is not a mapping gets the key ``prefix · is``."""
     flat: Dict[str, str] = {}
     for key, value in values.items() if isinstance(values, Mapping) else [('is', values)]:
         name = f'{prefix} · {key}' if prefix else str(key)

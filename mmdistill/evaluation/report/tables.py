@@ -117,7 +117,7 @@ def results_table(rows: Runs, colours: Mapping[str, str]) -> Table:
             row = next(iter(measured.values()))
             lines.append([Cell(name, colours[name]), f'{row["images"]:,}', *cells, str(row['image_sets']),
                           str(row['seeds']), f'{row["seconds"]:,.0f}'])
-    return Table(['Set', 'Images', *ends, 'Image sets', 'Runs', 's a run'], lines)
+    return Table(['Set', 'Images', *ends, 'Image sets', 'Runs', 's per run'], lines)
 
 
 def runs_table(runs: Runs, colours: Mapping[str, str]) -> Table:

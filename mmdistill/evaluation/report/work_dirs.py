@@ -122,8 +122,8 @@ class WorkDir:
     def weighted(self) -> Dict[str, bool]:
         """Whether the images of each distilled set have weights in the students' loss; without students, whether its
         manifest has weights."""
-        heeded = {run['set'] for run in self.runs if run.get('weighted')}
-        return {name: name in heeded if self.runs else all('weight' in image for image in one.manifest['images'])
+        weighted = {run['set'] for run in self.runs if run.get('weighted')}
+        return {name: name in weighted if self.runs else all('weight' in image for image in one.manifest['images'])
                 for name, one in self.distilled.items()}
 
     @property
@@ -170,7 +170,7 @@ def read_work_dir(path: Union[str, Path], data_roots: Sequence[Union[str, Path]]
     roots = results.get('sets', dict(distilled=path / 'distilled'))
     found = {name: Path(root) for name, root in roots.items() if root is not None}
     distilled = {name: DistilledSet(root, read_manifest(root)) for name, root in found.items() if root.is_dir()}
-    notes = [f'The images of {name} are not shown: {root} is not there.' for name, root in found.items()
+    notes = [f'The images of {name} are not shown: {root} does not exist.' for name, root in found.items()
              if name not in distilled]
     described = results or distilled['distilled'].manifest
     folders = [path, *(one.root.parent for one in distilled.values())]
@@ -185,10 +185,10 @@ def _check(results: Dict[str, Any], file: Path) -> None:
         check_record(results, _Results)
         check_classes(results['classes'], ())
         if not results['runs']:
-            raise ValueError('it has no run')
+            raise ValueError('it has no runs')
         for one in (*results['runs'], *results['rows']):
             if one['set'] not in results['sets']:
-                raise ValueError(f'the set {one["set"]!r} of a run is none of its sets')
+                raise ValueError(f'the set {one["set"]!r} of a run is not one of its sets')
         for run in results['runs']:
             if results['metric'] not in run['metrics'] or set(run['classes']) != set(results['classes']):
                 raise ValueError(f'a run of {run["set"]} has other metrics or classes')
@@ -211,14 +211,14 @@ def _metrics(file: Path, names: Container[str], classes: Sequence[str]) -> Dict[
     metrics = read_document(file)
     check_record(metrics, _Metrics)
     if metrics['encoder'] is not None and not isinstance(json.loads(metrics['encoder']), dict):
-        raise ValueError('encoder is no config')
+        raise ValueError('encoder is not a config')
     for one in metrics['sets'].values():
         if any(set(one['balance'][side]) != set(classes) for side in ('real', 'distilled')):
-            raise ValueError('balance is of other classes')
+            raise ValueError('balance has other classes')
         for values in (*(one['rows'] or ()), dict(one['balance'], **{'class': None})):
             words = {key for key, value in values.items() if not isinstance(value, (int, float, type(None)))}
             if words - _WORDS or not isinstance(values.get('class', 0), (str, type(None))):
-                raise ValueError('its rows need a class, and numbers')
+                raise ValueError('a row has no class, or a value that is not a number')
     return dict(metrics, sets={name: one for name, one in metrics['sets'].items() if name in names})
 
 
@@ -226,7 +226,7 @@ def _features(file: Path) -> Dict[str, np.ndarray]:
     tensors = load_file(file)
     widths = {value.shape[1:] for key, value in tensors.items() if not key.startswith('labels/')}
     if 'real' not in tensors or len(widths) != 1 or tensors['real'].ndim != 2:
-        raise ValueError('it needs features of one length, those of the real set among them')
+        raise ValueError('the features have different lengths, or those of the real set are missing')
     return tensors
 
 

@@ -164,7 +164,7 @@ def test_no_image_of_a_json(dataset, tmp_path):
 
 
 @pytest.mark.parametrize('form, save, say', [
-    ('stuffthingmaps', lambda path: Image.new('L', (3, 2), 11).save(path), 'id 11 in 6 pixels is no id of COCO-Stuff'),
+    ('stuffthingmaps', lambda path: Image.new('L', (3, 2), 11).save(path), 'id 11 in 6 pixels is not an id'),
     ('stuffthingmaps', lambda path: Image.new('L', (3, 2), 190).save(path), 'id 190 in 6 pixels is out of range'),
     ('mat', lambda path: savemat(path, dict(S=np.full((2, 3), 183))), 'id 183 in 6 pixels'),
     ('mat', lambda path: savemat(path, dict(T=np.full((2, 3), 183))), 'it has no matrix S'),

@@ -36,7 +36,7 @@ def test_official_ids():
 
 
 @pytest.mark.parametrize('function, ids, say', [
-    (from_pixel_map, [3, 11, 11], r"a\.png: id 11 in 2 pixels is no id of COCO-Stuff.*are these train ids"),
+    (from_pixel_map, [3, 11, 11], r"a\.png: id 11 in 2 pixels is not an id of COCO-Stuff.*are these train ids"),
     (from_pixel_map, [200], r'a\.png: id 200 in 1 pixels'),
     (from_matrix, [183], r'a\.png: id 183'), (from_matrix, [12], r'a\.png: id 12'), (from_matrix, [300], 'id 300')])
 def test_other_ids(function, ids, say):
