@@ -62,19 +62,23 @@ def count_config(path, root, micro_batch=None):
     task = task_of_dataset(dataset)
     run = SimpleNamespace(work_dir='/nonexistent', source=_Sized(real, source.counts), plan=SimpleNamespace(
         requests=[Request(str(number), 0, classes=(number % classes, )) for number in range(images)]))
-    guidance = composition.guidance.outline() if composition.guidance else None
-    useful = images
-    if guidance is not None and guidance.memories:  # a batch has at most one image per class
-        useful = classes
-    elif guidance is not None and guidance.joint:  # a batch is all images of a class
-        useful = planner.ipc
     batches = [rows] * (images // rows) + ([images % rows] if images % rows else [])
     work = Workload(batches, **composition.real_images(task, run), from_latents=planner.starts,
                     cleaned=images if composition.cleaning else 0)
     metainfo = dict(classes=[f'class {i}' for i in range(classes)],
                     palette=[(i % 256, i // 256, 0) for i in range(classes)])
     metainfo.update({key: value for key, value in getattr(dataset, 'METAINFO', {}).items() if per_class is False})
-    return (*count_run(copy.deepcopy(cfg), composition, metainfo, work), useful)
+    return (*count_run(copy.deepcopy(cfg), composition, metainfo, work), useful_rows(composition, images, classes))
+
+
+def useful_rows(composition, images, classes):
+    """The largest number of images in a batch."""
+    guidance = composition.guidance.outline() if composition.guidance else None
+    if guidance is not None and guidance.memories:  # at most one image per class
+        return classes
+    if guidance is not None and guidance.joint:  # all images of a class
+        return composition.planner.ipc
+    return images
 
 
 class _Sized(SimpleNamespace):

@@ -1,4 +1,4 @@
-"""Makes docs/configs.md of the configs' metafiles and of mmdistill/weights/public.py: ``python docs/tables.py``."""
+"""Writes docs/configs.md from the configs' metafiles and mmdistill/weights/public.py: ``python docs/tables.py``."""
 from pathlib import Path
 from typing import List
 
@@ -11,11 +11,10 @@ HEAD = """# Configs
 
 <!-- Made by `python docs/tables.py`. Edit configs/*/metafile.yml or mmdistill/weights/public.py instead. -->
 
-Each distillation config with its data, its weights and their licences. `mmdistill distill` takes a config by its name
-alone, also without the repository. `pixels` is the size that the generator makes; D4M with Stable Diffusion writes its
-images at 224x224. `results` are of students trained on the distilled set, mean and standard deviation, as
-the README and the pages of results give them. A config without any has not been
-measured.
+Each distillation config with its data, its weights and their licences. `mmdistill distill` accepts the name of a config
+alone, also without the repository. `pixels` is the size of the generated images; D4M with Stable Diffusion saves its
+images at 224x224. `results` are those of students trained on the distilled set, mean and standard deviation, from the
+README and the pages of results. A config without results has not been measured.
 """
 
 
@@ -36,8 +35,8 @@ def page() -> str:
                      '| config | data | images | pixels | weights | licence | results |\n|---|---|---|---|---|---|---|')
         parts += [_row(model) for model in models if model['In Collection'] == name]
         parts.append('')
-    parts.append('## Weights\nFetched at the first run, but for FreestyleNet; [weights](weights.md) says what a config '
-                 'may name instead. Sizes are of the files that are read.\n\n'
+    parts.append('## Weights\nThe first run downloads them, except FreestyleNet; [weights](weights.md) lists the '
+                 'alternatives. Sizes are those of the files that are read.\n\n'
                  '| weights | address | size | licence |\n|---|---|---|---|')
     parts += [f'| {known.name} | `{known.address}` | {known.size} | {known.licence} |' for known in PUBLIC_WEIGHTS]
     return '\n'.join(parts) + '\n'

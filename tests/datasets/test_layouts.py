@@ -139,7 +139,7 @@ def test_an_id_without_an_mmseg_id(layout, wrong):
     (dict(mask_dir='../m'), 'outside the data root'),
     (dict(image_suffix='.tif'), r'cannot write images as \*\.tif'),
     (dict(mask_suffix='.mat'), r'cannot write masks as \*\.mat'),
-    (dict(mask_dir='i', image_suffix='.png'), 'one name'),
+    (dict(mask_dir='i', image_suffix='.png'), 'same file name'),
     (dict(label_map=((0, 1), (1, 1))), 'maps two ids to one class'),
 ])
 def test_layouts_that_cannot_be_written(values, message):
