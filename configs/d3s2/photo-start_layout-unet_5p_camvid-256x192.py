@@ -1,5 +1,5 @@
-# Not D3S2: masks and generator of unguided_layout-unet_5p_camvid-256x192.py, but each image starts from the photo of its
-# mask with noise of `strength`, and not from noise alone. It shows what the generator itself costs.
+# Not D3S2: masks and generator of unguided_layout-unet_5p_camvid-256x192.py, but each image starts from the photo of
+# its mask, with noise according to `strength`, instead of pure noise. It shows how much the generator alone loses.
 # mmdistill distill configs/d3s2/photo-start_layout-unet_5p_camvid-256x192.py
 _base_ = './unguided_layout-unet_5p_camvid-256x192.py'
 

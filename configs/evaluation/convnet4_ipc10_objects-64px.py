@@ -1,5 +1,5 @@
-# What `make quickstart` compares on object pictures, 10 per class: distilled by D4M, by DMGD, by the same generator
-# without either, drawn at random and by herding. Afterwards:
+# The comparison of `make quickstart` on object pictures, 10 per class: sets distilled by D4M, by DMGD and by the same
+# generator without either, random real images, and real images selected by herding. After `make quickstart`:
 # mmdistill evaluate configs/evaluation/convnet4_ipc10_objects-64px.py
 _base_ = ['../_base_/datasets/objects.py']
 

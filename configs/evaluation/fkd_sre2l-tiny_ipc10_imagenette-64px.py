@@ -1,5 +1,5 @@
-# idc_hard-tiny_ipc10_imagenette-64px.py with training-time matching: every student learns a teacher's labels of its
-# views, online. A tenth of fkd_sre2l's schedule would be 60 steps at 10 images per class; this is half of it, 300.
+# idc_hard-tiny_ipc10_imagenette-64px.py with training-time matching: every student learns the soft labels of an online
+# teacher. A tenth of fkd_sre2l's schedule would be 60 steps with 10 images per class; this is half of it, 300 steps.
 # mmdistill train configs/teachers/resnetap18-teacher_imagenette-64px.py
 # mmdistill evaluate configs/evaluation/fkd_sre2l-tiny_ipc10_imagenette-64px.py
 # Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…

@@ -1,9 +1,9 @@
-# ImageNet-1K, 10 images per class, by the protocol of SRe2L and D4M: every student learns a teacher's labels of its
-# views, online, for 300 epochs. In D4M's paper ResNet-18 reaches 27.9; on random real images it reaches about 28.8.
+# ImageNet-1K, 10 images per class, with the protocol of SRe2L and D4M: every student learns the soft labels of an
+# online teacher for 300 epochs. In D4M's paper, ResNet-18 reaches 27.9; on random real images, it reaches about 28.8.
 # The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet1k-512px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet1k-256px.py
 # mmdistill evaluate configs/evaluation/fkd_sre2l_ipc10_imagenet1k-224px.py
-# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here. One set alone,
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here. Only one set, in
 # another folder:
 # --cfg-options training_sets.dmgd=None training_sets.d4m.data_root=/path/to/distilled
 # Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…

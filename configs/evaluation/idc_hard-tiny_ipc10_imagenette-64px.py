@@ -1,5 +1,5 @@
-# ImageNette, 10 images per class, at 64 pixels: D4M, DMGD and mode guidance by one small generator, the same without
-# guidance, and real images. Three image sets each, distilled with test_cfg.seed = 0, 1, 2; the commands are in
+# ImageNette, 10 images per class, at 64 pixels: D4M, DMGD, mode guidance and no guidance with the same small generator,
+# and real images. Three image sets each, distilled with test_cfg.seed = 0, 1, 2; the commands are in
 # docs/results/imagenette.md.
 # mmdistill evaluate configs/evaluation/idc_hard-tiny_ipc10_imagenette-64px.py
 # If the data are not in data/imagenette: --cfg-options data_root=/path/to/imagenette; weights of TAESD on disk:

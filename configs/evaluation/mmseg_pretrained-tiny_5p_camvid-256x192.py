@@ -1,8 +1,8 @@
 # CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
-# selectors, synthetic ones of the frames that the second selector takes, and both together.
+# selectors, images generated from the masks of the second selector, and both together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone
-# Settings are chosen on the validation frames: --cfg-options split=val; a row is left out by training_sets.NAME=None.
+# To choose settings, use the validation frames: --cfg-options split=val. To leave a row out: training_sets.NAME=None.
 _base_ = ['../_base_/datasets/camvid.py']
 
 protocol = 'mmseg_pretrained-tiny'

@@ -1,5 +1,5 @@
-# Protocol fkd_sre2l: soft labels stored for every crop, ImageNet at 224x224. From FKD (arXiv 2112.01528) by way of
-# SRe2L (NeurIPS 2023), with the settings of D4M (CVPR 2024). Results of different protocols are not comparable:
+# Protocol fkd_sre2l: soft labels stored for every crop, ImageNet at 224x224. From FKD (arXiv 2112.01528) and SRe2L
+# (NeurIPS 2023), with the settings of D4M (CVPR 2024). Results of different protocols are not comparable:
 # report the protocol with them.
 # Labels: gt_score contains the probabilities of a teacher at temperature 20. The protocol has labels for the crop, flip
 # and CutMix of each image in each epoch. Without them, mmpretrain trains on one-hot labels, which is another protocol.

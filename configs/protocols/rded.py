@@ -46,5 +46,5 @@ val_dataloader = dict(batch_size=100)
 test_dataloader = val_dataloader
 # Half a cosine: it ends at half the learning rate, not at 0.
 param_scheduler = dict(type='CosineAnnealingLR', by_epoch=True, T_max=2 * max_epochs, begin=0, end=max_epochs)
-# The released code evaluates in the last fifth and reports the best; here the last epoch comes first.
+# The released code evaluates in the last fifth and reports the best; here, the result is that of the last epoch.
 train_cfg = dict(max_epochs=max_epochs, val_interval=max_epochs // 10)

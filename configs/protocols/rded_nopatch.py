@@ -1,4 +1,4 @@
-# Protocol rded_nopatch: rded (see there) without ShufflePatches, for images that are no collages of crops. Results of
+# Protocol rded_nopatch: rded (see there) without ShufflePatches, for images that are not collages. Results of
 # different protocols are not comparable, including those of rded: report the protocol with them.
 # mmdistill train configs/protocols/rded_nopatch.py
 _base_ = './rded.py'

@@ -1,4 +1,4 @@
-# mmpretrain's ResNet-101 initialised as torchvision's is: 42 500 160 parameters and 2 049 per class.
+# mmpretrain's ResNet-101, initialised like torchvision's: 42 500 160 parameters and 2 049 per class.
 # A student for the protocols: students=dict(name='mmdistill::students/resnet101_224px.py')
 _base_ = './resnet18_224px.py'
 

@@ -1,4 +1,4 @@
-# mmpretrain's ResNet-18, initialised as torchvision's is, the student of SRe2L, RDED and D4M on ImageNet-1K: 11 176 512
+# mmpretrain's ResNet-18, initialised like torchvision's, the student of SRe2L, RDED and D4M on ImageNet-1K: 11 176 512
 # parameters and 513 per class.
 # A student for the protocols: students=dict(name='mmdistill::students/resnet18_224px.py')
 model = dict(

