@@ -31,10 +31,10 @@ class KnownClasses(NamedTuple):
         """
         if len(classes) != self.number:
             raise DistillError(f'{who} {_have(who)} {self.number} classes, the dataset {len(classes)}: {hint}')
-        theirs = self._comparable(classes)
-        for label, (name, known) in enumerate(zip(map(str, classes), theirs)):
+        trained = self._comparable(classes)
+        for label, (name, known) in enumerate(zip(map(str, classes), trained)):
             if not _words(name) & _words(known):
-                permuted = sorted(map(str, classes)) == sorted(theirs)
+                permuted = sorted(map(str, classes)) == sorted(trained)
                 what = "the dataset's classes in another order" if permuted else 'other classes than the dataset'
                 raise DistillError(f"{who} {_have(who)} {what}: class {label} is {known!r} there, {name!r} in the "
                                    f'dataset: {hint}')
@@ -68,14 +68,14 @@ class KnownClasses(NamedTuple):
         """
         if wrong := [label for label in ids if label >= self.number]:
             raise DistillError(f'{where} has {wrong[0]}, but the weights have classes 0..{self.number - 1}')
-        theirs = self._comparable(classes)
-        for name, label in zip(map(str, classes), ids if theirs else ()):
+        trained = self._comparable(classes)
+        for name, label in zip(map(str, classes), ids if trained else ()):
             words = _words(name)
-            if words & _words(theirs[label]):
+            if words & _words(trained[label]):
                 continue
-            if found := [other for other, known in enumerate(theirs) if words & _words(known)]:
-                raise DistillError(f'{where} gives {name!r} the id {label} of the weights, which is {theirs[label]!r}; '
-                                   f'theirs of {name!r} is {found[0]}: correct it')
+            if found := [other for other, known in enumerate(trained) if words & _words(known)]:
+                raise DistillError(f'{where} gives {name!r} the id {label} of the weights, which is '
+                                   f"{trained[label]!r}; the weights' id of {name!r} is {found[0]}: correct it")
 
     def _comparable(self, classes: Sequence[Any]) -> Sequence[str]:
         """The names to compare; empty if only the names on one side are WordNet ids."""

@@ -46,7 +46,7 @@ class IgnoredPixels:
         self.labelled = torch.zeros(num_classes, dtype=torch.long)
         self.ignored = torch.zeros(len(names) + 1, num_classes, dtype=torch.long)
 
-    def see(self, mask: Tensor, ignored: Sequence[Tensor]) -> None:
+    def add(self, mask: Tensor, ignored: Sequence[Tensor]) -> None:
         """Add the images of a mask.
 
         Args:
@@ -91,5 +91,5 @@ def clean_masks(cleaners: Mapping[str, LabelCleaner], images: Tensor, mask: Tens
     """
     ignored: List[Tensor] = [cleaner(images, mask) & (mask != IGNORE) for cleaner in cleaners.values()]
     together = torch.stack(ignored).any(0)
-    counts.see(mask, [*ignored, together])
+    counts.add(mask, [*ignored, together])
     return mask.expand_as(together).masked_fill(together, IGNORE)

@@ -28,7 +28,7 @@ class Journal:
         self.work_dir, self.root, self.files = Path(work_dir), Path(root), files
         self.path = self.work_dir / f'checksums.{rank}.jsonl'
         self._known: Dict[str, List[Digests]] = {}
-        self._whole: Set[str] = set()  # requests whose files were compared
+        self._compared: Set[str] = set()  # requests whose files match their checksums
         self._begun = False
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Journal:
 
     def read(self) -> None:
         """Read the lines of all ranks; truncated lines and unreadable files are skipped."""
-        self._known, self._whole = {}, set()
+        self._known, self._compared = {}, set()
         for path in sorted(self.work_dir.glob('checksums.*.jsonl')):
             try:
                 lines = read_file(path).splitlines()
@@ -70,14 +70,14 @@ class Journal:
             raise DistillError(f'cannot write {self.path}: {error.strerror}; free some disk space and run the '
                                'command again') from None
         self._known.setdefault(name, []).append(digests)
-        self._whole.add(name)
+        self._compared.add(name)
 
     def holds(self, name: str) -> bool:
         """Whether the files of a request match recorded checksums; each is compared once after :meth:`read`."""
         known = self._known.get(name, [])
-        if name not in self._whole and known and self.digests(name) in known:
-            self._whole.add(name)
-        return name in self._whole
+        if name not in self._compared and known and self.digests(name) in known:
+            self._compared.add(name)
+        return name in self._compared
 
     def digests(self, name: str) -> Digests:
         """Checksums of the existing files of a request, by type of file."""

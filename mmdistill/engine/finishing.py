@@ -27,7 +27,7 @@ def finish(run: Any) -> None:
                            f'set is incomplete: {", ".join(missing)}; try them again with --resume. If that does not '
                            'help, lower the scale of guidance or run in float32, in another --work-dir')
     parts = run.composition
-    _tell_removed_weights(run)
+    _warn_of_removed_weights(run)
     extra: Dict[str, Any] = dict(guidance=parts.guidance.describe()) if parts.guidance else {}
     if reading := run.source.reading():
         extra['reading'] = reading
@@ -54,7 +54,7 @@ def finish(run: Any) -> None:
     run.runner.call_hook('after_test_epoch', metrics=dict(images=len(plan.requests)))
 
 
-def _tell_removed_weights(run: Any) -> None:
+def _warn_of_removed_weights(run: Any) -> None:
     """Warn if the existing set has image weights and this run will remove them."""
     with suppress(DistillError):  # no set, or none that can be read
         images = [] if run.composition.weights else read_manifest(run.final_root)['images']

@@ -84,7 +84,7 @@ def sample(
     process.start(begin)
     steps = () if guidance is None else guidance.steps(len(process))
     semantic = None if guidance is None else guidance.semantic
-    watch = _FiniteWatch(x)
+    nonfinite = _NonFiniteRows(x)
     times = process.timesteps.to(x.device)
     for i in range(len(process))[begin:end]:
         step_condition = semantic(condition, process.timesteps[i].item()) if semantic else condition
@@ -101,11 +101,11 @@ def sample(
             x = process.step(out, i, x, generators)
             if guided:
                 x = guided.latents(x)
-                watch.see(guided.shift, i, 'the gradient of the guidance is')
+                nonfinite.check(guided.shift, i, 'the gradient of the guidance is')
                 if record is not None:
-                    record.see(guided.losses, guided.shift, guided.moved)
-        watch.see(x, i, 'latents are')
-    watch.report(condition, failures)
+                    record.add(guided.losses, guided.shift, guided.unshifted)
+        nonfinite.check(x, i, 'latents are')
+    nonfinite.report(condition, failures)
     return x.detach()
 
 
@@ -113,7 +113,7 @@ class _GuidedStep:
     """One guided step, with the shift of the tensor that the guidance's ``update`` selects."""
     shift: Tensor
     losses: Dict[str, Tensor]
-    moved: Tensor  # the tensor before the shift
+    unshifted: Tensor  # the tensor before the shift
 
     def __init__(self, guidance, process: NoiseProcess, condition: Condition, decode: Optional[Callable], i: int):
         self.guidance, self.process, self.condition, self.decode, self.i = guidance, process, condition, decode, i
@@ -121,50 +121,51 @@ class _GuidedStep:
     def conditional(self, x: Tensor, out: Tensor) -> Tensor:
         """The output of the conditional pass, with its clean prediction shifted."""
         x0 = self.process.x0(x, out, self.i)
-        self._look(x, x0)
-        self.moved = x0.detach()
-        return self.process.to_output(x.detach(), self.moved + self.shift, out.detach(), self.i)
+        self._compute_shift(x, x0)
+        self.unshifted = x0.detach()
+        return self.process.to_output(x.detach(), self.unshifted + self.shift, out.detach(), self.i)
 
     def output(self, x: Tensor, x0: Tensor, out: Tensor) -> Tensor:
         """The output after classifier-free guidance, shifted if the guidance applies to it or to its x0."""
         update = self.guidance.update
         if update == 'conditional':
             return out
-        self._look(x, x0)
+        self._compute_shift(x, x0)
         if update == 'x0':
-            self.moved = x0
+            self.unshifted = x0
             return self.process.to_output(x, x0 + self.shift, out, self.i)
         if update == 'output':
-            self.moved, variance = out[:, :x.shape[1]], out[:, x.shape[1]:]
-            return torch.cat([self.moved + self.shift, variance], dim=1)
+            self.unshifted, variance = out[:, :x.shape[1]], out[:, x.shape[1]:]
+            return torch.cat([self.unshifted + self.shift, variance], dim=1)
         return out
 
     def latents(self, x: Tensor) -> Tensor:
         """The latents after the step, shifted if the guidance applies to them."""
         if self.guidance.update != 'prev':
             return x
-        self.moved = x
+        self.unshifted = x
         return x + self.shift
 
-    def _look(self, x: Tensor, x0: Tensor) -> None:
+    def _compute_shift(self, x: Tensor, x0: Tensor) -> None:
         self.shift, self.losses = self.guidance.shift(x, x0, self.condition, self.i, self.process, self.decode)
 
 
-class _FiniteWatch:
+class _NonFiniteRows:
     """Records where rows first become non-finite. The device is only read once, by :meth:`report`."""
 
     def __init__(self, x: Tensor):
         self.first = x.new_full((len(x), ), -1, dtype=torch.long)
-        self.seen: List[str] = []
+        self.reasons: List[str] = []
 
-    def see(self, value: Tensor, i: int, what: str) -> None:
+    def check(self, value: Tensor, i: int, what: str) -> None:
         bad = value.isfinite().flatten(1).all(1).logical_not()
-        self.first = torch.where(bad & (self.first < 0), len(self.seen), self.first)
-        self.seen.append(f'{what} not finite at step {i}: lower the scale of guidance, or run the networks in float32')
+        self.first = torch.where(bad & (self.first < 0), len(self.reasons), self.first)
+        self.reasons.append(f'{what} not finite at step {i}: lower the scale of guidance, or run the networks in '
+                            'float32')
 
     def report(self, condition: Condition, failures: Optional[Dict[int, str]]) -> None:
         """Write the reason for each non-finite row to ``failures``; if that is None, raise the first."""
-        found = {row: self.seen[first] for row, first in enumerate(self.first.tolist()) if first >= 0}
+        found = {row: self.reasons[first] for row, first in enumerate(self.first.tolist()) if first >= 0}
         if failures is not None:
             failures.update(found)
         elif found:

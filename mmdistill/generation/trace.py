@@ -19,7 +19,7 @@ class GuidanceRecord:
         self.last: Dict[str, Tensor] = {}
         self.ratios: List[Tensor] = []
 
-    def see(self, losses: Dict[str, Tensor], shift: Tensor, latents: Tensor) -> None:
+    def add(self, losses: Dict[str, Tensor], shift: Tensor, latents: Tensor) -> None:
         """Add a guided step: losses (B,) by objective, and the shift and the shifted tensor, both (B, C, h, w)."""
         self.first, self.last = self.first or losses, losses
         norms = [value.flatten(1).norm(dim=1) for value in (shift, latents)]

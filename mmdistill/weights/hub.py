@@ -145,8 +145,8 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
     if path is None or configs is None:
         return None
     for part, place in _places(configs, parts or ('' if path.is_dir() else 'unet', )).items():
-        if lack := _lack(place, _CONFIGS.get(part), path.is_dir()):
-            raise DistillError(f'{where}={str(weights)!r}: no {lack} in {place}: give a diffusers folder that is '
+        if missing := _missing_part(place, _CONFIGS.get(part), path.is_dir()):
+            raise DistillError(f'{where}={str(weights)!r}: no {missing} in {place}: give a diffusers folder that is '
                                'complete')
     if path.is_dir():
         _check_files(weights_of(path, parts), where)
@@ -172,7 +172,7 @@ def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:
     return {part: folder if alone else folder / part for part in parts}
 
 
-def _lack(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
+def _missing_part(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
     """What a folder lacks, or None.
 
     Required are the file ``config`` or, for a network (None), its ``config.json`` and, with ``tensors``, its weights.
@@ -216,8 +216,8 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
             raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
         cls = known[names.index(name)]
     where = f'{cls.__name__} in {folder}'
-    if lack := _lack(folder, None, True):
-        raise unfit(f'{where}: no {lack}')
+    if part := _missing_part(folder, None, True):
+        raise unfit(f'{where}: no {part}')
     chosen: Any = weight_files(file.name for file in folder.iterdir())
     try:
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
