@@ -1,12 +1,12 @@
-# make quickstart   distil a small data set, train on it, compare: work_dirs/quickstart/
+# make quickstart   distil a small dataset, train on it, compare: work_dirs/quickstart/
 # make test         lint, then all tests; half an hour. CI runs `make test docs`
 # make test-fast    the tests that take no more than a few seconds each; a minute
 # make faults       kills, full disks, altered and hostile files, many more than in the tests; FAULTS=200, an hour
 # make docs         the documentation as a site, without a warning: build/docs/index.html
-# make coverage     which share of the lines the tests run; TESTS='-m fast' for some of them
+# make coverage     the share of lines that the tests run; TESTS='-m fast' for some of the tests
 # make lint         ruff, mypy, and no function above cyclomatic complexity 15
-# make setup        only .venv (all of the above make it when it is not there)
-# make clean        remove .venv and what was built; results in work_dirs/ stay
+# make setup        only create .venv (all commands above create it if it does not exist)
+# make clean        remove .venv and built files; results in work_dirs/ are kept
 # Another interpreter: make PYTHON=/path/to/python3.11 setup
 
 PYTHON ?=

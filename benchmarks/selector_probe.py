@@ -1,13 +1,13 @@
-"""Which selector finds the CamVid frames that most is learned from: a linear probe, one video sequence held out.
+"""Compares selectors of CamVid frames with a linear probe that is tested on a held-out video sequence.
 
     python benchmarks/selector_probe.py [--budget 19] [--draws 6] [--data-root data/camvid]
 
-The frames of CamVid are from few videos, and its validation frames continue one of the training videos: a selector that
-likes this video wins on them and not elsewhere. So one of the three training sequences is held out at a time. Frames
-are selected among those of the others, a linear classifier of frozen ImageNet features (EfficientNet-Lite0, all stages
-at 1/4 of the size) learns their pixels, with class weights as in ENet, and is tested on the sequence that was held out.
-The validation and test frames are not read. Seconds per selector, where a student takes minutes: it compares selectors
-and says nothing of how good a student becomes. Needs the package of the extra `benchmarks`.
+The frames of CamVid come from few videos, and its validation frames continue one of the training videos: a selector
+that prefers this video is better on them and not elsewhere. Therefore, one of the three training sequences is held out
+at a time. Frames are selected from the other two, a linear classifier of frozen ImageNet features (EfficientNet-Lite0,
+all stages at 1/4 of the size) is trained on their pixels, with class weights as in ENet, and tested on the held-out
+sequence. The validation and test frames are not read. A selector takes seconds, a student would take minutes. The
+result compares selectors and does not predict the quality of a student. Needs the extra `benchmarks`.
 """
 import argparse
 

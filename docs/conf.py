@@ -89,7 +89,7 @@ def ranges() -> dict:
 
 
 def shorten_types(app, domain: str, kind: str, node, known=ranges()) -> None:  # noqa: B008
-    """``PositiveInt`` in place of ``Annotated[int, Range(low=1, ...)]``."""
+    """Write ``PositiveInt`` instead of ``Annotated[int, Range(low=1, ...)]``."""
     for types in app.env.current_document.autodoc_annotations.values():
         for argument, text in types.items():
             text = re.sub(r'~?typing\.Annotated|~?mmdistill\.settings\.Range', lambda m: m[0].split('.')[-1], text)

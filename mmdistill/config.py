@@ -20,7 +20,7 @@ def read_config(path: str) -> Config:
 
     Args:
         path: A path, ``'package::path'`` for a config of an installed package, such as ``'mmseg::unet/….py'``, or the
-            name alone of one of ours, such as ``'d4m_objects-64px'``.
+            name of a config of this package, such as ``'d4m_objects-64px'``.
 
     Raises:
         DistillError: There is no such config, or it cannot be read.

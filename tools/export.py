@@ -1,4 +1,4 @@
-"""Write a distilled set in the form of another program: the command `mmdistill export`."""
+"""Write a distilled set in the format of another program: the command `mmdistill export`."""
 import sys
 
 from mmdistill.cli import main

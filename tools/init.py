@@ -1,4 +1,4 @@
-"""Write a config to begin with: the command `mmdistill init`."""
+"""Write a first config for a dataset: the command `mmdistill init`."""
 import sys
 
 from mmdistill.cli import main

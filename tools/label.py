@@ -1,4 +1,4 @@
-"""Make the soft labels that a training config reads: the command `mmdistill label`."""
+"""Compute the soft labels that a training config reads: the command `mmdistill label`."""
 import sys
 
 from mmdistill.cli import main

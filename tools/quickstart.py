@@ -1,7 +1,7 @@
 """Distil the built-in street scenes and object pictures, train students on the results, and compare: make quickstart.
 
 Writes into the work dir: distilled/ (the street scenes), objects/{d4m,dmgd}/distilled/ (the pictures), the plans,
-results.json, report.html. Run again, it does only what is missing.
+results.json, report.html. Re-running continues an interrupted run and repeats nothing that is finished.
 """
 import argparse
 import os
@@ -22,10 +22,10 @@ COMPARISONS = dict(streets='configs/evaluation/unet_1p_streets-64x64.py',
 
 
 def parse_args() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--work-dir', default='work_dirs/quickstart', help='where everything goes')
-    parser.add_argument('--seeds', type=int, default=1, help='students per set; random_real is drawn again for each')
+    parser.add_argument('--work-dir', default='work_dirs/quickstart', help='folder for all output')
+    parser.add_argument('--seeds', type=int, default=1, help='students per set, each with a new random_real')
     parser.add_argument('--parts', nargs='+', choices=PARTS, default=list(PARTS), help='what to distil')
     parser.add_argument('--sets', nargs='+', choices=STREETS, default=STREETS[:3],
                         help='what to train students of the street scenes on')
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
-    """Distil with ``mmdistill distill``, in a process of its own, unless that has been done; its time in seconds."""
+    """Distil with ``mmdistill distill`` in a separate process, unless the set is finished. Returns the time it took."""
     from mmdistill.cli import main as command_line
     from mmdistill.datasets import read_manifest
     from mmdistill.datasets.manifest import content_digest
@@ -65,14 +65,14 @@ def distil(config, name: str, work_dir: Path, cells) -> Dict[str, Any]:
     print(f'Distilling {name}: {work_dir}', flush=True)
     status = run_apart(command_line, command + ['--resume'] * resumed)
     if status:
-        sys.exit(status)  # it has said what is wrong
+        sys.exit(status)  # the command has printed the error
     done = dict(seconds=time.perf_counter() - start, resumed=resumed)
     cells.put(key, done)
     return done
 
 
 def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
-    """Distil the street scenes; their comparison, and what is to be said of it."""
+    """Distil the street scenes. Returns their comparison and notes about it."""
     from mmengine.config import Config
     work_dir = args.work_dir
     config = Config.fromfile(STREET_SCENES)
@@ -86,13 +86,13 @@ def streets(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
         comparison.training_sets.unguided = dict(data_root=str(work_dir / 'unguided/distilled'))
     comparison.training_sets = {name: comparison.training_sets[name] for name in args.sets}
     return comparison, [
-        'random_real: real images drawn at random, others for each run. selected_real: the real images of the selected '
+        'random_real: random real images, a new selection for each run. selected_real: the real images of the selected '
         'masks.' + (' unguided: the same requests without guidance.' if 'unguided' in args.sets else ''),
         *_took(done)]
 
 
 def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
-    """Distil the object pictures; their comparison, and what is to be said of it."""
+    """Distil the object pictures. Returns their comparison and notes about it."""
     from mmengine.config import Config
     comparison, took = Config.fromfile(COMPARISONS['objects']), []
     for name, path in OBJECTS.items():
@@ -100,8 +100,8 @@ def objects(args: argparse.Namespace, cells) -> Tuple[Any, List[str]]:
         took += _took(distil(Config.fromfile(path), f'the object pictures, {NAMES[name]}', work_dir, cells), f' {name}')
         comparison.training_sets[name].data_root = str(work_dir / 'distilled')
     return comparison, [
-        'unguided: the same generator from pure noise. random_real, herding_real: real images drawn at random, others '
-        'for each run, and by herding.', *took]
+        'unguided: the same generator from pure noise. random_real: random real images, a new selection for each run. '
+        'herding_real: real images selected by herding.', *took]
 
 
 def _took(done: Dict[str, Any], name: str = '') -> List[str]:
@@ -112,7 +112,7 @@ def main() -> None:
     """Distil, train students, report."""
     from mmdistill import stopping
     args = parse_args()
-    stopping.current.kept = lambda: f'what is finished is in {args.work_dir}; the same command continues'
+    stopping.current.kept = lambda: f'finished parts are in {args.work_dir}; the same command continues'
     os.chdir(ROOT)  # the configs name each other and the weights from here
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_

@@ -1,4 +1,4 @@
-"""Check that distilled sets are whole: the command `mmdistill verify`."""
+"""Check that distilled sets are complete and unchanged: the command `mmdistill verify`."""
 import sys
 
 from mmdistill.cli import main

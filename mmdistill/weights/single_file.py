@@ -21,10 +21,10 @@ _OTHERS = (
     ('blocks.0.adaLN_modulation.', "an original DiT checkpoint: convert it with diffusers' "
      'scripts/convert_dit_to_diffusers.py, or give facebook/DiT-XL-2-256'),
     ('lora_', 'LoRA weights, not a model: merge them into a model with diffusers (fuse_lora) and save that'),
-    ('down_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
+    ('down_blocks.', 'a single network in the layout of diffusers: put it into a folder with its config.json, as '
      'diffusion_pytorch_model.safetensors or .bin'),
-    ('transformer_blocks.', 'one network in the layout of diffusers: put it into a folder beside its config.json, as '
-     'diffusion_pytorch_model.safetensors or .bin'),
+    ('transformer_blocks.', 'a single network in the layout of diffusers: put it into a folder with its config.json, '
+     'as diffusion_pytorch_model.safetensors or .bin'),
     ('backbone.', "a network of OpenMMLab, not a generator's"),
 )
 

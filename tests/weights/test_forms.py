@@ -249,7 +249,7 @@ def test_one_file_of_a_controlnet(sd_folder, tmp_path, channels):
     (['conditioner.embedders.0.transformer.text_model.x'], 'Stable Diffusion XL'),
     (['cond_stage_model.model.ln_final.weight', 'model.diffusion_model.x'], 'Stable Diffusion 2.x: load it with'),
     (['lora_unet_down.weight'], 'LoRA weights'),
-    (['down_blocks.0.resnets.0.norm1.weight'], 'one network in the layout of diffusers: put it into a folder'),
+    (['down_blocks.0.resnets.0.norm1.weight'], 'a single network in the layout of diffusers: put it into a folder'),
     (['backbone.stem.0.weight', 'decode_head.x'], 'a network of OpenMMLab'),
     (['model.diffusion_model.time_embed.0.weight'], 'tensors are missing, the first is'),
     (['something'], 'tensors are missing'),
