@@ -73,7 +73,7 @@ class ClassClusters:
         except FileNotFoundError:
             raise DistillError(f'no clusters at {path}: make them first') from None
         except (KeyError, TypeError, ValueError) as error:
-            raise DistillError(f'{path} is no readable file of clusters ({error}): delete it and make them '
+            raise DistillError(f'{path} is not a readable file of clusters ({error}): delete it and make them '
                                'again') from None
 
 

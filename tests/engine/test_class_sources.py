@@ -117,7 +117,7 @@ def test_folders_of_a_list_come_from_the_classes(pets, planned):
     (['ant/1.png 0', 'bee/1.png'], r"list\.txt, line 2: 'bee/1.png' cannot be read .*: write \"<file> <class id>\"$"),
     (['ant/1.png 0', 'bee/1.png bee'], r"line 2: 'bee/1.png bee' .*its last word has to be a single class id"),
     (['ant/1.png 0', 'bee/1.png 1.0'], r"line 2: 'bee/1.png 1.0' .*a whole number"),
-    (['ant/1.png 0', 'bee/1.png 0,1'], r"line 2: .*not several"),
+    (['ant/1.png 0', 'bee/1.png 0,1'], r"line 2: .*a single class id"),
     (['ant/1.png 0', '', 'bee/1.png 1'], r"line 2: '' cannot be read .*: remove the empty line"),
     (['ant/1.png 0', 'bee/1.png 1', 'cat/1.png 2', ''], r"line 4: '' .*remove the empty line"),
     (['ant/1.png,0', 'bee/1.png,1'], r"line 1: 'ant/1.png,0' .*with a space between them"),
@@ -172,7 +172,7 @@ def test_annotation_files_that_cannot_be_read(pets, refused):
     pets.list('ant/1.png 0\ncaf\xe9.png 1\n'.encode('latin-1'))
     refused(r'list\.txt is not UTF-8 text', ann_file='list.txt', classes=['a', 'b'])
     pets.list('ant/1.png 0\n')
-    refused(r'list\.txt: BaseDataset reads \.json, .*take .*mmpretrain\.CustomDataset', type='mmpretrain.BaseDataset',
+    refused(r'list\.txt: BaseDataset reads \.json, .*use .*mmpretrain\.CustomDataset', type='mmpretrain.BaseDataset',
             ann_file='list.txt', classes=['a'])
     (pets.data / 'list.json').write_text('{"metainfo": {}')
     refused(r'list\.json cannot be read \(Expecting', type='mmpretrain.BaseDataset', ann_file='list.json')

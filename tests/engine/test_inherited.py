@@ -24,8 +24,8 @@ NO_TASK = 'belongs to no known task: use a dataset derived from'
 PAIRS = 'pairs images with sentences, and only image files with one class each can be distilled: use another dataset'
 REFUSED = {
     'levir_256x256.py': f'LEVIRCDDataset {NO_TASK}', 'nyu.py': 'NYUDataset reads depth maps',
-    'nyu_512x512.py': 'NYUDataset reads depth maps', 'cifar10_bs16.py': 'CIFAR10 keeps its images in a few archives',
-    'cifar100_bs16.py': 'CIFAR100 keeps its images in a few archives, .*: write its images into a folder per class',
+    'nyu_512x512.py': 'NYUDataset reads depth maps', 'cifar10_bs16.py': 'CIFAR10 stores its images in a few archives',
+    'cifar100_bs16.py': 'CIFAR100 stores its images in a few archives, .*: write its images into a folder per class',
     'coco_caption.py': f'COCOCaption {NO_TASK}', 'coco_okvqa.py': f'COCOVQA {NO_TASK}',
     'coco_vqa.py': f'COCOVQA {NO_TASK}', 'coco_vg_vqa.py': f'COCOVQA {NO_TASK}', 'gqa.py': f'GQA {NO_TASK}',
     'coco_retrieval.py': f'COCORetrieval {PAIRS}', 'flickr30k_retrieval.py': f'Flickr30kRetrieval {PAIRS}',
@@ -86,7 +86,7 @@ def test_the_files_cover_both_packages():
      r'train_dataloader\.dataset\.dataset: RepeatDataset wraps a dataset: give it dict'),
     ({'train_dataloader.dataset': dict(_delete_=True, type='ConcatDataset', datasets=[
         dict(type='DRIVEDataset'), dict(type='mmpretrain.ImageNet', data_root='x')])},
-     r'datasets\.1 is a dataset of classification, but train_dataloader\.dataset\.datasets\.0 one of segmentation'),
+     r'datasets\.1 is a dataset for classification, but train_dataloader\.dataset\.datasets\.0 is for segmentation'),
     ({'train_dataloader.dataset': dict(_delete_=True, type='mmdistill.ReplayedViews', store='x', temperature=1,
                                        dataset=dict(type='DRIVEDataset'))},
      'ReplayedViews is an unknown wrapper of datasets: give the dataset inside it'),

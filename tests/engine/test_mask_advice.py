@@ -36,7 +36,7 @@ def change(town, table):
 def test_masks_of_0_and_255(distil, town):
     change(town, lambda mask: np.where(mask > 2, 255, 0))
     distil(f'{DATA}.reduce_zero_label=True', say=(
-        r'no mask of BaseSegDataset has a labelled pixel: the files hold the ids 0, 255; 255 is unlabelled always, '
+        r'no mask of BaseSegDataset has a labelled pixel: the files hold the ids 0, 255; 255 is always unlabelled, '
         r'reduce_zero_label=True makes 0 unlabelled: save the pixels of classes with their ids, 1, \.\.\., instead of '
         '255, and set reduce_zero_label=False if 0 is a class$'))
     change(town, lambda mask: mask // 255)
@@ -46,7 +46,7 @@ def test_masks_of_0_and_255(distil, town):
 
 def test_masks_of_255_alone(distil, town):
     change(town, lambda mask: mask * 0 + 255)
-    distil(say=r'hold the ids 255; 255 is unlabelled always: save the pixels of classes with their ids, 0, \.\.\.')
+    distil(say=r'hold the ids 255; 255 is always unlabelled: save the pixels of classes with their ids, 0, \.\.\.')
     change(town, lambda mask: mask * 0)
     distil()
 
@@ -97,8 +97,8 @@ def test_masks_among_the_images(distil, town):
         path.rename(town.data / 'images' / f'{path.stem}_mask.png')
     options = f'{DATA}.data_prefix.seg_map_path=images', f'{DATA}.seg_map_suffix=_mask.png'
     distil(*options, say=(
-        r'no mask at .*0_mask_mask\.png: .*0_mask\.png, a mask, is read as an image, .*: put the masks into a folder '
-        r'of their own \(data_prefix\.seg_map_path\), or list the images in an ann_file$'))
+        r'no mask at .*0_mask_mask\.png: .*0_mask\.png, a mask, is read as an image, .*: put the masks into a separate '
+        r'folder \(data_prefix\.seg_map_path\), or list the images in an ann_file$'))
     (town.data / 'list.txt').write_text('0\n1\n2\n3\n')
     distil(*options, f'{DATA}.ann_file=list.txt')
 

@@ -91,7 +91,7 @@ def test_guidance_passes_the_noise_level_and_rejects_misfits():
     for update in ('x0', 'output', 'conditional'):
         with pytest.raises(DistillError, match="Look is a loss of the noisy latents.*set update='prev'"):
             Guidance([Look()], update=update)
-    with pytest.raises(DistillError, match='SetMatching makes the images of a class together, TransportMatching one'):
+    with pytest.raises(DistillError, match='SetMatching needs the images of a class generated together, T'):
         Guidance([SetMatching(SUPPORTS, MASSES), TransportMatching(SUPPORTS, MASSES, PLAN)], update='prev')
 
 

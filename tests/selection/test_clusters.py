@@ -259,7 +259,7 @@ def test_file(tmp_path):
         assert loaded.counts[label].dtype == np.int64
     for damage, size in (('truncated', 0.7), ('empty', 0)):
         (tmp_path / damage).write_bytes(path.read_bytes()[:int(size * path.stat().st_size)])
-        with pytest.raises(DistillError, match=f'{damage} is no readable file of clusters'):
+        with pytest.raises(DistillError, match=f'{damage} is not a readable file of clusters'):
             ClassClusters.load(tmp_path / damage)
     with pytest.raises(DistillError, match='no clusters at'):
         ClassClusters.load(tmp_path / 'missing')

@@ -183,7 +183,7 @@ def test_a_third_task_runs_through_the_same_loop(registered, tmp_path):
     (dict(model=dict(generator=dict(shads=1))), r'model\.generator\.shads: unknown setting of TiltedFlat; did you mean '
      r'shade\?'),
     (dict(model=dict(generator=dict(tilt='steep'))), "model.generator.tilt='steep' has to be a number"),
-    (dict(test_cfg=dict(writer=dict(type='ClassWriter'))), 'ClassWriter is for classes, .* depth: take DepthWriter'),
+    (dict(test_cfg=dict(writer=dict(type='ClassWriter'))), 'ClassWriter is for classes, .* depth: use DepthWriter'),
     (dict(custom_hooks=[dict(type='ClassPlanHook', ipc=1)]), 'plan is made from classes.*depth: use DepthPlanHook'),
     (dict(custom_hooks=[dict(type='DepthPlanHook', count=1), dict(type='GuidedSynthesisHook', objectives=[
         dict(type='SegmentationConsistency')])]), 'SegmentationConsistency is for masks, but the dataset .* depth'),
