@@ -7,7 +7,7 @@ import re
 from typing import Callable, Optional, Sequence
 
 from . import commands, stopping, terminal
-from .errors import DistillError
+from .errors import DistillError, SeveralErrors
 from .version import __version__
 
 _DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
@@ -118,7 +118,7 @@ def _positive(text: str) -> int:
 
 
 def run(function: Callable[..., None], *args) -> None:
-    """Call a function. Mistakes of the user and faults of the machine are printed in one line, with exit status 1.
+    """Call a function. Mistakes of the user and faults of the machine are printed in one line each, with exit status 1.
 
     Signals are printed in one line too, with the usual exit status of shells (:mod:`mmdistill.stopping`).
     """
@@ -139,8 +139,11 @@ def run(function: Callable[..., None], *args) -> None:
 
 
 def _line(error: Exception) -> Optional[str]:
-    """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
+    """The line to print for an exception (several for :class:`SeveralErrors`); None for unexpected exceptions, which get
+    a traceback."""
     text = ' '.join(str(error).split())
+    if isinstance(error, SeveralErrors):
+        return '\nerror: '.join(_line(one) or '' for one in error.errors)
     if isinstance(error, DistillError):
         # MMEngine's registries put the name of the class before the message.
         return re.sub(r'^(class `\w+` in \S+: )+', '', text)

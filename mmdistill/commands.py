@@ -104,14 +104,14 @@ def evaluate(args: argparse.Namespace) -> None:
         devices = os.environ.get('CUDA_VISIBLE_DEVICES')
         os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
         args.launcher, args.workers = 'none', args.workers or 1
-    from .evaluation.comparison import check_comparison
-    cfg = load_config(args, check_comparison)
     from .evaluation.comparison_runner import ComparisonRunner
+    runners = []
+    cfg = load_config(args, lambda cfg: runners.append(ComparisonRunner(cfg, cfg.work_dir)))
+    runner, = runners
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
     with lock_work_dir(args, cfg):
-        runner = ComparisonRunner(cfg, cfg.work_dir)
         results = runner.run(args.workers, rank, world)
         if rank:
             return

@@ -1,12 +1,13 @@
 """Resolves and checks the components of a config before anything is built."""
 import difflib
 import inspect
+import os.path
 from contextlib import nullcontext, suppress
 from typing import Any, Callable, Collection, Iterable, Mapping, Set
 
 from mmengine.registry import Registry
 
-from .errors import DistillError
+from .errors import DistillError, MissingWeights
 from .registry import LazyRegistry
 from .settings import NO_SETTINGS, check_settings, nearest
 
@@ -31,8 +32,13 @@ def check_component(cfg: Any, registry: Registry, where: str, provided: Collecti
 
 
 def check_parts(cfg: Any, registry: Registry, where: str) -> None:
-    """Check the components of mmdistill (``type='mmdistill....'``) anywhere in the config of a component."""
+    """Check the parts of a component's config: components of mmdistill (``type='mmdistill....'``), and whether the local
+    checkpoints of ``init_cfg=dict(type='Pretrained', checkpoint=...)`` exist."""
     if isinstance(cfg, Mapping):
+        checkpoint = cfg.get('checkpoint') if cfg.get('type') == 'Pretrained' else None
+        if isinstance(checkpoint, str) and ':' not in checkpoint and not os.path.isfile(checkpoint):
+            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file: give the path or URL of '
+                               f'weights, or set {where}=None to train from random ones')
         if str(cfg.get('type')).startswith('mmdistill.'):
             check_component(cfg, registry, where)
         for key, part in cfg.items():

@@ -1,4 +1,6 @@
 """Exceptions for errors that a user can correct."""
+from contextlib import contextmanager
+from typing import Iterator, List, Sequence, Type
 
 
 class DistillError(ValueError):
@@ -7,6 +9,53 @@ class DistillError(ValueError):
     The message is one line that says what is wrong, where, and what to do. The command line prints it without a
     traceback and exits with status 1. It is not raised for defects of mmdistill.
     """
+
+
+class MissingWeights(DistillError):
+    """The file or the package of the weights that a config names does not exist."""
+
+
+class SeveralErrors(DistillError):
+    """Independent errors, in the order in which they should be corrected. The command line prints one line for each.
+
+    Args:
+        errors: The errors, at least one.
+    """
+
+    def __init__(self, errors: Sequence[DistillError]) -> None:
+        super().__init__('\n'.join(map(str, errors)))
+        self.errors = list(errors)
+
+
+class Problems:
+    """Collects independent errors, so that a user can correct all of them at once.
+
+    Example:
+        >>> problems = Problems()
+        >>> for name in ('a', 'b'):
+        ...     with problems.collect():
+        ...         raise DistillError(f'{name} is missing')
+        >>> [str(error) for error in problems.errors]
+        ['a is missing', 'b is missing']
+    """
+
+    def __init__(self) -> None:
+        self.errors: List[DistillError] = []
+
+    @contextmanager
+    def collect(self, kind: Type[DistillError] = DistillError) -> Iterator[None]:
+        """Context that collects an error of its block, if it is a ``kind``, instead of raising it."""
+        try:
+            yield
+        except kind as error:
+            self.errors.append(error)
+
+    def report(self) -> None:
+        """Raise the collected errors, if there are any: a single one as it is, several as :class:`SeveralErrors`."""
+        if len(self.errors) == 1:
+            raise self.errors[0]
+        if self.errors:
+            raise SeveralErrors(self.errors)
 
 
 class MissingPackage(DistillError, ImportError):

@@ -1,7 +1,8 @@
 """Evaluation configs, checked before any dataset or weight is read."""
 import inspect
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Mapping, Optional, Sequence, Tuple
+from typing import Any, ContextManager, Literal, Mapping, Optional, Sequence, Tuple
 
 from mmengine.config import Config
 
@@ -13,7 +14,7 @@ from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
 from mmdistill.engine.check_data import check_dataset
 from mmdistill.engine.training import check_training
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, MissingWeights, Problems
 from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
@@ -54,11 +55,12 @@ class Comparison:
         return f'{self.split}_dataset'
 
 
-def check_comparison(cfg: Config) -> Comparison:
+def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Comparison:
     """Check a whole evaluation config without building anything or reading any dataset or weight.
 
     Args:
         cfg: The evaluation config; its keys are the fields of :class:`Comparison` and MMEngine's runner keys.
+        problems: Collects weights of students or of the judge that are missing. By default, the first one is raised.
 
     Raises:
         DistillError: A key is unknown, missing or has a wrong value.
@@ -84,18 +86,29 @@ def check_comparison(cfg: Config) -> Comparison:
         check_training_set(name, spec, comparison, task)
     if comparison.encoder:
         check_component(comparison.encoder, ENCODERS, 'encoder')
+
+    def weights() -> ContextManager[None]:
+        return problems.collect(MissingWeights) if problems else nullcontext()
+
     if comparison.judge:
-        task.check_judge(comparison.judge)
+        with weights():
+            task.check_judge(comparison.judge)
     check_schedule(protocol, comparison.ipc, comparison.epochs)
-    _check_students(comparison, protocol, task)
-    return comparison
-
-
-def _check_students(comparison: Comparison, protocol: Config, task: Task) -> None:
     for name, model in student_models(comparison.students or {'default': None}).items():
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
-        check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
+        with weights():
+            check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
+    return comparison
+
+
+def check_distilled_sets(comparison: Comparison, task: Task, problems: Problems) -> None:
+    """Collect the distilled sets that are missing, unreadable, of another task or without the weights of images."""
+    for name, spec in comparison.training_sets.items():
+        roots = spec.get('data_root', [])
+        for root in [roots] if isinstance(roots, str) else roots:
+            with problems.collect():
+                _check_set(root, f'training_sets.{name}', task, spec.get('weights', False))
 
 
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -108,7 +121,7 @@ def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
 def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task) -> None:
     """Check that the config of a training set has exactly one of the keys ``KINDS``, with a valid value."""
     where = f'training_sets.{name}'
-    key, value, weighted = _parts(spec, where)
+    key, value = _parts(spec, where)
     where = f'{where}.{key}'
     members = value if isinstance(value, (list, tuple)) else [value]
     if key not in KINDS:
@@ -128,29 +141,28 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
         if key == 'dataset':
             _check_dataset(member, task, where)
         elif key == 'data_root':
-            _check_set(member, where, task, weighted)
+            check_value(where, member, str)
 
 
-def _parts(spec: Any, where: str) -> Tuple[str, Any, bool]:
-    """Key and value of a training set's config, and whether its images have weights."""
+def _parts(spec: Any, where: str) -> Tuple[str, Any]:
+    """Key and value of a training set's config."""
     if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
         raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
     (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
     check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
     if weighted and key != 'data_root':
         raise DistillError(f'{where}.weights: {key} has no manifest with weights: leave weights out')
-    return key, value, weighted
+    return key, value
 
 
 def _check_set(root: Any, where: str, task: Task, weighted: bool) -> None:
-    check_value(where, root, str)
     try:
         manifest = read_manifest(root)
     except DistillError as error:
-        raise DistillError(f'{where}: {error}, or leave the set out with {where.rpartition(".")[0]}=None') from None
+        raise DistillError(f'{where}.data_root: {error}, or leave the set out with {where}=None') from None
     found = task_of_manifest(manifest, root).name
     if found != task.name:
-        raise DistillError(f'{where}={root!r} is a set of {found}, the protocol trains {task.name}')
+        raise DistillError(f'{where}.data_root={root!r} is a set of {found}, the protocol trains {task.name}')
     if weighted:
         check_weights(root, manifest)
 

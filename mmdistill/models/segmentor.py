@@ -10,7 +10,7 @@ from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, MissingWeights
 from mmdistill.known_classes import KnownClasses
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegativeInt, validated
@@ -81,7 +81,7 @@ class SegmentorGuide(nn.Module):
         if '://' in checkpoint:  # downloaded when the run begins
             return
         if not Path(checkpoint).is_file():
-            raise DistillError(f'{where}.checkpoint={checkpoint!r}: there is no such file')
+            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file')
         try:
             check_checkpoint(checkpoint)
         except DistillError as error:

@@ -13,7 +13,6 @@ from mmdistill.cli import main
 from mmdistill.datasets import ClassWriter, write_manifest
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner
-from mmdistill.evaluation.comparison import check_comparison
 from mmdistill.evaluation.protocols import weighted_config
 from mmdistill.plan import Plan, Request
 from mmdistill.toy.object_pictures import CLASSES, object_picture
@@ -158,7 +157,7 @@ def test_mistakes(folder, spec, expected):
     cfg.training_sets.mine = {key: places.get(value, value) if isinstance(value, str) else value
                               for key, value in spec.items()}
     with pytest.raises(DistillError, match=re.escape(expected)):
-        check_comparison(cfg)
+        ComparisonRunner(cfg, folder / 'work')
 
 
 def test_a_protocol_of_stored_soft_labels_takes_no_weights_for_them(folder):
