@@ -139,8 +139,7 @@ def run(function: Callable[..., None], *args) -> None:
 
 
 def _line(error: Exception) -> Optional[str]:
-    """The line to print for an exception (several for :class:`SeveralErrors`); None for unexpected exceptions, which get
-    a traceback."""
+    """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
     text = ' '.join(str(error).split())
     if isinstance(error, SeveralErrors):
         return '\nerror: '.join(_line(one) or '' for one in error.errors)

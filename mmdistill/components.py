@@ -32,8 +32,8 @@ def check_component(cfg: Any, registry: Registry, where: str, provided: Collecti
 
 
 def check_parts(cfg: Any, registry: Registry, where: str) -> None:
-    """Check the parts of a component's config: components of mmdistill (``type='mmdistill....'``), and whether the local
-    checkpoints of ``init_cfg=dict(type='Pretrained', checkpoint=...)`` exist."""
+    """Check the components of mmdistill (``type='mmdistill....'``) anywhere in the config of a component, and whether its
+    local checkpoints (``init_cfg=dict(type='Pretrained', checkpoint=...)``) exist."""
     if isinstance(cfg, Mapping):
         checkpoint = cfg.get('checkpoint') if cfg.get('type') == 'Pretrained' else None
         if isinstance(checkpoint, str) and ':' not in checkpoint and not os.path.isfile(checkpoint):

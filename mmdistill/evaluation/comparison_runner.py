@@ -31,8 +31,8 @@ class ComparisonRunner:
         work_dir: Receives the cached results (``cells/``) and ``results.json``.
 
     Raises:
-        DistillError: The config is invalid, data, weights or distilled sets are missing (all of them are listed), or the
-            work dir holds the results of another protocol or test set.
+        DistillError: The config is invalid, data, weights or distilled sets are missing (all missing ones are listed),
+            or the work dir holds the results of another protocol or test set.
     """
 
     def __init__(self, cfg: Config, work_dir: Union[str, Path]) -> None:
@@ -53,7 +53,7 @@ class ComparisonRunner:
             self.test = build_dataset(test, self.task.scope, settings.tested)
             self.task.source(self.test).check_files()
         with problems.collect():
-            self.real.encoder  # is loaded
+            _ = self.real.encoder  # is loaded
         check_distilled_sets(settings, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)

