@@ -7,6 +7,7 @@ from typing import Any, Callable, Collection, Iterable, Mapping, Set
 
 from mmengine.registry import Registry
 
+from .config import member_names
 from .errors import DistillError, MissingWeights
 from .registry import LazyRegistry
 from .settings import NO_SETTINGS, check_settings, nearest
@@ -32,8 +33,8 @@ def check_component(cfg: Any, registry: Registry, where: str, provided: Collecti
 
 
 def check_parts(cfg: Any, registry: Registry, where: str) -> None:
-    """Check the components of mmdistill (``type='mmdistill....'``) anywhere in the config of a component, and whether its
-    local checkpoints (``init_cfg=dict(type='Pretrained', checkpoint=...)``) exist."""
+    """Check the components of mmdistill (``type='mmdistill....'``) anywhere in the config of a component, and that its
+    local checkpoints exist (``init_cfg=dict(type='Pretrained', checkpoint=...)``)."""
     if isinstance(cfg, Mapping):
         checkpoint = cfg.get('checkpoint') if cfg.get('type') == 'Pretrained' else None
         if isinstance(checkpoint, str) and ':' not in checkpoint and not os.path.isfile(checkpoint):
@@ -44,8 +45,8 @@ def check_parts(cfg: Any, registry: Registry, where: str) -> None:
         for key, part in cfg.items():
             check_parts(part, registry, f'{where}.{key}')
     elif isinstance(cfg, (list, tuple)):
-        for number, part in enumerate(cfg):
-            check_parts(part, registry, f'{where}.{number}')
+        for name, part in zip(member_names(cfg), cfg):
+            check_parts(part, registry, f'{where}.{name}')
 
 
 def resolve(cfg: Any, registry: Registry, where: str) -> Callable:

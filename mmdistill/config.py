@@ -150,9 +150,7 @@ def _members(cfg: Config, name: Optional[str] = None) -> Iterator[Tuple[str, Any
             for key, member in part.items():
                 yield from walk(member, f'{place}.{key}', str(key))
         elif isinstance(part, list):
-            names = [type_name(member) if isinstance(member, dict) else '' for member in part]
-            for number, member in enumerate(part):
-                key = names[number] if names[number] and names.count(names[number]) == 1 else str(number)
+            for key, member in zip(member_names(part), part):
                 yield from walk(member, f'{place}.{key}', key)
 
     for key in cfg:
@@ -199,7 +197,19 @@ def _index(members: List[Any], name: str, where: str) -> int:
 def type_name(member: Any) -> str:
     """Name of a component's type without its scope; '' if it has no type."""
     component = member.get('type', '') if isinstance(member, dict) else ''
-    return component.rpartition('.')[2] if isinstance(component, str) else component.__name__
+    return component.rpartition('.')[2] if isinstance(component, str) else getattr(component, '__name__', '')
+
+
+def member_names(members: Sequence[Any]) -> List[str]:
+    """The names of a list's members in keys, as :func:`merge_options` takes them: the type of a member if no other has
+    it, otherwise its number.
+
+    Example:
+        >>> member_names([dict(type='mmseg.Resize'), dict(type='Flip'), dict(type='Flip')])
+        ['Resize', '1', '2']
+    """
+    types = [type_name(member) for member in members]
+    return [name if name and types.count(name) == 1 else str(number) for number, name in enumerate(types)]
 
 
 def _move_data(cfg: Config, target: str) -> None:

@@ -8,7 +8,8 @@ from mmengine.hooks import Hook
 from mmengine.registry import VISBACKENDS
 
 from mmdistill.components import check_component, check_spelling, resolve
-from mmdistill.config import RUNNER_KEYS, without_scope
+from mmdistill.config import RUNNER_KEYS, member_names, without_scope
+from mmdistill.differences import differing, json_values
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import Plan
@@ -47,8 +48,9 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     composition = _check_hooks(cfg)
     if cfg.get('visualizer'):
         check_component(cfg['visualizer'], VISUALIZERS, 'visualizer')
-        for i, backend in enumerate(cfg['visualizer'].get('vis_backends') or ()):
-            check_component(backend, VISBACKENDS, f'visualizer.vis_backends.{i}', ('save_dir', ))
+        backends = cfg['visualizer'].get('vis_backends') or ()
+        for name, backend in zip(member_names(backends), backends):
+            check_component(backend, VISBACKENDS, f'visualizer.vis_backends.{name}', ('save_dir', ))
     generator = cfg['model']['generator']
     if task is not None:  # the task of a distilled set is known only from its manifest
         check_fit(task, generator, cfg['test_cfg'].get('writer'))
@@ -74,6 +76,14 @@ def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
     return config_hash(without_scope(decisive, SCOPE))  # the same for bases named by path and by mmdistill::
 
 
+def run_settings(cfg: Mapping[str, Any], composition: Composition) -> Dict[str, Any]:
+    """The settings of :func:`run_hash` by their keys in the config, as JSON values, to tell which of them changed."""
+    of_loop = {f'test_cfg.{key}': _of_loop(cfg, key) for key in ('method', 'seed', 'writer')}
+    found = {'model': cfg['model'], cfg['test_cfg'].get('dataset_key', KEY): cfg['test_dataloader']['dataset'],
+             **of_loop, **composition.settings()}
+    return json_values(without_scope(found, SCOPE))
+
+
 def _of_loop(cfg: Mapping[str, Any], name: str) -> Any:
     """The value of a setting of ``test_cfg``, or its default."""
     return setting(resolve(cfg['test_cfg'], LOOPS, 'test_cfg'), cfg['test_cfg'], name)
@@ -84,8 +94,10 @@ def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
     path = osp.join(cfg['work_dir'], 'plan.json')
     plan, found = Plan.load(path), run_hash(cfg, composition)
     if plan.config_hash != found:
-        raise DistillError(f'{path} belongs to another config (its hash is {plan.config_hash}, this one\'s {found}): '
-                           'use the config in the work dir, or another --work-dir')
+        differences = plan.settings and differing(plan.settings, run_settings(cfg, composition), 'the plan')
+        hashes = f'its hash is {plan.config_hash}, that of this config {found}'
+        raise DistillError(f'{path} belongs to another config ({differences or hashes}): use the config in the work '
+                           'dir, or another --work-dir')
     seed = _of_loop(cfg, 'seed')
     if plan.seed != seed:
         raise DistillError(f"{path} has the seed {plan.seed}, the config {seed}: restore it, or begin another run in "
@@ -159,7 +171,8 @@ def _check_hooks(cfg: Mapping[str, Any]) -> Composition:
     hooks = cfg.get('custom_hooks') or []
     if isinstance(hooks, (str, Mapping)):
         raise DistillError('custom_hooks: give it a list of dict(type=..., ...)')
-    listed = [(f'custom_hooks.{i}', hook) for i, hook in enumerate(hooks) if not isinstance(hook, Hook)]
+    listed = [(f'custom_hooks.{name}', hook) for name, hook in zip(member_names(hooks), hooks)
+              if not isinstance(hook, Hook)]
     default = [(f'default_hooks.{name}', hook) for name, hook in (cfg.get('default_hooks') or {}).items()
                if isinstance(hook, Mapping)]
     for where, hook in listed + default:

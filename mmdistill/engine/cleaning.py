@@ -9,7 +9,7 @@ from mmengine.dist import all_reduce, barrier, get_rank, get_world_size, is_main
 from mmdistill.bars import ProgressBar
 from mmdistill.cleaning import IgnoredPixels, LabelCleaner, clean_masks
 from mmdistill.components import resolve
-from mmdistill.config import type_name
+from mmdistill.config import member_names, type_name
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request
 from mmdistill.registry import CLEANERS
@@ -45,7 +45,7 @@ class CleaningSettings:
         if not self.cleaners:
             raise DistillError(f'{HOOK}.cleaners=[]: name at least one cleaner, or leave the hook out')
         check_distinct(self.cleaners, f'{HOOK}.cleaners')
-        where = [f'{HOOK}.cleaners.{i}' for i in range(len(self.cleaners))]
+        where = [f'{HOOK}.cleaners.{name}' for name in member_names(self.cleaners)]
         needs = dict(check_part(cfg, CLEANERS, task, key) for cfg, key in zip(self.cleaners, where))
         task.resources.check(self.resources, needs, HOOK)
         images = getattr(planner, 'images_per_mask', 1)

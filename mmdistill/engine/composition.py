@@ -5,7 +5,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 from mmengine.hooks import Hook
 
 from mmdistill.components import resolve
-from mmdistill.config import type_name
+from mmdistill.config import member_names, type_name
 from mmdistill.errors import DistillError
 from mmdistill.guidance import Guidance
 from mmdistill.guidance.base import check_objectives
@@ -54,7 +54,7 @@ class GuidanceSettings:
         if not self.objectives and not self.semantic:
             raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
         check_distinct(self.objectives, f'{HOOK}.objectives')
-        components = [(f'{HOOK}.objectives.{i}', cfg) for i, cfg in enumerate(self.objectives)]
+        components = list(zip(self._places(), self.objectives))
         components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
         for where, cfg in components:
             check_role(cfg, where, generator)
@@ -75,15 +75,18 @@ class GuidanceSettings:
 
     def check_generator(self, generator: Any) -> None:
         """Raise a DistillError if an objective does not fit the loaded generator. Real images are not read."""
-        for i, cfg in enumerate(self.objectives):
+        for where, cfg in zip(self._places(), self.objectives):
             if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):
-                check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator,
-                      f'{HOOK}.objectives.{i}')
+                check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator, where)
 
     def outline(self) -> Guidance:
         """The guidance with placeholder objectives, for estimating the cost."""
         return Guidance(self._declarations(), semantic=(lambda condition, t: condition) if self.semantic else None,
                         **self.guidance)
+
+    def _places(self) -> List[str]:
+        """The keys of the objectives in the config."""
+        return [f'{HOOK}.objectives.{name}' for name in member_names(self.objectives)]
 
     def _declarations(self) -> Dict[str, Any]:
         """Name → placeholder with the declared attributes (``space``, ``greedy``, ...) of each objective."""
@@ -124,17 +127,18 @@ class Composition:
 
     def __init__(self) -> None:
         self.planner: Optional[Planner] = None
+        self._plan_key = 'custom_hooks'
         self.guidance: Optional[GuidanceSettings] = None
         self.cleaning: Optional[CleaningSettings] = None
         self.choice: Optional[ChoiceSettings] = None
         self.weights: Optional[WeightSettings] = None
 
-    def set_planner(self, planner: Planner) -> None:
-        """Set the planner; raise a DistillError if it is already set."""
+    def set_planner(self, planner: Planner, key: str = 'custom_hooks') -> None:
+        """Set the planner, whose settings have this key in the config; raise a DistillError if it is already set."""
         if self.planner is not None:
             raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
                                'PrototypeHook')
-        self.planner = planner
+        self.planner, self._plan_key = planner, key
 
     def set_guidance(self, guidance: GuidanceSettings) -> None:
         """Set the guidance; raise a DistillError if it is already set."""
@@ -220,6 +224,13 @@ class Composition:
         return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]
 
 
+    def settings(self) -> Dict[str, Any]:
+        """The settings of :meth:`describe` by their keys in the config."""
+        parts = {HOOK: self.guidance, CLEANING: self.cleaning}
+        plan = {self._plan_key: self.planner.hook_settings()} if self.planner else {}
+        return {**plan, **{key: part.describe() for key, part in parts.items() if part}}
+
+
 class ComposingHook(Hook):
     """Base of the hooks that define a part of a distillation run."""
     priority = 'HIGH'
@@ -250,4 +261,4 @@ class PlanHook(ComposingHook):
         return [cls.planner]
 
     def compose(self, composition: Composition) -> None:
-        composition.set_planner(self.planner(**self.settings))
+        composition.set_planner(self.planner(**self.settings), f'custom_hooks.{type(self).__name__}')

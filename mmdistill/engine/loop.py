@@ -21,7 +21,7 @@ from mmdistill.registry import LOOPS, WRITERS
 from mmdistill.settings import NonNegativeInt, Positive, validated
 from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
-from .check import check_fit, check_run, load_plan, run_hash, writer_config
+from .check import check_fit, check_run, load_plan, run_hash, run_settings, writer_config
 from .composition import Composition
 from .cost import PaceHook, announce_cost
 from .finishing import finish
@@ -156,7 +156,8 @@ class DistillLoop(BaseLoop):
             method=self.method, config_hash=run_hash(self.runner.cfg, self.composition), seed=self.seed,
             classes=source.classes, palette=source.palette, source_size=len(source),
             requests=tuple(planner.requests(self)),
-            provenance={**planner.provenance(self), **split, **provenance(self.dataset)})
+            provenance={**planner.provenance(self), **split, **provenance(self.dataset)},
+            settings=run_settings(self.runner.cfg, self.composition))
         check_ids(plan.requests, self.writer)
         if is_main_process():
             plan.save(self.plan_path)

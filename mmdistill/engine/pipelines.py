@@ -4,6 +4,7 @@ from typing import Any, Mapping, Optional, Sequence
 from mmcv.transforms import LoadAnnotations
 
 from mmdistill.components import resolve
+from mmdistill.config import member_names
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.errors import DistillError
 from mmdistill.registry import TRANSFORMS
@@ -27,8 +28,8 @@ def check_pipelines(cfg: Mapping[str, Any], where: str, package: str) -> None:
 
 
 def _check(steps: Sequence[Any], where: str, scope: Optional[str], package: str, advice: str) -> None:
-    for number, step in enumerate(steps):
-        key = f'{where}.{number}'
+    for key, step in zip(member_names(steps), steps):
+        key = f'{where}.{key}'
         if isinstance(step, (list, tuple)):  # as in RandomChoice
             _check(step, key, scope, package, advice)
         if not isinstance(step, Mapping):

@@ -98,6 +98,10 @@ class Planner:
         """JSON values of the settings that affect the plan."""
         raise NotImplementedError
 
+    def hook_settings(self) -> Dict[str, Any]:
+        """The settings of :meth:`describe` by their names in the hook."""
+        return self.describe()
+
     def provenance(self, run: Any) -> Dict[str, Any]:
         """JSON values for the plan and the manifest."""
         return self.describe()
@@ -185,3 +189,6 @@ class PrototypePlanner(ClassPlanner):
 
     def describe(self) -> Dict[str, Any]:
         return dict(super().describe(), prototypes=self.settings)
+
+    def hook_settings(self) -> Dict[str, Any]:
+        return dict(super().describe(), **self.settings)

@@ -25,6 +25,7 @@ from mmdistill.components import check_component, resolve
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples, parts_of
 from mmdistill.documents import read_file
+from mmdistill.config import member_names
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
@@ -68,12 +69,13 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     check_component({**scope, **loop}, LOOPS, 'train_cfg', ('runner', 'dataloader'))
     if optimizer := cfg['optim_wrapper'].get('optimizer'):
         resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
-    for i, hook in enumerate(cfg.get('custom_hooks') or []):
+    hooks = cfg.get('custom_hooks') or []
+    for name, hook in zip(member_names(hooks), hooks):
         if isinstance(hook, Hook):
             continue
         settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
-        if resolve(settings, HOOKS, f'custom_hooks.{i}').__module__.startswith('mmdistill.'):
-            check_component(settings, HOOKS, f'custom_hooks.{i}')
+        if resolve(settings, HOOKS, f'custom_hooks.{name}').__module__.startswith('mmdistill.'):
+            check_component(settings, HOOKS, f'custom_hooks.{name}')
     if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
         check_subsets(dataset, 'train_dataloader.dataset')
 

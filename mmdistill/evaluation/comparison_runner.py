@@ -11,6 +11,7 @@ from mmengine.config import Config
 from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.datasets.wrapped_configs import without_pipeline
 from mmdistill.datasets.wrappers import real_dataset
+from mmdistill.differences import json_values
 from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.tasks.base import class_names, task_of_scope
@@ -66,7 +67,9 @@ class ComparisonRunner:
                                              settings.ipc, settings.epochs)
         # Adding sets, students or runs continues a comparison; another protocol or test set starts a new one.
         self.hash = config_hash([self.protocol.to_dict(), test, settings.overrides, settings.epochs])
-        read_results(self.work_dir, expected=self.hash)
+        self.stored = json_values({'protocol': self.protocol.to_dict(), settings.tested: test,
+                                   'overrides': settings.overrides, 'epochs': settings.epochs})
+        read_results(self.work_dir, self.hash, self.stored)
 
     def notes(self) -> List[str]:
         """Sentences to print below the results table."""
@@ -150,7 +153,7 @@ class ComparisonRunner:
         sets = {name: one.values[0] if one.kind == 'data_root' else None for name, one in self.sets.items()}
         results = dict(
             task=self.task.name, protocol=self.id, hash=self.hash, metric=metric, classes=list(self.classes),
-            notes=self.notes(), sets=sets, command=self.command, rows=summarise(runs), runs=runs)
+            notes=self.notes(), sets=sets, command=self.command, settings=self.stored, rows=summarise(runs), runs=runs)
         write_json(self.work_dir / 'results.json', results)
         return results
 

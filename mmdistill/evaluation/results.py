@@ -4,6 +4,7 @@ import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
+from mmdistill.differences import differing
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
@@ -110,12 +111,14 @@ def format_value(row: Row) -> str:
     return f'{row["mean"]:.1f} ± {row["std"]:.1f}' if row['seeds'] > 1 else f'{row["mean"]:.1f}'
 
 
-def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> Optional[Dict[str, Any]]:
+def read_results(work_dir: Union[str, Path], expected: Optional[str] = None,
+                 settings: Optional[Mapping[str, Any]] = None) -> Optional[Dict[str, Any]]:
     """Read the ``results.json`` of ``mmdistill evaluate``; None if there is none.
 
     Args:
         work_dir: The work dir of the comparison.
         expected: Hash of the protocol and the test set that the results must have.
+        settings: The settings that were hashed, to tell which of them differ.
 
     Raises:
         DistillError: The file cannot be read, or has another hash than ``expected``.
@@ -130,6 +133,8 @@ def read_results(work_dir: Union[str, Path], expected: Optional[str] = None) -> 
         raise DistillError(f'{path} is not a readable result of mmdistill evaluate ({error}): remove it or choose '
                            'another --work-dir') from None
     if expected is not None and found != expected:
-        raise DistillError(f'{path} is of another protocol, schedule or test set than this config: choose another '
-                           '--work-dir')
+        stored = results.get('settings')
+        differences = differing(stored, settings, 'the results') if settings and isinstance(stored, dict) else ''
+        raise DistillError(f'{path} is of another protocol, schedule or test set than this config'
+                           f'{differences and f" ({differences})"}: choose another --work-dir')
     return results

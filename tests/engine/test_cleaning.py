@@ -142,7 +142,8 @@ def test_other_cleaners_are_another_run(tools, config, finished, tmp_path):
     shutil.copytree(finished[0], work)
     done = tools('distill', config, '--work-dir', work, '--resume', '--cfg-options',
                  'custom_hooks.LabelCleaningHook.cleaners.LossThreshold.factor=2.0')
-    assert done.returncode == 1 and 'belongs to another config' in done.stderr
+    assert done.returncode == 1 and ('belongs to another config (custom_hooks.LabelCleaningHook.cleaners.LossThreshold'
+                                     '.factor is 1.25 in the plan and 2.0 in the config)') in done.stderr
 
 
 def test_the_report_and_the_students_data(tools, finished, tmp_path):
@@ -162,12 +163,14 @@ def test_the_report_and_the_students_data(tools, finished, tmp_path):
 
 
 @pytest.mark.parametrize('options, say', [
-    (['custom_hooks.LabelCleaningHook.cleaners.MajorityVote.typ=3'], r'cleaners\.0\.typ: unknown setting of Majority'),
-    (['custom_hooks.LabelCleaningHook.cleaners.LossThreshold.factor=0'], r'cleaners\.1\.factor=0 is out of range'),
+    (['custom_hooks.LabelCleaningHook.cleaners.MajorityVote.typ=3'],
+     r'cleaners\.MajorityVote\.typ: unknown setting of Majority'),
+    (['custom_hooks.LabelCleaningHook.cleaners.LossThreshold.factor=0'],
+     r'cleaners\.LossThreshold\.factor=0 is out of range'),
     (['custom_hooks.LabelCleaningHook.segmentor=None'], 'LabelCleaningHook: MajorityVote needs a segmentor'),
     (['custom_hooks.LabelCleaningHook.cleaners=[]'], r'LabelCleaningHook.cleaners=\[\]: name at least one'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=1'],
-     r'cleaners\.0: MajorityVote needs at least 2 images per mask, the plan has 1: raise .*images_per_mask'),
+     r'cleaners\.MajorityVote: MajorityVote needs at least 2 images per mask, the plan has 1: raise .*images_per_mask'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=0'], r'images_per_mask=0 is out of range'),
     (['custom_hooks.GuidedSynthesisHook.update=output', 'custom_hooks.GuidedSynthesisHook.through=linear'],
      r"GuidedSynthesisHook: update='output' needs the gradient with respect to the output"),

@@ -88,7 +88,8 @@ def test_blocks_that_the_network_lacks_are_refused_before_real_images_are_read(t
     child = derive(config, tmp_path, f"custom_hooks = [dict(type='ClassPlanHook', ipc={IPC}), {hook!r}]")
     done = tools('distill', child, '--work-dir', tmp_path / 'work')
     line = done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and line.startswith('error: custom_hooks.GuidedSynthesisHook.objectives.0: blocks=')
+    assert done.returncode == 1 and line.startswith(
+        'error: custom_hooks.GuidedSynthesisHook.objectives.FeatureAlignment: blocks=')
     assert not (tmp_path / 'work/support_points.safetensors').exists() and 'Encoding' not in done.stdout
 
 

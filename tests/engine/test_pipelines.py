@@ -25,17 +25,17 @@ def check(config, **dataset):
 
 @pytest.mark.parametrize('config, pipeline, say', [
     (SEG, named('LoadAnnotations'),
-     rf"{KEY}\.pipeline\.0\.type='LoadAnnotations' is mmcv's, which does not read masks as mmseg does: write "
-     rf"'mmseg\.LoadAnnotations', or set {KEY}\._scope_='mmseg'$"),
+     rf"{KEY}\.pipeline\.LoadAnnotations\.type='LoadAnnotations' is mmcv's, which does not read masks as mmseg does: "
+     rf"write 'mmseg\.LoadAnnotations', or set {KEY}\._scope_='mmseg'$"),
     (SEG, named('LoadImageFromFile', 'mmcv.LoadAnnotations'),
-     r"pipeline\.1\.type='mmcv\.LoadAnnotations' is mmcv's, .*: write 'mmseg\.LoadAnnotations'$"),
+     r"pipeline\.LoadAnnotations\.type='mmcv\.LoadAnnotations' is mmcv's, .*: write 'mmseg\.LoadAnnotations'$"),
     (SEG, named('LoadImageFromFile', 'PackSegInputs'),
-     rf"{KEY}\.pipeline\.1\.type='PackSegInputs' is a transform of mmseg, {HERE}: write 'mmseg\.PackSegInputs', or set "
-     rf"{KEY}\._scope_='mmseg'$"),
+     rf"{KEY}\.pipeline\.PackSegInputs\.type='PackSegInputs' is a transform of mmseg, {HERE}: write "
+     rf"'mmseg\.PackSegInputs', or set {KEY}\._scope_='mmseg'$"),
     (SEG, named('RandomCrop'), r"write 'mmseg\.RandomCrop', or"),
     (CLASSES, named('RandomCrop'), r"write 'mmpretrain\.RandomCrop', or set .*\._scope_='mmpretrain'$"),
     (SEG, named('RandomChoice', transforms=[named('LoadImageFromFile', 'RandomCutOut')]),
-     r"pipeline\.0\.transforms\.0\.1\.type='RandomCutOut' is a transform of mmseg"),
+     r"pipeline\.RandomChoice\.transforms\.0\.RandomCutOut\.type='RandomCutOut' is a transform of mmseg"),
     (SEG, named('mmseg.LoadAnnotation'),
      r"'mmseg\.LoadAnnotation' is unknown in registry 'transform'; did you mean mmseg\.LoadAnnotations\?"),
     (SEG, [dict(typ='LoadImageFromFile')], r"pipeline\.0: it has no type, but 'typ': rename it"),
@@ -48,15 +48,15 @@ def test_refused_before_anything_is_built(config, pipeline, say):
 def test_behind_wrappers():
     scenes = dict(type='StreetScenes', num_scenes=4, size=64, pipeline=named('PackSegInputs'))
     wrapped = dict(type='RepeatDataset', times=2, dataset=scenes)
-    with pytest.raises(DistillError, match=rf"{KEY}\.dataset\.pipeline\.0.*set {KEY}\.dataset\._scope_='mmseg'$"):
+    with pytest.raises(DistillError, match=rf"{KEY}\.dataset\.pipeline\.Pack.*set {KEY}\.dataset\._scope_='mmseg'$"):
         check(SEG, **wrapped)
     check(SEG, **dict(wrapped, dataset=dict(scenes, type='mmdistill.StreetScenes', _scope_='mmseg')))
     mixed = dict(wrapped, type='mmseg.MultiImageMixDataset', pipeline=named('RandomMosaic', prob=1.0),
                  dataset=dict(scenes, pipeline=[]))
     mixed.pop('times')
-    with pytest.raises(DistillError, match=rf"{KEY}\.pipeline\.0\.type='RandomMosaic' .*: write 'mmseg\.RandomMosaic'"):
+    with pytest.raises(DistillError, match=rf"{KEY}\.pipeline\.RandomMosaic\.type=.*: write 'mmseg\.RandomMosaic'"):
         check(SEG, **mixed)
-    with pytest.raises(DistillError, match=r"pipeline\.0\.type='PackSegInputs' is a transform of mmseg"):
+    with pytest.raises(DistillError, match=r"pipeline\.PackSegInputs\.type='PackSegInputs' is a transform of mmseg"):
         check(SEG, _scope_='mmdistill', pipeline=named('PackSegInputs'))  # as a base of ours sets it
 
 

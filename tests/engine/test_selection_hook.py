@@ -113,8 +113,9 @@ def test_only_a_training_is_restricted():
 
 @pytest.mark.parametrize('hook, say', [
     (dict(type='mmdistill.MaskSelectionHook', selector=dict(type='RandomSelector', budgt=2)),
-     r'custom_hooks\.0\.selector\.budgt: unknown setting of RandomSelector; did you mean budget\?'),
-    (dict(type='mmdistill.MaskSelectionHok'), r"custom_hooks\.0\.type='mmdistill\.MaskSelectionHok' is unknown"),
+     r'custom_hooks\.MaskSelectionHook\.selector\.budgt: unknown setting of RandomSelector; did you mean budget\?'),
+    (dict(type='mmdistill.MaskSelectionHok'),
+     r"custom_hooks\.MaskSelectionHok\.type='mmdistill\.MaskSelectionHok' is unknown"),
     (dict(type='mmdistill.GuidedSynthesisHook', objectives=[]), 'GuidedSynthesisHook is for distillation and has'),
 ])
 def test_mistakes_in_a_training(tools, guide, tmp_path, hook, say):

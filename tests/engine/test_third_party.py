@@ -103,7 +103,8 @@ def test_each_objective_gets_the_declared_resources(tools, config, root, tmp_pat
 @pytest.mark.parametrize('option, say', [
     ('custom_hooks.0.objectives.Brightness.targt=1', r'targt: unknown setting of Brightness; did you mean target\?'),
     ('custom_hooks.0.objectives.LoudConsistency.loudnes=1', r'loudnes: .*LoudConsistency; did you mean loudness\?'),
-    ('custom_hooks.0.objectives.LoudConsistency.weight=x', r"objectives\.1\.weight='x' has to be a number"),
+    ('custom_hooks.0.objectives.LoudConsistency.weight=x',
+     r"objectives\.LoudConsistency\.weight='x' has to be a number"),
     ('custom_hooks.1.selector.skipp=1', r'selector\.skipp: unknown setting of LastSelector; did you mean skip\?'),
     ('model.generator.darknes=1', r'model\.generator\.darknes: .*DarkGenerator; did you mean darkness\?'),
     ('model.generator.num_stepz=1', r'model\.generator\.num_stepz: .*did you mean num_steps\?'),
