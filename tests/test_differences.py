@@ -10,8 +10,8 @@ OLD = dict(model=dict(steps=5, size=(64, 64)), hooks=[dict(type='a.Flip', p=0.5)
     (OLD, ''),
     (dict(OLD, model=dict(steps=5, size=[64, 64])), ''),  # as JSON stores it
     (dict(OLD, seed=None), 'seed is 0 in the plan and None in the config'),
-    (dict(OLD, model=None), 'model.size is [64, 64] in the plan and not set in the config; model.steps is 5 in the plan '
-     'and not set in the config'),
+    (dict(OLD, model=None), 'model.size is [64, 64] in the plan and not set in the config; model.steps is 5 in the '
+     'plan and not set in the config'),
     (dict(OLD, seed=1), 'seed is 0 in the plan and 1 in the config'),
     (dict(OLD, model=dict(steps=9, size=(64, 64))), 'model.steps is 5 in the plan and 9 in the config'),
     (dict(OLD, model=dict(size=(64, 64))), 'model.steps is 5 in the plan and not set in the config'),
