@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument('--resume', action='store_true', help='continue the run in the work dir')
     distill.add_argument('--dry-run', action='store_true',
                          help='check the config, write the plan, print it and its cost, and stop')
+    for command in (train, evaluate):
+        command.add_argument('--dry-run', action='store_true',
+                             help='check config, data and weights, print what would be trained, and stop')
     distill.add_argument('--tflops', type=_rate, metavar='RATE',
                          help='speed of a device in TFLOP/s, to estimate the time')
     evaluate.add_argument('--workers', type=_positive,

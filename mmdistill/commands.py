@@ -78,6 +78,10 @@ def train(args: argparse.Namespace) -> None:
         check_parts(cfg.model, MODELS, 'model')
 
     cfg = load_config(args, check)
+    if args.dry_run:
+        from .engine.dry_training import plan_text
+        print(plan_text(cfg, args.resume))
+        return
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
     from .terminal import shows_all
@@ -108,6 +112,10 @@ def evaluate(args: argparse.Namespace) -> None:
     runners = []
     cfg = load_config(args, lambda cfg: runners.append(ComparisonRunner(cfg, cfg.work_dir)))
     runner, = runners
+    if args.dry_run:
+        from .evaluation.dry_run import plan_text
+        print(plan_text(runner) if not rank else '', end='\n' * (not rank))
+        return
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells
     from .files import write_atomic
@@ -229,6 +237,8 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         # MMEngine would set a CUDA device; it skips a group that is already initialized.
         seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
+    if args.dry_run and args.command != 'distill':  # which writes its plan
+        return cfg
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
     stopping.current.watch(cfg.work_dir)
     return cfg

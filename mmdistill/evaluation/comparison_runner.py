@@ -4,16 +4,18 @@ import math
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
 
 from mmengine.config import Config
 
+from mmdistill.components import resolve
 from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.datasets.wrapped_configs import without_pipeline
 from mmdistill.datasets.wrappers import real_dataset
 from mmdistill.differences import json_values
 from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
+from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
 from .comparison import check_comparison, check_distilled_sets
 from .guards import check_soft_labels, paths_of
@@ -54,7 +56,9 @@ class ComparisonRunner:
             self.test = build_dataset(test, self.task.scope, settings.tested)
             self.task.source(self.test).check_files()
         with problems.collect():
-            _ = self.real.encoder  # is loaded
+            encoder: Any = resolve(settings.encoder, ENCODERS, 'encoder') if settings.encoder else None
+            if hasattr(encoder, 'check_weights'):
+                encoder.check_weights(settings.encoder, 'encoder')
         check_distilled_sets(settings, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
@@ -106,15 +110,21 @@ class ComparisonRunner:
                 'To use the settings for another size, set ipc to it in a separate comparison.'
                 ] if others else []
 
-    def jobs(self) -> List[Job]:
-        """All trainings, ordered by run, so that every set and student has one result early.
+    def image_sets(self, name: str) -> int:
+        """Number of image sets of a training set."""
+        return self.sets[name].num_image_sets(self.settings.image_sets)
+
+    def jobs(self, names: Optional[Sequence[str]] = None) -> List[Job]:
+        """All trainings on all sets or on those with these ``names``, ordered by run, so that every set and student has
+        one result early.
 
         Raises:
             DistillError: A training set fails a check (:meth:`.TrainingSet.check`).
         """
         settings, versions, datasets = self.settings, library_versions(), {}
-        counts = {name: training_set.num_image_sets(settings.image_sets) for name, training_set in self.sets.items()}
-        for name, training_set in self.sets.items():
+        counts = {name: self.image_sets(name) for name in names or self.sets}
+        for name in counts:
+            training_set = self.sets[name]
             for image_set in range(counts[name]):
                 cfg = training_set.dataset(image_set)
                 built = build_dataset(cfg, self.task.scope, f'training_sets.{name}.dataset')
@@ -143,6 +153,7 @@ class ComparisonRunner:
         Each of ``world`` processes trains its share, ``workers`` students at a time (:func:`.run_jobs`). Rank 0 waits
         for all others; the other ranks return an empty dict.
         """
+        _ = self.real.encoder  # is loaded before anything is trained
         jobs, cache, metric = self.jobs(), self.cache, self.task.metric
         run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
         while rank == 0 and any(cache.get(job.key) is None for job in jobs):

@@ -2,7 +2,7 @@
 import copy
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -20,14 +20,14 @@ from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.datasets.wrappers import parts_of
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, MissingWeights
 from mmdistill.files import config_hash
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
 from mmdistill.weights.checkpoints import load_weights
-from mmdistill.weights.hub import network_digest
+from mmdistill.weights.hub import check_weights, network_digest
 
 
 _PART = 4096  # images in a file of features
@@ -130,6 +130,11 @@ class LatentEncoder(Encoder):
         self._fit = ImageOps.fit if crop else Image.Image.resize
         super().__init__(network, [self.size, crop, pool], device)
 
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError if local weights are missing; nothing is loaded."""
+        check_weights(settings['vae'], ('vae', ), f'{where}.vae')
+
     def read(self, path: str) -> Tensor:
         """float32 (3, H, W) in [-1, 1], RGB."""
         image = self._fit(Image.fromarray(self.read_image(path)), self.size[::-1], Image.Resampling.BICUBIC)
@@ -188,6 +193,13 @@ class BackboneEncoder(Encoder):
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))
                                     for step in [*pipeline, dict(type='PackInputs')]])
         super().__init__(network, [pipeline, preprocessor], device)
+
+    @classmethod
+    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError if there is no such model or the local checkpoint is missing; nothing is loaded."""
+        _, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmpretrain')
+        if ':' not in checkpoint and not Path(checkpoint).is_file():
+            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file')
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR, as mmpretrain loads images."""

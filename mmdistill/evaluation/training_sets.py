@@ -13,6 +13,7 @@ from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts
 from mmdistill.engine.wrapped_data import wrapped_dataset_errors
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
+from mmdistill.selection.base import resolve_budget
 from mmdistill.tasks.base import Task
 from .encoders import encode_dataset
 from .guards import check_classes, check_overlap, paths_of
@@ -57,12 +58,12 @@ class RealData:
     @cached_property
     def histograms(self) -> np.ndarray:
         """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image."""
-        return self.task.class_counts(self.dataset, self.cache / 'class_histograms.npz')
+        return self.task.class_counts(self.dataset, self.cache / MEASURED['histograms'])
 
     @cached_property
     def features(self) -> np.ndarray:
         """float32 (N, D), features from the encoder."""
-        return encode_dataset(self.encoder, self.dataset, cache=self.cache / 'real_features')
+        return encode_dataset(self.encoder, self.dataset, cache=self.cache / MEASURED['features'])
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
         """Indices of the images that a selector chooses.
@@ -115,6 +116,10 @@ READS: Dict[str, Callable[[RealData], tuple]] = dict(
     samples=lambda real: (real.dataset, real.labels))
 
 
+# Value of ``needs`` → where the work dir has what was measured.
+MEASURED = dict(histograms='class_histograms.npz', features='real_features')
+
+
 def _draws(selector: dict) -> bool:
     return getattr(resolve(selector, SELECTORS, 'selector'), 'stochastic', False)
 
@@ -162,6 +167,23 @@ class TrainingSet:
     def sizes(self) -> List[int]:
         """Number of images in each image set of a distilled set; empty for other kinds."""
         return [len(read_manifest(root)['images']) for root in self.values] if self.kind == 'data_root' else []
+
+    def selected_later(self) -> bool:
+        """Whether the selection needs masks or features of the whole real set that are not in the work dir yet."""
+        if self.members:
+            return any(member.selected_later() for member in self.members)
+        component: Any = resolve(self.values[0], SELECTORS, 'selector') if self.kind == 'selector' else None
+        needs = getattr(component, 'needs', '')
+        return needs in MEASURED and not (self.real.cache / MEASURED[needs]).exists()
+
+    def planned_images(self) -> Optional[int]:
+        """Number of images of a set that is :meth:`selected_later`; None if only the selection tells it."""
+        if self.kind != 'selector':
+            return None
+        selector, total = self.values[0], len(self.real.dataset)
+        budget = resolve_budget(selector.get('budget', self.budget), total)
+        per_class = getattr(resolve(selector, SELECTORS, 'selector'), 'per_class', False)
+        return None if per_class else budget
 
     @property
     def _draws(self) -> bool:

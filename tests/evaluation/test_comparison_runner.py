@@ -99,6 +99,29 @@ def test_cells_are_trained_once_and_repeat_themselves(config, counted, tmp_path)
         assert {**one, 'seconds': 0} == {**other, 'seconds': 0}
 
 
+def test_a_dry_run_says_what_is_left_and_writes_nothing(config, counted, tmp_path, capsys):
+    def lines(*options):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+        capsys.readouterr()
+        main(['evaluate', str(config), '--work-dir', str(tmp_path / 'work'), '--dry-run', '--cfg-options', *options])
+        assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*')}
+        return capsys.readouterr().out.splitlines()
+
+    first = ['Protocol protocol: mIoU on 4 test images; 3 iterations of batch size 2', 'Training sets:',
+             '  random_real: 3 images, 2 image sets, real ones by RandomSelector',
+             f'  distilled: 3 images, distilled: {config.parent}/distilled', 'Students: default',
+             'Plan: 2 training sets x 1 student x 2 runs = 4 trainings; 0 finished, 4 left',
+             f'Output: {tmp_path}/work']
+    assert lines('trainings=1') == first and not counted
+    main(['evaluate', str(config), '--work-dir', str(tmp_path / 'work')])
+    found = lines('trainings=2')
+    assert found[2:4] == [f'{line}; 2 of 4 trainings are finished' for line in first[2:4]]
+    assert found[5].endswith(' x 4 runs = 8 trainings; 4 finished, 4 left')
+    (config.parent / 'distilled/meta/distilled.json').unlink()
+    with pytest.raises(SystemExit, match='no distilled set at'):
+        lines('trainings=1')
+
+
 def test_one_option_asks_for_the_validation_set(config, counted, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = config.read_text() + "val_dataset = dict(_base_.test_dataset, split='val', num_scenes=5)\nimage_sets = 1\n"

@@ -1,0 +1,55 @@
+"""The plan of a training, for ``mmdistill train --dry-run``."""
+from tempfile import TemporaryDirectory
+from typing import Any, List
+
+from mmengine.config import Config
+
+from .runner import Runner
+from .training import build_loops, continue_training, unwrap
+
+
+def plan_text(cfg: Config, resume: bool) -> str:
+    """Build everything of a training, and say what would be trained, for how long, from which start and where it goes.
+
+    Nothing is run, and nothing is written to the work dir.
+
+    Args:
+        cfg: The training config, which is changed.
+        resume: Whether the training in the work dir would be resumed.
+
+    Raises:
+        DistillError: See :func:`~.training.build_loops` and :func:`~.training.continue_training`.
+    """
+    continue_training(cfg, resume)
+    folder = cfg.work_dir
+    with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
+        cfg.work_dir = scratch
+        runner = Runner.from_cfg(cfg)
+        build_loops(runner)
+        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+        if runner.param_schedulers is not None:
+            runner.build_param_scheduler(runner.param_schedulers)
+        return '\n'.join([*_lines(runner), *_start(runner, resume), f'Output: {folder}'])
+
+
+def _lines(runner: Any) -> List[str]:
+    loop, model = runner.train_loop, unwrap(runner.model)
+    loader = loop.dataloader
+    trained = sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+    epochs = f' ({loop.max_epochs:,} epochs)' if runner.cfg.train_cfg.get('max_epochs') else ''
+    batch = loader.batch_size * runner.world_size if loader.batch_size else 'several'
+    lines = [f'Plan: train {type(model).__name__}, {trained / 1e6:.1f} million parameters, for {loop.max_iters:,} '
+             f'iterations{epochs} of {batch} images',
+             f'Data: {len(loader.dataset):,} images of {type(loader.dataset).__name__} (train_dataloader.dataset)']
+    if runner._val_loop is not None:
+        lines.append(f'Validation: every {loop.val_interval:,} {"epochs" if epochs else "iterations"} on '
+                     f'{len(runner.val_loop.dataloader.dataset):,} images')
+    return lines
+
+
+def _start(runner: Any, resume: bool) -> List[str]:
+    """Where the training starts from."""
+    path = runner._load_from
+    if resume:
+        return [f'Start: {path}, which is resumed' if path else 'Start: there is no checkpoint to resume']
+    return [f'Start: the weights of {path}'] if path else []

@@ -1,0 +1,75 @@
+"""The plan of a comparison, for ``mmdistill evaluate --dry-run``."""
+from typing import Any, List, Optional
+
+from mmdistill.config import type_name
+from mmdistill.errors import Problems
+from .comparison_runner import ComparisonRunner
+from .training_sets import TrainingSet
+
+
+def plan_text(runner: ComparisonRunner) -> str:
+    """What a comparison will train, how long, what is finished already, and where the results go.
+
+    Distilled sets and other datasets are read and checked as for a run. Baselines whose selection needs the masks or
+    features of the whole real set are left to the run, unless these are in the work dir. Nothing is written.
+
+    Raises:
+        DistillError: A training set fails a check (all failing ones are listed).
+    """
+    settings, task, problems = runner.settings, runner.task, Problems()
+    finished, lines = 0, []
+    for name, one in runner.sets.items():
+        with problems.collect():
+            jobs = [] if one.selected_later() else runner.jobs([name])
+            done = sum(runner.cache.get(job.key) is not None for job in jobs)
+            sizes = [*dict.fromkeys(job.images for job in jobs)] or [one.planned_images()]
+            images = ' or '.join('?' if size is None else f'{size:,}' for size in sizes)
+            several = runner.image_sets(name)
+            lines.append(f'  {name}: {images} images{f", {several} image sets" if several > 1 else ""}, {_origin(one)}'
+                         + (f'; {done} of {len(jobs)} trainings are finished' if done else ''))
+            finished += done
+    problems.report()
+    runs, students, sets = settings.image_sets * settings.trainings, list(runner.configs), len(runner.sets)
+    total = runs * len(students) * sets
+    split = 'validation' if settings.split == 'val' else 'test'
+    return '\n'.join([
+        f'Protocol {runner.id}: {task.metric} on {len(runner.test):,} {split} images; {_length(runner)}',
+        'Training sets:', *lines,
+        f'Students: {", ".join(students)}',
+        f'Plan: {_count(sets, "training set")} x {_count(len(students), "student")} x {_count(runs, "run")} = '
+        f'{_count(total, "training")}; {finished:,} finished, {total - finished:,} left',
+        *_measurements(runner), f'Output: {runner.work_dir}'])
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number:,} {what}{"s" * (number != 1)}'
+
+
+def _origin(one: TrainingSet) -> str:
+    """Where the images of a training set come from."""
+    value: Any = one.values[0]
+    if one.kind == 'selector':
+        return f'real ones by {type_name(value)}'
+    if one.kind == 'source_of':
+        return 'the real sources of a distilled set'
+    return {'data_root': f'distilled: {value}', 'dataset': f'a {type_name(value)}'}.get(
+        one.kind, f'the union of {", ".join(member.name for member in one.members)}')
+
+
+def _length(runner: ComparisonRunner) -> str:
+    """The length of the training of each student."""
+    found = {}
+    for cfg in runner.configs.values():
+        loop, batch = cfg.train_cfg, cfg.train_dataloader.get('batch_size')
+        length = f'{loop["max_iters"]:,} iterations' if loop.get('max_iters') else f'{loop.get("max_epochs")} epochs'
+        found[f'{length} of batch size {batch}'] = True
+    return ' or '.join(found)
+
+
+def _measurements(runner: ComparisonRunner) -> List[str]:
+    settings = runner.settings
+    parts: List[Optional[str]] = [
+        settings.encoder and f'features by {type_name(settings.encoder)}',
+        settings.judge and f'agreement with a judge, {type_name(settings.judge)}']
+    found = [part for part in parts if part]
+    return [f'Then measured: {" and ".join(found)}'] if found else []
