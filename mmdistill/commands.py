@@ -288,18 +288,13 @@ def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> ContextManager[Non
 
 def command_config(args: argparse.Namespace) -> 'Config':
     """Read the config that the command line names, with its ``--cfg-options``."""
-    from mmengine.config import DictAction
-
     from .config import merge_options, read_config
     from .engine.loading import restrict_loading
+    from .options import read_options
     from .terminal import quiet_mmengine
     restrict_loading()
     quiet_mmengine()
-    options = argparse.Namespace(cfg_options=None)
-    try:
-        DictAction([], 'cfg_options')(argparse.ArgumentParser(), options, args.cfg_options)
-    except AssertionError as error:
-        raise DistillError(f'--cfg-options: {error}') from None
+    options = read_options(args.cfg_options)
     cfg = read_config(args.config)
     known = ['labels']
     if args.command == 'evaluate':
@@ -307,5 +302,5 @@ def command_config(args: argparse.Namespace) -> 'Config':
 
         from .evaluation.comparison import Comparison
         known = [field.name for field in fields(Comparison)]
-    merge_options(cfg, options.cfg_options, known)
+    merge_options(cfg, options, known)
     return cfg

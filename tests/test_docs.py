@@ -47,6 +47,29 @@ def pages(root):
     return dict(re.findall(r'```python\n# (\w+\.py)\n(.*?)```', text, re.S))
 
 
+def test_the_script_for_archives(root, tmp_path, monkeypatch, capfd):
+    """MNIST of ten images, exported by the script of the FAQ, is distilled by the config that init writes for it."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / 'data/cifar10'
+    folder.mkdir(parents=True)
+    for split in ('train', 't10k'):
+        head = b'\0\0\x08\x03' + b''.join(side.to_bytes(4, 'big') for side in (10, 28, 28))
+        images = np.repeat(np.arange(10, dtype=np.uint8) * 20, 28 * 28)
+        (folder / f'{split}-images-idx3-ubyte').write_bytes(head + images.tobytes())
+        (folder / f'{split}-labels-idx1-ubyte').write_bytes(
+            b'\0\0\x08\x01' + (10).to_bytes(4, 'big') + bytes(reversed(range(10))))
+    script, = re.findall(r'```python\n# export_images.py\n(.*?)```', (root / 'docs/faq.md').read_text(), re.S)
+    exec(script.replace('CIFAR10', 'MNIST'), {})
+    assert np.unique(Image.open('data/cifar10_images/train/009/00000.png')).tolist() == [0]
+    main(['init', 'my_run.py', '--dataset', 'cifar10.py'])
+    capfd.readouterr()
+    main(['distill', 'my_run.py', '--dry-run', '--cfg-options', 'custom_hooks.PrototypeHook.ipc=1'])
+    assert 'Plan: 10 images from 10 real ones, 1 per class for 10 classes' in capfd.readouterr().out
+    with pytest.raises(SystemExit, match='--dataset mmpretrain::.*: CIFAR10 stores its images in a few archives, .* '
+                                         'use CustomDataset; docs/faq.md has a script'):
+        main(['init', 'another.py', '--dataset', 'mmpretrain::_base_/datasets/cifar10_bs16.py'])
+
+
 def draw(folder):
     """Six photos with masks of three classes in each split, and two photos of two flowers."""
     random = np.random.default_rng(0)

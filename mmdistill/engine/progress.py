@@ -78,10 +78,9 @@ def announce(run: Any) -> None:
     """Log the plan of a run: what will be generated, from which data, and in which folder."""
     plan, logger = run.plan, run.logger
     found = Counter(index for request in plan.requests for index in request.classes)
-    counts = {name: found[index] for index, name in enumerate(plan.classes)}
     images = len(plan.requests)
-    logger.info(f'Plan: {images} images from {plan.source_size}{_for_each(plan)}; {_listed(counts, images)}')
-    if missing := [name for name, count in counts.items() if not count]:
+    logger.info(f'Plan: {images} images from {plan.source_size} real ones{_for_each(plan)}{_per_class(plan)}')
+    if missing := [name for index, name in enumerate(plan.classes) if not found[index]]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }',
@@ -107,10 +106,14 @@ def _for_each(plan: Plan) -> str:
     return f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
 
 
-def _listed(counts: Mapping[str, int], images: int) -> str:
-    """Text with the number of images per class; an image with a mask may show several."""
-    if len({*counts.values()}) == 1:
-        if sum(counts.values()) > images:
-            return f'each of {len(counts)} classes is in {next(iter(counts.values()))} of them'
-        return f'{next(iter(counts.values()))} for each of {len(counts)} classes'
-    return 'images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
+def _per_class(plan: Plan) -> str:
+    """Text with the number of images per class, of those that are kept; an image with a mask may show several."""
+    kept = [request for request in plan.requests if not request.candidate]
+    found = Counter(index for request in kept for index in request.classes)
+    counts = {name: found[index] for index, name in enumerate(plan.classes)}
+    if len({*counts.values()}) > 1:
+        return '; images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
+    each = next(iter(counts.values()))
+    if sum(counts.values()) > len(kept):
+        return f'; each of {len(counts)} classes is in {each} of them'
+    return f', {each} per class for {len(counts)} classes'

@@ -62,6 +62,7 @@ def read_data(path: str) -> Data:
         raise DistillError(f'--dataset {path}: {name} is not in the registry of datasets: check its spelling and '
                            'custom_imports')
     task = task_of_dataset(component, f'--dataset {path}')
+    task.check_dataset(component, first, f'--dataset {path}')
     named = [first.get('metainfo'), first, getattr(component, 'METAINFO', None)]
     classes = next(filter(None, ((one or {}).get('classes') for one in named)), None)
     return Data(path, dataset, component.__name__, task.name,

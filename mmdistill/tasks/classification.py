@@ -15,7 +15,8 @@ _UNFIT = dict(
     MultiLabelDataset='has several classes per image', OneDLDatasetAdapterMultiLabel='has several classes per image',
     OneDLDatasetAdapterRegressionValues='has a number per image', NLVR2='pairs images with sentences',
     COCORetrieval='pairs images with sentences', Flickr30kRetrieval='pairs images with sentences')
-_ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder per class and use CustomDataset')
+_ADVICE = dict.fromkeys(('CIFAR10', 'MNIST'), ': write its images into a folder per class and use CustomDataset; '
+                        'docs/faq.md has a script for it')
 
 
 @TASKS.register_module()

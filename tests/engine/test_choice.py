@@ -66,7 +66,8 @@ def test_the_plan_has_one_candidate_set_after_the_other(finished):
     assert [request.id for request in requests[9:12]] == [f'{wnid}/00000_1' for wnid in WNIDS]
     by_id = {request.id: request for request in requests}
     assert by_id[f'{WNIDS[0]}/00002'].latent == by_id[f'{WNIDS[0]}/00002_2'].latent == 'prototypes.safetensors#0/2'
-    assert 'Plan: 27 images from 18, 3 candidates for each of 9 that are kept; 9 for each of 3 classes' in finished.log
+    assert ('Plan: 27 images from 18 real ones, 3 candidates for each of 9 that are kept, 3 per class for 3 classes'
+            ) in finished.log
 
 
 def test_the_set_is_the_choice_by_these_features(finished, photos, encoder):  # noqa: F811

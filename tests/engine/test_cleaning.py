@@ -55,7 +55,7 @@ def test_images_of_a_mask(finished):
     work, log = finished
     manifest = manifest_of(work)
     images = manifest['images']
-    assert manifest['provenance']['images_per_mask'] == 3 and 'Plan: 12 images from 12, 3 for each of 4 masks' in log
+    assert manifest['provenance']['images_per_mask'] == 3 and 'from 12 real ones, 3 for each of 4 masks; ' in log
     assert len(images) == 12 == len({image['id'] for image in images}) == len({image['seed'] for image in images})
     sources = [image['source_index'] for image in images]
     assert sources == 3 * sources[:4] and len({*sources}) == 4  # the first image of each mask comes first

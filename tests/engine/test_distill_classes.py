@@ -84,7 +84,7 @@ def test_files_of_a_run(finished, photos, tree):
     assert [latents[f'{WNIDS[0]}/{n:05d}'] for n in range(3)] == [f'prototypes.safetensors#0/{n}' for n in range(3)]
     assert [latents[f'{WNIDS[2]}/{n:05d}'] for n in range(3)] == [f'prototypes.safetensors#2/{n}' for n in (0, 1, 0)]
     assert 'Fewer than 3 real images' in finished.log and f'{WNIDS[2]} 2' in finished.log
-    assert '3 for each of 3 classes' in finished.log
+    assert 'real ones, 3 per class for 3 classes' in finished.log
     assert re.search(r'\[ *[123]/3\].*eta: ', next(finished.work.rglob('*.log')).read_text())
 
     manifest = json.loads((finished.work / 'distilled/meta/distilled.json').read_text())

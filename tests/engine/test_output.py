@@ -3,6 +3,9 @@ import re
 
 import pytest
 
+from mmdistill.engine.progress import _per_class
+from mmdistill.plan import Plan, Request
+
 NOISE = re.compile(r'System environment|default_hooks|before_train_epoch|mmengine - INFO|Iter\(test\)|OneDL')
 WARNS = '''
 import logging, warnings
@@ -89,7 +92,13 @@ def test_brief(run):
 
 
 def test_the_plans_line_tells_images_from_classes():
-    from mmdistill.engine.progress import _listed
-    assert _listed(dict(a=3, b=3), 6) == '3 for each of 2 classes'
-    assert _listed(dict(a=3, b=3), 3) == 'each of 2 classes is in 3 of them'
-    assert _listed(dict(a=3, b=1), 3) == 'images with each class: a 3, b 1'
+
+    def text(*requests):
+        return _per_class(Plan('D3S2', 'hash', 0, ('a', 'b'), (), 9, tuple(
+            Request(str(number), number, classes=classes, candidate=candidate)
+            for number, (classes, candidate) in enumerate(requests))))
+
+    assert text(((0, ), 0), ((1, ), 0)) == ', 1 per class for 2 classes'
+    assert text(((0, ), 0), ((1, ), 0), ((0, ), 1), ((1, ), 1)) == ', 1 per class for 2 classes'
+    assert text(((0, 1), 0)) == '; each of 2 classes is in 1 of them'
+    assert text(((0, 1), 0), ((0, ), 0)) == '; images with each class: a 2, b 1'
