@@ -4,8 +4,14 @@ from typing import Any, List
 
 from mmengine.config import Config
 
+from mmdistill.labels.hooks import ReplayedLabelsHook
+from .composition import ComposingHook
+from .hooks.composing import MaskSelectionHook
+from .hooks.export import ExportHook
 from .runner import Runner
 from .training import build_loops, continue_training, unwrap
+
+_CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # whose ``before_train`` only checks, without measuring
 
 
 def plan_text(cfg: Config, resume: bool) -> str:
@@ -29,6 +35,9 @@ def plan_text(cfg: Config, resume: bool) -> str:
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
         if runner.param_schedulers is not None:
             runner.build_param_scheduler(runner.param_schedulers)
+        for hook in runner.hooks:
+            if isinstance(hook, _CHECKS):
+                hook.before_train(runner)
         return '\n'.join([*_lines(runner), *_start(runner, resume), f'Output: {folder}'])
 
 
@@ -41,6 +50,8 @@ def _lines(runner: Any) -> List[str]:
     lines = [f'Plan: train {type(model).__name__}, {trained / 1e6:.1f} million parameters, for {loop.max_iters:,} '
              f'iterations{epochs} of {batch} images',
              f'Data: {len(loader.dataset):,} images of {type(loader.dataset).__name__} (train_dataloader.dataset)']
+    if any(isinstance(hook, MaskSelectionHook) for hook in runner.hooks):
+        lines.append('Selection: MaskSelectionHook selects among these images when the training begins')
     if runner._val_loop is not None:
         lines.append(f'Validation: every {loop.val_interval:,} {"epochs" if epochs else "iterations"} on '
                      f'{len(runner.val_loop.dataloader.dataset):,} images')

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from safetensors.torch import load_file
 
+from mmdistill.cli import main
 from mmdistill.engine.training import continue_training, discard_partial_checkpoint
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
@@ -71,6 +72,36 @@ def test_an_autoencoder_of_another_factor_is_refused_before_the_first_iteration(
     assert done.returncode == 1 and 'Iter(train)' not in done.stdout
     last = done.stderr.strip().splitlines()[-1]
     assert re.fullmatch(r'error: model\.unet\.layout_factor=8, but the latents of .* by 4: set it to 4', last), last
+
+
+def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsys):
+    config, work = root / 'configs/generators/layout-unet_streets-64x64.py', tmp_path / 'work'
+    command = ['train', str(config), '--work-dir', str(work), '--dry-run', '--cfg-options', *SHORT,
+               'model.vae=mmdistill://streets', 'model.unet.block_out_channels=[32,32]']
+
+    def refused(*options):
+        with pytest.raises(SystemExit) as end:
+            main([*command, *options])
+        return str(end.value.code)
+
+    main(command)
+    lines = capsys.readouterr().out.splitlines()
+    assert not work.exists()
+    assert re.fullmatch(r'Plan: train LayoutDiffusion, 0\.\d million parameters, for 30 iterations of 4 images',
+                        lines[-4])
+    assert lines[-3:] == ['Data: 4 images of StreetScenes (train_dataloader.dataset)',
+                          'Validation: every 30 iterations on 4 images', f'Output: {work}']
+    assert 'model.unet.num_classes: the network has 5 classes' in refused('model.unet.num_classes=5')
+    assert 'no weights at /no/vae' in refused('model.vae=/no/vae')
+    assert "load_from='/no/start.pth': there is no such file" in refused('load_from=/no/start.pth')
+    assert not work.exists()
+    work.mkdir()
+    torch.save(dict(state_dict={}), work / 'iter_20.pth')
+    assert 'holds a training (iter_20.pth): continue it with --resume' in refused()
+    capsys.readouterr()
+    main([*command, 'randomness.seed=1', '--resume'])
+    assert f'Start: {work}/iter_20.pth, which is resumed' in capsys.readouterr().out
+    assert [path.name for path in work.iterdir()] == ['iter_20.pth']
 
 
 def _missing(data):
