@@ -22,7 +22,7 @@ def plan_text(runner: ComparisonRunner) -> str:
         with problems.collect():
             jobs = [] if one.selected_later() else runner.jobs([name])
             done = sum(runner.cache.get(job.key) is not None for job in jobs)
-            sizes = [*dict.fromkeys(job.images for job in jobs)] or [one.planned_images()]
+            sizes: List[Optional[int]] = [*dict.fromkeys(job.images for job in jobs)] or [one.planned_images()]
             images = ' or '.join('?' if size is None else f'{size:,}' for size in sizes)
             several = runner.image_sets(name)
             lines.append(f'  {name}: {images} images{f", {several} image sets" if several > 1 else ""}, {_origin(one)}'
@@ -68,8 +68,6 @@ def _length(runner: ComparisonRunner) -> str:
 
 def _measurements(runner: ComparisonRunner) -> List[str]:
     settings = runner.settings
-    parts: List[Optional[str]] = [
-        settings.encoder and f'features by {type_name(settings.encoder)}',
-        settings.judge and f'agreement with a judge, {type_name(settings.judge)}']
-    found = [part for part in parts if part]
+    found = [f'features by {type_name(settings.encoder)}'] if settings.encoder else []
+    found += [f'agreement with a judge, {type_name(settings.judge)}'] if settings.judge else []
     return [f'Then measured: {" and ".join(found)}'] if found else []
