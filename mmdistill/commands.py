@@ -80,7 +80,9 @@ def train(args: argparse.Namespace) -> None:
     cfg = load_config(args, check)
     if args.dry_run:
         from .engine.dry_training import plan_text
-        print(plan_text(cfg, args.resume))
+        text = plan_text(cfg, args.resume)
+        if stopping.current.rank == 0:
+            print(text)
         return
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
@@ -114,7 +116,8 @@ def evaluate(args: argparse.Namespace) -> None:
     runner, = runners
     if args.dry_run:
         from .evaluation.dry_run import plan_text
-        print(plan_text(runner) if not rank else '', end='\n' * (not rank))
+        if rank == 0:
+            print(plan_text(runner))
         return
     from .evaluation.results import markdown, table_cells
     from .evaluation.set_report import measure_sets, summary_cells

@@ -62,7 +62,7 @@ class Plan:
     source_size: NonNegativeInt  # number of samples in the real dataset
     requests: Tuple[Request, ...]  # in order of selection
     provenance: Dict[str, Any] = field(default_factory=dict)  # JSON values for the manifest: weights, selector, ...
-    settings: Dict[str, Any] = field(default_factory=dict)  # JSON values of config_hash, by key of the config
+    settings: Dict[str, Any] = field(default_factory=dict)  # what config_hash was computed from, by key of the config
 
     def save(self, path) -> None:
         """Write the plan as JSON, atomically."""

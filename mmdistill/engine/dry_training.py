@@ -29,7 +29,7 @@ def plan_text(cfg: Config, resume: bool) -> str:
     continue_training(cfg, resume)
     folder = cfg.work_dir
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
-        cfg.work_dir = scratch
+        cfg.work_dir, cfg.visualizer = scratch, None  # some backends begin a record elsewhere
         runner = Runner.from_cfg(cfg)
         build_loops(runner)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
