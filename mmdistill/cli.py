@@ -133,7 +133,8 @@ def run(function: Callable[..., None], *args) -> None:
         except BrokenPipeError:  # as in `mmdistill verify DIR | head`
             process.leave(1)
         except Exception as error:
-            message = _line(error)
+            several = error.errors if isinstance(error, SeveralErrors) else []
+            message = '\nerror: '.join(_line(one) or '' for one in several) or _line(error)
             if message is not None:
                 process.fail(f'error: {message}')
             if process.world == 1:
@@ -144,8 +145,6 @@ def run(function: Callable[..., None], *args) -> None:
 def _line(error: Exception) -> Optional[str]:
     """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
     text = ' '.join(str(error).split())
-    if isinstance(error, SeveralErrors):
-        return '\nerror: '.join(_line(one) or '' for one in error.errors)
     if isinstance(error, DistillError):
         # MMEngine's registries put the name of the class before the message.
         return re.sub(r'^(class `\w+` in \S+: )+', '', text)

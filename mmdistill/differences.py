@@ -1,8 +1,8 @@
 """Says which settings of two configs differ."""
 import json
-from typing import Any, Iterator, Mapping, Tuple
+from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
-from .config import member_names
+from .config import member_names, type_name
 
 _ABSENT = object()
 _SHOWN, _WIDTH = 3, 60  # settings named in a message, characters of a value
@@ -35,17 +35,23 @@ def differing(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> str
 
 def _differences(old: Any, new: Any, key: str) -> Iterator[Tuple[str, Any, Any]]:
     """Yield key, old and new value of each setting that differs; members of lists are named by their types."""
-    if isinstance(old, dict) and new is None or isinstance(new, dict) and old is None:
-        old, new = old or {}, new or {}
-    if isinstance(old, dict) and isinstance(new, dict) and old.get('type') == new.get('type'):
-        for name in dict.fromkeys([*new, *old]):
-            yield from _differences(old.get(name, _ABSENT), new.get(name, _ABSENT), f'{key}.{name}'.lstrip('.'))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new) and all(
-            isinstance(member, dict) for member in [*old, *new]) and member_names(old) == member_names(new):
-        for name, before, after in zip(member_names(new), old, new):
-            yield from _differences(before, after, f'{key}.{name}')
-    elif old != new:
+    before, after = _members(old, new), _members(new, old)
+    if old == new:
+        return
+    if before is None or after is None or before.get('type') != after.get('type'):
         yield key, old, new
+        return
+    for name in dict.fromkeys([*after, *before]):
+        yield from _differences(before.get(name, _ABSENT), after.get(name, _ABSENT), f'{key}.{name}'.lstrip('.'))
+
+
+def _members(value: Any, other: Any) -> Optional[Dict[str, Any]]:
+    """The members of a dict, of None in place of a dict, or of a list of components that ``other`` has, too; by name."""
+    if isinstance(value, dict) or value is None and isinstance(other, dict):
+        return value or {}
+    if isinstance(value, list) and isinstance(other, list) and member_names(value) == member_names(other):
+        return dict(zip(member_names(value), value)) if all(map(type_name, value)) else None
+    return None
 
 
 def _shown(value: Any) -> str:

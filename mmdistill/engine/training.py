@@ -71,15 +71,19 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     check_component({**scope, **loop}, LOOPS, 'train_cfg', ('runner', 'dataloader'))
     if optimizer := cfg['optim_wrapper'].get('optimizer'):
         resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
-    hooks = cfg.get('custom_hooks') or []
+    _check_hooks(cfg.get('custom_hooks') or [], scope)
+    if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
+        check_subsets(dataset, 'train_dataloader.dataset')
+
+
+def _check_hooks(hooks: Sequence[Any], scope: Mapping[str, str]) -> None:
+    """Check that the hooks are registered, and the settings of those of mmdistill."""
     for name, hook in zip(member_names(hooks), hooks):
         if isinstance(hook, Hook):
             continue
         settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
         if resolve(settings, HOOKS, f'custom_hooks.{name}').__module__.startswith('mmdistill.'):
             check_component(settings, HOOKS, f'custom_hooks.{name}')
-    if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
-        check_subsets(dataset, 'train_dataloader.dataset')
 
 
 def unwrap(model: Any) -> Any:

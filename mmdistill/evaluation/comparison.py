@@ -65,6 +65,23 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
     Raises:
         DistillError: A key is unknown, missing or has a wrong value.
     """
+    comparison = _read(cfg)
+    protocol, task = _check_protocol(comparison)
+    if not getattr(comparison, comparison.tested):
+        raise DistillError(f'split={comparison.split!r}: the evaluation config has no {comparison.tested}: give one')
+    for key in dict.fromkeys(('train_dataset', 'test_dataset', comparison.tested)):
+        _check_dataset(getattr(comparison, key), task, key)
+    for name, spec in comparison.training_sets.items():
+        check_training_set(name, spec, comparison, task)
+    if comparison.encoder:
+        check_component(comparison.encoder, ENCODERS, 'encoder')
+    check_schedule(protocol, comparison.ipc, comparison.epochs)
+    _check_networks(comparison, protocol, task, problems)
+    return comparison
+
+
+def _read(cfg: Config) -> Comparison:
+    """The fields of :class:`Comparison` in a config, with values of the right types."""
     fields = parameters(Comparison)
     check_spelling(cfg, {*fields, *_RUNNER})
     if unread := [key for key in _OF_STUDENTS if cfg.get(key)]:
@@ -76,30 +93,22 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
         if parameter.default is parameter.empty and not values.get(key):
             raise DistillError(f'the evaluation config has no {key}: see configs/evaluation')
         check_value(key, values.get(key, parameter.default), hint)
-    comparison = Comparison(**values)
-    protocol, task = _check_protocol(comparison)
-    if not values.get(comparison.tested):
-        raise DistillError(f'split={comparison.split!r}: the evaluation config has no {comparison.tested}: give one')
-    for key in dict.fromkeys(('train_dataset', 'test_dataset', comparison.tested)):
-        _check_dataset(values[key], task, key)
-    for name, spec in comparison.training_sets.items():
-        check_training_set(name, spec, comparison, task)
-    if comparison.encoder:
-        check_component(comparison.encoder, ENCODERS, 'encoder')
+    return Comparison(**values)
 
+
+def _check_networks(comparison: Comparison, protocol: Config, task: Task, problems: Optional[Problems]) -> None:
+    """Check the judge and the students; missing weights are collected in ``problems``, if it is given."""
     def weights() -> ContextManager[None]:
         return problems.collect(MissingWeights) if problems else nullcontext()
 
     if comparison.judge:
         with weights():
             task.check_judge(comparison.judge)
-    check_schedule(protocol, comparison.ipc, comparison.epochs)
     for name, model in student_models(comparison.students or {'default': None}).items():
         if model is not None:
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
         with weights():
             check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
-    return comparison
 
 
 def check_distilled_sets(comparison: Comparison, task: Task, problems: Problems) -> None:
