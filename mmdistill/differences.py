@@ -46,7 +46,7 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[Tuple[str, Any, Any]]
 
 
 def _members(value: Any, other: Any) -> Optional[Dict[str, Any]]:
-    """The members of a dict, of None in place of a dict, or of a list of components that ``other`` has, too; by name."""
+    """The members by name of a dict, of None in place of a dict, or of a list of the same components as ``other``."""
     if isinstance(value, dict) or value is None and isinstance(other, dict):
         return value or {}
     if isinstance(value, list) and isinstance(other, list) and member_names(value) == member_names(other):
