@@ -51,10 +51,10 @@ class ComparisonRunner:
         test = without_pipeline(getattr(settings, settings.tested))
         self.real = RealData(settings.train_dataset, self.task, self.work_dir, settings.encoder)
         with problems.collect():
-            self.task.source(self.real.dataset).check_files()
+            self.task.check_files(self.real.dataset)
         with problems.collect():
             self.test = build_dataset(test, self.task.scope, settings.tested)
-            self.task.source(self.test).check_files()
+            self.task.check_files(self.test)
         with problems.collect():
             encoder: Any = resolve(settings.encoder, ENCODERS, 'encoder') if settings.encoder else None
             if hasattr(encoder, 'check_weights'):

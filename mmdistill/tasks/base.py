@@ -162,6 +162,9 @@ class Task:
         """Pixels or images of each class, per image, int64 (N, K); ``cache`` is a file for slow counts."""
         raise NotImplementedError
 
+    def check_files(self, dataset: Any) -> None:
+        """Raise a DistillError if a file that students would read as a label is missing; no file is opened."""
+
     def check_training_set(self, name: str, dataset: Any) -> None:
         """Raise a DistillError if the training set ``name`` would make a comparison unfair."""
 

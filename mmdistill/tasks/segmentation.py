@@ -48,6 +48,9 @@ class Segmentation(Task):
         from mmdistill.datasets.masks import DatasetMasks
         return DatasetMasks(dataset)
 
+    def check_files(self, dataset: Any) -> None:
+        self.source(dataset).check_files()
+
     def distilled_dataset(self) -> type:
         from mmdistill.datasets.segmentation import DistilledSegDataset
         return DistilledSegDataset
