@@ -1,4 +1,5 @@
 """The plan of a training, for ``mmdistill train --dry-run``."""
+from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, List
 
@@ -30,6 +31,7 @@ def plan_text(cfg: Config, resume: bool) -> str:
     folder = cfg.work_dir
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
         cfg.work_dir, cfg.visualizer = scratch, None  # some backends begin a record elsewhere
+        cfg.experiment_name = Path(scratch).name  # MMEngine's default name only changes once per second
         runner = Runner.from_cfg(cfg)
         build_loops(runner)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
