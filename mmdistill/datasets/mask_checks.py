@@ -68,8 +68,8 @@ def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
         advice.append('set reduce_zero_label=False if 0 is a class')
     trains = sorted(value - reduced for value in ids)
     if left_out := [train for train in trains if (dataset.label_map or {}).get(train) in (IGNORE, -1)]:
-        reasons.append('metainfo.classes leaves out the classes of the others')
-        advice.append(f'name some of them there{_example(dataset, left_out[0])}')
+        reasons.append('metainfo.classes does not contain the other classes')
+        advice.append(f'add some of them{_example(dataset, left_out[0])}')
     elif dataset.ignore_index != IGNORE and dataset.ignore_index in trains:
         reasons.append(f'ignore_index={dataset.ignore_index} makes that class unlabelled')
         advice.append('set ignore_index=255')

@@ -23,9 +23,10 @@ def finish(run: Any) -> None:
     run.journal.read()
     missing = [request.id for request in run.plan.requests if not run.is_done(request)]
     if missing and run.on_nonfinite == 'skip':
-        raise DistillError(f'{len(missing)} images are not finite, or depend on such, and were left out, so the '
-                           f'set is incomplete: {", ".join(missing)}; try them again with --resume. If that does not '
-                           'help, lower the scale of guidance or run in float32, in another --work-dir')
+        raise DistillError(f'{len(missing)} images are not finite, or depend on images that are not, so they '
+                           f'were left out and the set is incomplete: {", ".join(missing)}; try them again with '
+                           '--resume. If this does not help, lower the scale of guidance or run in float32, in '
+                           'another --work-dir')
     parts = run.composition
     _warn_of_removed_weights(run)
     extra: Dict[str, Any] = dict(guidance=parts.guidance.describe()) if parts.guidance else {}

@@ -194,5 +194,5 @@ def panoptic_palette(classes: Sequence[str], where: str) -> Tuple[List[Colour], 
     void = groups.pop(None, [])
     alike = [', '.join(group) for group in groups.values() if len(group) > 1]
     return [COLOURS.get(_PANOPTIC.get(name, ''), (0, 0, 0)) for name in names], (
-        f'the ControlNet sees each of these groups as one class: {"; ".join(alike) or "none"}. It knows nothing of: '
+        f'the ControlNet sees each of these groups as one class: {"; ".join(alike) or "none"}. It does not know: '
         f'{", ".join(void) or "none"}')

@@ -199,7 +199,7 @@ class LayoutDiffusion(LatentDiffusion):
         super().__init__(vae, unet, layout_drop, **kwargs)
         if self.unet.config.layout_factor != (factor := vae_factor(self.vae)):
             raise DistillError(f'model.unet.layout_factor={self.unet.config.layout_factor}, but the latents of {vae} '
-                               f'are smaller than its images by {factor}: set it to {factor}')
+                               f'are {factor} times smaller than its images: set it to {factor}')
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:

@@ -51,7 +51,7 @@ def distilled(root, tools, sd_folder, data, tmp_path_factory):
     done = tools('distill', config, '--work-dir', folder / 'work', '--cfg-options',
                  'test_cfg.writer.type=COCOJsonWriter')
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stderr.count('It knows nothing of: ') + done.stdout.count('It knows nothing of: ') == 1
+    assert done.stderr.count('It does not know: ') + done.stdout.count('It does not know: ') == 1
     return folder / 'work'
 
 

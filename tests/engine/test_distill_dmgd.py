@@ -145,7 +145,7 @@ def test_images_that_are_not_finite(tools, config, finished, tree, tmp_path, bel
     skip = ('distill', config, '--work-dir', tmp_path / 'skip', '--cfg-options', 'test_cfg.on_nonfinite=skip')
     done = tools(*skip, before=before)
     last = done.stderr.splitlines()[-1]
-    assert done.returncode == 1 and last.startswith('error: 2 images are not finite, or depend on such'), done.stderr
+    assert done.returncode == 1 and last.startswith('error: 2 images are not finite, or depend on images'), done.stderr
     assert name in last and after in last and '--resume' in last and 'Traceback' not in done.stderr
     made, plain = images(tmp_path / 'skip', tree), images(finished.work, tree)
     # The next of its class waits, since its image depends on this one; the rest is as in an undisturbed run.

@@ -66,7 +66,7 @@ class Many(BaseSegDataset):
     town.config.write_text(re.sub(r",\s*'palette': \[\[.*?\]\]", '', config, flags=re.S))
     options = (f'{DATA}.type=mmseg.Many', )
     distil(*options, meta, before=before, say=(
-        r"hold the ids 30; metainfo\.classes leaves out the classes of the others: name some of them there, such as "
+        r"hold the ids 30; metainfo\.classes does not contain the other classes: add some of them, such as "
         r"'c30'$"))
     distil(*options, f'{DATA}.metainfo.classes=[{",".join([*kept[:10], "c30"])}]', before=before)
 

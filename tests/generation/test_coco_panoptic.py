@@ -35,7 +35,7 @@ def test_every_class_has_its_place():
 def test_some_of_the_classes():
     colours, note = panoptic_palette(['tree', ' bush ', 'person'], 'g')
     assert colours == [(107, 142, 35), (107, 142, 35), (220, 20, 60)]
-    assert note == 'the ControlNet sees each of these groups as one class: tree, bush. It knows nothing of: none'
+    assert note == 'the ControlNet sees each of these groups as one class: tree, bush. It does not know: none'
 
 
 def test_other_classes():
