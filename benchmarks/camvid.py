@@ -64,7 +64,7 @@ def distil(folder, budget, args):
 
 
 def parts(args):
-    """Train the generator and the guide that no option names, unless that is done; sets the options."""
+    """Train the generator and the guide unless options name them or they are trained; sets the options."""
     data = dict(data_root=args.data_root)
     if args.generator is None:
         args.generator = f'work_dirs/{GENERATOR}/export'

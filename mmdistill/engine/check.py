@@ -141,7 +141,8 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
         check_value(key, cfg.get(key, {} if hint is dict else None), hint)
     for key in ('load_from', 'resume'):
         if cfg.get(key):
-            raise DistillError(f'{key}={cfg[key]!r} is of a training: leave it out (--resume continues a distillation)')
+            raise DistillError(f'{key}={cfg[key]!r} only works in a training: remove it (--resume continues a '
+                               'distillation)')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
                            'mmdistill::_base_/default_runtime.py')

@@ -39,18 +39,19 @@ def check_sources(plan: Plan, source: Any, path: str) -> None:
     advice = 'restore the plan or the data, or begin another run in another --work-dir'
     for label, (planned, found) in enumerate(zip_longest(plan.classes, source.classes)):
         if planned != found:
-            raise DistillError(f'{path}: class {label} is {planned!r}, that of the dataset {found!r}: {advice}')
+            raise DistillError(f'{path}: class {label} is {planned!r} in the plan and {found!r} in the dataset: '
+                               f'{advice}')
     for request in plan.requests:
         if (index := request.source_index) is None:
             continue
         if index >= len(source):
-            raise DistillError(f'{path}: request {request.id} is of image {index}, the dataset has {len(source)}: '
-                               f'{advice}')
+            raise DistillError(f'{path}: request {request.id} uses image {index}, but the dataset has '
+                               f'{len(source)} images: {advice}')
         for what, named, files in (('image', request.source, source.images),
                                    ('mask', request.mask, getattr(source, 'masks', None))):
             if named is not None and files is not None and named != files[index]:
-                raise DistillError(f'{path}: request {request.id} is of the {what} {named}, but the dataset has '
-                                   f'{files[index]} at {index}: {advice}')
+                raise DistillError(f'{path}: request {request.id} uses the {what} {named}, but in the dataset '
+                                   f'number {index} is {files[index]}: {advice}')
 
 
 class Planner:

@@ -141,7 +141,7 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
         check_value(where, value, str)
         other = comparison.training_sets.get(value)
         if not isinstance(other, Mapping) or 'data_root' not in other:
-            raise DistillError(f'{where}={value!r} is no distilled set of this comparison')
+            raise DistillError(f'{where}={value!r} is not a distilled set of this comparison')
     elif key == 'union':
         _check_union(value, where, comparison)
     elif not members:
@@ -160,7 +160,7 @@ def _parts(spec: Any, where: str) -> Tuple[str, Any]:
     (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
     check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
     if weighted and key != 'data_root':
-        raise DistillError(f'{where}.weights: {key} has no manifest with weights: leave weights out')
+        raise DistillError(f'{where}.weights: only a data_root has weights of images, not {key}: remove weights')
     return key, value
 
 
@@ -181,8 +181,8 @@ def _check_union(value: Any, where: str, comparison: Comparison) -> None:
     single = [name for name, spec in comparison.training_sets.items() if not isinstance(spec, Mapping)
               or 'union' not in spec]
     if absent := [name for name in value if name not in single]:
-        advice = nearest(absent[0], single) or ': correct it, or leave the union out, too, by None'
-        raise DistillError(f'{where}: {absent[0]!r} is no single set of this comparison{advice}')
+        advice = nearest(absent[0], single) or ': correct it, or set the union to None, too'
+        raise DistillError(f'{where}: {absent[0]!r} is not a set of this comparison, or is itself a union{advice}')
     if len(set(value)) < max(2, len(value)):
         raise DistillError(f'{where}={list(value)}: give it two or more different sets')
     sets = [comparison.training_sets[name] for name in value]

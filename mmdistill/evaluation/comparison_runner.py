@@ -82,8 +82,8 @@ class ComparisonRunner:
         notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} {split} images after the last iteration, '
                  'mean ± standard deviation (of the sample) over the runs.']
         if settings.evaluations > 1:
-            notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the {split} set along the '
-                         'training, which is optimistic.')
+            notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the {split} set during '
+                         'the training, which is optimistic.')
         by_size = settings_by_size(self.rules, len(self.classes), settings.ipc)
         if by_size:
             notes.append(f'Its settings for {len(self.classes):,} classes and IPC {settings.ipc or self.rules["ipc"]}: '

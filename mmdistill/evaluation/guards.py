@@ -17,8 +17,9 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
     classes, test_classes = [*map(str, classes)], [*map(str, test_classes)]  # names may be numbers
     extra, absent = sorted(set(classes) - set(test_classes)), sorted(set(test_classes) - set(classes))
     if extra or absent or len(classes) != len(test_classes):
-        raise DistillError(f'{name}: its {len(classes)} classes are not the {len(test_classes)} of the test set (only '
-                           f'here: {", ".join(extra[:3]) or "none"}; only there: {", ".join(absent[:3]) or "none"}): '
+        raise DistillError(f'{name}: its {len(classes)} classes differ from the {len(test_classes)} of the test set '
+                           f'(only in the training set: {", ".join(extra[:3]) or "none"}; only in the test set: '
+                           f'{", ".join(absent[:3]) or "none"}): '
                            'evaluate on a test set of the same classes')
     for index, (here, there) in enumerate(zip(classes, test_classes)):
         if here != there:

@@ -75,10 +75,11 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
         except BrokenProcessPool:
             died = 'a process that trains students died, killed or out of memory'
             if workers == 1 and len(left) == before:
-                raise DistillError(f'{died}, alone, too: {total - before} of {total} students are kept; free memory, '
-                                   'or take a smaller batch or student, and run it again') from None
+                raise DistillError(f'{died}, even alone; {total - before} of {total} students are finished and kept: '
+                                   'free memory, or use a smaller batch or student, and run the command again'
+                                   ) from None
             workers = max(1, workers // 2)
-            print(f'{died}: what it trained is trained again, {workers} at a time', flush=True)
+            print(f'{died}: its students are trained again, {workers} at a time', flush=True)
 
 
 def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:

@@ -96,7 +96,8 @@ def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch
         root = _fetch(address, parts, tensors) if fetch else _cached(address)
     except (OSError, ValueError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub said: {reason}' if fetch else
+        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub answered: {reason}'
+                           if fetch else
                            f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
                            'them, or give a folder') from None
     if root is None or not (root / address.inside).exists():

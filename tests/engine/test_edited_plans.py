@@ -10,10 +10,12 @@ def swap(plan):
 
 CHANGES = [
     (lambda plan: plan.update(seed=7), 'plan.json has the seed 7, the config 0: restore it'),
-    (lambda plan: plan['requests'][1].update(source_index=4), r'request \S+ is of image 4, the dataset has 4: restore'),
-    (swap, r'request \S+ is of the image \S+, but the dataset has \S+ at \d: restore the plan or the data'),
-    (lambda plan: plan['requests'][0].update(mask='x.png'), r'is of the mask x.png, but the dataset has \S+ at \d: '),
-    (lambda plan: plan['classes'].reverse(), "class 0 is 'cyclist', that of the dataset 'sky': restore")]
+    (lambda plan: plan['requests'][1].update(source_index=4),
+     r'request \S+ uses image 4, but the dataset has 4 images: '),
+    (swap, r'request \S+ uses the image \S+, but in the dataset number \d is \S+: restore the plan or the data'),
+    (lambda plan: plan['requests'][0].update(mask='x.png'),
+     r'uses the mask x.png, but in the dataset number \d is \S+: '),
+    (lambda plan: plan['classes'].reverse(), "class 0 is 'cyclist' in the plan and 'sky' in the dataset: restore")]
 
 
 def test_edited_plans_are_refused(tools, town):

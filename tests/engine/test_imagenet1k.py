@@ -49,7 +49,7 @@ def test_one_wrong_folder_of_a_thousand_is_named(dry, imagenet, tmp_path):
     last = done.stderr.splitlines()[-1]
     assert done.returncode == 1 and 'Traceback' not in done.stderr and not (tmp_path / 'work/plan.json').exists()
     assert re.match(rf'error: .*/train is not ImageNet-1K: no folder for {WNIDS[500]} \(\w+.*\); {wrong.name} not '
-                    'among its classes: rename or remove', last), last
+                    'in its classes: rename or remove', last), last
 
 
 def test_class_ids_in_another_order_are_named(dry, dit_folder, tmp_path):  # noqa: F811

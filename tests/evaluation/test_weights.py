@@ -139,7 +139,7 @@ MISTAKES = [
     (dict(weights=True), 'training_sets.mine: give it exactly one of data_root'),
     (dict(data_root='DIR', weight=True), 'training_sets.mine: give it exactly one of data_root'),
     (dict(selector=dict(type='RandomPerClassSelector'), weights=True),
-     'training_sets.mine.weights: selector has no manifest with weights: leave weights out'),
+     'training_sets.mine.weights: only a data_root has weights of images, not selector: remove weights'),
     (dict(union=['plain', 'weighted']), "'weighted' has weights and 'plain' has none: give weights=True to all or to"),
     (dict(data_root='BARE', weights=True), 'has no weights in its meta/distilled.json: add an ImageWeightsHook'),
 ]

@@ -47,7 +47,7 @@ def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, 
     run_jobs(made, cache, say, count)
     assert [cache.get(job.key)['mIoU'] for job in made] == [0, 1, 2, 3]
     text = capsys.readouterr().out
-    assert text.count(f'died, killed or out of memory: what it trained is trained again, {max(1, count // 2)} at a '
+    assert text.count(f'died, killed or out of memory: its students are trained again, {max(1, count // 2)} at a '
                       'time') == 1
     assert re.search(r'^\[4/4\]', text, re.M)
     assert (tmp_path / '2').read_text() == '..'

@@ -47,7 +47,7 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
     if form not in FORMS:
         raise DistillError(f'form {form!r} is unknown: give {", ".join(FORMS)}')
     if things and form != 'json':
-        raise DistillError(f"the instances file belongs to form 'json', this is {form!r}: leave it out")
+        raise DistillError(f"the instances file is only for form 'json', and form is {form!r}: leave it out")
     found = _masks(form, masks, things, crowds)
     wanted = _wanted(found, names, images)
     missing = {stem: uri for stem, uri in wanted.items() if not _is_there(Path(out, stem + SUFFIX))}
@@ -89,7 +89,8 @@ def _wanted(found: Dict[str, str], names: str, images: str) -> Dict[str, str]:
             raise DistillError(f'cannot read {place}: {error.strerror}') from None
         found = {stem: found[stem] for stem in sorted(found.keys() & stems)}
         if not found:
-            raise DistillError(f'no mask belongs to {place}: give the names, or the images, of the same split')
+            raise DistillError(f'none of the masks is named in {place}: give the names, or the images, of the same '
+                               'split')
     return found
 
 

@@ -82,7 +82,7 @@ class COCOStuff(COCOStuffDataset):
             raise DistillError(f'{where}: form={form!r} reads files *{SUFFIXES[form]}: set data_prefix.seg_map_path to '
                                'their folder')
         if wrong := [key for key in ('things_file', 'crowds') if settings.get(key) and form != 'json']:
-            raise DistillError(f"{where}.{wrong[0]} belongs to form='json', this is {form!r}: leave it out")
+            raise DistillError(f"{where}.{wrong[0]} is only for form='json', and form is {form!r}: remove it")
         if settings.get('reduce_zero_label') and form != 'train_ids':
             raise DistillError(f"{where}.reduce_zero_label belongs to form='train_ids' of the 10k set; with "
                                f'{form!r} the masks are train ids without it: leave it out')

@@ -84,7 +84,7 @@ def test_files_beside_the_sources_are_not_converted_again(forms, tmp_path):
     (['stuffthingmaps', 'nowhere', '--out', 'x'], 'error: cannot read nowhere: No such file'),
     (['json', 'nowhere.json', '--out', 'x'], 'error: cannot read nowhere.json: No such file'),
     (['mat', '.', '--out', 'x'], "error: no mask of form 'mat' in .: check"),
-    (['mat', '.', '--out', 'x', '--things', 'y'], "error: the instances file belongs to form 'json'"),
+    (['mat', '.', '--out', 'x', '--things', 'y'], "error: the instances file is only for form 'json'"),
 ])
 def test_mistakes_are_one_line(tmp_path, monkeypatch, change, say):
     monkeypatch.chdir(tmp_path)
