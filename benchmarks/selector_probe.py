@@ -13,22 +13,18 @@ import argparse
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from mmseg.evaluation import IoUMetric
+from linear_probe import Pixels, moments, probe
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.bars import track
 from mmdistill.config import read_config
-from mmdistill.engine.hooks.class_weights import enet_weights
 from mmdistill.evaluation import markdown
-from mmdistill.models.efficientnet_lite import EfficientNetLite0
 from mmdistill.registry import DATASETS
 from mmdistill.selection import (ClassBalancedGreedy, FeatureKCenterSelector, FrequencyWeightedSelector,
                                  HerdingSelector, KCenterSelector, RandomSelector, RarestClassFirst,
                                  UniformPerClassSelector)
 from mmdistill.tasks.segmentation import Segmentation
 
-STEPS, BATCH, RATE = 120, 16384, 0.02
 # Name → selector of a budget and a seed; those of `features` see the frames' mean features, the others the masks.
 MASKS = dict(
     random=lambda n, seed: RandomSelector(n, random_state=seed),
@@ -50,54 +46,11 @@ FEATURES = dict(
 def read(data_root):
     """Sequence and class histogram of each training frame, its features at 1/4 of the size, and the classes there."""
     cfg = read_config('configs/_base_/datasets/camvid.py')
-    size = cfg.image_scale[::-1]
     source = Segmentation().source(DATASETS.build(dict(cfg.train_dataset, data_root=data_root)))
-    network = EfficientNetLite0()
-    network.init_weights()
-    network.eval()
-    features, labels = [], []
-    for index in track(range(len(source)), len(source), 'frames'):
-        image, mask = source.pair(index, size)
-        with torch.no_grad():
-            stages = network((torch.from_numpy(image).permute(2, 0, 1)[None].float() - 127) / 128)
-        grid = [F.interpolate(stage, [side // 4 for side in size], mode='bilinear') for stage in stages]
-        features.append(torch.cat(grid, 1)[0].flatten(1).T.half())
-        labels.append(torch.from_numpy(mask[2::4, 2::4].copy()).flatten().long())
+    frames = (source.pair(index, cfg.image_scale[::-1]) for index in range(len(source)))
+    pixels = Pixels()(track(frames, len(source), 'frames'))
     sequences = np.array([path.rsplit('/', 1)[-1][:6] for path in source.images])
-    return sequences, source.histograms(), torch.stack(features), torch.stack(labels)
-
-
-def moments(features):
-    """Mean and standard deviation of the features, of every seventh frame."""
-    sample = features[::7].float()
-    return sample.mean((0, 1)), sample.std((0, 1)) + 1e-4
-
-
-def probe(features, labels, scale, train, test, seed):
-    """Mean IoU, in per cent, of a linear classifier that learned the pixels of some frames, on others."""
-    torch.manual_seed(seed)
-    mean, deviation = scale
-
-    def pixels(frames, every):
-        x = (features[frames][:, ::every].float() - mean) / deviation
-        y = labels[frames][:, ::every]
-        return x[y != 255], y[y != 255]
-
-    classes = int(labels[labels != 255].max()) + 1
-    x, y = pixels(train, 1)
-    weight = torch.tensor(enet_weights(np.bincount(y, minlength=classes)), dtype=torch.float32)
-    layer = torch.nn.Linear(x.shape[1], classes)
-    optimizer = torch.optim.AdamW(layer.parameters(), lr=RATE, weight_decay=0.3)
-    for step in range(STEPS):
-        optimizer.param_groups[0]['lr'] = RATE * (1 - step / STEPS)
-        rows = torch.randint(len(x), (BATCH, ))
-        optimizer.zero_grad()
-        F.cross_entropy(layer(x[rows]), y[rows], weight).backward()
-        optimizer.step()
-    x, y = pixels(test, 3)
-    with torch.no_grad():
-        intersect, union, *_ = IoUMetric.intersect_and_union(layer(x).argmax(1), y, classes, 255)
-    return float((intersect / union.clamp(min=1)).mean() * 100)
+    return sequences, source.histograms(), *pixels
 
 
 def main():
@@ -115,8 +68,9 @@ def main():
         for name, make in {**MASKS, **FEATURES}.items():
             data = vectors if name in FEATURES else histograms[pool]
             draws = args.draws if make(args.budget, 0).stochastic else 1
-            values = [probe(features, labels, scale, pool[make(args.budget, seed).fit(data).selected_], test, seed)
-                      for seed in range(draws)]
+            selections = [pool[make(args.budget, seed).fit(data).selected_] for seed in range(draws)]
+            values = [probe((features[rows], labels[rows]), (features[test], labels[test]), scale, seed)
+                      for seed, rows in enumerate(selections)]
             found.setdefault(name, []).append(np.mean(values))
             print(f'without {sequence}, {name}: {found[name][-1]:.1f}', flush=True)
     rows = [[name, *(f'{value:.1f}' for value in values), f'{np.mean(values):.1f}'] for name, values in found.items()]

@@ -53,8 +53,8 @@ def test_explicit_ids():
     assert weights.ids_of(['eel', 'cat'], [2, 0], 'g') == [2, 0]
     assert weights.ids_of(['Katze', 'Aal'], [0, 2], 'g') == [0, 2]  # names that the weights do not have
     assert weights.ids_of(None, None, 'g') == range(3)
-    with pytest.raises(DistillError, match=r"^g.class_ids gives 'eel' the id 1 of the weights, which is 'dog'; theirs "
-                                           "of 'eel' is 2: correct it$"):
+    with pytest.raises(DistillError, match=r"^g.class_ids gives 'eel' the id 1 of the weights, which is 'dog'; the "
+                                           "weights' id of 'eel' is 2: correct it$"):
         weights.ids_of(['cat', 'eel'], [0, 1], 'g')
     with pytest.raises(DistillError, match=r'^g.class_ids has 3, but the weights have classes 0\.\.2$'):
         weights.ids_of(['eel'], [3], 'g')

@@ -13,7 +13,7 @@ def test_classes_are_compared_by_name_and_order():
         check_classes('a', ['dog', 'cat', 'eel'], ['cat', 'dog', 'eel'])
     with pytest.raises(DistillError, match='only in the training set: fox; only in the test set: dog'):
         check_classes('a', ['cat', 'fox'], ['cat', 'dog'])
-    with pytest.raises(DistillError, match='its 1 classes are not the 2'):
+    with pytest.raises(DistillError, match='its 1 classes differ from the 2'):
         check_classes('a', ['cat'], ['cat', 'dog'])
 
 

@@ -147,7 +147,7 @@ def test_the_fingerprint_changes_with_the_files(forms, tmp_path):
     ('json', dict(ann_file=''), 'd: form=.json. reads ann_file'),
     ('mat', dict(data_prefix=dict(img_path='x')), r'reads files \*.mat: set data_prefix.seg_map_path'),
     ('mat', dict(crowds=True), r'd\.crowds is only for form=.json., and form is .mat.'),
-    ('stuffthingmaps', dict(things_file='x'), r'd\.things_file belongs to'),
+    ('stuffthingmaps', dict(things_file='x'), r'd\.things_file is only for'),
     ('stuffthingmaps', dict(reduce_zero_label=True), r'd\.reduce_zero_label belongs to form=.train_ids.'),
     ('pixels', {}, r"d\.form='pixels' is unknown: set it to 'stuffthingmaps' or"),
     ('json', dict(thing_file='x'), r'd\.thing_file: unknown setting of COCOStuff; did you mean things_file'),
