@@ -41,6 +41,19 @@ def through(vae, photo, mask, times):
     return cv2.resize(decoded, SIZE[::-1], interpolation=cv2.INTER_AREA), mask
 
 
+def stages(folder, real, vae):
+    """Name → pairs of SIZE: the photos of a set's masks, these through the autoencoder, and the distilled images."""
+    distilled = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
+    indices = [image['source_index'] for image in read_manifest(folder)['images']]
+    photos = [real.pair(index, SIZE) for index in indices]
+    whole = [real.pair(index, FILES)[0] for index in indices]
+    return {
+        'photos of the same masks': photos,
+        'through the autoencoder': [through(vae, *pair, 1) for pair in photos],
+        'at twice the size': [through(vae, image, mask, 2) for image, (_, mask) in zip(whole, photos)],
+        'distilled': [distilled.pair(index, SIZE) for index in range(len(distilled))]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('sets', nargs='+', metavar='SET')
@@ -48,35 +61,24 @@ def main():
     parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd')
     parser.add_argument('--draws', type=int, default=3, help='of random frames, and classifiers of each set')
     args = parser.parse_args()
-    cfg, pixels = read_config('configs/_base_/datasets/camvid.py'), Pixels()
+    cfg, pixels, rows = read_config('configs/_base_/datasets/camvid.py'), Pixels(), []
     real, val = (source(dict(one, data_root=args.data_root)) for one in (cfg.train_dataset, cfg.val_dataset))
-    vae = load_vae(args.vae).eval()
+    vae, draws = load_vae(args.vae).eval(), range(args.draws)
     test = pixels(val.pair(index, SIZE) for index in track(range(0, len(val), 2), len(val) // 2, 'frames'))
-    rows = []
-
-    def report(name, values):
-        rows.append([name, f'{np.mean(values):.1f} ± {np.std(values):.1f}'])
-        print(': '.join(rows[-1]), flush=True)
-
-    draws = range(args.draws)
     budget = len(read_manifest(args.sets[0])['images'])
     drawn = [RandomSelector(budget, random_state=draw).fit(real.histograms()).selected_ for draw in draws]
     frames = [pixels(real.pair(index, SIZE) for index in one) for one in drawn]
     scale = moments(torch.cat([features for features, _ in frames]))
-    report('random photos', [probe(one, test, scale, draw) for draw, one in enumerate(frames)])
+
+    def report(name, sets):
+        values = [probe(one, test, scale, draw) for draw, one in zip(draws, sets)]
+        rows.append([name, f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'])
+        print(': '.join(rows[-1]), flush=True)
+
+    report('random photos', frames)
     for folder in args.sets:
-        distilled = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
-        indices = [image['source_index'] for image in read_manifest(folder)['images']]
-        photos = [real.pair(index, SIZE) for index in indices]
-        whole = [real.pair(index, FILES)[0] for index in indices]
-        kinds = {
-            'photos of the same masks': photos,
-            'through the autoencoder': [through(vae, *pair, 1) for pair in photos],
-            'at twice the size': [through(vae, image, mask, 2) for image, (_, mask) in zip(whole, photos)],
-            'distilled': [distilled.pair(index, SIZE) for index in range(len(distilled))]}
-        for name, pairs in kinds.items():
-            train = pixels(pairs)
-            report(f'{folder}: {name}', [probe(train, test, scale, draw) for draw in draws])
+        for name, pairs in stages(folder, real, vae).items():
+            report(f'{folder}: {name}', [pixels(pairs)] * args.draws)
     print(markdown([['frames', 'mIoU'], *rows]))
 
 
