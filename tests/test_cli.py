@@ -67,7 +67,7 @@ def test_a_tool_is_a_door_to_its_command(command, root, monkeypatch):
     (['distill', 'a.py', '--launcher', 'torchrun'], "invalid choice: 'torchrun'"),
     (['evaluate', 'a.py', '--workers', '0'], "--workers: '0' is not a number of at least 1"),
     (['label', 'a.py', '--batch-size', 'many'], "--batch-size: 'many' is not a number"),
-    (['train', 'a.py', '--dry-run'], 'unrecognized arguments: --dry-run'),
+    (['label', 'a.py', '--dry-run'], 'unrecognized arguments: --dry-run'),
 ])
 def test_a_mistake_on_the_command_line(capsys, argv, say):
     code, text = said(capsys, *argv)

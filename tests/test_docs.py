@@ -94,7 +94,7 @@ def test_configs_for_user_data(pages, tmp_path, monkeypatch, capfd, name, option
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text(pages[name])
     main(['distill', name, '--dry-run', '--work-dir', 'work', '--cfg-options', 'data_root=' + re.search(
-        "data_root = '(.*)'", pages[name])[1], *options])
+        "data_root = '(.*)'", pages[name])[1], f'experiment_name={tmp_path.name}', *options])  # names its own log
     assert f'Plan: {images} images' in capfd.readouterr().out + (next((tmp_path / 'work').rglob('*.log'))).read_text()
 
 

@@ -12,6 +12,7 @@ def methods(root, monkeypatch, tmp_path):
     """``methods(*argv)``: the program's answer, with the configs of its sets and its comparisons in place of runs."""
     monkeypatch.syspath_prepend(str(root / 'benchmarks'))
     monkeypatch.chdir(root)
+    monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'cache'))  # which the program would set otherwise
     monkeypatch.setattr('torch.compile', lambda function: function)
     module, configs, comparisons = importlib.import_module('methods'), [], []
 

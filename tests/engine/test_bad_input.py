@@ -49,7 +49,7 @@ def test_an_id_out_of_range(refused, town):
 
 @pytest.mark.parametrize('mask, say', [
     (np.full((32, 32), 300, np.uint16), 'id 300 in 1024 pixels does not fit into 8 bits'),
-    (np.zeros((32, 32, 3), np.uint8), 'a RGB mask has colours')])
+    (np.zeros((32, 32, 3), np.uint8), 'a RGB mask contains colours')])
 def test_a_mask_that_is_no_label_map(refused, town, mask, say):
     cv2.imwrite(mask_file(town), mask)
     refused(say=rf'masks/2\.png: {say}')

@@ -71,7 +71,8 @@ def test_an_autoencoder_of_another_factor_is_refused_before_the_first_iteration(
     done = tools(*trained.command[:3], tmp_path, *trained.command[4:], 'model.unet.layout_factor=8')
     assert done.returncode == 1 and 'Iter(train)' not in done.stdout
     last = done.stderr.strip().splitlines()[-1]
-    assert re.fullmatch(r'error: model\.unet\.layout_factor=8, but the latents of .* by 4: set it to 4', last), last
+    assert re.fullmatch(r'error: model\.unet\.layout_factor=8, but the latents of .* are 4 times smaller than its '
+                        'images: set it to 4', last), last
 
 
 def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsys):

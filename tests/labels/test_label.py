@@ -104,7 +104,7 @@ def test_stopped_and_run_again(world, tool, config, monkeypatch):
     (['train_dataloader.dataset.dataset.type=ImageNat'], 'train_dataloader.dataset.dataset.type=.* did you mean '
      'mmpretrain.ImageNet'),
     (['train_dataloader.dataset.dataset.splt=train'], r'dataset\.dataset\.splt: unknown .* did you mean split'),
-    (['train_cfg=dict()'], 'train_cfg'),
+    (['train_cfg=3'], 'train_cfg'),
     (['labels.teacher.outputs=[0,1]'], 'has 2 classes, the set 3'),
     (['train_dataloader.dataset.dataset.classes=[n2,n1,n3]'], 'has the classes in another order'),
     (['train_dataloader.dataset.seed=5'], 'was begun with another augmentation'),

@@ -181,10 +181,10 @@ def test_trainings_that_do_not_fit(world, train):
     refuse(steps, 'EpochBasedTrainLoop', train)
     other = deepcopy(cfg)
     other.train_dataloader.dataset.seed = 1
-    refuse(other, 'of other views', train)
+    refuse(other, 'is for other views', train)
     other = deepcopy(cfg)
     other.train_dataloader.dataset.dataset.pipeline[1].crop_ratio_range = (0.5, 1.0)
-    refuse(other, 'of other views', train)
+    refuse(other, 'is for other views', train)
     other = deepcopy(cfg)
     other.train_dataloader.dataset.temperature = other.model.head.loss.temperature = 5
     refuse(other, 'temperature .4, not 5.', train)

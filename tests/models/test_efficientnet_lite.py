@@ -85,7 +85,8 @@ def test_a_missing_package_is_told_before_the_training(no_package, tmp_path):
     assert not (tmp_path / 'work').exists()
     from mmdistill.registry import MODELS as OURS
     check_parts(dict(backbone=[dict(type='mmdistill.EfficientNetLite0', pretrained=False)]), OURS, 'model')
-    with pytest.raises(DistillError, match='model.backbone.0.pretraind: unknown setting of EfficientNetLite0'):
+    with pytest.raises(DistillError, match='model.backbone.EfficientNetLite0.pretraind: unknown setting of '
+                                           'EfficientNetLite0'):
         check_parts(dict(backbone=[dict(type='mmdistill.EfficientNetLite0', pretraind=False)]), OURS, 'model')
 
 
