@@ -26,12 +26,12 @@ class Pixels:
     def features(self, image):
         """Features (h*w, C) float16 of an image (H, W, 3), h = H/4, w = W/4."""
         size = [side // 4 for side in image.shape[:2]]
-        stages = self.network((torch.from_numpy(image).permute(2, 0, 1)[None].float() - 127) / 128)
+        stages = self.network((torch.tensor(image).permute(2, 0, 1)[None].float() - 127) / 128)
         return torch.cat([F.interpolate(stage, size, mode='bilinear') for stage in stages], 1)[0].flatten(1).T.half()
 
     def __call__(self, pairs):
         """Features (N, h*w, C) and labels (N, h*w) of images and masks."""
-        found = [(self.features(image), torch.from_numpy(mask[2::4, 2::4].copy()).flatten().long())
+        found = [(self.features(image), torch.tensor(mask[2::4, 2::4]).flatten().long())
                  for image, mask in pairs]
         return tuple(torch.stack(part) for part in zip(*found))
 

@@ -1,11 +1,11 @@
 """What students could learn from distilled CamVid frames, by a linear probe: the loss of each stage of the synthesis.
 
-    python benchmarks/synthesis_probe.py SET [SET ...] [--data-root data/camvid] [--vae madebyollin/taesd]
+    python benchmarks/synthesis_probe.py [SET ...] [--data-root data/camvid] [--vae madebyollin/taesd]
 
-SET is a folder that `mmdistill distill` wrote. Beside it stand the photos of the same masks, and these photos through
-the autoencoder at one and two times 256x192. The probe (linear_probe.py) learns from each and is tested on every other
-validation frame, as are random frames. Frames are read at 256x192. The test frames are not read. Seconds per set, where
-a student takes minutes. Needs the package of the extra `benchmarks`.
+SET is a folder that `mmdistill distill` wrote. The probe (linear_probe.py) learns from random frames and from the
+photos of a set's masks, each as they are and through the autoencoder at one and two times 256x192, and from the images
+of the set. It is tested on every other validation frame. Frames are read at 256x192. The test frames are not read.
+Seconds per row, where a student takes minutes. Needs the package of the extra `benchmarks`.
 """
 import argparse
 
@@ -41,43 +41,45 @@ def through(vae, photo, mask, times):
     return cv2.resize(decoded, SIZE[::-1], interpolation=cv2.INTER_AREA), mask
 
 
-def stages(folder, real, vae):
-    """Name → pairs of SIZE: the photos of a set's masks, these through the autoencoder, and the distilled images."""
-    distilled = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
-    indices = [image['source_index'] for image in read_manifest(folder)['images']]
+def stages(indices, real, vae):
+    """Name → pairs of SIZE: some photos, and these through the autoencoder."""
     photos = [real.pair(index, SIZE) for index in indices]
     whole = [real.pair(index, FILES)[0] for index in indices]
     return {
-        'photos of the same masks': photos,
+        'photos': photos,
         'through the autoencoder': [through(vae, *pair, 1) for pair in photos],
-        'at twice the size': [through(vae, image, mask, 2) for image, (_, mask) in zip(whole, photos)],
-        'distilled': [distilled.pair(index, SIZE) for index in range(len(distilled))]}
+        'through the autoencoder at twice the size':
+            [through(vae, image, mask, 2) for image, (_, mask) in zip(whole, photos)]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sets', nargs='+', metavar='SET')
+    parser.add_argument('sets', nargs='*', metavar='SET')
     parser.add_argument('--data-root', default='data/camvid')
     parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd')
+    parser.add_argument('--budget', type=int, default=19, help='random frames')
     parser.add_argument('--draws', type=int, default=3, help='of random frames, and classifiers of each set')
     args = parser.parse_args()
     cfg, pixels, rows = read_config('configs/_base_/datasets/camvid.py'), Pixels(), []
     real, val = (source(dict(one, data_root=args.data_root)) for one in (cfg.train_dataset, cfg.val_dataset))
     vae, draws = load_vae(args.vae).eval(), range(args.draws)
     test = pixels(val.pair(index, SIZE) for index in track(range(0, len(val), 2), len(val) // 2, 'frames'))
-    budget = len(read_manifest(args.sets[0])['images'])
-    drawn = [RandomSelector(budget, random_state=draw).fit(real.histograms()).selected_ for draw in draws]
-    frames = [pixels(real.pair(index, SIZE) for index in one) for one in drawn]
-    scale = moments(torch.cat([features for features, _ in frames]))
 
     def report(name, sets):
         values = [probe(one, test, scale, draw) for draw, one in zip(draws, sets)]
         rows.append([name, f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'])
         print(': '.join(rows[-1]), flush=True)
 
-    report('random photos', frames)
+    drawn = [RandomSelector(args.budget, random_state=draw).fit(real.histograms()).selected_ for draw in draws]
+    frames = [{name: pixels(pairs) for name, pairs in stages(indices, real, vae).items()} for indices in drawn]
+    scale = moments(torch.cat([one['photos'][0] for one in frames]))
+    for name in frames[0]:
+        report(f'random frames: {name}', [one[name] for one in frames])
     for folder in args.sets:
-        for name, pairs in stages(folder, real, vae).items():
+        distilled = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
+        kinds = stages([image['source_index'] for image in read_manifest(folder)['images']], real, vae)
+        kinds['distilled'] = [distilled.pair(index, SIZE) for index in range(len(distilled))]
+        for name, pairs in kinds.items():
             report(f'{folder}: {name}', [pixels(pairs)] * args.draws)
     print(markdown([['frames', 'mIoU'], *rows]))
 
