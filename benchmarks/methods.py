@@ -133,8 +133,8 @@ def compare(sets, args, labels, split, folder):
         comparison.students = dict(resnetap10=comparison.students.resnetap10)
         comparison.val_dataset = dict(comparison.train_dataset, indices=list(range(0, 9469, 9)))
     else:
-        comparison.test_dataset.split = split
-    comparison.training_sets, comparison.split = sets, split if args.imagenette else 'test'
+        comparison.val_dataset = dict(comparison.test_dataset, split='val')
+    comparison.training_sets, comparison.split = sets, split
     comparison.image_sets, comparison.trainings = args.seeds, 1
     if soft:
         comparison.overrides = {'custom_hooks.OnlineLabelsHook.teacher.checkpoint': teacher(args)}

@@ -1,16 +1,16 @@
 """Resolves and checks the components of a config before anything is built."""
 import difflib
 import inspect
-import os.path
 from contextlib import nullcontext, suppress
 from typing import Any, Callable, Collection, Iterable, Mapping, Set
 
 from mmengine.registry import Registry
 
 from .config import member_names
-from .errors import DistillError, MissingWeights
+from .errors import DistillError
 from .registry import LazyRegistry
 from .settings import NO_SETTINGS, check_settings, nearest
+from .weights.checkpoints import check_exists
 
 
 def check_component(cfg: Any, registry: Registry, where: str, provided: Collection[str] = ()) -> Callable:
@@ -37,9 +37,9 @@ def check_parts(cfg: Any, registry: Registry, where: str) -> None:
     local checkpoints exist (``init_cfg=dict(type='Pretrained', checkpoint=...)``)."""
     if isinstance(cfg, Mapping):
         checkpoint = cfg.get('checkpoint') if cfg.get('type') == 'Pretrained' else None
-        if isinstance(checkpoint, str) and ':' not in checkpoint and not os.path.isfile(checkpoint):
-            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file: give the path or URL of '
-                               f'weights, or set {where}=None to train from random ones')
+        if isinstance(checkpoint, str):
+            check_exists(checkpoint, f'{where}.checkpoint',
+                         f'give the path or URL of weights, or set {where}=None to train from random ones')
         if str(cfg.get('type')).startswith('mmdistill.'):
             check_component(cfg, registry, where)
         for key, part in cfg.items():

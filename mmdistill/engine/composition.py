@@ -223,7 +223,6 @@ class Composition:
         cleaning = [self.cleaning.describe()] if self.cleaning else []
         return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]
 
-
     def settings(self) -> Dict[str, Any]:
         """The settings of :meth:`describe` by their keys in the config."""
         parts = {HOOK: self.guidance, CLEANING: self.cleaning}

@@ -26,9 +26,10 @@ from mmdistill.config import member_names
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples, parts_of
 from mmdistill.documents import read_file
-from mmdistill.errors import DistillError, MissingWeights
+from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
+from mmdistill.weights.checkpoints import check_exists
 from .wrapped_data import wrapped_dataset_errors
 
 
@@ -63,8 +64,8 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     """
     if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
-    if isinstance(path := cfg.get('load_from'), str) and ':' not in path and not os.path.isfile(path):
-        raise MissingWeights(f'load_from={path!r}: there is no such file: give a checkpoint, or load_from=None')
+    if isinstance(path := cfg.get('load_from'), str):
+        check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
     loop = dict(cfg['train_cfg'])
     loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')

@@ -70,9 +70,9 @@ class ComparisonRunner:
             self.configs[name] = student_config(self.protocol, model, test, len(self.classes), settings.overrides,
                                              settings.ipc, settings.epochs)
         # Adding sets, students or runs continues a comparison; another protocol or test set starts a new one.
-        self.hash = config_hash([self.protocol.to_dict(), test, settings.overrides, settings.epochs])
-        self.stored = json_values({'protocol': self.protocol.to_dict(), settings.tested: test,
-                                   'overrides': settings.overrides, 'epochs': settings.epochs})
+        compared = {'protocol': self.protocol.to_dict(), settings.tested: test, 'overrides': settings.overrides,
+                    'epochs': settings.epochs}
+        self.hash, self.stored = config_hash(list(compared.values())), json_values(compared)
         read_results(self.work_dir, self.hash, self.stored)
 
     def notes(self) -> List[str]:

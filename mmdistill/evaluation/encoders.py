@@ -20,13 +20,13 @@ from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.datasets.wrappers import parts_of
-from mmdistill.errors import DistillError, MissingWeights
+from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
-from mmdistill.weights.checkpoints import load_weights
+from mmdistill.weights.checkpoints import check_exists, load_weights
 from mmdistill.weights.hub import check_weights, network_digest
 
 
@@ -198,8 +198,7 @@ class BackboneEncoder(Encoder):
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError if there is no such model or the local checkpoint is missing; nothing is loaded."""
         _, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmpretrain')
-        if ':' not in checkpoint and not Path(checkpoint).is_file():
-            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file')
+        check_exists(checkpoint, f'{where}.checkpoint')
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR, as mmpretrain loads images."""

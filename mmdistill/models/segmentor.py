@@ -1,5 +1,4 @@
 """Any mmseg segmentor as a frozen, differentiable guide."""
-from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Union
 
 import torch
@@ -10,12 +9,12 @@ from mmseg.utils import register_all_modules
 from torch import Tensor, nn
 
 from mmdistill.config import read_config
-from mmdistill.errors import DistillError, MissingWeights
+from mmdistill.errors import DistillError
 from mmdistill.known_classes import KnownClasses
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegativeInt, validated
 from mmdistill.weights.address import builtin
-from mmdistill.weights.checkpoints import check_checkpoint, read_meta
+from mmdistill.weights.checkpoints import check_checkpoint, check_exists, read_meta
 from mmdistill.weights.hub import network_digest
 from .frozen import class_names_of, frozen_network
 from .published import published_model
@@ -80,8 +79,7 @@ class SegmentorGuide(nn.Module):
             raise DistillError(f'{where}.config: {error}') from None
         if '://' in checkpoint:  # downloaded when the run begins
             return
-        if not Path(checkpoint).is_file():
-            raise MissingWeights(f'{where}.checkpoint={checkpoint!r}: there is no such file')
+        check_exists(checkpoint, f'{where}.checkpoint')
         try:
             check_checkpoint(checkpoint)
         except DistillError as error:

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from ..errors import DistillError
+from ..errors import DistillError, MissingWeights
 from .address import builtin
 
 CLASSES = 'classes'  # key of the class names in the metadata of a safetensors file
@@ -75,6 +75,12 @@ def read_checkpoint(path: str, known: Mapping[str, Any] = MappingProxyType({}), 
         raise DistillError(f'{path} holds a {type(checkpoint).__name__}, not a dict of tensors: give a checkpoint or '
                            'a state dict')
     return checkpoint
+
+
+def check_exists(path: str, key: str, advice: str = '') -> None:
+    """Raise :class:`MissingWeights` if the local file at ``key`` of a config does not exist; URLs are skipped."""
+    if '://' not in path and not Path(path).is_file():
+        raise MissingWeights(f'{key}={path!r}: there is no such file{advice and f": {advice}"}')
 
 
 def check_checkpoint(path: str) -> None:
