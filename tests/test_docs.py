@@ -172,6 +172,7 @@ def test_the_comparison_for_user_data_builds(own):
     from mmdistill.plan import Plan, Request
     cfg = read_config('my_comparison.py')
     cfg.budget = 2
+    cfg.overrides['model.backbone.pretrained'] = False  # the weights are those of an extra
     dataset = build_dataset(cfg.train_dataset, 'mmseg')
     requests = tuple(Request(str(number), number) for number in range(2))
     for name in ('my_run', 'my_guided'):
