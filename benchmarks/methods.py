@@ -11,8 +11,9 @@ the settings of the configs were chosen so. The third does either with ImageNett
 configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every ninth training image validates.
 Seconds are those of one core, without the encoding of the real images, which is done once. Run again, it does what is
 missing. Of the variants, `plain` has the sampler of the config, `paper` 50 steps of DDPM and `fast` 20 of DPM-Solver++,
-which most configs of the built-in pictures have anyway. With soft labels, and for candidates that are compared by the teacher's features, the teacher is trained first.
-The students are compiled, which needs a C++ compiler and takes a third to a half of their time off.
+which most configs of the built-in pictures have anyway. With soft labels, and for candidates that are compared by the
+teacher's features, the teacher is trained first. The students are compiled, which needs a C++ compiler and takes a
+third to a half of their time off.
 """
 import argparse
 import itertools

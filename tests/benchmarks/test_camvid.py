@@ -74,6 +74,20 @@ def test_finished_sets_are_kept_and_a_union_has_its_members(camvid, tmp_path):
     assert not {'distilled', 'random_real', 'distilled_and_random'} & left_out and 'unguided' in left_out
 
 
+def test_the_stages_of_the_synthesis(camvid, root):
+    """Starts from photos by one setting each; the guide is trained for guided sets alone."""
+    commands = camvid('--share', 'stages', '--generator', 'mine', '--rows', 'selected_real', 'autoencoder', 'photo_70')
+    assert [(command, folder) for command, _, folder, _ in commands[:-1]] == [
+        ('distill', f'{kind}_{seed}') for kind in ('autoencoder', 'photo-70') for seed in range(3)]
+    assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-256x192'}
+    strengths = [options['model.generator.strength'] for *_, options in commands[:-1]]
+    assert strengths == [0.01] * 3 + [0.7] * 3 and commands[0][3]['model.generator.num_steps'] == 100
+    assert commands[-1][1] == 'mmseg_pretrained-tiny_5p-stages_camvid-256x192'
+    cfg = read_config(str(root / f'configs/evaluation/{commands[-1][1]}.py'))
+    assert list(cfg.training_sets) == ['selected_real', 'autoencoder', 'photo_20', 'photo_40', 'photo_70', 'unguided',
+                                       'distilled'] and list(cfg.students) == ['pretrained'] and cfg.budget == 19
+
+
 def test_the_size_of_each_row_is_that_of_its_share(root):
     for name, frames in (('5p', 19), ('10p', 37)):
         cfg = read_config(str(root / f'configs/evaluation/mmseg_pretrained-tiny_{name}_camvid-256x192.py'))
