@@ -7,6 +7,7 @@ import re
 from typing import Callable, Optional, Sequence
 
 from . import commands, stopping, terminal
+from .command_config import LAUNCHERS
 from .errors import DistillError, SeveralErrors
 from .version import __version__
 
@@ -39,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument('config', help=_CONFIG)
         command.add_argument('--work-dir', help='folder for all output; work_dirs/<name of the config> by default')
         _add_cfg_options(command)
-        command.add_argument('--launcher', choices=['none', *commands.LAUNCHERS], default='none')
+        command.add_argument('--launcher', choices=['none', *LAUNCHERS], default='none')
         command.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     for command in (distill, train):
         command.add_argument('--resume', action='store_true', help='continue the run in the work dir')

@@ -38,8 +38,8 @@ class CleaningSettings:
         """Check everything that can be checked before data and weights are read; see :meth:`Composition.check`.
 
         Raises:
-            DistillError: A mistake that :meth:`GuidanceSettings.check` would find too, fewer images per mask than a
-                cleaner needs, or a writer that cannot rewrite masks.
+            DistillError: A mistake that :meth:`~mmdistill.engine.guiding.GuidanceSettings.check` would find too, fewer
+                images per mask than a cleaner needs, or a writer that cannot rewrite masks.
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         if not self.cleaners:

@@ -1,117 +1,25 @@
 """The parts of a run that its hooks define: plan, guidance, label cleaning, choice and weights."""
-from types import SimpleNamespace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
 from mmengine.hooks import Hook
 
-from mmdistill.components import resolve
-from mmdistill.config import member_names, type_name
 from mmdistill.errors import DistillError
-from mmdistill.guidance import Guidance
-from mmdistill.guidance.base import check_objectives
-from mmdistill.registry import GENERATORS, GUIDANCES
-from mmdistill.settings import NO_SETTINGS, check_settings, parameters, setting
 from mmdistill.tasks.base import Task
-from mmdistill.tasks.resources import Resources, declared_needs
 from .choosing import ChoiceSettings
 from .cleaning import HOOK as CLEANING
 from .cleaning import CleaningSettings
-from .parts import check_distinct, check_part, check_role
+from .guiding import HOOK as GUIDANCE
+from .guiding import GuidanceSettings
 from .planning import Planner
 from .weighing import WeightSettings
 
-HOOK = 'custom_hooks.GuidedSynthesisHook'
-
-
-class GuidanceSettings:
-    """The settings of ``GuidedSynthesisHook``.
-
-    Args:
-        objectives: Configs of registered objectives.
-        semantic: Config of a registered guidance that changes the condition; None for none.
-        settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
-    """
-
-    def __init__(self, objectives: Sequence[dict], semantic: Optional[dict], settings: Mapping[str, Any]) -> None:
-        self.objectives, self.semantic = list(objectives), semantic
-        self.resources = dict(settings)
-        self.guidance = {key: self.resources.pop(key) for key in settings if key in parameters(Guidance)}
-
-    def check(self, task: Task, generator: Mapping[str, Any], start_latents: bool) -> None:
-        """Check everything that can be checked before data and weights are read.
-
-        Args:
-            task: The task of the dataset.
-            generator: Config of the generator.
-            start_latents: Whether images start from latents of real images instead of pure noise.
-
-        Raises:
-            DistillError: A name is unknown or misspelt, a value is out of range, a resource is missing, or the window
-                contains no step.
-        """
-        check_settings(task.resources, self.resources, HOOK, ('run', ))
-        check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
-        if not self.objectives and not self.semantic:
-            raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
-        check_distinct(self.objectives, f'{HOOK}.objectives')
-        components = list(zip(self._places(), self.objectives))
-        components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
-        for where, cfg in components:
-            check_role(cfg, where, generator)
-        needs = dict(check_part(cfg, GUIDANCES, task, where) for where, cfg in components)
-        task.resources.check(self.resources, needs, HOOK)
-        component = resolve(generator, GENERATORS, 'model.generator')
-        steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
-        Guidance.check(self.guidance, HOOK, steps)
-        check_objectives(self._declarations(), setting(Guidance, self.guidance, 'update'), HOOK)
-
-    def build(self, resources: Resources) -> Guidance:
-        """Build the guidance; the objectives get the resources that they declare in ``needs``."""
-        def built(cfg: Mapping[str, Any]) -> Any:
-            return GUIDANCES.build(resources.give(resolve(cfg, GUIDANCES, HOOK), cfg))
-
-        return Guidance([built(cfg) for cfg in self.objectives],
-                        semantic=built(self.semantic) if self.semantic else None, **self.guidance)
-
-    def check_generator(self, generator: Any) -> None:
-        """Raise a DistillError if an objective does not fit the loaded generator. Real images are not read."""
-        for where, cfg in zip(self._places(), self.objectives):
-            if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):
-                check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator, where)
-
-    def outline(self) -> Guidance:
-        """The guidance with placeholder objectives, for estimating the cost."""
-        return Guidance(self._declarations(), semantic=(lambda condition, t: condition) if self.semantic else None,
-                        **self.guidance)
-
-    def _places(self) -> List[str]:
-        """The keys of the objectives in the config."""
-        return [f'{HOOK}.objectives.{name}' for name in member_names(self.objectives)]
-
-    def _declarations(self) -> Dict[str, Any]:
-        """Name → placeholder with the declared attributes (``space``, ``greedy``, ...) of each objective."""
-        declared = {}
-        for cfg in self.objectives:
-            objective = resolve(cfg, GUIDANCES, HOOK)
-            declared[type_name(cfg)] = SimpleNamespace(
-                space=getattr(objective, 'space', None), weight=1.0, greedy=getattr(objective, 'greedy', False),
-                joint=cfg.get('joint', getattr(objective, 'joint', False)),
-                reads_network=getattr(objective, 'reads_network', False))
-        return declared
-
-    def asks_segmentor(self) -> bool:
-        """Whether an objective needs the segmentor that the settings define."""
-        return bool(self.resources.get('segmentor')) and bool({'segmentor', 'extractor'} & {*self.needs})
-
-    @property
-    def needs(self) -> List[str]:
-        """The resources that the objectives declare."""
-        components = [*self.objectives, *([self.semantic] if self.semantic else [])]
-        return [name for cfg in components for name in declared_needs(resolve(cfg, GUIDANCES, HOOK))]
-
-    def describe(self) -> Dict[str, Any]:
-        """The settings as JSON values, for the manifest and the hash of the config."""
-        return dict(self.guidance, **self.resources, objectives=self.objectives, semantic=self.semantic)
+# Of a run with two hooks for one part.
+_REPEATED = dict(
+    planner='two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, PrototypeHook',
+    guidance='two hooks guide the run: put all objectives into one GuidedSynthesisHook',
+    cleaning='two hooks clean the labels: put all cleaners into one LabelCleaningHook',
+    choice='two hooks choose among the candidates: keep one CandidateChoiceHook',
+    weights='two hooks weigh the images: keep one ImageWeightsHook')
 
 
 class Composition:
@@ -133,36 +41,31 @@ class Composition:
         self.choice: Optional[ChoiceSettings] = None
         self.weights: Optional[WeightSettings] = None
 
+    def _set(self, part: str, settings: Any) -> None:
+        if getattr(self, part) is not None:
+            raise DistillError(f'custom_hooks: {_REPEATED[part]}')
+        setattr(self, part, settings)
+
     def set_planner(self, planner: Planner, key: str = 'custom_hooks') -> None:
         """Set the planner, whose settings have this key in the config; raise a DistillError if it is already set."""
-        if self.planner is not None:
-            raise DistillError('custom_hooks: two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, '
-                               'PrototypeHook')
-        self.planner, self._plan_key = planner, key
+        self._set('planner', planner)
+        self._plan_key = key
 
     def set_guidance(self, guidance: GuidanceSettings) -> None:
         """Set the guidance; raise a DistillError if it is already set."""
-        if self.guidance is not None:
-            raise DistillError('custom_hooks: two hooks guide the run: put all objectives into one GuidedSynthesisHook')
-        self.guidance = guidance
+        self._set('guidance', guidance)
 
     def set_cleaning(self, cleaning: CleaningSettings) -> None:
         """Set the label cleaning; raise a DistillError if it is already set."""
-        if self.cleaning is not None:
-            raise DistillError('custom_hooks: two hooks clean the labels: put all cleaners into one LabelCleaningHook')
-        self.cleaning = cleaning
+        self._set('cleaning', cleaning)
 
     def set_choice(self, choice: ChoiceSettings) -> None:
         """Set the choice among candidates; raise a DistillError if it is already set."""
-        if self.choice is not None:
-            raise DistillError('custom_hooks: two hooks choose among the candidates: keep one CandidateChoiceHook')
-        self.choice = choice
+        self._set('choice', choice)
 
     def set_weights(self, weights: WeightSettings) -> None:
         """Set the image weights; raise a DistillError if they are already set."""
-        if self.weights is not None:
-            raise DistillError('custom_hooks: two hooks weigh the images: keep one ImageWeightsHook')
-        self.weights = weights
+        self._set('weights', weights)
 
     def check(self, task: Task, generator: Mapping[str, Any], writer: Callable) -> Planner:
         """Check that the parts fit the task, the generator, the writer and each other.
@@ -201,7 +104,7 @@ class Composition:
     def check_classes(self, task: Task, classes: Sequence[str]) -> None:
         """Raise a DistillError if a network of guidance or cleaning was trained on other classes than the dataset has,
         or in another order, as far as its config and files tell."""
-        for part, where in ((self.guidance, HOOK), (self.cleaning, CLEANING)):
+        for part, where in ((self.guidance, GUIDANCE), (self.cleaning, CLEANING)):
             if part is not None:
                 task.resources.check_classes(part.resources, classes, where)
 
@@ -225,7 +128,7 @@ class Composition:
 
     def settings(self) -> Dict[str, Any]:
         """The settings of :meth:`describe` by their keys in the config."""
-        parts = {HOOK: self.guidance, CLEANING: self.cleaning}
+        parts = {GUIDANCE: self.guidance, CLEANING: self.cleaning}
         plan = {self._plan_key: self.planner.hook_settings()} if self.planner else {}
         return {**plan, **{key: part.describe() for key, part in parts.items() if part}}
 

@@ -5,7 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmdistill.engine.composition import CleaningSettings, Composition, GuidanceSettings
+from mmdistill.engine.cleaning import CleaningSettings
+from mmdistill.engine.composition import Composition
+from mmdistill.engine.guiding import GuidanceSettings
 from mmdistill.engine.cost import PaceHook, lines, work_of
 from mmdistill.engine.mask_planning import MaskPlanner
 from mmdistill.engine.planning import ClassPlanner, PrototypePlanner

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmdistill.datasets.masks import DatasetMasks
-from mmdistill.engine.composition import GuidanceSettings
+from mmdistill.engine.guiding import GuidanceSettings
 from mmdistill.errors import DistillError
 from mmdistill.guidance import ClassStatistics
 from mmdistill.tasks.segmentation import Segmentation

@@ -6,7 +6,9 @@ from mmengine.runner import Runner
 from mmdistill.components import check_component
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.wrappers import describe, parts_of
-from mmdistill.engine.composition import CleaningSettings, ComposingHook, Composition, GuidanceSettings, PlanHook
+from mmdistill.engine.cleaning import CleaningSettings
+from mmdistill.engine.composition import ComposingHook, Composition, PlanHook
+from mmdistill.engine.guiding import GuidanceSettings
 from mmdistill.engine.mask_planning import MaskPlanner
 from mmdistill.engine.planning import ClassPlanner, PrototypePlanner
 from mmdistill.engine.training import is_training, restrict_training
