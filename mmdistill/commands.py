@@ -185,15 +185,11 @@ def export(args: argparse.Namespace) -> None:
     Nothing is uploaded.
     """
     from .datasets.publishing import export_set
-    tables = []
+    tables, root = [], _set_folder(args.set)
     if args.results:
-        from .evaluation.results import markdown, read_results, table_cells, weights_notes
-    for work_dir in args.results:
-        if (results := read_results(work_dir)) is None:
-            raise DistillError(f'--results {work_dir}: there is no results.json: give a work dir of mmdistill evaluate')
-        notes = weights_notes(run['set'] for run in results['runs'] if run.get('weighted'))
-        tables.append('\n\n'.join([markdown(table_cells(results['rows'])), *notes]))
-    print(export_set(_set_folder(args.set), args.out, args.to, args.shard_images, tables))
+        from .evaluation.results import published_table
+        tables = [published_table(work_dir, root) for work_dir in args.results]
+    print(export_set(root, args.out, args.to, args.shard_images, tables))
 
 
 def _set_folder(folder: str) -> Path:

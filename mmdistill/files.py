@@ -67,6 +67,12 @@ def write_atomic(path, data: bytes) -> None:
     _replace(Path(path), lambda temporary: temporary.write_bytes(data))
 
 
+def remove_temporary(folder) -> None:
+    """Remove the temporary files that a killed process left in a folder and the folders in it."""
+    for leftover in Path(folder).rglob('.*.tmp'):
+        leftover.unlink()
+
+
 def make_folder(path, problem: str, advice: str) -> None:
     """Create a folder.
 

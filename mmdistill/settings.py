@@ -34,7 +34,8 @@ class Range:
 
     def __str__(self) -> str:
         if self.high == math.inf:
-            return f'above {self.low:g}' if self.above else f'at least {self.low:g}'
+            text = f'above {self.low:g}' if self.above else f'at least {self.low:g}'
+            return f'{text} and finite' if self.below else text
         return f'in {"(" if self.above else "["}{self.low:g}, {self.high:g}{")" if self.below else "]"}'
 
 

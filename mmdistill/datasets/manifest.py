@@ -14,7 +14,7 @@ from typing import Annotated, Any, Callable, Dict, List, Mapping, Optional, Type
 
 from mmdistill.documents import check_paths, check_record, inside, read_document
 from mmdistill.errors import DistillError
-from mmdistill.files import file_digest, write_atomic, write_json
+from mmdistill.files import file_digest, remove_temporary, write_atomic, write_json
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
 from mmdistill.settings import NonNegativeInt, Range
 from mmdistill.version import __version__
@@ -139,8 +139,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
     if missing:
         raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')
-    for leftover in root.rglob('.*.tmp'):  # temporary files of a killed run
-        leftover.unlink()
+    remove_temporary(root)
     if layout.ann_file:
         write_atomic(root / layout.ann_file, layout.ann_text(plan).encode())
     content = dict(

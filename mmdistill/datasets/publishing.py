@@ -2,6 +2,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 import tarfile
@@ -10,8 +11,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmdistill.errors import DistillError
-from mmdistill.files import link_atomic, write_atomic
+from mmdistill.files import make_folder, write_atomic
 from mmdistill.imagenet import imagenet_ids
+from mmdistill.weights.address import Address
+from mmdistill.weights.public import public_weights
 from .manifest import MANIFEST, read_manifest
 from .verify import check_set
 
@@ -49,13 +52,18 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
         DistillError: The set is damaged, has masks and the format has folders, or ``out`` is not empty.
     """
     root, out = Path(root), Path(out)
+    if out.resolve().is_relative_to(root.resolve()):
+        raise DistillError(f'{out} is inside the set {root}, which it would damage: give another folder')
     check_set(root)
     manifest = read_manifest(root)
     if form != 'webdataset' and manifest['task'] != 'classification':
         raise DistillError(f'{root} is a set for {manifest["task"]}: a folder per class has no place for masks; use '
                            'webdataset')
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if os.path.lexists(out) and not out.is_dir():
+        raise DistillError(f'{out} is not a folder: give a new one')
+    if out.is_dir() and any(out.iterdir()):
         raise DistillError(f'{out} is not empty: give a new folder')
+    make_folder(out, f'cannot write into {out}', 'choose another folder')
     order, note = class_order(manifest['classes'], form)
     try:
         if form == 'webdataset':
@@ -87,8 +95,8 @@ def class_order(classes: Sequence[str], form: str) -> Tuple[List[int], str]:
 def _folders(classes: Sequence[str], order: Sequence[int]) -> Dict[int, str]:
     """Folder name of each class; sorted, the names are in this order."""
     width = len(str(len(order) - 1))
-    return {label: f'{place:0{width}d}_{re.sub(r"[^A-Za-z0-9.-]+", "_", classes[label])[:60]}'
-            for place, label in enumerate(order)}
+    names = [re.sub(r'[^\w.-]+', '_', name)[:60] for name in classes]
+    return {label: f'{place:0{width}d}_{names[label]}' for place, label in enumerate(order)}
 
 
 def _write_folders(root: Path, out: Path, manifest: Mapping[str, Any], folders: Mapping[int, str]) -> None:
@@ -96,7 +104,7 @@ def _write_folders(root: Path, out: Path, manifest: Mapping[str, Any], folders: 
     weights = []
     for image in manifest['images']:
         name = f'train/{folders[image["classes"][0]]}/{image["image"].replace("/", "_")}'
-        link_atomic(root / image['image'], out / name)
+        write_atomic(out / name, (root / image['image']).read_bytes())
         weights += [(name, image['weight'])] if 'weight' in image else []
     if weights:
         stream = io.StringIO()
@@ -152,8 +160,9 @@ def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str
         f'| weights | {", ".join(map(_plain, loaded)) or "see meta"} |', *_finishing(manifest, form), '',
         '## Licence', 'The images come from the generator\'s weights and from real data: the licences of both apply. '
         'Read them, and write the result here and above, before you publish this set.', '',
-        '## Provenance', f'`{Path(MANIFEST).name}` has the plan: the real image or mask, prompt and seed of each '
-        'image, the SHA-256 of every file of the original set and of the weights.', '']
+        *(f'- {_plain(name)}: {_licence(name)}' for name in loaded), '- the real data: see its publisher', '',
+        '## Provenance', f'`{Path(MANIFEST).name}` has the plan: the mask, start latents, prompt and seed of each '
+        'image, as far as the method has them, the SHA-256 of every file of the original set and of the weights.', '']
     if tables:
         lines += ['## Results', *(f'{table}\n' for table in tables)]
     return '\n'.join(lines)
@@ -171,6 +180,15 @@ def _finishing(manifest: Mapping[str, Any], form: str) -> List[str]:
                      'the sum of weight × loss of each image over the sum of the weights; training '
                      'without the weights gives other results |')
     return lines
+
+
+def _licence(weights: str) -> str:
+    """The licence of weights by their address, as far as it is known."""
+    if weights.startswith('mmdistill://'):
+        return 'Apache-2.0, part of mmdistill'
+    address = Address.parse(weights)
+    known = address and public_weights(address.repo)
+    return known.licence if known else 'see its publisher'
 
 
 def _ids(weights: Any) -> List[str]:

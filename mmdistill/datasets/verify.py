@@ -52,8 +52,9 @@ def check_set(root: Union[str, Path]) -> None:
     """Raise a DistillError with the first problem of a set (:func:`verify_set`) and the number of the others."""
     if problems := verify_set(root):
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
-        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; resume its run, which '
-                           'generates damaged images again, or copy the set again')
+        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; resume its run, which generates '
+                           'damaged and missing images again, or copy the set again; remove files that do not belong '
+                           'to it')
 
 
 def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:

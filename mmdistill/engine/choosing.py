@@ -33,7 +33,9 @@ class ChoiceSettings:
         """
         component = check_component(self.choice, CHOICES, f'{HOOK}.choice')
         task.check_annotation(component, f'{HOOK}.choice', CHOICES, 'leave CandidateChoiceHook out')
-        check_component(self.encoder, ENCODERS, f'{HOOK}.encoder')
+        encoder: Any = check_component(self.encoder, ENCODERS, f'{HOOK}.encoder')
+        if hasattr(encoder, 'check_weights'):
+            encoder.check_weights(self.encoder, f'{HOOK}.encoder')
         if planner.candidates < 2:
             raise DistillError(f'{HOOK}: the plan has one candidate for each image: set candidates=5 in ClassPlanHook '
                                'or PrototypeHook, or leave CandidateChoiceHook out')
@@ -128,6 +130,10 @@ def copy_chosen(run: Any, plan: Plan) -> None:
         folders = {name.partition('/')[0] for name in names}
         others = [path for folder in sorted(folders) for path in (target / folder).rglob('*')
                   if path.is_file() and path.relative_to(target).as_posix() not in names]
+        candidates = {name for request in run.plan.requests for name in run.files(request.id).values()}
+        if foreign := [path for path in others if path.relative_to(target).as_posix() not in candidates]:
+            run.logger.warning(f'{len(foreign)} files in {target} that do not belong to the set are removed, the first '
+                               f'is {foreign[0]}')
         if others:
             (target / MANIFEST).unlink(missing_ok=True)
         for path in others:

@@ -6,6 +6,7 @@ from mmengine.dist import is_main_process
 
 from mmdistill.datasets.manifest import read_manifest, write_manifest
 from mmdistill.errors import DistillError
+from mmdistill.files import remove_temporary
 from .choosing import choose, copy_chosen
 from .cleaning import clean_labels
 from .weighing import weigh
@@ -44,13 +45,14 @@ def finish(run: Any) -> None:
         plan, extra['choice'] = choose(run, run.encoder)
         copy_chosen(run, plan)
     if parts.weights and not missing:
-        weights, extra['image_weights'] = weigh(run, plan), parts.weights.describe()
+        weights, extra['image_weights'] = weigh(run, plan), parts.weights.describe(parts.planner)
     extra['inputs'] = run.inputs.describe()
     if is_main_process():
         if write_more := getattr(run.final_writer, 'finish', None):
             write_more(plan)
         write_manifest(run.final_root, plan, run.final_writer.layout, run.generator.describe(), extra, run.final_files,
                        weights)
+        remove_temporary(run.root)  # the candidates, if there are any
         run.logger.info(f'Distilled set is complete: {len(plan.requests)} images in {run.final_root}')
     run.runner.call_hook('after_test_epoch', metrics=dict(images=len(plan.requests)))
 

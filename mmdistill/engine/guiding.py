@@ -67,8 +67,10 @@ class GuidanceSettings:
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
 
     def check_generator(self, generator: Any) -> None:
-        """Raise a DistillError if an objective does not fit the loaded generator. Real images are not read."""
-        for where, cfg in zip(self._places(), self.objectives):
+        """Raise a DistillError if an objective, or the semantic guidance, does not fit the loaded generator. Real
+        images are not read."""
+        semantic = [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
+        for where, cfg in [*zip(self._places(), self.objectives), *semantic]:
             if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):
                 check({key: value for key, value in cfg.items() if key not in NO_SETTINGS}, generator, where)
 

@@ -17,8 +17,9 @@ from .planning import PROTOTYPES
 FILE = 'inputs.json'
 _MEASURED = {STATISTICS: 'class statistics', LOSSES: 'class losses', SUPPORTS: 'support points',
              PROTOTYPES: 'prototypes'}
-_NAMES = dict(data='real images or masks (a path, size or modification time)', generator="generator's weights",
-              guidance="guide's weights", cleaning="segmentor's weights for label cleaning",
+_NAMES = dict(data='real images or masks (a path, size or modification time)',
+              generator="generator's weights or their configs", guidance="guide's weights",
+              cleaning="segmentor's weights for label cleaning",
               **{name: f'{what} ({name})' for name, what in _MEASURED.items()})
 
 

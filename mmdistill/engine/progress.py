@@ -92,7 +92,7 @@ def announce(run: Any) -> None:
     if run.composition.choice:
         logger.info(f'Choice: {run.composition.choice.describe()}', extra=LOG_FILE_ONLY)
     if run.composition.weights:
-        logger.info(f'Image weights: {run.composition.weights.describe()}', extra=LOG_FILE_ONLY)
+        logger.info(f'Image weights: {run.composition.weights.describe(run.composition.planner)}', extra=LOG_FILE_ONLY)
     logger.info(f'Plan: {run.plan_path}')
     if not run.dry_run:
         logger.info(f'Distilled set: {Path(run.final_root).resolve()}')

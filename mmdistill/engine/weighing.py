@@ -1,6 +1,6 @@
 """Weights for the images of a finished set."""
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping
+from typing import Any, Dict, Iterator, List, Mapping, Optional
 
 import numpy as np
 from mmengine.dist import all_gather_object, get_rank, get_world_size
@@ -22,7 +22,7 @@ HOOK = 'custom_hooks.ImageWeightsHook'
 class WeightSettings:
     """The settings of ``ImageWeightsHook``: config of the weights, and how real images are encoded for them."""
 
-    def __init__(self, weights: Mapping[str, Any], crop: bool, batch_size: int) -> None:
+    def __init__(self, weights: Mapping[str, Any], crop: Optional[bool], batch_size: int) -> None:
         self.weights, self.crop, self.batch_size = weights, crop, batch_size
 
     def check(self, task: Task, planner: Planner) -> None:
@@ -38,6 +38,9 @@ class WeightSettings:
         if self.by == 'prototype' and not planner.starts:
             raise DistillError(f"{where}: by='prototype' needs images that start from prototypes: plan by "
                                "PrototypeHook, or set by='nearest'")
+        if self.by == 'prototype' and getattr(planner, 'settings', {}).get('strategy') == 'density':
+            raise DistillError(f"{where}: the prototypes of strategy='density' are single images, each with the same "
+                               "share: set by='nearest', or strategy='kmeans' in PrototypeHook")
 
     @property
     def by(self) -> str:
@@ -48,10 +51,14 @@ class WeightSettings:
         """Number of real images that are encoded."""
         return len(run.source) if self.by == 'nearest' else 0
 
-    def describe(self) -> Dict[str, Any]:
+    def encoding(self, planner: Any) -> Dict[str, Any]:
+        """How real images are encoded: ``crop``, by default that of the plan's prototypes, and ``batch_size``."""
+        crop = getattr(planner, 'settings', {}).get('crop', True) if self.crop is None else self.crop
+        return dict(crop=crop, batch_size=self.batch_size)
+
+    def describe(self, planner: Any) -> Dict[str, Any]:
         """The settings as JSON values, for the manifest."""
-        encoding = dict(crop=self.crop, batch_size=self.batch_size) if self.by == 'nearest' else {}
-        return dict(self.weights, by=self.by, **encoding)
+        return dict(self.weights, by=self.by, **(self.encoding(planner) if self.by == 'nearest' else {}))
 
 
 def weigh(run: Any, plan: Plan) -> Dict[str, float]:
@@ -82,6 +89,9 @@ def weigh(run: Any, plan: Plan) -> Dict[str, float]:
         values = component(clusters[label], counts[label])
         weights.update({request.id: float(value) for request, value in zip(requests, values)})
     run.logger.info(f'Image weights by {settings.by}: {min(weights.values()):.3g} to {max(weights.values()):.3g}')
+    if unused := sum(not value for value in weights.values()):
+        run.logger.warning(f'{unused} of {len(weights)} images have weight 0, since no real image is nearest to them: '
+                           'students with weights do not learn from them')
     return weights
 
 
@@ -89,7 +99,7 @@ def _nearest(run: Any, classes: Mapping[int, List[Request]]) -> Dict[int, np.nda
     """Class id → number of real images nearest to each generated image. The classes are divided among the ranks."""
     settings = run.composition.weights
     mine = sorted(classes)[get_rank()::get_world_size()]
-    latents = RealLatents(run, settings.crop, settings.batch_size)
+    latents = RealLatents(run, **settings.encoding(run.composition.planner))
     made = {label: np.concatenate([*_encoded(run, latents, classes[label])]) for label in mine}
     counts = {label: np.zeros(len(classes[label]), np.int64) for label in mine}
     for label, real in latents.of({label: run.source.of_class(label) for label in mine}):

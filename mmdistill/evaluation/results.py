@@ -106,6 +106,34 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     return '\n'.join(f'| {" | ".join(cell.ljust(width) for cell, width in zip(line, widths))} |' for line in lines)
 
 
+def published_table(work_dir: Union[str, Path], root: Union[str, Path]) -> str:
+    """The table of a comparison in Markdown with its notes, for the card of one of its sets.
+
+    Args:
+        work_dir: Work dir of ``mmdistill evaluate``.
+        root: Data root of the set.
+
+    Raises:
+        DistillError: There are no readable results, or the set is not one of those compared.
+    """
+    where = f'--results {work_dir}'
+    if (results := read_results(work_dir)) is None:
+        raise DistillError(f'{where}: there is no results.json: give a work dir of mmdistill evaluate')
+    try:
+        table = markdown(table_cells(results['rows']))
+        notes = [str(note) for note in results.get('notes', [])]
+        compared = [Path(folder) for value in results['sets'].values() for folder in
+                    (value if isinstance(value, list) else [value]) if isinstance(folder, str)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DistillError(f'{where}: its results.json has no readable table ({type(error).__name__}: {error})'
+                           ) from None
+    if not any(folder.resolve() == Path(root).resolve() for folder in compared):
+        names = ', '.join(map(str, compared)) or 'which are all real'
+        raise DistillError(f'{where}: {root} is not one of the compared sets, {names}: give the comparison of this '
+                           'set; if it was moved, run mmdistill evaluate with its new path')
+    return '\n\n'.join([table, *notes])
+
+
 def format_value(row: Row) -> str:
     """``mean ± std`` with one decimal; only the mean for a single run."""
     return f'{row["mean"]:.1f} ± {row["std"]:.1f}' if row['seeds'] > 1 else f'{row["mean"]:.1f}'

@@ -1,13 +1,16 @@
 """Guidance of the denoising loop by the gradients of objectives."""
+import math
 from functools import reduce
-from typing import Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Set, Tuple
+from typing import Annotated, Any, Callable, Dict, List, Literal, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
 import torch
 from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
-from ..settings import PositiveInt, Share, setting, validated
+from ..settings import PositiveInt, Range, Share, setting, validated
+
+Scale = Annotated[float, Range(0, math.inf, below=True)]
 
 
 class Objective(Protocol):
@@ -80,8 +83,8 @@ class Guidance:
         objectives: A dict by name, or a sequence; then their class names are used.
         window: Part of the steps to guide, ``0 <= first < last <= 1``, in sampling order: ``(0, 0.2)`` is the first
             fifth, which starts from pure noise. Ends are rounded to whole steps.
-        scale: The step size, rho. Equal shifts of x0, the output and x_{t-1} have different effects: early in the
-            trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
+        scale: The step size, rho, at least 0. Equal shifts of x0, the output and x_{t-1} have different effects: early
+            in the trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
         through: ``'x0'``: gradient with respect to x0, with the network's output held constant (without the constant
             factor dx0/dx_t of that linear form); ``'linear'``: with that factor, 1 / alpha_t, with the predicted noise
             held constant; ``'xt'``: with respect to the noisy latents, through the network.
@@ -93,9 +96,9 @@ class Guidance:
         step: ``'constant'``; ``'sigma'``: the scale is multiplied by the standard deviation of the ancestral step's
             posterior, :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}
             (1 - \bar\alpha_t / \bar\alpha_{t-1})`, for any variance of the scheduler (DMGD's released code uses the
-            variance learned by the DiT, which differs by at most 0.33 % in the guided steps of the configs, and much
-            more in the last steps; ``benchmarks/sigma.py``); or ``'noise'``, with ``norm='unit'``: the shift of each
-            sample has the length :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|`, with
+            variance learned by the DiT, which differs by at most 0.33 % in the guided steps of DMGD's configs with 50
+            steps, and much more in the last steps; ``benchmarks/sigma.py``); or ``'noise'``, with ``norm='unit'``: the
+            shift of each sample has the length :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|`, with
             :math:`\hat\epsilon_t = (z_t - \alpha_t \hat x_0) / \sigma_t` for any prediction type. This is the rule of
             LGD, known from a description by others; for flow matching, :math:`\sigma_t` replaces
             :math:`\sqrt{1 - \bar\alpha_t}` (our choice).
@@ -122,7 +125,7 @@ class Guidance:
     """
 
     @validated
-    def __init__(self, objectives: Any, *, window: Tuple[Share, Share] = (0.25, 1.0), scale: float = 3.0,
+    def __init__(self, objectives: Any, *, window: Tuple[Share, Share] = (0.25, 1.0), scale: Scale = 3.0,
                  through: Literal['x0', 'linear', 'xt'] = 'x0',
                  update: Literal['x0', 'prev', 'output', 'conditional'] = 'x0',
                  norm: Literal['none', 'unit', 'rms'] = 'unit',
@@ -212,7 +215,7 @@ class Guidance:
             if decode is not None and 'image' in self._spaces:
                 inputs['image'] = (decode(x0), condition)  # once for all objectives
             losses = {name: o(*inputs[o.space]) for name, o in self.objectives.items()}
-            energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
+            energy = self._energy(losses, len(x0))
             gradients = dict(zip(leaves, torch.autograd.grad(energy.sum(), [*leaves.values()])))
         if self.through == 'linear' and 'clean' in gradients:
             gradients['clean'] = gradients['clean'] / process.alphas[i]
@@ -221,6 +224,23 @@ class Guidance:
             gradient = gradient * (process.slope(i) * (process.alphas[i] if self.through == 'xt' else 1.0))
         shift = -self._scale(x, x0.detach(), i, process) * self._normalise(gradient)
         return shift, {name: loss.detach() for name, loss in losses.items()}
+
+    def _energy(self, losses: Mapping[str, Any], rows: int) -> Tensor:
+        """The weighted sum of the losses (B,).
+
+        Raises:
+            DistillError: An objective did not return one loss per image, or no loss depends on its input.
+        """
+        for name, loss in losses.items():
+            if getattr(loss, 'shape', None) != (rows, ):
+                found = f'shape {tuple(loss.shape)}' if isinstance(loss, Tensor) else f'type {type(loss).__name__}'
+                raise DistillError(f'guidance: {name} returned a loss of {found}: return a tensor of shape ({rows},), '
+                                   'one loss per image')
+        energy: Any = sum(self.objectives[name].weight * loss for name, loss in losses.items())
+        if not energy.requires_grad:
+            raise DistillError(f'guidance: the loss of {", ".join(losses)} does not depend on the first argument: '
+                               'compute it with differentiable operations, without detach(), no_grad() or NumPy')
+        return energy
 
     @property
     def _spaces(self) -> Set[str]:

@@ -52,9 +52,7 @@ class SemanticMatching:
                  beta_label: NonNegative = 0.01, window: Tuple[Timestep, Timestep] = (900, 500),
                  compat: Optional[Literal['released']] = None):
         self.check(dict(window=window), type(self).__name__)
-        if not hasattr(generator, 'class_embeddings'):
-            raise DistillError(f'semantic matching mixes embeddings of classes, and {type(generator).__name__} has no '
-                               'class condition: use a generator that has one')
+        self.check_generator({}, generator, type(self).__name__)
         self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
         self.released, self._generator = compat == 'released', generator
         self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
@@ -66,6 +64,17 @@ class SemanticMatching:
         first, last = setting(cls, settings, 'window')
         if first <= last:
             raise DistillError(f'{where}: window={(first, last)} has to be first > last, since timesteps decrease')
+
+    @classmethod
+    def check_generator(cls, settings: Mapping[str, Any], generator: Any, where: str) -> None:
+        """Raise a DistillError if the generator has no class embeddings, or its blocks have different ones."""
+        if not hasattr(generator, 'class_embeddings'):
+            raise DistillError(f'{where}: semantic matching mixes embeddings of classes, and '
+                               f'{type(generator).__name__} has no class condition: use a generator that has one')
+        try:
+            generator.class_embeddings(())
+        except DistillError as error:
+            raise DistillError(f'{where}: {error}') from None
 
     def level(self, t: float) -> float:
         """:math:`\\lambda_t` for a timestep t in 0..1000."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..settings import NonNegative, Positive, validated
+from ..errors import DistillError
+from ..settings import NonNegative, Positive, setting, validated
 from .base import group_rows
 
 
@@ -55,6 +56,12 @@ class SetMatching:
         self._means: Dict[int, Tensor] = {
             label: torch.as_tensor(np.tensordot(masses[label], points, 1)).flatten()
             for label, points in supports.items()}
+
+    @classmethod
+    def check(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError if both terms are dropped."""
+        if not any(setting(cls, settings, name) for name in ('repulsion', 'matching')):
+            raise DistillError(f'{where}: repulsion=0 and matching=0 leave no loss: set one of them above 0')
 
     def __call__(self, x: Tensor, batch, level: Any) -> Tensor:
         """Losses (B,) of noisy latents (B, C, h, w) at a noise level; the loss of a group is divided equally among its

@@ -30,12 +30,15 @@ class ClassResources(Resources):
 
     Args:
         support: ``n_clusters`` per class (default 10; None: the largest number of images per class in the plan), and
-            ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`.
+            ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`. The last three are by
+            default those of ``PrototypeHook``, so that image k starts at point k.
     """
 
     def __init__(self, run: Any, /, support: Optional[dict] = None) -> None:
         super().__init__(run)
-        self._settings = dict(support or {})
+        prototypes = getattr(getattr(getattr(run, 'composition', None), 'planner', None), 'settings', {})
+        self._start = prototypes.get('strategy')
+        self._settings = {**{key: value for key, value in prototypes.items() if key != 'strategy'}, **(support or {})}
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], needs: Mapping[str, Sequence[str]], where: str) -> None:
@@ -50,6 +53,12 @@ class ClassResources(Resources):
         wanted = settings.pop('n_clusters', 10)
         if wanted is None:
             wanted = max(map(len, groups_of(self.run.plan.requests).values()))
+            strategy = settings.get('strategy', 'kmeans')
+            if self._start is not None and 'density' in (strategy, self._start) and strategy != self._start:
+                self.run.logger.warning(
+                    f'Image k starts from prototype k ({self._start}) and is guided to support point k ({strategy}), '
+                    f'which belongs to other images: set custom_hooks.GuidedSynthesisHook.support.strategy='
+                    f'{self._start}')
         if short := few_images(source, wanted):
             self.run.logger.warning(f'Fewer than {wanted} real images, so each is a support point (a single one draws '
                                     f'all samples of its class): {short}')

@@ -81,12 +81,20 @@ class Weights:
         return load_part(known, folder, dtype)
 
     def describe(self) -> Dict[str, Any]:
-        """JSON values: the address, the revision on the hub, and the SHA-256 of each loaded file."""
+        """JSON values: the address, the revision on the hub, and the SHA-256 of each loaded file: tensors (``sha256``),
+        configs and tokenizers (``configs``)."""
         files = [self.path] if self.path.is_file() else weights_of(self.path, self.parts)
         base = self.path.parent if self.path.is_file() else self.path
         revision = revision_of(self.path)
         return dict(id=self.address, **(dict(revision=revision) if revision else {}),
-                    sha256={str(file.relative_to(base)): file_digest(file) for file in files})
+                    sha256={str(file.relative_to(base)): file_digest(file) for file in files},
+                    configs={str(file.relative_to(self.configs)): file_digest(file) for file in self._config_files()})
+
+    def _config_files(self) -> List[Path]:
+        folders = dict.fromkeys(self.folder(part) for part in self.parts or ('', ))
+        return [file for folder in folders for file in sorted(folder.iterdir()) if file.is_file() and (
+            file.name == 'config.json' if folder == self.configs else
+            file.suffix in ('.json', '.txt') and not file.name.endswith('.index.json'))]
 
 
 def config_folder(config: Optional[str], address: str, parts: Sequence[str], fetch: bool = True) -> Path:

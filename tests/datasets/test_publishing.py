@@ -12,6 +12,7 @@ from torchvision.datasets import ImageFolder
 from mmdistill import cli
 from mmdistill.datasets import ClassWriter, write_manifest
 from mmdistill.datasets.publishing import DD_RANKING, export_set
+from mmdistill.datasets.verify import verify_set
 from mmdistill.errors import DistillError
 from mmdistill.imagenet import imagenet_wnids
 from mmdistill.plan import Plan, Request
@@ -75,6 +76,28 @@ def test_dd_ranking_numbers_the_classes_of_imagewoof_in_its_own_order(make, tmp_
     assert found == wanted != {label: label for label in range(10)}
 
 
+def test_a_change_of_a_copy_does_not_change_the_set(make, tmp_path):
+    root = make(['日本', 'café noir'])
+    export_set(root, tmp_path / 'out', 'imagefolder')
+    assert sorted(path.name for path in (tmp_path / 'out/train').iterdir()) == ['0_日本', '1_café_noir']
+    for path in (tmp_path / 'out/train').rglob('*.JPEG'):
+        with open(path, 'ab') as file:
+            file.write(b'x')
+    assert verify_set(root) == []
+
+
+@pytest.mark.parametrize('sets,rows,message', [
+    (dict(a='elsewhere', real=None), [], r'distilled is not one of the compared sets, elsewhere: give the comparison'),
+    (dict(real=None), [], 'is not one of the compared sets, which are all real'),
+    (None, [], 'has no readable table'), (dict(a=['here']), [1], 'has no readable table'), ({}, None, 'no readable')])
+def test_results_of_other_sets_and_damaged_ones(make, tmp_path, sets, rows, message):
+    root = make(['a'])
+    (tmp_path / 'results.json').write_text(json.dumps(dict(hash='', runs=[], sets=sets, rows=rows, notes=[])))
+    with pytest.raises(SystemExit, match=message):
+        cli.main(['export', str(root), str(tmp_path / 'out'), '--results', str(tmp_path)])
+    assert not (tmp_path / 'out').exists()
+
+
 def test_dd_ranking_with_other_classes(make, tmp_path):
     assert 'they are no WordNet ids' in export_set(make(['cat', 'ant']), tmp_path / 'a', 'ddranking')
     assert labels_by_red(tmp_path / 'a/train') == {0: 0, 1: 1}
@@ -129,13 +152,17 @@ def run_of_masks(tmp_path):
 
 def test_the_card_says_what_the_set_is_and_trusts_nothing(make, tmp_path):
     weights = dict(generator=dict(id='owner/name'), guide=dict(id='/data/own/guide'), other=dict(id='x|<script>'))
+    weights['known'] = dict(id='facebook/DiT-XL-2-256@main')
+    weights['own'] = dict(id='mmdistill://objects')
     root = make(['a', '<b>|'], weights)
     export_set(root, tmp_path / 'out', 'imagefolder', tables=['| set |\n|---|\n| d |'])
     text = (tmp_path / 'out/README.md').read_text()
     assert '4 synthetic images for 100 real ones' in text and '| images with a class | 2 |' in text
     assert '| d |' in text and 'owner/name' in text and 'guide' in text
     assert '/data/own' not in text and '<' not in text and 'x script' in text
-    assert 'licences of both apply' in text
+    assert 'licences of both apply' in text and '- owner/name: see its publisher\n' in text
+    assert '- facebook/DiT-XL-2-256@main: CC-BY-NC-4.0: not for commercial use\n' in text
+    assert '- mmdistill://objects: Apache-2.0, part of mmdistill\n' in text
 
 
 @pytest.mark.parametrize('form', ['imagefolder', 'ddranking', 'webdataset'])
@@ -170,6 +197,17 @@ def test_a_rejected_export_leaves_no_files(make, tmp_path):
     (tmp_path / 'full/file').write_text('')
     with pytest.raises(DistillError, match='full is not empty: give a new folder'):
         export_set(root, tmp_path / 'full', 'imagefolder')
+    with pytest.raises(DistillError, match='full/file is not a folder: give a new one'):
+        export_set(root, tmp_path / 'full/file', 'imagefolder')
+    with pytest.raises(DistillError, match='cannot write into .*full/file/out .*: choose another folder'):
+        export_set(root, tmp_path / 'full/file/out', 'imagefolder')
+    (tmp_path / 'link').symlink_to(tmp_path / 'gone')
+    with pytest.raises(DistillError, match='link is not a folder'):
+        export_set(root, tmp_path / 'link', 'imagefolder')
+    for inside in (root, root / 'new', root / 'train/more'):
+        with pytest.raises(DistillError, match='is inside the set .*, which it would damage'):
+            export_set(root, inside, 'webdataset')
+    assert verify_set(root) == []
     with pytest.raises(SystemExit, match='there is no results.json'):
         cli.main(['export', str(root), str(tmp_path / 'out'), '--results', str(tmp_path)])
     next(root.rglob('*.JPEG')).write_bytes(b'')

@@ -196,6 +196,7 @@ def test_another_choice_and_other_weights_of_the_same_candidates(tools, config, 
     other = derive(config, tmp_path, f'custom_hooks = {hooks!r}')
     done = tools('distill', other, '--work-dir', tmp_path / 'run', '--resume')
     assert done.returncode == 0 and '27 images exist, 0 are to be generated' in done.stdout, done.stderr
+    assert re.search(r'1 files in \S+ that do not belong to the set are removed, .*mine.JPEG', done.stdout)
     manifest = read_manifest(tmp_path / 'run/distilled')
     assert manifest['config_hash'] == finished.manifest['config_hash']
     assert manifest['extra']['choice']['candidates'] != finished.manifest['extra']['choice']['candidates']
@@ -242,6 +243,29 @@ def test_weights_by_the_nearest_real_images_of_a_plain_run(tools, config, class_
         image['weight'] for image in manifest['images']]
 
 
+def test_image_k_is_guided_to_the_point_from_which_it_starts(tools, config, tmp_path):
+    """Support points and weights read real images as the prototypes do; other strategies are said to be unpaired."""
+    def run(name, prototypes, support):
+        hooks = [dict(type='PrototypeHook', ipc=2, batch_size=4, **prototypes),
+                 dict(type='GuidedSynthesisHook', objectives=[dict(type='PointMatching')], update='prev', norm='none',
+                      support=dict(n_clusters=None, **support)),
+                 dict(type='ImageWeightsHook', weights=dict(by='nearest'))]
+        (tmp_path / name).mkdir()
+        path = derive(config, tmp_path / name, f'custom_hooks = {hooks!r}')
+        done = tools('distill', path, '--work-dir', tmp_path / name / 'work')
+        assert done.returncode == 0, done.stderr[-2000:]
+        weights = read_manifest(tmp_path / name / 'work/distilled')['extra']['image_weights']
+        points = [ClassClusters.load(tmp_path / name / f'work/{file}.safetensors').centers
+                  for file in ('prototypes', 'support_points')]
+        same = all(np.array_equal(points[0][label], points[1][label]) for label in points[0])
+        return same, weights['crop'], 'belongs to other images' in done.stdout
+
+    assert run('inherited', dict(crop=False), {}) == (True, False, False)
+    assert run('other', dict(crop=False), dict(crop=True)) == (False, False, False)
+    assert run('drawn', dict(strategy='density'), {}) == (False, True, True)
+    assert run('both', dict(strategy='density', random_state=3), dict(strategy='density')) == (True, True, False)
+
+
 def test_a_manifest_with_a_bad_weight_is_refused(finished, tmp_path):
     shutil.copytree(finished.set, tmp_path / 'set')
     path = tmp_path / 'set/meta/distilled.json'
@@ -272,6 +296,12 @@ MISTAKES = [
      "weights.by='mass' is unknown: set it to 'prototype' or 'nearest'"),
     (dict(PrototypeHook=dict(ipc=2), ImageWeightsHook=dict(weights=dict(type='ClusterShare'))),
      'did you mean ClusterShares?'),
+    (dict(ClassPlanHook=PLAN, CandidateChoiceHook=dict(encoder=dict(CHOICE['encoder'], vae='work_dirs/none'))),
+     'CandidateChoiceHook.encoder.vae: no weights at work_dirs/none'),
+    (dict(PrototypeHook=dict(ipc=2, strategy='density'), ImageWeightsHook={}),
+     "the prototypes of strategy='density' are single images"),
+    (dict(ClassPlanHook=PLAN, CandidateChoiceHook=dict(CHOICE, choice=dict(alpha=-1))), 'alpha=-1 is out of range'),
+    (dict(PrototypeHook=dict(ipc=2), ImageWeightsHook=dict(weights=dict(by='mass'))), "weights.by='mass' is unknown"),
 ]
 
 

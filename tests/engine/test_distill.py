@@ -174,9 +174,15 @@ def test_inputs_that_are_replaced_between_two_runs(tools, town, weights, guide, 
         torch.save(dict(state_dict={name: value * 2 for name, value in loaded['state_dict'].items()}), path)
 
     network = networks / 'generator/unet/diffusion_pytorch_model.safetensors'
+    scheduler = networks / 'generator/scheduler/scheduler_config.json'
+
+    def other_noise(path):
+        path.write_text(json.dumps(dict(json.loads(path.read_text()), beta_end=0.5)))
+
     for path, change, words in ((town.data / 'images/0.png', swap, 'real images or masks'),
                                 (town.data / 'masks/1.png', swap, 'real images or masks'),
                                 (network, damaged_generator, "generator's weights"),
+                                (scheduler, other_noise, "generator's weights or their configs"),
                                 (networks / 'guide.pth', other_guide, "guide's weights")):
         status = path.stat()
         data = path.read_bytes()

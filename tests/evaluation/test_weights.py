@@ -76,7 +76,7 @@ def test_a_comparison_with_weights(folder):
     follow(recipes['weighted, with the weights of its images,'], folder, True)
     main(['export', str(folder / 'distilled'), str(folder / 'out'), '--results', str(folder / 'work')])
     card = (folder / 'out/README.md').read_text()
-    assert f' |\n\n{note}\n' in card
+    assert all(f'\n\n{text}\n' in card for text in results['notes']) and '\n\nProtocol `' in card
 
 
 def recipes_of(page):

@@ -192,11 +192,39 @@ def test_the_network_gets_the_condition_of_semantic_guidance():
 @pytest.mark.parametrize('settings,message', [
     (dict(through='eps'), 'through'), (dict(step='beta'), 'step'), (dict(update='eps'), 'update'),
     (dict(norm='l1'), 'norm'),
+    (dict(scale=-1), 'scale=-1 is out of range.*at least 0 and finite'), (dict(scale=float('inf')), 'scale'),
+    (dict(scale=float('nan')), 'scale'),
     (dict(window=(0.5, 0.5)), 'window'), (dict(window=(0.5, 1.5)), 'window'), (dict(every=0), 'every'),
     (dict(objectives=[]), 'no objectives'), (dict(objectives=[Const(0), Const(1)]), 'two objectives')])
 def test_wrong_settings(settings, message):
     with pytest.raises(DistillError, match=message):
         Guidance(**dict(dict(objectives=[Const(0)]), **settings))
+
+
+class Own:
+    """An objective with any loss."""
+    space, weight = 'latent', 1.0
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def __call__(self, x, batch):
+        return self.loss(x)
+
+
+@pytest.mark.parametrize('loss,message', [
+    (lambda x: x.flatten(2).sum(2), r'Own returned a loss of shape \(2, 3\): return a tensor of shape \(2,\)'),
+    (lambda x: x.sum(), r'of shape \(\)'), (lambda x: None, 'a loss of type NoneType'), (lambda x: 1.0, 'type float'),
+    (lambda x: x.detach().flatten(1).sum(1), 'the loss of Own does not depend on the first argument')])
+def test_losses_that_guide_nothing_are_refused(loss, message):
+    with pytest.raises(DistillError, match=message):
+        Guidance([Own(loss)]).shift(None, torch.ones(2, 3, 4, 4), None, 0)
+
+
+def test_a_loss_without_gradient_beside_one_with_it():
+    both = dict(one=Own(lambda x: x.flatten(1).sum(1)), other=Own(lambda x: x.new_zeros(len(x))))
+    alone = Guidance([both['one']]).shift(None, torch.ones(2, 3, 4, 4), None, 0)[0]
+    assert torch.equal(Guidance(both).shift(None, torch.ones(2, 3, 4, 4), None, 0)[0], alone) and alone.abs().max() > 0
 
 
 @pytest.mark.parametrize('steps,window,every', [(range(10), (0.3, 0.34), 1), (range(8, 10), (0.0, 0.8), 1),

@@ -235,6 +235,17 @@ def test_bad_input(generators):
         generators['Img2Img'].generate([Request('y', 1, prompt='a dog')], guidance=Guidance([], semantic=semantic))
 
 
+def test_a_generator_is_checked_before_real_images_are_read(generators):
+    class Different(Embeddings):
+        def class_embeddings(self, requests):
+            raise DistillError('block 1 of the DiT has another label table')
+
+    with pytest.raises(DistillError, match='hook.semantic: block 1 of the DiT'):
+        SemanticMatching.check_generator({}, Different(), 'hook.semantic')
+    for generator in generators.values():
+        SemanticMatching.check_generator({}, generator, 'hook.semantic')
+
+
 @pytest.mark.parametrize('settings,message', [
     (dict(beta_noise=0), 'beta_noise=0 is out of range'), (dict(beta_label=-1), 'beta_label=-1'),
     (dict(window=(500, 900)), 'window'), (dict(window=(1001, 5)), 'window'), (dict(compat='paper'), 'compat')])

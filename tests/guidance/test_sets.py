@@ -73,6 +73,13 @@ def test_one_image_of_a_class_is_not_pushed():
     assert gradient.abs().max() < 1e-12
 
 
+def test_two_weights_of_zero_are_refused_in_a_config():
+    with pytest.raises(DistillError, match='hook: repulsion=0 and matching=0 leave no loss'):
+        SetMatching.check(dict(repulsion=0, matching=0), 'hook')
+    for settings in (dict(repulsion=0), dict(matching=0), {}):
+        SetMatching.check(settings, 'hook')
+
+
 def test_guidance_passes_the_noise_level_and_rejects_misfits():
     seen = []
 

@@ -282,3 +282,21 @@ def test_files_beside_the_weights_change_nothing(sd_folder, tmp_path):
         (folder / 'unet' / name).write_bytes(b'')
     assert Weights(str(folder), ('unet', 'vae')).describe() == before
     assert list(before['sha256']) == [f'unet/{NET}.safetensors', f'vae/{NET}.safetensors']
+
+
+def test_configs_and_tokenizers_are_inputs_too(sd_folder, tmp_path):
+    folder = shutil.copytree(sd_folder, tmp_path / 'sd')
+    parts = ('unet', 'vae', 'tokenizer', 'scheduler')
+    before = Weights(str(folder), parts).describe()
+    assert {'unet/config.json', 'vae/config.json', 'scheduler/scheduler_config.json',
+            'tokenizer/tokenizer_config.json'} <= before['configs'].keys()
+    for name in list(before['configs']):
+        data = (folder / name).read_bytes()
+        (folder / name).write_bytes(data + b' ')
+        assert Weights(str(folder), parts).describe() != before, name
+        (folder / name).write_bytes(data)
+    assert Weights(str(folder), parts).describe() == before
+    assert list(Weights(str(folder / 'unet')).describe()['configs']) == ['config.json']
+    single = tmp_path / 'unet.safetensors'
+    save_file({'model.diffusion_model.time_embed.0.weight': torch.ones(4)}, single)
+    assert 'unet/config.json' in Weights(str(single), parts, str(folder)).describe()['configs']

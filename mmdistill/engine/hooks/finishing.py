@@ -30,7 +30,7 @@ class CandidateChoiceHook(ComposingHook):
 
     @validated
     def __init__(self, encoder: dict, choice: Optional[dict] = None) -> None:
-        self.choice = ChoiceSettings(choice or dict(type='CoverageChoice'), encoder)
+        self.choice = ChoiceSettings({'type': 'CoverageChoice', **(choice or {})}, encoder)
 
     def compose(self, composition: Composition) -> None:
         composition.set_choice(self.choice)
@@ -48,15 +48,16 @@ class ImageWeightsHook(ComposingHook):
     Args:
         weights: Config of registered weights; default: :class:`~mmdistill.choice.ClusterShares` of the prototypes.
         crop, batch_size: How real images are encoded, if their latents are compared
-            (:class:`~mmdistill.tasks.latents.RealLatents`).
+            (:class:`~mmdistill.tasks.latents.RealLatents`). By default, ``crop`` is that of ``PrototypeHook``, or True.
 
     Example:
         >>> custom_hooks = [dict(type='PrototypeHook', ipc=10), dict(type='ImageWeightsHook')]
     """
 
     @validated
-    def __init__(self, weights: Optional[dict] = None, crop: bool = True, batch_size: PositiveInt = 32) -> None:
-        self.weights = WeightSettings(weights or dict(type='ClusterShares'), crop, batch_size)
+    def __init__(self, weights: Optional[dict] = None, crop: Optional[bool] = None,
+                 batch_size: PositiveInt = 32) -> None:
+        self.weights = WeightSettings({'type': 'ClusterShares', **(weights or {})}, crop, batch_size)
 
     def compose(self, composition: Composition) -> None:
         composition.set_weights(self.weights)

@@ -1,0 +1,7 @@
+# S3 on ImageNette with 20 instead of 50 steps: 10 images per class, 256x256, each chosen from five candidates of
+# DiT-XL/2.
+# mmdistill distill configs/s3/s3_dit-xl2-fast_ipc10_imagenette-256px.py
+_base_ = ['../_base_/methods/s3.py', '../_base_/generators/dit-xl2_fast.py', '../_base_/datasets/imagenette.py']
+
+model = dict(generator=dict(class_ids=_base_.imagenet_ids))
+test_dataloader = dict(batch_size=10, dataset=_base_.train_dataset)
