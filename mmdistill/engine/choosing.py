@@ -2,7 +2,7 @@
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Dict, List, Mapping, Tuple
+from typing import Any, Dict, List, Mapping, Set, Tuple
 
 from mmengine.dist import all_gather_object, barrier, get_rank, get_world_size, is_main_process
 
@@ -121,23 +121,32 @@ def images_of_classes(plan: Plan) -> Dict[int, List[List[Request]]]:
 def copy_chosen(run: Any, plan: Plan) -> None:
     """Copy the files of the chosen images to the folder of the set.
 
-    Files of an earlier choice are removed; the manifest that lists them is removed before them.
+    Other files in its folders, such as those of an earlier choice, are removed.
     """
     if is_main_process():
-        root, target, names = Path(run.root), Path(run.final_root), set[str]()
-        for request in plan.requests:
-            names.update(run.files(request.id).values())
-        folders = {name.partition('/')[0] for name in names}
-        others = [path for folder in sorted(folders) for path in (target / folder).rglob('*')
-                  if path.is_file() and path.relative_to(target).as_posix() not in names]
-        candidates = {name for request in run.plan.requests for name in run.files(request.id).values()}
-        if foreign := [path for path in others if path.relative_to(target).as_posix() not in candidates]:
-            run.logger.warning(f'{len(foreign)} files in {target} that do not belong to the set are removed, the first '
-                               f'is {foreign[0]}')
-        if others:
-            (target / MANIFEST).unlink(missing_ok=True)
-        for path in others:
-            path.unlink()
+        root, target = Path(run.root), Path(run.final_root)
+        names = _files(run, plan)
+        _remove_others(run, target, names)
         for name in sorted(names):
             write_atomic(target / name, (root / name).read_bytes())
     barrier()
+
+
+def _files(run: Any, plan: Plan) -> Set[str]:
+    """Names of the files of all images in a plan."""
+    return {name for request in plan.requests for name in run.files(request.id).values()}
+
+
+def _remove_others(run: Any, target: Path, names: Set[str]) -> None:
+    """Remove all files but ``names`` from the folders of the set; the manifest that lists them is removed first."""
+    folders = sorted({name.partition('/')[0] for name in names})
+    found = [path for folder in folders for path in (target / folder).rglob('*') if path.is_file()]
+    others = [path for path in found if path.relative_to(target).as_posix() not in names]
+    candidates = _files(run, run.plan)
+    if foreign := [path for path in others if path.relative_to(target).as_posix() not in candidates]:
+        run.logger.warning(f'{len(foreign)} files in {target} that do not belong to the set are removed, the first is '
+                           f'{foreign[0]}')
+    if others:
+        (target / MANIFEST).unlink(missing_ok=True)
+    for path in others:
+        path.unlink()
