@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 from mmdistill.errors import DistillError
 from mmdistill.files import make_folder, write_atomic
 from mmdistill.imagenet import imagenet_ids
-from mmdistill.weights.address import Address
+from mmdistill.weights.address import Address, licence
 from mmdistill.weights.public import public_weights
 from .manifest import MANIFEST, read_manifest
 from .verify import check_set
@@ -188,7 +188,7 @@ def _licence(weights: str) -> str:
         return 'Apache-2.0, part of mmdistill'
     address = Address.parse(weights)
     known = address and public_weights(address.repo)
-    return known.licence if known else 'see its publisher'
+    return known.licence if known else licence(weights) or 'see its publisher'
 
 
 def _ids(weights: Any) -> List[str]:
