@@ -44,8 +44,8 @@ class DistillLoop(BaseLoop):
 
     Args:
         dataloader: Config of ``test_dataloader``. Its ``dataset`` is the real dataset of mmsegmentation or mmpretrain,
-            its ``batch_size`` the number of images generated between two writes, and its ``num_workers`` the number of
-            processes that read real images.
+            its ``batch_size`` the number of images in an iteration of the loop (a line in the log, a preview), and its
+            ``num_workers`` the number of processes that read real images.
         evaluator: Unused, but required by MMEngine (``test_evaluator=[]``).
         method: Name of the method, for the manifest.
         writer: Config of a registered writer, without its ``root``.
