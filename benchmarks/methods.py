@@ -37,6 +37,7 @@ from mmdistill.models.evaluation_nets import ConvNet, ResNetAP
 PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
     type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace')}
 FAST = {'model.generator.num_steps': 20, 'model.generator.scheduler': 'DPMSolverMultistepScheduler'}
+FAST_SCALES = dict(dmgd=20)  # chosen for FAST; the configs of the others have it already
 OBJECTS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
     ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
@@ -174,6 +175,8 @@ def table(args):
                            herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
     for method, variant in itertools.product(args.methods, args.variants):
         encoder, weights, options = VARIANTS[variant]
+        if variant == 'fast' and method in FAST_SCALES and not args.imagenette:
+            options = {**options, f'{HOOK}scale': FAST_SCALES[method]}
         name = f'{method}{"_choice" if encoder else ""}{f"_{variant}" if options else ""}'
         folders = [str(args.work_dir / f'{name}_{seed}') for seed in range(args.seeds)]
         units.update((folder, unit_of(args, method, options, encoder, seed, folder))

@@ -57,6 +57,15 @@ def test_all_methods_on_the_objects(methods, tmp_path, capsys):
     assert '| herding_real' in capsys.readouterr().out
 
 
+def test_fewer_steps_have_their_own_scale(methods, tmp_path):
+    methods('dmgd', 'd4m', '--seeds', '1', '--labels', 'hard', '--variants', 'fast', 'paper')
+    fast, paper, plain = (read_config(str(tmp_path / f'{name}_0/run.py')) for name in (
+        'dmgd_fast', 'dmgd_paper', 'd4m_fast'))
+    assert fast.model.generator.num_steps == 20 and fast.custom_hooks[1].scale == 20
+    assert paper.model.generator.num_steps == 50 and paper.custom_hooks[1].scale == 40
+    assert plain.model.generator.scheduler == 'DPMSolverMultistepScheduler'
+
+
 def test_the_settings_on_imagenette(methods, tmp_path):
     configs, (comparison, ) = methods('--choose', '--seeds', '1', '--imagenette', '/data', '--vae', '/vae',
                                       '--generator', '/weights')
