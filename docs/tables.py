@@ -11,10 +11,10 @@ HEAD = """# Configs
 
 <!-- Made by `python docs/tables.py`. Edit configs/*/metafile.yml or mmdistill/weights/public.py instead. -->
 
-Each distillation config with its data, its weights and their licences. In any folder, the name of a config
-is enough: `mmdistill distill d4m_objects-64px`. `pixels` is the size of the generated images; D4M with Stable Diffusion saves its
-images at 224x224. `results` are those of students trained on the distilled set, mean and standard deviation, from the
-README and the pages of results. A config without results has not been measured.
+Each distillation config with its data, its weights and their licences. In any folder, the name of a config is enough:
+`mmdistill distill d4m_objects-64px`. `pixels` is the size of the generated images; D4M with Stable Diffusion saves
+its images at 224x224. `results` are those of students trained on the distilled set, mean and standard deviation, from
+the README and the pages of results. A config without results has not been measured.
 """
 
 
