@@ -21,11 +21,11 @@ from mmdistill.config import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
-GENERATOR, GUIDE = 'layout-unet_camvid-256x192', 'unet-guide_camvid-256x192'
+GENERATOR, GUIDE = 'layout-unet_camvid-512x384', 'efficientnet-guide_camvid-256x192'
 HOOK = 'custom_hooks.MaskSelectionHook.'
 # Start from the photo. One step of 100 adds almost no noise: what is lost is lost by the autoencoder.
 STARTS = {'autoencoder': {'strength': 0.01, 'num_steps': 100},
-          **{f'photo-{percent}': {'strength': percent / 100} for percent in (20, 40, 70)}}
+          **{f'photo-{percent}': {'strength': percent / 100} for percent in (10, 20, 40, 70)}}
 
 
 def run(command, config, folder=None, workers=None, **options):
@@ -66,7 +66,7 @@ def distil(folder, budget, args):
     if kind.startswith('d3s2'):
         options['custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'] = args.guide
     name = 'photo-start' if kind in STARTS else kind.partition('-')[0]
-    run('distill', f'configs/d3s2/{name}_layout-unet_5p_camvid-256x192.py', folder, **options)
+    run('distill', f'configs/d3s2/{name}_layout-unet_5p_camvid-512x384.py', folder, **options)
 
 
 def parts(args, guided):

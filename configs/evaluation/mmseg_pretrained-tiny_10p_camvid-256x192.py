@@ -6,6 +6,7 @@ _base_ = './mmseg_pretrained-tiny_5p_camvid-256x192.py'
 budget = 37
 folder = 'work_dirs/camvid_10p'
 training_sets = dict(
+    photo_start=dict(data_root=[f'{folder}/photo-10_{seed}/distilled' for seed in range(3)]),
     unguided=dict(data_root=[f'{folder}/unguided_{seed}/distilled' for seed in range(3)]),
     distilled=dict(data_root=[f'{folder}/d3s2_{seed}/distilled' for seed in range(3)]),
     two_per_mask=dict(dataset=[dict(type='mmdistill.DistilledDataset', indices=budget,

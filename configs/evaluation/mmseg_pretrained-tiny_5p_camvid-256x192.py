@@ -1,5 +1,6 @@
 # CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
-# selectors, images generated from the masks of the second selector, and both together.
+# selectors, images that start from the photos of the third selector's masks or are generated from these masks, and both
+# together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone
 # To choose settings, use the validation frames: --cfg-options split=val. To leave a row out: training_sets.NAME=None.
@@ -15,6 +16,7 @@ training_sets = dict(
     dense_greedy_real=dict(selector=dict(type='ClassBalancedGreedy', density=0.2)),
     rarest_first_real=dict(selector=dict(type='RarestClassFirst')),
     uniform_per_class_real=dict(selector=dict(type='UniformPerClassSelector')),
+    photo_start=dict(data_root=[f'{folder}/photo-10_{seed}/distilled' for seed in range(3)]),
     unguided=dict(data_root=[f'{folder}/unguided_{seed}/distilled' for seed in range(3)]),
     distilled=dict(data_root=[f'{folder}/d3s2_{seed}/distilled' for seed in range(3)]),
     # Two images of each of the first ten frames, without the last.

@@ -1,5 +1,5 @@
 """Any mmseg segmentor as a frozen, differentiable guide."""
-from typing import Any, List, Mapping, Optional, Sequence, Union
+from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
 from mmengine.config import Config
@@ -7,12 +7,13 @@ from mmseg.registry import DATASETS as MMSEG_DATASETS
 from mmseg.registry import MODELS as MMSEG_MODELS
 from mmseg.utils import register_all_modules
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 from mmdistill.known_classes import KnownClasses
 from mmdistill.registry import MODELS
-from mmdistill.settings import NonNegativeInt, validated
+from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.weights.address import builtin
 from mmdistill.weights.checkpoints import check_checkpoint, check_exists, read_meta
 from mmdistill.weights.hub import network_digest
@@ -34,6 +35,8 @@ class SegmentorGuide(nn.Module):
             outputs is split into its members.
         outputs: Index of the segmentor's output for each class of the dataset. Required if the segmentor has more
             classes, other names or another order; None if the classes are those of the dataset.
+        size: (height, width) to which images are resized before the network, bilinearly with antialiasing: the size
+            of the images in its training, if those that it guides are larger. None: images keep their size.
 
     Raises:
         DistillError: The weights do not fit the config, or a layer does not exist.
@@ -44,7 +47,8 @@ class SegmentorGuide(nn.Module):
 
     @validated
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,
-                 layers: Sequence[str] = (), outputs: Optional[Sequence[NonNegativeInt]] = None) -> None:
+                 layers: Sequence[str] = (), outputs: Optional[Sequence[NonNegativeInt]] = None,
+                 size: Optional[Tuple[PositiveInt, PositiveInt]] = None) -> None:
         super().__init__()
         register_all_modules(init_default_scope=False)
         config, checkpoint = published_model(config, checkpoint, 'mmseg')
@@ -62,6 +66,7 @@ class SegmentorGuide(nn.Module):
             self.known.check_ids((), outputs, 'SegmentorGuide: outputs')
         self.outputs = None if outputs is None else list(outputs)
         self.num_classes = count if outputs is None else len(outputs)
+        self.size = None if size is None else tuple(size)
         self._outputs: List[Tensor] = []
         modules = dict(self.model.named_modules())
         for layer in layers:
@@ -113,15 +118,20 @@ class SegmentorGuide(nn.Module):
             return
         self._outputs = []
         pixels = (images + 1) * 127.5
+        if self.size and self.size != tuple(images.shape[-2:]):
+            pixels = F.interpolate(pixels, self.size, mode='bilinear', antialias=True)
         pixels = ((pixels if self.rgb else pixels.flip(1)) - self.mean) / self.std
-        size = tuple(images.shape[-2:])
+        size = tuple(pixels.shape[-2:])
         metas = [dict(img_shape=size, pad_shape=size, ori_shape=size)] * len(images)
         logits = self.model.encode_decode(pixels, metas)
         self._logits = logits if self.outputs is None else logits[:, self.outputs]
         self._seen = images
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, H, W); for Mask2Former, unnormalised class scores."""
+        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, h, w), where (h, w) is ``size`` or (H, W).
+
+        Mask2Former returns unnormalised class scores.
+        """
         self._run(images)
         return self._logits
 

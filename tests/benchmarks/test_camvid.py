@@ -38,13 +38,13 @@ def camvid(root, tmp_path, monkeypatch):
 def test_everything_is_made_first(camvid):
     commands = camvid('--share', '0.05', '--split', 'val')
     assert [command[:2] for command in commands[:2]] == [
-        ('train', 'layout-unet_camvid-256x192'), ('train', 'unet-guide_camvid-256x192')]
+        ('train', 'layout-unet_camvid-512x384'), ('train', 'efficientnet-guide_camvid-256x192')]
     made = {folder: (config, options) for command, config, folder, options in commands[2:-1] if command == 'distill'}
-    assert list(made) == [f'{kind}_{seed}' for kind in ('unguided', 'd3s2', 'd3s2-two') for seed in range(3)]
+    assert list(made) == [f'{kind}_{seed}' for kind in ('photo-10', 'unguided', 'd3s2', 'd3s2-two') for seed in range(3)]
     hook, guide = 'custom_hooks.MaskSelectionHook.', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'
-    assert made['unguided_1'][0] == 'unguided_layout-unet_5p_camvid-256x192' and guide not in made['unguided_1'][1]
+    assert made['unguided_1'][0] == 'unguided_layout-unet_5p_camvid-512x384' and guide not in made['unguided_1'][1]
     config, options = made['d3s2-two_2']
-    assert config == 'd3s2_layout-unet_5p_camvid-256x192' and guide in options
+    assert config == 'd3s2_layout-unet_5p_camvid-512x384' and guide in options
     assert (options['test_cfg.seed'], options[f'{hook}selector.budget'], options[f'{hook}images_per_mask']) == (
         '2', 10, 2)
     assert made['d3s2_0'][1][f'{hook}selector.budget'] == 19
@@ -79,13 +79,13 @@ def test_the_stages_of_the_synthesis(camvid, root):
     commands = camvid('--share', 'stages', '--generator', 'mine', '--rows', 'selected_real', 'autoencoder', 'photo_70')
     assert [(command, folder) for command, _, folder, _ in commands[:-1]] == [
         ('distill', f'{kind}_{seed}') for kind in ('autoencoder', 'photo-70') for seed in range(3)]
-    assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-256x192'}
+    assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-512x384'}
     strengths = [options['model.generator.strength'] for *_, options in commands[:-1]]
     assert strengths == [0.01] * 3 + [0.7] * 3 and commands[0][3]['model.generator.num_steps'] == 100
     assert commands[-1][1] == 'mmseg_pretrained-tiny_5p-stages_camvid-256x192'
     cfg = read_config(str(root / f'configs/evaluation/{commands[-1][1]}.py'))
-    assert list(cfg.training_sets) == ['selected_real', 'autoencoder', 'photo_20', 'photo_40', 'photo_70', 'unguided',
-                                       'distilled'] and list(cfg.students) == ['pretrained'] and cfg.budget == 19
+    assert list(cfg.training_sets) == ['selected_real', 'autoencoder', 'photo_10', 'photo_20', 'photo_40', 'photo_70',
+                                       'unguided', 'distilled'] and list(cfg.students) == ['pretrained'] and cfg.budget == 19
 
 
 def test_the_size_of_each_row_is_that_of_its_share(root):
@@ -94,6 +94,6 @@ def test_the_size_of_each_row_is_that_of_its_share(root):
         sets = cfg.training_sets
         assert cfg.budget == frames and sets.random_real_twice.selector.budget == 2 * frames
         assert {one.indices for one in sets.two_per_mask.dataset} == {frames}
-        roots = [*sets.unguided.data_root, *sets.distilled.data_root]
+        roots = [*sets.photo_start.data_root, *sets.unguided.data_root, *sets.distilled.data_root]
         roots += [one.data_root for one in sets.two_per_mask.dataset]
-        assert len(set(roots)) == 9 and all(root.startswith(f'work_dirs/camvid_{name}/') for root in roots)
+        assert len(set(roots)) == 12 and all(root.startswith(f'work_dirs/camvid_{name}/') for root in roots)

@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -5,6 +6,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
+from PIL import Image
 
 from mmdistill.errors import DistillError
 from mmdistill.models import SegmentorGuide
@@ -62,6 +64,21 @@ def test_one_pass_serves_logits_and_features(guide):
     guide.forget()
     guide(others)
     assert len(passes) == 3
+
+
+def test_images_of_another_size_are_resized(guide, tmp_path):
+    plain, _ = guide
+    sized = SegmentorGuide(model(plain.rgb), str(tmp_path / 'guide.pth'), layers=['backbone'], size=(16, 16))
+    images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
+    small = torch.stack([torch.from_numpy(np.array(Image.fromarray(image.permute(1, 2, 0).numpy()).resize(
+        (16, 16), Image.Resampling.BILINEAR))).permute(2, 0, 1) for image in images])
+    large, small = images.float() / 127.5 - 1, small.float() / 127.5 - 1
+    # Pillow rounds to 8 bits.
+    torch.testing.assert_close(sized(large), plain(small), rtol=0.05, atol=0.03)
+    assert [f.shape for f in sized.features(large)] == [(2, 8, 8, 8), (2, 4, 16, 16)]
+    torch.testing.assert_close(sized(small), plain(small))
+    large.requires_grad_()
+    assert torch.autograd.grad(sized(large).square().sum(), large)[0].abs().flatten(1).amax(1).gt(0).all()
 
 
 def test_it_is_frozen(guide):
