@@ -1,7 +1,7 @@
 """CamVid with two students, real and distilled training sets: one table per share of the frames and split.
 
     python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
-                                [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
+                                [--students pretrained fast_scnn] [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
     python benchmarks/camvid.py --share stages ...   # what each stage of the synthesis loses, at 5 %
 
 Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
@@ -82,6 +82,17 @@ def parts(args, guided):
             run('train', f'configs/generators/{GUIDE}.py', **data)
 
 
+def only(path, config, students):
+    """A config of the same name that inherits a comparison and leaves out its other students."""
+    if unknown := [name for name in students if name not in config.students]:
+        sys.exit(f'error: --students {unknown[0]} is none of {", ".join(config.students)}')
+    kept = {name: config.students[name] for name in students}
+    copy = ROOT / 'work_dirs' / 'configs' / Path(path).name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(f"_base_ = '{ROOT / path}'\nstudents = {dict(_delete_=True, **kept)}\n")
+    return copy.relative_to(ROOT)
+
+
 def table(share, args):
     """One comparison: its sets, then its students."""
     path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
@@ -95,6 +106,8 @@ def table(share, args):
             distil(folder, config.budget, args)
     needed = {*rows, *(name for row in rows for name in config.training_sets[row].get('union', ()))}
     options = {f'training_sets.{name}': None for name in config.training_sets if name not in needed}
+    if args.students:
+        path = only(path, config, args.students)
     run('evaluate', path, workers=args.workers, data_root=args.data_root, split=args.split, image_sets=args.image_sets,
         **options)
 
@@ -104,6 +117,7 @@ def main():
     parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='of the frames, or stages')
     parser.add_argument('--split', default='test', choices=['val', 'test'], help='that students are tested on')
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the evaluation config; all by default')
+    parser.add_argument('--students', nargs='+', metavar='NAME', help='of the evaluation config; all by default')
     parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')
     parser.add_argument('--workers', type=int, default=2, help='students at a time, on one thread each')
     parser.add_argument('--data-root', default='data/camvid')

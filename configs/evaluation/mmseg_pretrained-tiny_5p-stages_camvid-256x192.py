@@ -10,6 +10,6 @@ kinds = dict(autoencoder='autoencoder', photo_10='photo-10', photo_20='photo-20'
              photo_70='photo-70', unguided='unguided', distilled='d3s2')
 training_sets = dict(
     _delete_=True,
-    selected_real=dict(selector=dict(type='ClassBalancedGreedy', density=0.2)),
+    selected_real=dict(selector=dict(type='ClassBalancedGreedy')),
     **{name: dict(data_root=[f'{_base_.folder}/{kind}_{seed}/distilled' for seed in range(3)])
        for name, kind in kinds.items()})

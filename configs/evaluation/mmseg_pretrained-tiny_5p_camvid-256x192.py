@@ -1,5 +1,5 @@
 # CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
-# selectors, images that start from the photos of the third selector's masks or are generated from these masks, and both
+# selectors, images that start from the photos of the second selector's masks or are generated from these masks, and both
 # together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone

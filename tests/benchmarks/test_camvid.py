@@ -17,7 +17,7 @@ def camvid(root, tmp_path, monkeypatch):
 
     def run(command, config, folder=None, workers=None, **options):
         commands.append((command, Path(config).stem, folder and folder.name, options))
-        cfg = read_config(str(root / config))
+        cfg = read_config(str(tmp_path / config))
         merge_options(cfg, {key: int(value) if str(value).isdigit() else value
                             for key, value in options.items() if value is not None}, parameters(Comparison))
 
@@ -61,6 +61,14 @@ def test_rows_of_real_frames_need_no_generator(camvid, root):
         'training_sets.random_real', 'training_sets.greedy_real'}
     with pytest.raises(SystemExit, match='error: --rows random is none of random_real, '):
         camvid('--rows', 'random')
+
+
+def test_one_student_of_the_two(camvid, tmp_path):
+    (_, config, *_), = camvid('--share', '0.05', '--rows', 'random_real', '--students', 'pretrained')
+    cfg = read_config(str(tmp_path / f'work_dirs/configs/{config}.py'))
+    assert config == 'mmseg_pretrained-tiny_5p_camvid-256x192' and dict(cfg.students) == dict(pretrained=None)
+    with pytest.raises(SystemExit, match='error: --students unet is none of pretrained, fast_scnn'):
+        camvid('--rows', 'random_real', '--students', 'unet')
 
 
 def test_finished_sets_are_kept_and_a_union_has_its_members(camvid, tmp_path):
