@@ -61,10 +61,13 @@ class Planner:
         annotation: Kind of labels that the plan is made from: ``'masks'`` or ``'classes'``.
         starts: Whether images start from latents of real images, see :meth:`start_latents`.
         candidates: Number of images generated for each image that is kept.
+        prototypes: How the prototypes that images start from are made: ``strategy``, ``crop``, ``batch_size`` and
+            ``random_state`` of :func:`~mmdistill.tasks.clusters.class_clusters`. Empty without prototypes.
     """
     annotation: str
     starts = False
     candidates = 1
+    prototypes: Mapping[str, Any] = {}
 
     def check(self, source: Any) -> None:
         """Raise a DistillError if the real dataset does not allow a plan. Must be fast."""
@@ -158,8 +161,7 @@ class PrototypePlanner(ClassPlanner):
     def __init__(self, ipc: PositiveInt, prompt: str = '{}', crop: bool = True, batch_size: PositiveInt = 32,
                  random_state: NonNegativeInt = 0, strategy: Strategy = 'kmeans', candidates: PositiveInt = 1) -> None:
         super().__init__(ipc, prompt, candidates)
-        self.settings: Dict[str, Any] = dict(strategy=strategy, crop=crop, batch_size=batch_size,
-                                             random_state=random_state)
+        self.prototypes = dict(strategy=strategy, crop=crop, batch_size=batch_size, random_state=random_state)
 
     def latent(self, source: Any, label: int, number: int) -> str:
         return f'{PROTOTYPES}#{label}/{number % min(self.ipc, source.counts[label])}'
@@ -174,10 +176,10 @@ class PrototypePlanner(ClassPlanner):
     def real_images(self, run: Any) -> int:
         if osp.isfile(osp.join(run.work_dir, PROTOTYPES)):
             return 0
-        return encoded_images(run.source, self.ipc, self.settings['strategy'])
+        return encoded_images(run.source, self.ipc, self.prototypes['strategy'])
 
     def clusters(self, run: Any) -> ClassClusters:
-        return class_clusters(run, PROTOTYPES, self.ipc, **self.settings)
+        return class_clusters(run, PROTOTYPES, self.ipc, **self.prototypes)
 
     def start_latents(self, run: Any) -> StartLatents:
         centers = self.clusters(run).centers
@@ -189,7 +191,7 @@ class PrototypePlanner(ClassPlanner):
         return of_request
 
     def describe(self) -> Dict[str, Any]:
-        return dict(super().describe(), prototypes=self.settings)
+        return dict(super().describe(), prototypes=self.prototypes)
 
     def hook_settings(self) -> Dict[str, Any]:
-        return dict(super().describe(), **self.settings)
+        return dict(super().describe(), **self.prototypes)

@@ -38,7 +38,7 @@ class WeightSettings:
         if self.by == 'prototype' and not planner.starts:
             raise DistillError(f"{where}: by='prototype' needs images that start from prototypes: plan by "
                                "PrototypeHook, or set by='nearest'")
-        if self.by == 'prototype' and getattr(planner, 'settings', {}).get('strategy') == 'density':
+        if self.by == 'prototype' and planner.prototypes.get('strategy') == 'density':
             raise DistillError(f"{where}: the prototypes of strategy='density' are single images, each with the same "
                                "share: set by='nearest', or strategy='kmeans' in PrototypeHook")
 
@@ -53,7 +53,7 @@ class WeightSettings:
 
     def encoding(self, planner: Any) -> Dict[str, Any]:
         """How real images are encoded: ``crop``, by default that of the plan's prototypes, and ``batch_size``."""
-        crop = getattr(planner, 'settings', {}).get('crop', True) if self.crop is None else self.crop
+        crop = planner.prototypes.get('crop', True) if self.crop is None else self.crop
         return dict(crop=crop, batch_size=self.batch_size)
 
     def describe(self, planner: Any) -> Dict[str, Any]:

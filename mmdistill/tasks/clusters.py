@@ -36,7 +36,7 @@ class ClassResources(Resources):
 
     def __init__(self, run: Any, /, support: Optional[dict] = None) -> None:
         super().__init__(run)
-        prototypes = getattr(getattr(getattr(run, 'composition', None), 'planner', None), 'settings', {})
+        prototypes = run.composition.planner.prototypes
         self._start = prototypes.get('strategy')
         self._settings = {**{key: value for key, value in prototypes.items() if key != 'strategy'}, **(support or {})}
 
