@@ -3,11 +3,14 @@
     python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
                                 [--students pretrained fast_scnn] [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
     python benchmarks/camvid.py --share stages ...   # what each stage of the synthesis loses, at 5 %
+    python benchmarks/camvid.py --held-out 0001TP 0006R0 0016E5 --rows greedy_real dense_greedy_real
 
 Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
 configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed, and kept as
 results.md in the work dir that the last line names. Run again, it does what is missing. Settings are chosen with
---split val; the test split, the default, is for the numbers that are reported. The students that start from ImageNet
+--split val; the test split, the default, is for the numbers that are reported. The validation frames continue one of
+the three training sequences, which selectors of real frames can exploit: --held-out takes the frames of two training
+sequences and tests on every other frame of the third. The students that start from ImageNet
 weights need the package of the extra `benchmarks`.
 """
 import argparse
@@ -22,6 +25,8 @@ from mmdistill.config import read_config
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
 GENERATOR, GUIDE = 'layout-unet_camvid-512x384', 'efficientnet-guide_camvid-256x192'
+FRAMES = 367
+SEQUENCES = {'0001TP': range(62), '0006R0': range(62, 163), '0016E5': range(163, FRAMES)}  # of the training frames
 HOOK = 'custom_hooks.MaskSelectionHook.'
 # Start from the photo. One step of 100 adds almost no noise: what is lost is lost by the autoencoder.
 STARTS = {'autoencoder': {'strength': 0.01, 'num_steps': 100},
@@ -93,14 +98,26 @@ def only(path, config, students):
     return copy.relative_to(ROOT)
 
 
-def table(share, args):
+def held_out(sequence):
+    """Options and work dir of a comparison that trains on two sequences and is tested on the third."""
+    held = SEQUENCES[sequence]
+    options = {'train_dataset.indices': [n for n in range(FRAMES) if n not in held],
+               'val_dataset.indices': [*held[::2]], 'val_dataset.data_prefix.img_path': 'images/train',
+               'val_dataset.data_prefix.seg_map_path': 'annotations/train', 'split': 'val'}
+    return options, Path('work_dirs/camvid_held-out', sequence)
+
+
+def table(share, args, sequence=None):
     """One comparison: its sets, then its students."""
     path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
     config = read_config(str(ROOT / path))
     rows = args.rows or list(config.training_sets)
     if unknown := [row for row in rows if row not in config.training_sets]:
         sys.exit(f'error: --rows {unknown[0]} is none of {", ".join(config.training_sets)}')
-    if folders := sets_of(config, rows):
+    folders = sets_of(config, rows)
+    if folders and sequence:
+        sys.exit(f'error: --held-out compares real frames: leave {folders[0]} out with --rows')
+    if folders:
         parts(args, any(folder.name.startswith('d3s2') for folder in folders))
         for folder in folders:
             distil(folder, config.budget, args)
@@ -108,14 +125,17 @@ def table(share, args):
     options = {f'training_sets.{name}': None for name in config.training_sets if name not in needed}
     if args.students:
         path = only(path, config, args.students)
-    run('evaluate', path, workers=args.workers, data_root=args.data_root, split=args.split, image_sets=args.image_sets,
-        **options)
+    options.update(data_root=args.data_root, split=args.split, image_sets=args.image_sets)
+    changes, folder = held_out(sequence) if sequence else ({}, None)
+    run('evaluate', path, folder, args.workers, **{**options, **changes})
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='of the frames, or stages')
     parser.add_argument('--split', default='test', choices=['val', 'test'], help='that students are tested on')
+    parser.add_argument('--held-out', nargs='+', default=[None], choices=SEQUENCES, metavar='SEQUENCE',
+                        help='training sequences to test on, instead of a split')
     parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the evaluation config; all by default')
     parser.add_argument('--students', nargs='+', metavar='NAME', help='of the evaluation config; all by default')
     parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')
@@ -129,7 +149,8 @@ def main():
         if getattr(args, key) and os.path.exists(getattr(args, key)):
             setattr(args, key, os.path.abspath(getattr(args, key)))
     for share in args.share:
-        table(share, args)
+        for sequence in args.held_out:
+            table(share, args, sequence)
 
 
 if __name__ == '__main__':

@@ -63,6 +63,18 @@ def test_rows_of_real_frames_need_no_generator(camvid, root):
         camvid('--rows', 'random')
 
 
+def test_a_sequence_is_held_out(camvid):
+    rows = ('--share', '0.05', '--rows', 'greedy_real')
+    (_, _, first, one), (_, _, second, other) = camvid(*rows, '--held-out', '0001TP', '0006R0')
+    assert (first, second) == ('0001TP', '0006R0') and one['split'] == other['split'] == 'val'
+    for options, held in ((one, range(62)), (other, range(62, 163))):
+        trained, tested = options['train_dataset.indices'], options['val_dataset.indices']
+        assert {*trained} == {*range(367)} - {*held} and tested == [*held[::2]]
+        assert options['val_dataset.data_prefix.img_path'] == 'images/train'
+    with pytest.raises(SystemExit, match=r'--held-out compares real frames: leave .*unguided_0 out'):
+        camvid('--share', '0.05', '--rows', 'unguided', '--held-out', '0001TP')
+
+
 def test_one_student_of_the_two(camvid, tmp_path):
     (_, config, *_), = camvid('--share', '0.05', '--rows', 'random_real', '--students', 'pretrained')
     cfg = read_config(str(tmp_path / f'work_dirs/configs/{config}.py'))
