@@ -1,7 +1,8 @@
 """CamVid with two students, real and distilled training sets: one table per share of the frames and split.
 
     python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
-                                [--students pretrained fast_scnn] [--data-root data/camvid] [--vae FOLDER] [--generator FOLDER] [--guide FILE]
+                                [--students pretrained fast_scnn] [--data-root data/camvid] [--vae FOLDER]
+                                [--generator FOLDER] [--guide FILE]
     python benchmarks/camvid.py --share stages ...   # what each stage of the synthesis loses, at 5 %
     python benchmarks/camvid.py --held-out 0001TP 0006R0 0016E5 --rows greedy_real dense_greedy_real
 

@@ -1,6 +1,6 @@
 # CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
-# selectors, images that start from the photos of the second selector's masks or are generated from these masks, and both
-# together.
+# selectors, images that start from the photos of the second selector's masks, images generated from these masks, and
+# real and generated ones together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p_camvid-256x192.py     # the comparison alone
 # To choose settings, use the validation frames: --cfg-options split=val. To leave a row out: training_sets.NAME=None.

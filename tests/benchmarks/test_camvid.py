@@ -40,7 +40,8 @@ def test_everything_is_made_first(camvid):
     assert [command[:2] for command in commands[:2]] == [
         ('train', 'layout-unet_camvid-512x384'), ('train', 'efficientnet-guide_camvid-256x192')]
     made = {folder: (config, options) for command, config, folder, options in commands[2:-1] if command == 'distill'}
-    assert list(made) == [f'{kind}_{seed}' for kind in ('photo-10', 'unguided', 'd3s2', 'd3s2-two') for seed in range(3)]
+    assert list(made) == [f'{kind}_{seed}' for kind in ('photo-10', 'unguided', 'd3s2', 'd3s2-two')
+                          for seed in range(3)]
     hook, guide = 'custom_hooks.MaskSelectionHook.', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'
     assert made['unguided_1'][0] == 'unguided_layout-unet_5p_camvid-512x384' and guide not in made['unguided_1'][1]
     config, options = made['d3s2-two_2']
@@ -105,7 +106,8 @@ def test_the_stages_of_the_synthesis(camvid, root):
     assert commands[-1][1] == 'mmseg_pretrained-tiny_5p-stages_camvid-256x192'
     cfg = read_config(str(root / f'configs/evaluation/{commands[-1][1]}.py'))
     assert list(cfg.training_sets) == ['selected_real', 'autoencoder', 'photo_10', 'photo_20', 'photo_40', 'photo_70',
-                                       'unguided', 'distilled'] and list(cfg.students) == ['pretrained'] and cfg.budget == 19
+                                       'unguided', 'distilled']
+    assert list(cfg.students) == ['pretrained'] and cfg.budget == 19
 
 
 def test_the_size_of_each_row_is_that_of_its_share(root):
