@@ -108,10 +108,8 @@ def held_out(sequence):
     return options, Path('work_dirs/camvid_held-out', sequence)
 
 
-def table(share, args, sequence=None):
-    """One comparison: its sets, then its students."""
-    path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
-    config = read_config(str(ROOT / path))
+def make_sets(config, args, sequence=None):
+    """The rows of a comparison, whose sets are made first."""
     rows = args.rows or list(config.training_sets)
     if unknown := [row for row in rows if row not in config.training_sets]:
         sys.exit(f'error: --rows {unknown[0]} is none of {", ".join(config.training_sets)}')
@@ -122,6 +120,14 @@ def table(share, args, sequence=None):
         parts(args, any(folder.name.startswith('d3s2') for folder in folders))
         for folder in folders:
             distil(folder, config.budget, args)
+    return rows
+
+
+def table(share, args, sequence=None):
+    """One comparison: its sets, then its students."""
+    path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
+    config = read_config(str(ROOT / path))
+    rows = make_sets(config, args, sequence)
     needed = {*rows, *(name for row in rows for name in config.training_sets[row].get('union', ()))}
     options = {f'training_sets.{name}': None for name in config.training_sets if name not in needed}
     if args.students:
