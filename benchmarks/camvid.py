@@ -11,8 +11,8 @@ configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. T
 results.md in the work dir that the last line names. Run again, it does what is missing. Settings are chosen with
 --split val; the test split, the default, is for the numbers that are reported. The validation frames continue one of
 the three training sequences, which selectors of real frames can exploit: --held-out takes the frames of two training
-sequences and tests on every other frame of the third. The students that start from ImageNet
-weights need the package of the extra `benchmarks`.
+sequences and tests on every other frame of the third. The students that start from ImageNet weights need the package
+of the extra `benchmarks`.
 """
 import argparse
 import os
@@ -95,17 +95,17 @@ def only(path, config, students):
     kept = {name: config.students[name] for name in students}
     copy = ROOT / 'work_dirs' / 'configs' / Path(path).name
     copy.parent.mkdir(parents=True, exist_ok=True)
-    copy.write_text(f"_base_ = '{ROOT / path}'\nstudents = {dict(_delete_=True, **kept)}\n")
+    copy.write_text(f"_base_ = {str(ROOT / path)!r}\nstudents = {dict(_delete_=True, **kept)}\n")
     return copy.relative_to(ROOT)
 
 
-def held_out(sequence):
+def held_out(share, sequence):
     """Options and work dir of a comparison that trains on two sequences and is tested on the third."""
     held = SEQUENCES[sequence]
     options = {'train_dataset.indices': [n for n in range(FRAMES) if n not in held],
                'val_dataset.indices': [*held[::2]], 'val_dataset.data_prefix.img_path': 'images/train',
                'val_dataset.data_prefix.seg_map_path': 'annotations/train', 'split': 'val'}
-    return options, Path('work_dirs/camvid_held-out', sequence)
+    return options, Path(f'work_dirs/camvid_{NAMES[share]}_held-out', sequence)
 
 
 def make_sets(config, args, sequence=None):
@@ -127,13 +127,13 @@ def table(share, args, sequence=None):
     """One comparison: its sets, then its students."""
     path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
     config = read_config(str(ROOT / path))
+    if args.students:
+        path = only(path, config, args.students)
     rows = make_sets(config, args, sequence)
     needed = {*rows, *(name for row in rows for name in config.training_sets[row].get('union', ()))}
     options = {f'training_sets.{name}': None for name in config.training_sets if name not in needed}
-    if args.students:
-        path = only(path, config, args.students)
     options.update(data_root=args.data_root, split=args.split, image_sets=args.image_sets)
-    changes, folder = held_out(sequence) if sequence else ({}, None)
+    changes, folder = held_out(share, sequence) if sequence else ({}, None)
     run('evaluate', path, folder, args.workers, **{**options, **changes})
 
 

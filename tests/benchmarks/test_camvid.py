@@ -32,6 +32,7 @@ def camvid(root, tmp_path, monkeypatch):
         module.main()
         return list(commands)
 
+    main.commands = commands
     return main
 
 
@@ -82,6 +83,9 @@ def test_one_student_of_the_two(camvid, tmp_path):
     assert config == 'mmseg_pretrained-tiny_5p_camvid-256x192' and dict(cfg.students) == dict(pretrained=None)
     with pytest.raises(SystemExit, match='error: --students unet is none of pretrained, fast_scnn'):
         camvid('--rows', 'random_real', '--students', 'unet')
+    with pytest.raises(SystemExit, match='--students unet'):  # before the sets are made
+        camvid('--rows', 'unguided', '--students', 'unet')
+    assert not camvid.commands
 
 
 def test_finished_sets_are_kept_and_a_union_has_its_members(camvid, tmp_path):
