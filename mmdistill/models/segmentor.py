@@ -36,7 +36,8 @@ class SegmentorGuide(nn.Module):
         outputs: Index of the segmentor's output for each class of the dataset. Required if the segmentor has more
             classes, other names or another order; None if the classes are those of the dataset.
         size: (height, width) to which images are resized before the network, bilinearly with antialiasing: the size
-            of the images in its training, if those that it guides are larger. None: images keep their size.
+            of the images in its training, if those that it guides are larger; logits are resized back. None: images
+            keep their size.
 
     Raises:
         DistillError: The weights do not fit the config, or a layer does not exist.
@@ -124,14 +125,13 @@ class SegmentorGuide(nn.Module):
         size = tuple(pixels.shape[-2:])
         metas = [dict(img_shape=size, pad_shape=size, ori_shape=size)] * len(images)
         logits = self.model.encode_decode(pixels, metas)
+        if size != tuple(images.shape[-2:]):
+            logits = F.interpolate(logits, images.shape[-2:], mode='bilinear', align_corners=False)
         self._logits = logits if self.outputs is None else logits[:, self.outputs]
         self._seen = images
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, h, w), where (h, w) is ``size`` or (H, W).
-
-        Mask2Former returns unnormalised class scores.
-        """
+        """Images (B, 3, H, W) RGB in [-1, 1] → logits (B, K, H, W); for Mask2Former, unnormalised class scores."""
         self._run(images)
         return self._logits
 
