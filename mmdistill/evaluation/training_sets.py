@@ -207,7 +207,7 @@ class TrainingSet:
         if self.kind == 'source_of':
             return self.real.subset(self._sources(value))
         if self.kind == 'dataset':
-            return dict(value)
+            return without_pipeline(value)  # the protocol's is used
         weights = dict(weights=True) if self._weights else {}
         return dict(type='mmdistill.DistilledDataset', data_root=str(value), **weights)
 

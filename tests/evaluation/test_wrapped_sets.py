@@ -65,6 +65,13 @@ def test_a_training_set_is_measured_without_repeats(tmp_path):
     assert len(built) == 10 and Segmentation().class_counts(built).shape == (10, 11)
 
 
+def test_a_dataset_of_a_comparison_leaves_its_pipeline(tmp_path):
+    """All students of a comparison have the augmentation of the protocol."""
+    cfg = TrainingSet('x', dict(dataset=[SCENES, WRAPPED]), real_data(SCENES, tmp_path), 3, {})
+    assert 'pipeline' in SCENES
+    assert cfg.dataset(0) == plain(SCENES) and 'pipeline' not in str(cfg.dataset(1))
+
+
 def test_pipelines_go_to_what_reads_files():
     """The pipeline of a student, from a protocol with a wrapped training set, into another wrapped training set."""
     steps = [dict(type='LoadImageFromFile'), dict(type='PackSegInputs')]
