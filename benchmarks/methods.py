@@ -5,9 +5,9 @@
     python benchmarks/methods.py --choose [METHOD ...] [--seeds 3]
     python benchmarks/methods.py --imagenette FOLDER --vae FOLDER [--generator FOLDER] --labels hard ...
 
-Each method distils one image set per seed, 10 images per class, and each set trains one student. The first form tests
-on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000 validation pictures, with other seeds;
-the settings of the configs were chosen so. The third does either with ImageNette at 128 pixels, the generator of
+Each method distils one image set per seed, 10 images per class, and each set trains one student, or as many as
+--trainings says. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
+validation pictures, with other seeds; the settings of the configs were chosen so. The third does either with ImageNette at 128 pixels, the generator of
 configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every ninth training image validates.
 Seconds are those of one core, without the encoding of the real images, which is done once. Run again, it does what is
 missing. Of the variants, `plain` has the sampler of the config, `paper` 50 steps of DDPM and `fast` 20 of DPM-Solver++,
@@ -49,6 +49,8 @@ HOOK = 'custom_hooks.GuidedSynthesisHook.'
 LATENTS = dict(type='LatentEncoder', vae='mmdistill://objects', image_size=64)
 TEACHER = dict(type='BackboneEncoder', config='mmdistill::teachers/convnet4-teacher_objects-64px.py')
 PLANS = f'{HOOK}objectives.TransportMatching.'
+SHARP = {f'{PLANS}epsilon': 0.02, f'{PLANS}iterations': 50}
+PAPER_PLANS = {f'{PLANS}epsilon': 0.1, f'{PLANS}iterations': 5}
 
 
 def scales(*values, prefix='', **options):
@@ -75,8 +77,7 @@ IMAGENETTE_CHOICES = dict(  # fewer, since a student takes minutes
     {method: {name: CHOICES[method][name] for name in names} for method, names in dict(
         unguided=['plain'], d4m=['0.5', '0.7'], mgd3=['0.1', '0.2'], coda=['0.2', '0.5'], cgs=['5', '10'],
         dap=['each_0.1'], s3=['latents'], **{'d4m-mgd3': ['0.7_0.1', '0.7_0.2']}).items()},
-    dmgd=dict(scales(40), **{'sharp plans': (
-        {f'{HOOK}scale': 20, f'{PLANS}epsilon': 0.02, f'{PLANS}iterations': 50}, None)}))
+    dmgd={**scales(40, **PAPER_PLANS), **scales(20, 40, prefix='sharp plans ', **SHARP)})
 # Name → features by which candidates are chosen, whether students use weights, and options of the config.
 VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATENTS, False, {}),
                 both=(LATENTS, True, {}), paper=(None, False, PAPER), fast=(None, False, FAST))
@@ -138,7 +139,7 @@ def compare(sets, args, labels, split, folder):
     else:
         comparison.val_dataset = dict(comparison.test_dataset, split='val')
     comparison.training_sets, comparison.split = sets, split
-    comparison.image_sets, comparison.trainings = args.seeds, 1
+    comparison.image_sets, comparison.trainings = args.seeds, args.trainings
     if soft:
         comparison.overrides = {'custom_hooks.OnlineLabelsHook.teacher.checkpoint': teacher(args)}
     results = ComparisonRunner(comparison, folder).run(args.workers)
@@ -201,7 +202,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(OBJECTS)}; all by default')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
-    parser.add_argument('--seeds', type=int, default=5, help='image sets, with one student each')
+    parser.add_argument('--seeds', type=int, default=5, help='image sets')
+    parser.add_argument('--trainings', type=int, default=1, help='students of each image set')
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS)[:4], choices=VARIANTS)
     parser.add_argument('--labels', nargs='+', default=['hard', 'soft'], choices=['hard', 'soft'])
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
