@@ -7,13 +7,13 @@
 
 Each method distils one image set per seed, 10 images per class, and each set trains one student, or as many as
 --trainings says. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
-validation pictures, with other seeds; the settings of the configs were chosen so. The third does either with ImageNette at 128 pixels, the generator of
-configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every ninth training image validates.
-Seconds are those of one core, without the encoding of the real images, which is done once. Run again, it does what is
-missing. Of the variants, `plain` has the sampler of the config, `paper` 50 steps of DDPM and `fast` 20 of DPM-Solver++,
-which most configs of the built-in pictures have anyway. With soft labels, and for candidates that are compared by the
-teacher's features, the teacher is trained first. The students are compiled, which needs a C++ compiler and takes a
-third to a half of their time off.
+validation pictures, with other seeds; the settings of the configs were chosen so. The third does either with ImageNette
+at 128 pixels, the generator of configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every
+ninth training image validates. Seconds are those of one core, without the encoding of the real images, which is done
+once. Run again, it does what is missing. Of the variants, `plain` has the sampler of the config, `paper` 50 steps of
+DDPM and `fast` 20 of DPM-Solver++, which most configs of the built-in pictures have anyway. With soft labels, and for
+candidates that are compared by the teacher's features, the teacher is trained first. The students are compiled, which
+needs a C++ compiler and takes a third to a half of their time off.
 """
 import argparse
 import itertools
