@@ -2,11 +2,10 @@
 
     python benchmarks/guide_statistics.py SET ... --guide FILE [--data-root data/camvid]
 
-SET is a folder that `mmdistill distill` wrote. Rows: the real frames of the sets' masks, at the same size, and each set.
-Columns: the losses of D3S2, mean per image: `SegmentationConsistency`, with all classes of a mask equal, and
-`ClassFeatureMatching`, whose scale is 1 for a deviation of one standard deviation of the real pixels; then, per layer of
-the guide, the distance of the mean features of each class over the whole set to those of all training frames, in the
-same unit, mean over the classes. A minute for ten sets. Needs the package of the extra `benchmarks`.
+SET is a folder that `mmdistill distill` wrote. Rows: the real frames of the sets' masks, at the same size, and the
+sets. Columns: the losses of D3S2's objectives, mean per image; then, per layer of the guide, the distance from the mean
+features of each class in the whole set to those in all training frames, in standard deviations of the real pixels, mean
+over the classes. A minute for ten sets. Needs the package of the extra `benchmarks`.
 """
 import argparse
 
