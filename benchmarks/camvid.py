@@ -8,11 +8,11 @@
 
 Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
 configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed, and kept as
-results.md in the work dir that the last line names. Run again, it does what is missing. Settings are chosen with
---split val; the test split, the default, is for the numbers that are reported. The validation frames continue one of
-the three training sequences, which selectors of real frames can exploit: --held-out takes the frames of two training
-sequences and tests on every other frame of the third. The students that start from ImageNet weights need the package
-of the extra `benchmarks`.
+results.md in the work dir that the last line names. Run again, it does what is missing, and ends at a set that was made
+with other settings or weights. Settings are chosen with --split val; the test split, the default, is for the numbers
+that are reported. The validation frames continue one of the three training sequences, which selectors of real frames
+can exploit: --held-out takes the frames of two training sequences and tests on every other frame of the third. The
+students that start from ImageNet weights need the package of the extra `benchmarks`.
 """
 import argparse
 import os
@@ -59,9 +59,7 @@ def sets_of(config, rows):
 
 
 def distil(folder, budget, args):
-    """The set of a folder such as `d3s2-two_0`, named by kind and seed, unless it is finished."""
-    if (ROOT / folder / 'distilled/meta/distilled.json').is_file():
-        return
+    """The set of a folder such as `d3s2-two_0`, named by kind and seed; the settings of a finished one are compared."""
     kind, _, seed = folder.name.partition('_')
     options = {'data_root': args.data_root, 'model.generator.weights': args.generator, 'test_cfg.seed': seed,
                f'{HOOK}selector.budget': budget}

@@ -2,7 +2,7 @@
 
     python benchmarks/guide_statistics.py SET ... --guide FILE [--data-root data/camvid]
 
-SET is a folder that `mmdistill distill` wrote. Rows: the real frames of the sets' masks, at the same size, and the
+SET is a work dir of `mmdistill distill`. Rows: the real frames of the sets' masks, at the same size, and the
 sets. Columns: the losses of D3S2's objectives, mean per image; then, per layer of the guide, the distance from the mean
 features of each class in the whole set to those in all training frames, in standard deviations of the real pixels, mean
 over the classes. A minute for ten sets. Needs the package of the extra `benchmarks`.
@@ -10,16 +10,15 @@ over the classes. A minute for ten sets. Needs the package of the extra `benchma
 import argparse
 
 import torch
+from camvid_frames import begin, distilled, frames
 from mmengine.config import ConfigDict
 
-import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.bars import track
+from mmdistill.components import check_component
 from mmdistill.config import read_config
-from mmdistill.datasets.manifest import read_manifest
 from mmdistill.evaluation import markdown
 from mmdistill.guidance import ClassFeatureMatching, ClassStatistics, SegmentationConsistency
-from mmdistill.registry import DATASETS, MODELS
-from mmdistill.tasks.segmentation import Segmentation
+from mmdistill.registry import MODELS
 from mmdistill.tasks.statistics import real_batches
 
 CONFIG = 'configs/d3s2/d3s2_layout-unet_5p_camvid-512x384.py'
@@ -38,16 +37,11 @@ class Indexed:
         return self.source.pair(self.indices[index], size)
 
 
-def source(cfg):
-    """A dataset whose `pair` gives images and masks."""
-    return Segmentation().source(DATASETS.build(cfg))
-
-
 @torch.no_grad()
-def measured(guide, frames, size, objectives, classes):
+def measured(guide, sample, size, objectives, classes):
     """The mean losses of the objectives over some frames, and the statistics of their features."""
     losses, statistics = [], ClassStatistics(classes)
-    for images, masks in real_batches(frames, size):
+    for images, masks in real_batches(sample, size):
         losses.append(torch.stack([objective(images, dict(mask=masks)) for objective in objectives]))
         statistics.fit(guide.features(images), masks)
     return torch.cat(losses, 1).mean(1).tolist(), statistics
@@ -63,35 +57,36 @@ def distances(statistics, real):
     return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('sets', nargs='+', metavar='SET')
-    parser.add_argument('--guide', required=True, metavar='FILE', help='weights of the guide')
-    parser.add_argument('--data-root', default='data/camvid')
-    args = parser.parse_args()
+def measure(args):
+    """Print the table."""
     cfg = read_config(CONFIG)
-    size = tuple(cfg.model.generator.image_size)
-    guide = MODELS.build(ConfigDict(cfg.guidance.segmentor, checkpoint=args.guide, _scope_='mmdistill'))
-    real = source(dict(cfg.train_dataset, data_root=args.data_root))
+    size, segmentor = tuple(cfg.model.generator.image_size), ConfigDict(cfg.guidance.segmentor, checkpoint=args.guide)
+    check_component(segmentor, MODELS, '--guide: segmentor')
+    real, sets = frames('train', args.data_root), {folder: distilled(folder) for folder in args.sets}
+    first = {indices: folder for folder, (_, indices) in reversed(sets.items())}  # sets of the same masks have the same
+    samples = {f'photos of {folder}': Indexed(real, indices) for indices, folder in first.items()}
+    samples.update((folder, sample) for folder, (sample, _) in sets.items())
+    guide = MODELS.build(ConfigDict(segmentor, _scope_='mmdistill'))
     classes, statistics = len(real.classes), ClassStatistics(len(real.classes))
     with torch.no_grad():
         for images, masks in track(real_batches(real, size), -(-len(real) // 16), 'batches of real frames'):
             statistics.fit(guide.features(images), masks)
     objectives = [SegmentationConsistency(guide, class_weight='balanced'),
                   ClassFeatureMatching(guide.features, statistics)]
-    frames, known = {}, set()
-    for folder in args.sets:
-        indices = tuple(image['source_index'] for image in read_manifest(folder)['images'])
-        if indices not in known:  # sets of the same masks have the same photos
-            known.add(indices)
-            frames[f'photos of {folder}'] = Indexed(real, indices)
-        frames[folder] = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
     rows = []
-    for name, one in frames.items():
-        losses, found = measured(guide, one, size, objectives, classes)
+    for name, sample in samples.items():
+        losses, found = measured(guide, sample, size, objectives, classes)
         rows.append([name, *(f'{value:.3f}' for value in (*losses, *distances(found, statistics)))])
     layers = [f'layer {number}' for number in range(len(statistics.layers))]
     print(markdown([['frames', 'consistency', 'matching', *layers], *rows]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('sets', nargs='+', metavar='SET')
+    parser.add_argument('--guide', required=True, metavar='FILE', help='weights of the guide')
+    parser.add_argument('--data-root', default='data/camvid')
+    begin(measure, parser.parse_args())
 
 
 if __name__ == '__main__':

@@ -84,25 +84,25 @@ VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATEN
 
 
 def distil(unit):
-    """Distil a set in a work dir unless it is there; seconds, which are kept beside it."""
+    """Distil a set in a work dir, or what is missing of it; seconds of the first run, which are kept beside it."""
     torch.set_num_threads(1)
     path, options, encoder, seed, folder = unit
     took = Path(folder, 'seconds.json')
+    cfg = read_config(path)
+    merge_options(cfg, {**options, 'test_cfg.seed': seed, 'test_dataloader.num_workers': 0})
+    by = 'prototype' if cfg.custom_hooks[0].type == 'PrototypeHook' else 'nearest'
+    cfg.custom_hooks.append(dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by=by)))
+    if encoder:
+        cfg.custom_hooks[0].candidates = 5
+        cfg.custom_hooks.append(dict(type='CandidateChoiceHook', encoder=encoder))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    cfg.dump(f'{folder}/run.py')
+    begin = time.process_time()  # on one thread: does not depend on what else the machine does
+    try:
+        command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])  # also compares the settings
+    except SystemExit as end:  # would end the process without a word to its parent
+        raise RuntimeError(f'{folder}: {end.code}') from None
     if not took.is_file():
-        cfg = read_config(path)
-        merge_options(cfg, {**options, 'test_cfg.seed': seed, 'test_dataloader.num_workers': 0})
-        by = 'prototype' if cfg.custom_hooks[0].type == 'PrototypeHook' else 'nearest'
-        cfg.custom_hooks.append(dict(type='ImageWeightsHook', weights=dict(type='ClusterShares', by=by)))
-        if encoder:
-            cfg.custom_hooks[0].candidates = 5
-            cfg.custom_hooks.append(dict(type='CandidateChoiceHook', encoder=encoder))
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        cfg.dump(f'{folder}/run.py')
-        begin = time.process_time()  # on one thread: does not depend on what else the machine does
-        try:
-            command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])
-        except SystemExit as end:  # would end the process without a word to its parent
-            raise RuntimeError(f'{folder}: {end.code}') from None
         took.write_text(json.dumps(time.process_time() - begin))
     return folder, json.loads(took.read_text())
 
@@ -121,9 +121,12 @@ def distil_all(units, workers):
     """Seconds of each folder; all sets, a few at a time, each in a process of its own."""
     seconds = {}
     with multiprocessing.get_context('fork').Pool(workers, maxtasksperchild=1) as pool:
-        for number, (folder, took) in enumerate(pool.imap_unordered(distil, units), 1):
-            seconds[folder] = took
-            print(f'[{number}/{len(units)}] {folder}: {took:.0f} s', flush=True)
+        try:
+            for number, (folder, took) in enumerate(pool.imap_unordered(distil, units), 1):
+                seconds[folder] = took
+                print(f'[{number}/{len(units)}] {folder}: {took:.0f} s', flush=True)
+        except RuntimeError as error:  # of a set; the pool adds a traceback to others
+            sys.exit(str(error))
     return seconds
 
 
@@ -200,12 +203,13 @@ def mean_seconds(seconds, spec):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('methods', nargs='*', metavar='METHOD', help=f'of {", ".join(OBJECTS)}; all by default')
+    parser.add_argument('methods', nargs='*', metavar='METHOD',
+                        help=f'of {", ".join(OBJECTS)}, with --choose also s3; all by default')
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/methods'))
     parser.add_argument('--seeds', type=int, default=5, help='image sets')
     parser.add_argument('--trainings', type=int, default=1, help='students of each image set')
     parser.add_argument('--variants', nargs='+', default=list(VARIANTS)[:4], choices=VARIANTS)
-    parser.add_argument('--labels', nargs='+', default=['hard', 'soft'], choices=['hard', 'soft'])
+    parser.add_argument('--labels', nargs='+', choices=['hard', 'soft'], help='both, or hard with --imagenette')
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
     parser.add_argument('--imagenette', metavar='FOLDER', help='ImageNette in place of the built-in pictures')
@@ -217,10 +221,17 @@ def main():
     args.methods, args.work_dir = args.methods or known, args.work_dir.resolve()
     if unknown := [method for method in args.methods if method not in known]:
         parser.error(f'{unknown[0]} is none of {", ".join(known)}')
-    if args.imagenette and 'soft' in args.labels and not args.choose:
+    args.labels = args.labels or (['hard'] if args.imagenette else ['hard', 'soft'])
+    if args.imagenette and 'soft' in args.labels:
         parser.error('ImageNette is compared with hard labels: --labels hard')
+    for name in ('imagenette', 'vae', 'generator'):
+        if getattr(args, name) and os.path.exists(getattr(args, name)):
+            setattr(args, name, os.path.abspath(getattr(args, name)))
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
     os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
+    for name in ('imagenette', 'generator') if args.imagenette else ():
+        if not Path(getattr(args, name)).is_dir():
+            parser.error(f'--{name}: no folder {getattr(args, name)}')
     ConvNet.forward, ResNetAP.forward = torch.compile(ConvNet.forward), torch.compile(ResNetAP.forward)
     sys.exit(choose(args) if args.choose else table(args))
 

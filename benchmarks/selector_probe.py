@@ -13,18 +13,16 @@ import argparse
 
 import numpy as np
 import torch
+from camvid_frames import begin, frames
 from linear_probe import Pixels, moments, probe
 
-import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.bars import track
-from mmdistill.config import read_config
 from mmdistill.evaluation import markdown
-from mmdistill.registry import DATASETS
 from mmdistill.selection import (ClassBalancedGreedy, FeatureKCenterSelector, FrequencyWeightedSelector,
                                  HerdingSelector, KCenterSelector, RandomSelector, RarestClassFirst,
                                  UniformPerClassSelector)
-from mmdistill.tasks.segmentation import Segmentation
 
+SIZE = (192, 256)  # height and width of the frames
 # Name → selector of a budget and a seed; those of `features` see the frames' mean features, the others the masks.
 MASKS = dict(
     random=lambda n, seed: RandomSelector(n, random_state=seed),
@@ -45,20 +43,14 @@ FEATURES = dict(
 
 def read(data_root):
     """Sequence and class histogram of each training frame, its features at 1/4 of the size, and the classes there."""
-    cfg = read_config('configs/_base_/datasets/camvid.py')
-    source = Segmentation().source(DATASETS.build(dict(cfg.train_dataset, data_root=data_root)))
-    frames = (source.pair(index, cfg.image_scale[::-1]) for index in range(len(source)))
-    pixels = Pixels()(track(frames, len(source), 'frames'))
+    source = frames('train', data_root)
+    pixels = Pixels()(track((source.pair(index, SIZE) for index in range(len(source))), len(source), 'frames'))
     sequences = np.array([path.rsplit('/', 1)[-1][:6] for path in source.images])
     return sequences, source.histograms(), *pixels
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--budget', type=int, default=19, help='frames to select')
-    parser.add_argument('--draws', type=int, default=6, help='of selectors that draw at random')
-    parser.add_argument('--data-root', default='data/camvid')
-    args = parser.parse_args()
+def compare(args):
+    """Print the rows and the table."""
     sequences, histograms, features, labels = read(args.data_root)
     scale, pooled, held = moments(features), features.mean(1, dtype=torch.float32).numpy(), np.unique(sequences)
     found = {}
@@ -75,6 +67,14 @@ def main():
             print(f'without {sequence}, {name}: {found[name][-1]:.1f}', flush=True)
     rows = [[name, *(f'{value:.1f}' for value in values), f'{np.mean(values):.1f}'] for name, values in found.items()]
     print(markdown([['selector', *held, 'mean'], *rows]))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--budget', type=int, default=19, help='frames to select')
+    parser.add_argument('--draws', type=int, default=6, help='of selectors that draw at random')
+    parser.add_argument('--data-root', default='data/camvid')
+    begin(compare, parser.parse_args())
 
 
 if __name__ == '__main__':

@@ -1,6 +1,6 @@
 """Optimal transport distance from distilled to real images per class, which DMGD minimises.
 
-    python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …] [--real CONFIG]
+    python benchmarks/support_points.py VAE POINTS WORK_DIR [WORK_DIR …] [--real CONFIG [--data-root FOLDER]]
     cd work_dirs/quickstart/objects
     python ../../../benchmarks/support_points.py mmdistill://objects dmgd/support_points.safetensors unguided dmgd \\
         --real mmdistill::_base_/datasets/objects.py
@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 import ot
 
-from mmdistill.config import read_config
+from mmdistill.cli import run
+from mmdistill.config import merge_options, read_config
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
 from mmdistill.evaluation.training_sets import build_dataset
 from mmdistill.generation.autoencoders import load_vae, vae_factor
@@ -37,19 +38,17 @@ def latents(encoder, spec: dict):
     return unit(encode_dataset(encoder, dataset)), Classification().labels(dataset)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('vae')
-    parser.add_argument('points')
-    parser.add_argument('work_dirs', nargs='+', type=Path)
-    parser.add_argument('--real')
-    args = parser.parse_args()
+def measure(args) -> None:
+    """Print the distances."""
     clusters = ClassClusters.load(args.points)
     height, width = next(iter(clusters.centers.values())).shape[-2:]
     factor = vae_factor(load_vae(args.vae))
     encoder = LatentEncoder(args.vae, (height * factor, width * factor))
     if args.real:
-        rows, labels = latents(encoder, read_config(args.real).train_dataset)
+        cfg = read_config(args.real)
+        if args.data_root:
+            merge_options(cfg, dict(data_root=args.data_root))
+        rows, labels = latents(encoder, cfg.train_dataset)
         targets = {label: (rows[labels == label], ot.unif((labels == label).sum())) for label in clusters.centers}
     else:
         targets = {label: (unit(rows), clusters.masses[label]) for label, rows in clusters.centers.items()}
@@ -60,6 +59,16 @@ def main() -> None:
             cost = ot.dist(rows[labels == label], points, metric='euclidean')
             distances.append(ot.emd2(ot.unif(len(cost)), masses, cost))
         print(f'{work_dir.name:24} mean {np.mean(distances):.3f}  ' + ' '.join(f'{d:.3f}' for d in distances))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('vae')
+    parser.add_argument('points')
+    parser.add_argument('work_dirs', nargs='+', type=Path)
+    parser.add_argument('--real', metavar='CONFIG')
+    parser.add_argument('--data-root', metavar='FOLDER', help='of the dataset of --real')
+    run(measure, parser.parse_args())
 
 
 if __name__ == '__main__':

@@ -2,7 +2,7 @@
 
     python benchmarks/synthesis_probe.py [SET ...] [--data-root data/camvid] [--vae madebyollin/taesd]
 
-SET is a folder that `mmdistill distill` wrote. The probe (linear_probe.py) learns from random frames and from the
+SET is a work dir of `mmdistill distill`. The probe (linear_probe.py) learns from random frames and from the
 photos of a set's masks, each as they are and through the autoencoder at one and two times 256x192, and from the images
 of the set. It is tested on every other validation frame. Frames are read at 256x192. The test frames are not read.
 Seconds per row, where a student takes minutes. Needs the package of the extra `benchmarks`.
@@ -12,24 +12,15 @@ import argparse
 import cv2
 import numpy as np
 import torch
+from camvid_frames import begin, distilled, frames
 from linear_probe import Pixels, moments, probe
 
-import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.bars import track
-from mmdistill.config import read_config
-from mmdistill.datasets.manifest import read_manifest
 from mmdistill.evaluation import markdown
 from mmdistill.generation.autoencoders import decode, encode, load_vae
-from mmdistill.registry import DATASETS
 from mmdistill.selection import RandomSelector
-from mmdistill.tasks.segmentation import Segmentation
 
 SIZE, FILES = (192, 256), (360, 480)  # of the frames that are learned, of the photos' files
-
-
-def source(cfg):
-    """A dataset whose `pair` gives images and masks."""
-    return Segmentation().source(DATASETS.build(cfg))
 
 
 @torch.no_grad()
@@ -52,6 +43,34 @@ def stages(indices, real, vae):
             [through(vae, image, mask, 2) for image, (_, mask) in zip(whole, photos)]}
 
 
+def measure(args):
+    """Print the rows and the table."""
+    real, val = (frames(split, args.data_root) for split in ('train', 'val'))
+    sets = {folder: distilled(folder) for folder in args.sets}
+    vae, pixels, rows, draws = load_vae(args.vae).eval(), Pixels(), [], range(args.draws)
+    test = pixels(val.pair(index, SIZE) for index in track(range(0, len(val), 2), len(val) // 2, 'frames'))
+
+    def report(name, samples):
+        values = [probe(one, test, scale, draw) for draw, one in zip(draws, samples)]
+        spread = f' ± {np.std(values, ddof=1):.1f}' if len(values) > 1 else ''
+        rows.append([name, f'{np.mean(values):.1f}{spread}'])
+        print(': '.join(rows[-1]), flush=True)
+
+    drawn = [RandomSelector(args.budget, random_state=draw).fit(real.histograms()).selected_ for draw in draws]
+    samples = [{name: pixels(pairs) for name, pairs in stages(indices, real, vae).items()} for indices in drawn]
+    scale = moments(torch.cat([one['photos'][0] for one in samples]))
+    for name in samples[0]:
+        report(f'random frames: {name}', [one[name] for one in samples])
+    known = set()
+    for folder, (images, indices) in sets.items():
+        kinds = {} if indices in known else stages(indices, real, vae)  # sets of the same masks have the same photos
+        known.add(indices)
+        kinds['distilled'] = [images.pair(index, SIZE) for index in range(len(images))]
+        for name, pairs in kinds.items():
+            report(f'{folder}: {name}', [pixels(pairs)] * args.draws)
+    print(markdown([['frames', 'mIoU'], *rows]))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('sets', nargs='*', metavar='SET')
@@ -59,32 +78,7 @@ def main():
     parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd')
     parser.add_argument('--budget', type=int, default=19, help='random frames')
     parser.add_argument('--draws', type=int, default=3, help='of random frames, and classifiers of each set')
-    args = parser.parse_args()
-    cfg, pixels, rows = read_config('configs/_base_/datasets/camvid.py'), Pixels(), []
-    real, val = (source(dict(one, data_root=args.data_root)) for one in (cfg.train_dataset, cfg.val_dataset))
-    vae, draws = load_vae(args.vae).eval(), range(args.draws)
-    test = pixels(val.pair(index, SIZE) for index in track(range(0, len(val), 2), len(val) // 2, 'frames'))
-
-    def report(name, sets):
-        values = [probe(one, test, scale, draw) for draw, one in zip(draws, sets)]
-        rows.append([name, f'{np.mean(values):.1f} ± {np.std(values, ddof=1):.1f}'])
-        print(': '.join(rows[-1]), flush=True)
-
-    drawn = [RandomSelector(args.budget, random_state=draw).fit(real.histograms()).selected_ for draw in draws]
-    frames = [{name: pixels(pairs) for name, pairs in stages(indices, real, vae).items()} for indices in drawn]
-    scale = moments(torch.cat([one['photos'][0] for one in frames]))
-    for name in frames[0]:
-        report(f'random frames: {name}', [one[name] for one in frames])
-    known = set()
-    for folder in args.sets:
-        distilled = source(dict(type='mmdistill.DistilledDataset', data_root=folder))
-        indices = tuple(image['source_index'] for image in read_manifest(folder)['images'])
-        kinds = {} if indices in known else stages(indices, real, vae)  # sets of the same masks have the same photos
-        known.add(indices)
-        kinds['distilled'] = [distilled.pair(index, SIZE) for index in range(len(distilled))]
-        for name, pairs in kinds.items():
-            report(f'{folder}: {name}', [pixels(pairs)] * args.draws)
-    print(markdown([['frames', 'mIoU'], *rows]))
+    begin(measure, parser.parse_args())
 
 
 if __name__ == '__main__':

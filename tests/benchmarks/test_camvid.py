@@ -88,14 +88,13 @@ def test_one_student_of_the_two(camvid, tmp_path):
     assert not camvid.commands
 
 
-def test_finished_sets_are_kept_and_a_union_has_its_members(camvid, tmp_path):
-    for seed in (0, 2):
-        (tmp_path / f'work_dirs/camvid_5p/d3s2_{seed}/distilled/meta').mkdir(parents=True)
-        (tmp_path / f'work_dirs/camvid_5p/d3s2_{seed}/distilled/meta/distilled.json').touch()
+def test_every_set_is_resumed_and_a_union_has_its_members(camvid):
+    """So a finished set is kept, and one of other settings is an error of the command."""
     commands = camvid('--share', '0.05', '--rows', 'distilled_and_random', '--generator', 'mine', '--guide', 'my.pth')
-    assert [command[::2][:2] for command in commands] == [('distill', 'd3s2_1'), ('evaluate', None)]
+    assert [command[::2][:2] for command in commands] == [
+        *(('distill', f'd3s2_{seed}') for seed in range(3)), ('evaluate', None)]
     assert commands[0][3]['model.generator.weights'] == 'mine'
-    left_out = {key.partition('.')[2] for key, value in commands[1][3].items() if value is None}
+    left_out = {key.partition('.')[2] for key, value in commands[-1][3].items() if value is None}
     assert not {'distilled', 'random_real', 'distilled_and_random'} & left_out and 'unguided' in left_out
 
 

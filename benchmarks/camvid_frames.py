@@ -1,0 +1,40 @@
+"""What the programs about CamVid's frames share: the frames, distilled sets, and how the programs begin."""
+import os
+from pathlib import Path
+
+import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
+from mmdistill.cli import run
+from mmdistill.config import read_config
+from mmdistill.datasets.manifest import read_manifest
+from mmdistill.evaluation.training_sets import build_dataset
+from mmdistill.tasks.segmentation import Segmentation
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = 'configs/_base_/datasets/camvid.py'
+
+
+def begin(function, args):
+    """Call a function with the arguments of a program, in the root of the repository, where configs are found.
+
+    Paths in the arguments are resolved before. A mistake of the user is printed as one line, without a traceback.
+    """
+    for name, value in vars(args).items():
+        values = value if isinstance(value, list) else [value]
+        resolved = [os.path.abspath(one) if isinstance(one, str) and os.path.exists(one) else one for one in values]
+        setattr(args, name, resolved if isinstance(value, list) else resolved[0])
+    os.chdir(ROOT)
+    run(function, args)
+
+
+def frames(split, data_root):
+    """The source (:class:`~mmdistill.datasets.masks.DatasetMasks`) of the frames of 'train', 'val' or 'test'."""
+    cfg = dict(getattr(read_config(CONFIG), f'{split}_dataset'), data_root=data_root)
+    return Segmentation().source(build_dataset(cfg, 'mmseg', f'{split}_dataset'))
+
+
+def distilled(folder):
+    """Source and indices of the real frames of a distilled set; ``folder`` is the set, or the work dir that has it."""
+    root = Path(folder, 'distilled') if Path(folder, 'distilled').is_dir() else Path(folder)
+    indices = tuple(image['source_index'] for image in read_manifest(root)['images'])
+    cfg = dict(type='mmdistill.DistilledDataset', data_root=str(root))
+    return Segmentation().source(build_dataset(cfg, 'mmseg', folder)), indices
