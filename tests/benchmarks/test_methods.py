@@ -1,6 +1,7 @@
 """The comparison of all methods: each set's config takes its options, each comparison finds its data; none is run."""
 import importlib
 import json
+from pathlib import Path
 
 import pytest
 
@@ -67,17 +68,22 @@ def test_fewer_steps_have_their_own_scale(methods, tmp_path):
 
 
 def test_the_settings_on_imagenette(methods, tmp_path):
-    configs, (comparison, ) = methods('--choose', '--seeds', '1', '--imagenette', '/data', '--vae', '/vae',
-                                      '--generator', '/weights')
+    data, weights = (str(tmp_path / name) for name in ('data', 'weights'))
+    for folder in (data, weights):
+        Path(folder).mkdir()
+    configs, (comparison, ) = methods('--choose', '--seeds', '1', '--imagenette', data, '--vae', '/vae',
+                                      '--generator', weights)
     assert comparison.split == 'val' and comparison.encoder.vae == '/vae'
     assert list(comparison.students) == ['resnetap10']
-    assert comparison.val_dataset.data_root == comparison.train_dataset.data_root == '/data'
+    assert comparison.val_dataset.data_root == comparison.train_dataset.data_root == data
     assert comparison.val_dataset.split == 'train' and comparison.val_dataset.indices[:2] == [0, 9]
-    assert len(configs) == len(comparison.training_sets) == 15
+    assert len(configs) == len(comparison.training_sets) == 16
     for cfg in configs:
-        assert cfg.test_dataloader.dataset.data_root == '/data' and cfg.model.generator.weights == '/weights'
-    sharp = read_config(str(tmp_path / 'choose/dmgd_sharp_plans_100/run.py')).custom_hooks[1]
-    assert sharp.scale == 20 and sharp.objectives[0].epsilon == 0.02
+        assert cfg.test_dataloader.dataset.data_root == data and cfg.model.generator.weights == weights
+    paper, sharp = (read_config(str(tmp_path / f'choose/dmgd_{name}_100/run.py')).custom_hooks[1]
+                    for name in ('40', 'sharp_plans_20'))
+    assert (paper.scale, paper.objectives[0].epsilon, paper.objectives[0].iterations) == (40, 0.1, 5)
+    assert (sharp.scale, sharp.objectives[0].epsilon, sharp.objectives[0].iterations) == (20, 0.02, 50)
     chosen = read_config(str(tmp_path / 'choose/s3_latents_100/run.py')).custom_hooks[-1]
     assert chosen.encoder.vae == '/vae'
 
@@ -85,5 +91,24 @@ def test_the_settings_on_imagenette(methods, tmp_path):
 def test_what_it_does_not_have(methods, capsys):
     methods('dream')
     assert 'dream is none of unguided, d4m' in capsys.readouterr().err
-    methods('--imagenette', '/data')
+    methods('--imagenette', '/data', '--labels', 'soft')
     assert 'hard labels: --labels hard' in capsys.readouterr().err
+    methods('--imagenette', '/no/data')
+    assert '--imagenette: no folder /no/data' in capsys.readouterr().err
+
+
+def test_trainings_of_each_image_set(methods):
+    _, (comparison, ) = methods('d4m', '--seeds', '3', '--trainings', '2', '--labels', 'hard', '--variants', 'plain')
+    assert (comparison.image_sets, comparison.trainings) == (3, 2)
+
+
+def test_a_mistake_in_a_set_is_one_line(methods, monkeypatch, tmp_path):
+    module = importlib.import_module('methods')
+
+    def fail(argv):
+        raise SystemExit('error: other settings')
+
+    monkeypatch.setattr(module, 'command', fail)
+    with pytest.raises(RuntimeError, match=r'd4m_0: error: other settings'):
+        module.distil((module.OBJECTS['d4m'], {}, None, 0, str(tmp_path / 'd4m_0')))
+    assert not (tmp_path / 'd4m_0/seconds.json').exists()
