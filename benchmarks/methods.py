@@ -201,6 +201,17 @@ def mean_seconds(seconds, spec):
     return f'{sum(took) / len(took):.0f}' if took else ''
 
 
+def enter_root(args, parser):
+    """Go to the root of the repository, where configs name each other from, and check the folders of the options."""
+    for name in ('imagenette', 'vae', 'generator'):
+        if getattr(args, name) and os.path.exists(getattr(args, name)):
+            setattr(args, name, os.path.abspath(getattr(args, name)))
+    os.chdir(Path(__file__).resolve().parents[1])
+    for name in ('imagenette', 'generator') if args.imagenette else ():
+        if not Path(getattr(args, name)).is_dir():
+            parser.error(f'--{name}: no folder {getattr(args, name)}')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('methods', nargs='*', metavar='METHOD',
@@ -224,14 +235,8 @@ def main():
     args.labels = args.labels or (['hard'] if args.imagenette else ['hard', 'soft'])
     if args.imagenette and 'soft' in args.labels:
         parser.error('ImageNette is compared with hard labels: --labels hard')
-    for name in ('imagenette', 'vae', 'generator'):
-        if getattr(args, name) and os.path.exists(getattr(args, name)):
-            setattr(args, name, os.path.abspath(getattr(args, name)))
     os.environ.setdefault('MMDISTILL_CACHE', str(args.work_dir / 'cache'))  # the real images are encoded once
-    os.chdir(Path(__file__).resolve().parents[1])  # the configs name each other from here
-    for name in ('imagenette', 'generator') if args.imagenette else ():
-        if not Path(getattr(args, name)).is_dir():
-            parser.error(f'--{name}: no folder {getattr(args, name)}')
+    enter_root(args, parser)
     ConvNet.forward, ResNetAP.forward = torch.compile(ConvNet.forward), torch.compile(ResNetAP.forward)
     sys.exit(choose(args) if args.choose else table(args))
 
