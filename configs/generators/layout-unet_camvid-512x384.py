@@ -1,6 +1,7 @@
 # layout-unet_camvid-256x192.py at twice the size: 64x48 latents, which keep small objects that the autoencoder blurs at
-# 256x192, and a fourth level. The learning rate restarts after 8 000 iterations, whose checkpoint is a usable generator
-# too. bfloat16 halves the time on a CPU that has it; elsewhere: --cfg-options optim_wrapper.type=OptimWrapper
+# 256x192, and a fourth level. The learning rate restarts after 8 000 iterations; --cfg-options train_cfg.max_iters=8000
+# stops there, with nearly the same results. bfloat16 halves the time on a CPU that has it; elsewhere:
+# --cfg-options optim_wrapper.type=OptimWrapper
 # mmdistill train configs/generators/layout-unet_camvid-512x384.py
 # Weights of TAESD on disk: --cfg-options model.vae=/path/to/taesd
 _base_ = './layout-unet_camvid-256x192.py'
