@@ -41,7 +41,7 @@ def run(command, config, folder=None, workers=None, **options):
     argv += ['--workers', str(workers)] if workers else []
     argv += ['--resume'] if command != 'evaluate' else []
     argv += ['--cfg-options', *(f'{key}={value}' for key, value in options.items())] if options else []
-    print('\n$ mmdistill', *argv[3:], flush=True)
+    print('\n$ mmdistill', *(word if len(word) < 120 else f'{word[:80]}...' for word in argv[3:]), flush=True)
     if code := subprocess.run(argv, cwd=ROOT).returncode:
         sys.exit(code)
 
