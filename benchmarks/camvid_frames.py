@@ -2,6 +2,8 @@
 import os
 from pathlib import Path
 
+from paths import ROOT, resolve_paths
+
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import run
 from mmdistill.config import read_config
@@ -9,7 +11,6 @@ from mmdistill.datasets.manifest import read_manifest
 from mmdistill.evaluation.training_sets import build_dataset
 from mmdistill.tasks.segmentation import Segmentation
 
-ROOT = Path(__file__).resolve().parents[1]
 CONFIG = 'configs/_base_/datasets/camvid.py'
 
 
@@ -18,17 +19,17 @@ def begin(function, args):
 
     Paths in the arguments are resolved before. A mistake of the user is printed as one line, without a traceback.
     """
-    for name, value in vars(args).items():
-        values = value if isinstance(value, list) else [value]
-        resolved = [os.path.abspath(one) if isinstance(one, str) and os.path.exists(one) else one for one in values]
-        setattr(args, name, resolved if isinstance(value, list) else resolved[0])
+    resolve_paths(args, *({'sets', 'guide', 'vae', 'data_root'} & vars(args).keys()))
     os.chdir(ROOT)
     run(function, args)
 
 
-def frames(split, data_root):
-    """The source (:class:`~mmdistill.datasets.masks.DatasetMasks`) of the frames of 'train', 'val' or 'test'."""
-    cfg = dict(getattr(read_config(CONFIG), f'{split}_dataset'), data_root=data_root)
+def frames(split, data_root, **settings):
+    """The source (:class:`~mmdistill.datasets.masks.DatasetMasks`) of the frames of 'train', 'val' or 'test'.
+
+    Settings of the dataset can be changed, such as ``indices``.
+    """
+    cfg = dict(getattr(read_config(CONFIG), f'{split}_dataset'), data_root=data_root, **settings)
     return Segmentation().source(build_dataset(cfg, 'mmseg', f'{split}_dataset'))
 
 

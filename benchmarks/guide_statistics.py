@@ -24,19 +24,6 @@ from mmdistill.tasks.statistics import real_batches
 CONFIG = 'configs/d3s2/d3s2_layout-unet_5p_camvid-512x384.py'
 
 
-class Indexed:
-    """The samples of a source at some indices."""
-
-    def __init__(self, source, indices):
-        self.source, self.indices = source, indices
-
-    def __len__(self):
-        return len(self.indices)
-
-    def pair(self, index, size):
-        return self.source.pair(self.indices[index], size)
-
-
 @torch.no_grad()
 def measured(guide, sample, size, objectives, classes):
     """The mean losses of the objectives over some frames, and the statistics of their features."""
@@ -63,8 +50,9 @@ def measure(args):
     size, segmentor = tuple(cfg.model.generator.image_size), ConfigDict(cfg.guidance.segmentor, checkpoint=args.guide)
     check_component(segmentor, MODELS, '--guide: segmentor')
     real, sets = frames('train', args.data_root), {folder: distilled(folder) for folder in args.sets}
-    first = {indices: folder for folder, (_, indices) in reversed(sets.items())}  # sets of the same masks have the same
-    samples = {f'photos of {folder}': Indexed(real, indices) for indices, folder in first.items()}
+    first = {indices: folder for folder, (_, indices) in reversed(sets.items())}  # photos of equal masks are equal
+    samples = {f'photos of {folder}': frames('train', args.data_root, indices=list(indices))
+               for indices, folder in first.items()}
     samples.update((folder, sample) for folder, (sample, _) in sets.items())
     guide = MODELS.build(ConfigDict(segmentor, _scope_='mmdistill'))
     classes, statistics = len(real.classes), ClassStatistics(len(real.classes))

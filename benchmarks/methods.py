@@ -5,8 +5,8 @@
     python benchmarks/methods.py --choose [METHOD ...] [--seeds 3]
     python benchmarks/methods.py --imagenette FOLDER --vae FOLDER [--generator FOLDER] --labels hard ...
 
-Each method distils one image set per seed, 10 images per class, and each set trains one student, or as many as
---trainings says. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
+Each method distils one image set per seed, with 10 images per class. Each set trains one student; --trainings sets
+another number. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
 validation pictures, with other seeds; the settings of the configs were chosen so. The third does either with ImageNette
 at 128 pixels, the generator of configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every
 ninth training image validates. Seconds are those of one core, without the encoding of the real images, which is done
@@ -26,6 +26,7 @@ import time
 from pathlib import Path
 
 import torch
+from paths import ROOT, resolve_paths
 
 import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import main as command
@@ -203,10 +204,8 @@ def mean_seconds(seconds, spec):
 
 def enter_root(args, parser):
     """Go to the root of the repository, where configs name each other from, and check the folders of the options."""
-    for name in ('imagenette', 'vae', 'generator'):
-        if getattr(args, name) and os.path.exists(getattr(args, name)):
-            setattr(args, name, os.path.abspath(getattr(args, name)))
-    os.chdir(Path(__file__).resolve().parents[1])
+    resolve_paths(args, 'imagenette', 'vae', 'generator')
+    os.chdir(ROOT)
     for name in ('imagenette', 'generator') if args.imagenette else ():
         if not Path(getattr(args, name)).is_dir():
             parser.error(f'--{name}: no folder {getattr(args, name)}')

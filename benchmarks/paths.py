@@ -1,0 +1,16 @@
+"""Paths in the arguments of the programs, which run in the root of the repository, where configs are found."""
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def resolve_paths(args, *names):
+    """Make these arguments, each a path or a list of paths, absolute where they exist."""
+    def resolved(value):
+        if isinstance(value, list):
+            return [resolved(one) for one in value]
+        return os.path.abspath(value) if value and os.path.exists(value) else value
+
+    for name in names:
+        setattr(args, name, resolved(getattr(args, name)))
