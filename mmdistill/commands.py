@@ -76,6 +76,7 @@ def train(args: argparse.Namespace) -> None:
         return
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
+    from .engine.training_settings import store_settings
     from .terminal import shows_all
     with lock_work_dir(args, cfg):
         continue_training(cfg, args.resume)
@@ -83,6 +84,8 @@ def train(args: argparse.Namespace) -> None:
         if sys.stdout.isatty() and not runner.rank and not shows_all():
             runner.register_hook(TrainingBarHook())
         build_loops(runner)
+        if not runner.rank:
+            store_settings(cfg)
         with discard_partial_checkpoint(cfg.work_dir):
             runner.train()
 

@@ -30,6 +30,7 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
 from mmdistill.weights.checkpoints import check_exists
+from .training_settings import changed_settings
 from .wrapped_data import wrapped_dataset_errors
 
 
@@ -114,7 +115,8 @@ def build_loops(runner: Runner) -> None:
 def continue_training(cfg: Any, resume: bool) -> None:
     """Set ``resume`` and ``load_from`` of a training config: the newest complete checkpoint is resumed.
 
-    If the only checkpoint is incomplete, the training starts again.
+    If the only checkpoint is incomplete, the training starts again. Settings that have changed are named in a warning:
+    they apply from here on.
 
     Args:
         cfg: The training config, which is changed.
@@ -135,6 +137,8 @@ def continue_training(cfg: Any, resume: bool) -> None:
             if gone := _missing_last_checkpoint(folder):
                 print_log(f'{folder / "last_checkpoint"} names {gone}, which does not exist: resuming from {path}',
                           'current', logging.WARNING)
+            if changes := changed_settings(cfg):
+                print_log(f'{path.name} is resumed with other settings: {changes}', 'current', logging.WARNING)
             return
         next_step = 'resuming from the one before' if len(found) > 1 else 'starting again'
         print_log(f'{path} is incomplete or damaged: {next_step}', 'current', logging.WARNING)
