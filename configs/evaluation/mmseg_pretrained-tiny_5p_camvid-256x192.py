@@ -1,4 +1,4 @@
-# CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by five
+# CamVid at 5 % (19 frames) with a student that starts from ImageNet weights and one from scratch: real frames by six
 # selectors, images that start from the photos of the second selector's masks, images generated from these masks, and
 # real and generated ones together.
 # python benchmarks/camvid.py --share 0.05                  # makes the distilled sets, then compares
@@ -13,7 +13,8 @@ folder = 'work_dirs/camvid_5p'
 training_sets = dict(
     random_real=dict(selector=dict(type='RandomSelector')),
     greedy_real=dict(selector=dict(type='ClassBalancedGreedy')),
-    dense_greedy_real=dict(selector=dict(type='ClassBalancedGreedy', density=0.2)),
+    neighbours_greedy_real=dict(selector=dict(type='ClassBalancedGreedy', min_gap=1)),  # near-duplicates, too
+    dense_greedy_real=dict(selector=dict(type='ClassBalancedGreedy', min_gap=1, density=0.2)),
     rarest_first_real=dict(selector=dict(type='RarestClassFirst')),
     uniform_per_class_real=dict(selector=dict(type='UniformPerClassSelector')),
     photo_start=dict(data_root=[f'{folder}/photo-10_{seed}/distilled' for seed in range(3)]),

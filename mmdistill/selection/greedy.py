@@ -9,8 +9,10 @@ from typing import Annotated, Literal, Union
 import numpy as np
 from scipy.sparse import csr_array
 
-from ..settings import Range
+from ..errors import DistillError
+from ..settings import PositiveInt, Range
 from .base import TIE, PresenceSelector, split_by_class
+from .neighbours import decorrelation_gap
 
 _SLACK = 1e-9  # allowance for rounding: an earlier gain is an upper bound of the current one
 _POOL = 64  # candidates that are re-evaluated in each round
@@ -30,7 +32,10 @@ class ClassBalancedGreedy(PresenceSelector):
     therefore gives exactly the plain greedy selection, whose F is at least (1 - 1/e) of the optimum (Nemhauser et al.
     1978). Ties are broken by the lowest index.
 
-    The masks of ``init`` contribute to the coverage.
+    Of the frames of a video, which follow each other in the dataset, near-duplicates are left out: a mask less than
+    ``min_gap`` positions from a selected one is not selected. The guarantee holds for 1, the plain greedy selection.
+
+    The masks of ``init`` contribute to the coverage, and keep their neighbours from being selected.
 
     Args:
         tau: τ > 0, in units of a whole mask: the coverage at which a class starts to count as covered. With large
@@ -40,11 +45,14 @@ class ClassBalancedGreedy(PresenceSelector):
         density: β >= 0, the gain for each class in a mask; 0 drops the second term. This term is our choice. The gains
             of the first term decrease as the selection grows, so with 0.2 the first masks cover the classes, and later
             masks are the densest scenes.
+        min_gap: Smallest distance of two selected masks, in positions in the dataset. 'auto' measures it
+            (:func:`~mmdistill.selection.neighbours.decorrelation_gap`), up to the largest value with which the budget
+            can always be reached; it is 1 for datasets that are not videos. This restriction is our choice.
 
     Attributes:
         gains_: float64 (budget,), increase of F by each selected mask.
         objective_: F of the selection.
-        tau_: The value of τ that was used.
+        tau_, min_gap_: The values that were used.
 
     Example:
         >>> counts = [[900, 100, 0], [950, 50, 0], [600, 300, 100], [1000, 0, 0]]  # pixels of 3 classes in 4 masks
@@ -53,11 +61,15 @@ class ClassBalancedGreedy(PresenceSelector):
     """
     tau: Union[Annotated[float, Range(0, above=True, below=True)], Literal['auto']] = 'auto'
     density: Annotated[float, Range(0, below=True)] = 0.0
+    min_gap: Union[PositiveInt, Literal['auto']] = 'auto'
 
     def _select(self, counts, usable, budget, init):
         fractions = self._fractions(counts)
         dense = self.density * np.diff(fractions.indptr)
         self.tau_ = _resolve_tau(self.tau, fractions)
+        self.min_gap_ = self.min_gap
+        if self.min_gap == 'auto':  # each selected mask excludes at most 2 min_gap - 1
+            self.min_gap_ = decorrelation_gap(fractions, (int(usable.sum()) // budget + 1) // 2)
         coverage = np.zeros(counts.shape[1])
         bounds = np.where(usable, np.inf, -np.inf)
         selected, gains = [], []
@@ -69,7 +81,7 @@ class ClassBalancedGreedy(PresenceSelector):
             selected.append(index)
             gains.append(gain)
             coverage[:] += fractions[[index]].sum(axis=0)
-            bounds[index] = -np.inf
+            bounds[max(index - self.min_gap_ + 1, 0):index + self.min_gap_] = -np.inf
 
         for index in init:
             pick(index, gains_of([index])[0])
@@ -77,6 +89,9 @@ class ClassBalancedGreedy(PresenceSelector):
         bounds[free] = gains_of(free)
         pool = _largest(free, bounds)
         while len(selected) < budget:
+            if not len(pool):
+                raise DistillError(f'min_gap={self.min_gap} leaves no further mask after {len(selected)} of {budget}: '
+                                   'lower it or the budget')
             # The pool's best gain is a lower bound; only masks whose upper bound reaches it can be selected.
             bounds[pool] = gains_of(pool)
             rivals = np.flatnonzero(bounds >= bounds[pool].max() * (1 - _SLACK))

@@ -20,15 +20,17 @@ def objective(shares_, chosen, tau, density=0.0):
     return np.log(1 + shares_[list(chosen)].sum(0) / tau).sum() + density * (shares_[list(chosen)] > 0).sum()
 
 
-def naive(counts, budget, tau, init=(), density=0.0, **presence):
-    """Plain greedy: all gains are computed in each round, as differences of terms of F."""
+def naive(counts, budget, tau, init=(), density=0.0, min_gap=1, **presence):
+    """Plain greedy: all gains are computed in each round, as differences of terms of F. None if no mask is left."""
     h, usable = shares(counts, **presence), np.asarray(counts).any(1)
     chosen, covered = list(init), shares(counts, **presence)[list(init)].sum(0)
     while len(chosen) < budget:
         gains = (np.log1p((covered + h) / tau) - np.log1p(covered / tau)).sum(1) + density * (h > 0).sum(1)
         gains[~usable] = -1
-        gains[chosen] = -1
+        gains[[min(abs(i - c) for c in chosen) < min_gap if chosen else False for i in range(len(h))]] = -1
         best = gains.max()
+        if best < 0:
+            return None
         chosen.append(next(i for i, g in enumerate(gains) if g >= 0 and g >= best - 1e-12 * max(best, 1)))
         covered = covered + h[chosen[-1]]
     return chosen
@@ -64,6 +66,43 @@ def test_lazy_is_plain_greedy(seed):
         assert fitted.objective_ == pytest.approx(
             objective(shares(counts, **presence), fitted.selected_, tau, density))
         assert fitted.gains_.sum() == pytest.approx(fitted.objective_)
+
+
+@pytest.mark.parametrize('seed', RANDOM)
+def test_masks_nearer_than_the_gap_are_left_out(seed):
+    counts, rng = random_counts(seed), np.random.default_rng(2000 + seed)
+    usable, gap = np.flatnonzero(counts.any(1)), int(rng.integers(2, 9))
+    init = rng.permutation(usable)[:3].tolist() if seed % 4 == 0 else []
+    for budget in {max(1, len(init)), max(len(usable) // 6, len(init), 1), max(len(usable) // 2, len(init))}:
+        selector = ClassBalancedGreedy(budget, tau=0.02, min_gap=gap, init=init)
+        if (expected := naive(counts, budget, 0.02, init, min_gap=gap)) is None:
+            with pytest.raises(DistillError, match=rf'^min_gap={gap} leaves no further mask after \d+ of {budget}: '
+                                                   'lower it or the budget$'):
+                selector.fit(counts)
+        else:
+            assert selector.fit(counts).selected_.tolist() == expected
+
+
+@pytest.mark.parametrize('seed', range(20))
+def test_an_automatic_gap_never_exhausts_the_masks(seed):
+    """Even for masks that hardly change, a third of which are empty, and selected masks in the worst positions."""
+    rng = np.random.default_rng(seed)
+    drift = np.exp(rng.normal(0, 0.05, (90, 6)).cumsum(0))
+    counts = (1000 * drift * (rng.random((90, 1)) > 0.3)).astype(int)
+    usable = np.flatnonzero(counts.any(1))
+    for budget in (1, 2, 5, 9, 20, len(usable)):
+        init = rng.permutation(usable)[:budget // 2].tolist()
+        fitted = ClassBalancedGreedy(budget, init=init).fit(counts)
+        assert len(set(fitted.selected_)) == budget
+        new = fitted.selected_[len(init):]
+        assert all(abs(i - j) >= fitted.min_gap_ for i in new for j in fitted.selected_ if i != j)
+    assert ClassBalancedGreedy(5).fit(counts).min_gap_ > 1 == ClassBalancedGreedy(len(usable)).fit(counts).min_gap_
+
+
+@pytest.mark.parametrize('gap', [0, -1, 1.5, 'none', None, True])
+def test_bad_gap(gap):
+    with pytest.raises(DistillError, match='ClassBalancedGreedy.min_gap'):
+        ClassBalancedGreedy(1, min_gap=gap).fit([[1, 1]])
 
 
 def test_lazy_equals_plain_greedy_with_few_stale_bounds():
