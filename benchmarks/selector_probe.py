@@ -1,6 +1,6 @@
 """Compares selectors of CamVid frames with a linear probe that is tested on a held-out video sequence.
 
-    python benchmarks/selector_probe.py [--budget 19] [--draws 6] [--data-root data/camvid]
+    python benchmarks/selector_probe.py [--budget 19] [--draws 6] [--data-root data/camvid] [--selectors random greedy]
 
 The frames of CamVid come from few videos, and its validation frames continue one of the training videos: a selector
 that prefers this video is better on them and not elsewhere. Therefore, one of the three training sequences is held out
@@ -23,15 +23,16 @@ from mmdistill.selection import (ClassBalancedGreedy, FeatureKCenterSelector, Fr
                                  UniformPerClassSelector)
 
 SIZE = (192, 256)  # height and width of the frames
+# Settings of the greedy selector by name. With min_gap=1, near-duplicates are not left out.
+GREEDY = {
+    'greedy': {}, **{f'greedy_gap_{gap}': dict(min_gap=gap) for gap in (1, 2, 8)},
+    **{f'greedy_density_{value:g}': dict(min_gap=1, density=value) for value in (0.05, 0.1, 0.2, 0.5)},
+    **{f'greedy_tau_{value:g}': dict(min_gap=1, tau=value) for value in (0.001, 0.1, 1.0)},
+    **{f'greedy_fraction_{value:g}': dict(min_gap=1, min_fraction=value) for value in (0.0, 0.005, 0.02)}}
 # Name → selector of a budget and a seed; those of `features` see the frames' mean features, the others the masks.
 MASKS = dict(
     random=lambda n, seed: RandomSelector(n, random_state=seed),
-    greedy=lambda n, seed: ClassBalancedGreedy(n),
-    **{f'greedy, density {density:g}': lambda n, seed, density=density: ClassBalancedGreedy(n, density=density)
-       for density in (0.05, 0.1, 0.2, 0.5)},
-    **{f'greedy, τ {tau:g}': lambda n, seed, tau=tau: ClassBalancedGreedy(n, tau=tau) for tau in (0.001, 0.1, 1.0)},
-    **{f'greedy, least share {share:g}': lambda n, seed, share=share: ClassBalancedGreedy(n, min_fraction=share)
-       for share in (0.0, 0.005, 0.02)},
+    **{name: lambda n, seed, options=options: ClassBalancedGreedy(n, **options) for name, options in GREEDY.items()},
     rarest_first=lambda n, seed: RarestClassFirst(n),
     by_frequency=lambda n, seed: FrequencyWeightedSelector(n, random_state=seed),
     uniform_per_class=lambda n, seed: UniformPerClassSelector(n, random_state=seed),
@@ -57,7 +58,8 @@ def compare(args):
     for sequence in held:
         pool, test = np.flatnonzero(sequences != sequence), np.flatnonzero(sequences == sequence)[::2]
         vectors = pooled[pool] / (pooled.std(0) + 1e-6)
-        for name, make in {**MASKS, **FEATURES}.items():
+        for name in args.selectors:
+            make = {**MASKS, **FEATURES}[name]
             data = vectors if name in FEATURES else histograms[pool]
             draws = args.draws if make(args.budget, 0).stochastic else 1
             selections = [pool[make(args.budget, seed).fit(data).selected_] for seed in range(draws)]
@@ -73,6 +75,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--budget', type=int, default=19, help='frames to select')
     parser.add_argument('--draws', type=int, default=6, help='of selectors that draw at random')
+    parser.add_argument('--selectors', nargs='+', default=[*MASKS, *FEATURES], choices=[*MASKS, *FEATURES],
+                        metavar='NAME', help=f'all by default: {", ".join([*MASKS, *FEATURES])}')
     parser.add_argument('--data-root', default='data/camvid')
     begin(compare, parser.parse_args())
 

@@ -6,6 +6,7 @@ import os.path as osp
 import re
 import tempfile
 import traceback
+from collections import Counter
 from typing import Any, Dict, List, Optional, Sequence, Set
 
 from mmdistill.errors import DistillError
@@ -41,6 +42,20 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
         return DistillError(f'ann_file {path} cannot be read ({reason}): correct it')
     return DistillError(f'ann_file {path}, line {number + 1}: {_short(lines[number])} cannot be read ({reason}): '
                         f'{_advice(lines[number])}')
+
+
+def no_images(error: BaseException) -> Optional[str]:
+    """Text about the folder in which a dataset found no image, if this is why it raised ``error``; None if unknown."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        dataset = frame.f_locals.get('self')
+        folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
+        suffix = getattr(dataset, 'img_suffix', None)
+        if not folder or not suffix or getattr(dataset, 'ann_file', '') or not osp.isdir(folder):
+            continue
+        found = Counter(osp.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
+        what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3)) or 'no file'
+        return f'no file in {folder} ends in {suffix!r}; it has {what}: set img_suffix, data_root or data_prefix'
+    return None
 
 
 def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Optional[dict] = None) -> None:

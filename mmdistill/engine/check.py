@@ -20,6 +20,7 @@ from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
 from .places import check_work_dir
+from .runtime import check_runtime
 
 SCOPE = 'mmdistill'
 _TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
@@ -143,6 +144,9 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
         if cfg.get(key):
             raise DistillError(f'{key}={cfg[key]!r} only works in a training: remove it (--resume continues a '
                                'distillation)')
+    check_runtime(cfg)
+    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None:
+        raise DistillError(f'randomness.seed={seed} has no effect on a distillation: remove it, and set test_cfg.seed')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '
                            'mmdistill::_base_/default_runtime.py')

@@ -7,7 +7,7 @@ from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset
 from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, resolve
-from mmdistill.datasets.listing import bad_list
+from mmdistill.datasets.listing import bad_list, no_images
 from mmdistill.datasets.reading import check_backend
 from mmdistill.datasets.subsets import bad_indices
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
@@ -37,8 +37,9 @@ def dataset_errors(where: str) -> Iterator[None]:
         if not isinstance(error, (AssertionError, AttributeError, KeyError, OSError, RuntimeError, TypeError,
                                   ValueError)):
             raise
-        empty = 'need at least one array' in str(error)  # mmseg's error for a folder without images
-        reason = 'it finds no image: check data_root, data_prefix and img_suffix' if empty else error
+        reason: Any = error
+        if 'need at least one array' in str(error):  # the error of an empty dataset
+            reason = no_images(error) or 'it finds no image: check data_root, data_prefix and img_suffix'
         if 'palette does not match classes' in str(error):
             reason = 'metainfo.palette has not one colour for each of metainfo.classes: correct it, or leave it out'
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None

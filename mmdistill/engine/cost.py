@@ -1,5 +1,6 @@
 """The estimated cost of a run, and the remaining time while it runs."""
 import datetime
+import logging
 import time
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -10,11 +11,12 @@ from mmengine.runner import Runner
 from mmdistill.components import resolve
 from mmdistill.errors import DistillError
 from mmdistill.generation.cost import GIB, Cost, Pace, Workload, estimate
-from mmdistill.generation.outline import outline
+from mmdistill.generation.outline import NoOutline, outline
 from mmdistill.registry import GENERATORS, MODELS
 from .batches import RequestBatches
 from .composition import Composition
 
+logger = logging.getLogger('mmdistill')
 # Runs after MMEngine's IterTimerHook, whose estimate it replaces, and before LoggerHook, which prints it.
 _PRIORITY = 55
 
@@ -35,10 +37,7 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
     Raises:
         DistillError: The config of a network is missing, or the cost of a part of the generator is unknown.
     """
-    settings, missing = cfg['model']['generator'], []
-    component: Any = resolve(settings, GENERATORS, 'model.generator')
-    from_dataset = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
-    generator = outline(component, {**from_dataset, **settings})
+    generator, missing = _outlined(cfg, metainfo), []
     guidance, cleaning, segmentor, look = composition.guidance, composition.cleaning, None, None
     network = guidance.resources['segmentor'] if guidance is not None and guidance.asks_segmentor() else None
     cleaner = None if cleaning is None else cleaning.resources.get('segmentor')
@@ -50,6 +49,29 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
     if cleaner and network and cleaner['config'] != network['config']:
         missing.append('that labels are cleaned by another segmentor, which is counted as the guiding one')
     return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
+
+
+def check_generator(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> None:
+    """Raise a DistillError if the settings of the generator do not fit its weights or the dataset.
+
+    No weights are read. Without the configs of the weights on this machine, nothing is checked.
+    """
+    try:
+        _outlined(cfg, metainfo)
+    except NoOutline:
+        pass
+    except DistillError as error:
+        raise DistillError(f'model.generator: {error}') from None
+    except Exception as error:  # it tells more when the weights are loaded
+        logger.debug('%s', error)
+
+
+def _outlined(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
+    """The generator of a config without weights."""
+    settings = cfg['model']['generator']
+    component: Any = resolve(settings, GENERATORS, 'model.generator')
+    from_dataset = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
+    return outline(component, {**from_dataset, **settings})
 
 
 def work_of(run: Any) -> Workload:
@@ -69,8 +91,6 @@ def announce_cost(run: Any) -> Optional[Cost]:
 
     If the configs of the networks must be downloaded, the generator is loaded first, except in a dry run.
     """
-    logger = run.logger
-
     def counted() -> Tuple[Cost, List[str]]:
         return count_run(run.runner.cfg, run.composition, run.runner.model.metainfo, work_of(run))
 
@@ -82,12 +102,12 @@ def announce_cost(run: Any) -> Optional[Cost]:
                 raise
             cost, missing = counted()
     except Exception as error:  # a failing estimate must not stop the run
-        logger.info(f'Cost: no estimate: {_line(error)}')
+        run.logger.info(f'Cost: no estimate: {_line(error)}')
         return None
     for line in lines(cost, run.tflops):
-        logger.info(line)
+        run.logger.info(line)
     if missing:
-        logger.warning(f'The cost leaves out {"; ".join(missing)}')
+        run.logger.warning(f'The cost leaves out {"; ".join(missing)}')
     return cost
 
 
@@ -100,7 +120,7 @@ def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
     stage = max(cost.stages, key=lambda name: cost.stages[name])
     found = [f'Cost: {_number(cost.total)} TFLOP for {cost.images} images: {listed}',
              f'Memory: about {cost.peak:.1f} GiB at micro_batch={cost.micro_batch}: {cost.weights:.1f} of weights, '
-             f'{cost.stages[stage]:.1f} of activations in {stage}, without what the device\'s runtime takes']
+             f'{cost.stages[stage]:.1f} of activations in {stage}, the device\'s runtime not included']
     ranks = f' on {cost.processes} devices' if cost.processes > 1 else ''
     return [*found, f'Time: {_time(3600 * cost.hours(rate))} at {rate:g} TFLOP/s{ranks}'] if rate else found
 

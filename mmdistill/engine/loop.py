@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from mmdistill.bars import ProgressBar
 from mmdistill.datasets.checksums import Journal
 from mmdistill.datasets.origin import provenance
+from mmdistill.datasets.palettes import without_random_palette
 from mmdistill.datasets.wrappers import parts_of
 from mmdistill.errors import DistillError
 from mmdistill.generation import Synthesis
@@ -23,7 +24,7 @@ from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, run_hash, run_settings, writer_config
 from .composition import Composition
-from .cost import PaceHook, announce_cost
+from .cost import PaceHook, announce_cost, check_generator
 from .finishing import finish
 from .inherited import KEY, same_split
 from .inputs import Inputs
@@ -122,7 +123,8 @@ class DistillLoop(BaseLoop):
         if self.composition.choice:
             self._write_to('candidates')
         planner.check(self.source)
-        runner.model.take_metainfo(self.metainfo)
+        runner.model.take_metainfo(without_random_palette(self.metainfo))
+        check_generator(runner.cfg, runner.model.metainfo)
         self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
         self.plan = self._old_plan() if self.resume else self._new_plan(planner)

@@ -1,7 +1,8 @@
 """The planner of segmentation: which masks a run makes images of."""
 import copy
 import os.path as osp
-from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
+from contextlib import contextmanager
+from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
@@ -17,6 +18,15 @@ from mmdistill.settings import NonNegativeInt, PositiveInt, parameters, setting,
 from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
 from .planning import Planner, StartLatents
+
+
+@contextmanager
+def _selector_errors() -> Iterator[None]:
+    """Name the key of the selector in its errors."""
+    try:
+        yield
+    except DistillError as error:
+        raise DistillError(f'MaskSelectionHook.selector: {error}') from None
 
 
 class MaskPlanner(Planner):
@@ -54,13 +64,15 @@ class MaskPlanner(Planner):
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         if isinstance(budget := getattr(selector, 'budget', None), (int, float)):
-            resolve_budget(budget, len(masks))
+            with _selector_errors():
+                resolve_budget(budget, len(masks))
         if is_main_process():
             logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
         # The masks are divided among the ranks; the main rank shows a progress bar.
         bar = track if is_main_process() else None
         histograms = masks.histograms(cache, self.workers, progress=bar)
-        selected = [int(i) for i in selector.fit(histograms).selected_]
+        with _selector_errors():
+            selected = [int(i) for i in selector.fit(histograms).selected_]
         if is_main_process():
             rows = selection_table(histograms, selected, masks.classes)
             picture = osp.join(work_dir, 'selection.png')

@@ -87,6 +87,9 @@ def announce(run: Any) -> None:
                 extra=LOG_FILE_ONLY)
     if run.composition.guidance:
         logger.info(f'Guidance: {run.composition.guidance.describe()}', extra=LOG_FILE_ONLY)
+    elif plan.method == 'D3S2':
+        logger.warning("test_cfg.method='D3S2' will be written to the set, but no hook guides the images: add a "
+                       "GuidedSynthesisHook, or set test_cfg.method='unguided'")
     if run.composition.cleaning:
         logger.info(f'Label cleaning: {run.composition.cleaning.describe()}', extra=LOG_FILE_ONLY)
     if run.composition.choice:

@@ -30,6 +30,7 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
 from mmdistill.weights.checkpoints import check_exists
+from .runtime import check_runtime
 from .training_settings import changed_settings
 from .wrapped_data import wrapped_dataset_errors
 
@@ -65,6 +66,7 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     """
     if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
         raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
+    check_runtime(cfg)
     if isinstance(path := cfg.get('load_from'), str):
         check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}

@@ -101,8 +101,10 @@ class LatentGenerator:
         self._batches = MicroBatches(self)
         factor = vae_factor(vae)
         if any(side % (factor * multiple) for side in self.image_size):
-            raise DistillError(f'image_size {self.image_size} must be a multiple of {factor * multiple} with these '
-                               'weights')
+            unit = factor * multiple
+            near = tuple(max(round(side / unit), 1) * unit for side in self.image_size)
+            raise DistillError(f'image_size={self.image_size} has to be a multiple of {unit} with these weights, such '
+                               f'as {near}')
         check_fit('factor of guidance_vae', vae_factor(self.guide_vae), 'of vae', factor)
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
         self.compiled = bool(compile)

@@ -2,7 +2,7 @@
 import inspect
 import logging
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping
 
 import torch
 from torch import nn
@@ -19,6 +19,10 @@ from .schedulers import load_scheduler
 _FOLDERS = dict(unet=('unet', ), network=('transformer', 'unet'), vae=('vae', ), controlnet=('controlnet', ))
 
 
+class NoOutline(DistillError):
+    """The networks cannot be built without their weights, which says nothing about the settings."""
+
+
 def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
     """The generator ``cls.from_pretrained(**settings)`` on the meta device, for cost estimates.
 
@@ -30,7 +34,8 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
         settings: Settings of ``from_pretrained`` as in a config, and those from the dataset (``classes``, ``palette``).
 
     Raises:
-        DistillError: Configs are missing, or the constructor takes a module of another name.
+        NoOutline: Configs are missing, or the constructor takes a module of another name.
+        DistillError: The settings do not fit the weights.
 
     Example:
         >>> from mmdistill.generation import ClassConditionalGenerator
@@ -39,8 +44,23 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
         ((64, 64), 'meta')
     """
     if not (inspect.isclass(cls) and issubclass(cls, LatentGenerator)):
-        raise DistillError(f'{getattr(cls, "__name__", cls)} is not a LatentGenerator')
+        raise NoOutline(f'{getattr(cls, "__name__", cls)} is not a LatentGenerator')
     settings = {key: value for key, value in settings.items() if key not in ('type', '_scope_', 'compile')}
+    try:
+        modules = _modules(cls, settings)
+    except DistillError as error:
+        raise NoOutline(str(error)) from None
+    logger = logging.getLogger('mmdistill')
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # the generator logs its warnings when it is loaded
+    try:
+        return cls(**modules, **settings)
+    finally:
+        logger.setLevel(level)
+
+
+def _modules(cls: type, settings: Dict[str, Any]) -> Dict[str, Any]:
+    """The modules of the constructor by name, whose settings are removed from ``settings``."""
     config = settings.pop('config', None)
     folder = known_configs(settings.pop('weights'), config)
     dtype, modules = dtype_of(setting(cls, settings, 'dtype')), dict[str, Any]()
@@ -50,14 +70,8 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
             modules[name] = load_scheduler(folder, value) if name == 'scheduler' else _module(
                 name, known_configs(value, config or str(folder)) if value else folder, dtype)
     if guidance_vae := settings.pop('guidance_vae', None):
-        settings['guidance_vae'] = _module('vae', known_configs(guidance_vae, config or str(folder)), dtype)
-    logger = logging.getLogger('mmdistill')
-    level = logger.level
-    logger.setLevel(logging.ERROR)  # the generator logs its warnings when it is loaded
-    try:
-        return cls(**modules, **settings)
-    finally:
-        logger.setLevel(level)
+        modules['guidance_vae'] = _module('vae', known_configs(guidance_vae, config or str(folder)), dtype)
+    return modules
 
 
 def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:

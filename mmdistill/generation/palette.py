@@ -58,7 +58,8 @@ def check_palette(palette: Optional[Sequence[Sequence[int]]], classes: Sequence[
                   ) -> Sequence[Sequence[int]]:
     """Return the palette; raises a DistillError unless it has one RGB triple in 0..255 per class."""
     if palette is None:
-        raise DistillError(f"{where}: rendering='palette' needs a palette: one RGB triple per class")
+        raise DistillError(f'{where} needs a palette, since it sees masks as colours: give metainfo.palette of the '
+                           'dataset one RGB triple per class, those of its training')
     if len(palette) != len(classes):
         raise DistillError(f'{where}: palette: {len(palette)} colours for {len(classes)} classes: give one for each')
     for colour, name in zip(palette, classes):
