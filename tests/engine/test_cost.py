@@ -136,7 +136,7 @@ def test_the_lines():
     assert lines(cost, 50.0) == [
         'Cost: 10 000 TFLOP for 203 images: sampling 90%, guidance 10%',
         'Memory: about 12.4 GiB at micro_batch=8: 2.8 of weights, 9.6 of activations in guidance, without what the '
-        "device's runtime takes", 'Time: 0:01:40 at 50 TFLOP/s on 2 devices']
+        "device's runtime not included", 'Time: 0:01:40 at 50 TFLOP/s on 2 devices']
     assert lines(cost, 0.5)[2].startswith('Time: 2.8 hours at 0.5') and len(lines(cost)) == 2
 
 
