@@ -1,8 +1,12 @@
 """Reads the dataset of a config, and writes values of configs as text."""
+import os
+import os.path as osp
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mmengine.config import Config
+from PIL import Image
 
 from mmdistill.config import read_config
 from mmdistill.datasets.wrapped_configs import part_configs
@@ -37,6 +41,29 @@ class Data:
             raise DistillError(f'--dataset {self.path}: {self.dataset_class} has no class names, which this generator '
                                'needs: give the dataset metainfo=dict(classes=(...))')
         return len(self.classes)
+
+
+    def image_size(self, side: int, unit: int) -> Tuple[int, int]:
+        """A size (height, width) with the aspect ratio of the first photo and about the area of a square.
+
+        Args:
+            side: Side of the square.
+            unit: Height and width are multiples of it.
+
+        Returns:
+            The size; that of the square if no photo is found on this machine.
+        """
+        _, first = next(part_configs(self.cfg))
+        prefix = first.get('data_prefix')
+        folder = osp.join(first.get('data_root') or '', (prefix or {}).get('img_path') or '' if isinstance(
+            prefix, Mapping) else '')
+        aspect = 1.0
+        with suppress(OSError, StopIteration, Image.DecompressionBombError):
+            name = next(name for name in sorted(os.listdir(folder)) if name.endswith(first.get('img_suffix', '.jpg')))
+            with Image.open(osp.join(folder, name)) as photo:
+                aspect = min(max(photo.width / photo.height, 0.25), 4)
+        height, width = (max(round(side * scale / unit), 1) * unit for scale in (aspect**-0.5, aspect**0.5))
+        return height, width
 
 
 def read_data(path: str) -> Data:

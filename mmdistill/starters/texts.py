@@ -18,6 +18,8 @@ GUIDES = dict(
     ADE20KDataset='segformer_mit-b0_8xb2-160k_ade20k-512x512',
     COCOStuffDataset='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512',
     COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
+# Side of a square with as many pixels as the images of a layout UNet, and what their sides must be a multiple of.
+_MASK_SIZE = 256, 32
 
 
 def _config(bases: Sequence[str], weights: Sequence[object], data: Data, *parts: str) -> str:
@@ -112,8 +114,9 @@ def _layout_unet(data: Data, training: Path) -> str:
     model = '\n'.join([
         f'# First: mmdistill train {training}', "model = dict(type='Distiller', generator=dict(",
         f"    type='LayoutUNetGenerator', weights='work_dirs/{training.stem}/export',",
-        "    scheduler='DPMSolverMultistepScheduler', image_size=(256, 256), num_steps=20, cfg_scale=1.5, "
-        'micro_batch=8))'])
+        '    # image_size: height and width of the training.',
+        f"    scheduler='DPMSolverMultistepScheduler', image_size={data.image_size(*_MASK_SIZE)}, num_steps=20, "
+        'cfg_scale=1.5, micro_batch=8))'])
     return _config(['distill_runtime'], [f'those that {training.name} trains', TAESD], data,
                    *_segmentation(data, model))
 
@@ -167,7 +170,7 @@ def training_text(data: Data, training: Path) -> str:
     if masks:
         if len(loads) < 2:
             loads.append(dict(type='LoadAnnotations', _scope_=scope))
-        size = [dict(type='Resize', scale=(256, 256), keep_ratio=False)]
+        size = [dict(type='Resize', scale=data.image_size(*_MASK_SIZE)[::-1], keep_ratio=False)]
         ends = [dict(type='RandomFlip', prob=0.5), dict(type='PackSegInputs')]
         model = (f'unet=dict(num_classes={number}, layout_factor=8, layout_channels=96, '
                  'block_out_channels=(64, 96, 128))')
@@ -180,7 +183,7 @@ def training_text(data: Data, training: Path) -> str:
     pipeline = [*loads, *(dict(step, _scope_=scope) for step in [*size, *ends])]
     network = 'LayoutDiffusion' if masks else 'ClassDiffusion'
     return '\n'.join([
-        '# It trains the generator of the other config: some hours on a GPU.', f'# Weights: {TAESD}',
+        '# This trains the generator for the other config: some hours on a GPU.', f'# Weights: {TAESD}',
         "_base_ = 'mmdistill::_base_/schedules/generator.py'", '', f'pipeline = {code(pipeline, before=11)}',
         *_data_lines(data, 'pipeline'), '',
         f"model = dict(type='{network}', cache_latents=True, vae='madebyollin/taesd',", f'             {model})',

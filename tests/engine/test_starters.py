@@ -109,6 +109,22 @@ def test_a_folder_of_photos_with_ones_own_generator(init, photos, tmp_path, tool
     assert done.returncode == 0 and (tmp_path / 'vae/export').is_dir(), done.stderr[-2000:]
 
 
+@pytest.mark.parametrize('shape, size', [
+    ((360, 480), (224, 288)), ((480, 360), (288, 224)), ((50, 50), (256, 256)), ((10, 900), (128, 512)),
+    (None, (256, 256))])
+def test_the_size_follows_the_photos(init, photos, tmp_path, shape, size):
+    """The aspect ratio of the first photo, about 256x256 pixels, multiples of 32."""
+    first = tmp_path / 'photos/images/0.png'
+    if shape:
+        Image.fromarray(np.zeros((*shape, 3), np.uint8)).save(first)
+    else:
+        first.write_bytes(b'no photo')
+    _, cfg = init(photos)
+    training = read_config(str(tmp_path / 'my_run_generator.py'))
+    resize, = (step for step in training.train_dataloader.dataset.pipeline if step['type'] == 'Resize')
+    assert (cfg.model.generator.image_size, tuple(resize.scale)) == (size, size[::-1])
+
+
 def test_a_controlnet_for_ones_own_classes(init, photos, sd_folder, tmp_path, tools):
     """Its palette has the colours of ADE20K for equal names; comments name the other classes."""
     _, cfg = init(photos, 'sd15-controlnet++')
