@@ -53,7 +53,7 @@ class KnownClasses(NamedTuple):
         if ids is None:
             if classes is not None:
                 self.check(classes, f'{where}: the weights',
-                           "give weights of these classes, or class_ids, the weights' id of each")
+                           "give weights of these classes, or set class_ids to the weights' id of each class")
             return range(self.number)
         self.check_ids(classes or (), ids, f'{where}.class_ids')
         return list(ids)

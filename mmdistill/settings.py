@@ -216,7 +216,7 @@ def _union_problem(value: Any, args: Tuple) -> str:
     if '' in found:
         return ''
     precise = [text for text in found if 'range' in text or 'an item' in text]
-    return precise[0] if precise else f'has to be {" or ".join(map(_describe, args))}'
+    return precise[0] if precise else f'has to be {_describe(Union[args])}'
 
 
 def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:
@@ -240,6 +240,10 @@ def _describe(hint: Any) -> str:
         return _describe(args[0])
     if origin is Literal:
         return ' or '.join(map(repr, args))
+    if origin in (Union, types.UnionType):
+        words = list(dict.fromkeys(map(_describe, args)))
+        words = [word for word in words if word != 'a whole number' or 'a number' not in words]
+        return ' or '.join(filter(None, [', '.join(words[:-1]), words[-1]]))
     base = origin or hint
     if base in _PLAIN:
         return _PLAIN[base][0]

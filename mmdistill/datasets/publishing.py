@@ -57,8 +57,8 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
     check_set(root)
     manifest = read_manifest(root)
     if form != 'webdataset' and manifest['task'] != 'classification':
-        raise DistillError(f'{root} is a set for {manifest["task"]}: a folder per class has no place for masks; use '
-                           'webdataset')
+        raise DistillError(f'{root} is a set for {manifest["task"]}, and masks do not fit into a folder per class: '
+                           'use --to webdataset')
     if os.path.lexists(out) and not out.is_dir():
         raise DistillError(f'{out} is not a folder: give a new one')
     if out.is_dir() and any(out.iterdir()):

@@ -41,7 +41,7 @@ def dataset_errors(where: str) -> Iterator[None]:
         if 'need at least one array' in str(error):  # the error of an empty dataset
             reason = no_images(error) or 'it finds no image: check data_root, data_prefix and img_suffix'
         if 'palette does not match classes' in str(error):
-            reason = 'metainfo.palette has not one colour for each of metainfo.classes: correct it, or leave it out'
+            reason = 'metainfo.palette needs as many colours as metainfo.classes has names: correct it, or leave it out'
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
 
 

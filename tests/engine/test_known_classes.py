@@ -52,7 +52,7 @@ def test_another_number(tools, town):
         mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         cv2.imwrite(str(path), np.where(mask == 10, 255, mask))
     refused(tools, town, 'model.generator: the weights have 11 classes, the dataset 10: give weights of these classes, '
-            "or class_ids, the weights' id of each")
+            "or set class_ids to the weights' id of each class")
     refused(tools, town, 'the segmentor has 11 classes, the dataset 10: give one that was trained on these classes, '
             "or outputs, the segmentor's output for each class", 'model.generator.class_ids=[0,1,2,3,4,5,6,7,8,9]')
     done = dry_run(tools, town, 'model.generator.class_ids=[0,1,2,3,4,5,6,7,8,9]',
