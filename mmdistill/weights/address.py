@@ -119,7 +119,10 @@ def _fetch(address: Address, parts: Sequence[str], tensors: bool) -> Optional[Pa
     except OSError as error:
         if isinstance(error, HfHubHTTPError):  # the hub has answered: no such repository, or no access
             raise
-        return _cached(address)
+        try:
+            return _cached(address)
+        except (OSError, ValueError):
+            raise error from None
 
 
 def _cached(address: Address) -> Path:
