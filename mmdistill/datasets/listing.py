@@ -47,10 +47,10 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
 def no_images(error: BaseException) -> Optional[str]:
     """Text about the folder in which a dataset found no image, if this is why it raised ``error``; None if unknown."""
     for frame, _ in traceback.walk_tb(error.__traceback__):
-        dataset = frame.f_locals.get('self')
+        dataset: Any = frame.f_locals.get('self')
         folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
-        suffix = getattr(dataset, 'img_suffix', None)
-        if not folder or not suffix or getattr(dataset, 'ann_file', '') or not osp.isdir(folder):
+        suffix, listed = getattr(dataset, 'img_suffix', None), getattr(dataset, 'ann_file', None)
+        if not folder or not suffix or listed or not osp.isdir(folder):
             continue
         found = Counter(osp.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
         what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3)) or 'no file'
