@@ -25,7 +25,7 @@ from mmdistill.selection import (ClassBalancedGreedy, FeatureKCenterSelector, Fr
 SIZE = (192, 256)  # height and width of the frames
 # Settings of the greedy selector by name. With min_gap=1, near-duplicates are not left out.
 GREEDY = {
-    'greedy': {}, **{f'greedy_gap_{gap}': dict(min_gap=gap) for gap in (1, 2, 8)},
+    'greedy': {}, **{f'greedy_gap_{gap}': dict(min_gap=gap) for gap in (1, 2)},
     **{f'greedy_density_{value:g}': dict(min_gap=1, density=value) for value in (0.05, 0.1, 0.2, 0.5)},
     **{f'greedy_tau_{value:g}': dict(min_gap=1, tau=value) for value in (0.001, 0.1, 1.0)},
     **{f'greedy_fraction_{value:g}': dict(min_gap=1, min_fraction=value) for value in (0.0, 0.005, 0.02)}}
