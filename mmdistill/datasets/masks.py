@@ -74,11 +74,15 @@ class DatasetMasks(Source):
     def checked_mask(self, index: int) -> np.ndarray:
         """The mask of sample ``index``; raises a DistillError unless its image exists and has the same size."""
         image, path, mask = self.images[index], self.masks[index], self._mask(index)
-        height, width = self._image_readers[self.rows[index][0]].size(image, self.dataset.get_data_info(index))
+        height, width = self.photo_size(index)
         if (height, width) != mask.shape:
             raise DistillError(f'{path} is {mask.shape[1]}x{mask.shape[0]} but its image {image} is {width}x{height}: '
                                'give both the same size or remove them')
         return mask
+
+    def photo_size(self, index: int) -> Tuple[int, int]:
+        """Height and width of the image of sample ``index``."""
+        return self._image_readers[self.rows[index][0]].size(self.images[index], self.dataset.get_data_info(index))
 
     def pair(self, index: int, size: Tuple[int, int]) -> Tuple[np.ndarray, np.ndarray]:
         """Image and mask of sample ``index``, resized to ``size`` (H, W) without keeping the aspect ratio.

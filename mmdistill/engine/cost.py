@@ -51,19 +51,23 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
     return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
 
 
-def check_generator(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> None:
+def check_generator(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Optional[Tuple[int, int]]:
     """Raise a DistillError if the settings of the generator do not fit its weights or the dataset.
 
     No weights are read. Without the configs of the weights on this machine, nothing is checked.
+
+    Returns:
+        Height and width of its images; None if they are unknown.
     """
     try:
-        _outlined(cfg, metainfo)
+        return _outlined(cfg, metainfo).image_size
     except NoOutline:
-        pass
+        return None
     except DistillError as error:
         raise DistillError(f'model.generator: {error}') from None
     except Exception as error:  # it tells more when the weights are loaded
         logger.debug('%s', error)
+        return None
 
 
 def _outlined(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:

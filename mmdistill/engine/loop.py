@@ -30,7 +30,7 @@ from .inherited import KEY, same_split
 from .inputs import Inputs
 from .places import check_empty
 from .planning import StartLatents, check_ids, check_sources
-from .progress import announce, announce_source, log_guidance
+from .progress import announce, announce_source, log_guidance, warn_shape
 from .wrapped_data import wrapped_dataset_errors
 
 
@@ -124,7 +124,7 @@ class DistillLoop(BaseLoop):
             self._write_to('candidates')
         planner.check(self.source)
         runner.model.take_metainfo(without_random_palette(self.metainfo))
-        check_generator(runner.cfg, runner.model.metainfo)
+        size = check_generator(runner.cfg, runner.model.metainfo)
         self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
         self.plan = self._old_plan() if self.resume else self._new_plan(planner)
@@ -132,6 +132,8 @@ class DistillLoop(BaseLoop):
         self.inputs.add('data', self.source.fingerprint(), self.source.files)
         self.inputs.save()
         announce(self)
+        if size is not None:
+            warn_shape(self.logger, self.source, size)
         self.cost = announce_cost(self)
         if not self.dry_run:
             self._note_inputs()

@@ -2,8 +2,9 @@
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Sequence, Tuple
 
+from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.origin import other_split
 from mmdistill.datasets.wrappers import describe, real_parts
 from mmdistill.generation.trace import GuidanceTrace
@@ -13,6 +14,7 @@ from mmdistill.terminal import LOG_FILE_ONLY
 from .inherited import TRAINING_KEY, same_split
 
 _LARGE_STEP = 0.5  # of the latents
+_OTHER_SHAPE = 1.5  # ratio of two aspect ratios; photos of 4:3 at a square size have 1.33
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
@@ -72,6 +74,23 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
     if other := next(filter(None, (other_split(part) for part in real_parts(real))), '') or same_split(runner.cfg):
         runner.logger.warning(f'{key} is not a training split ({other}): students tested on it would be tested '
                               'on the source of their training images: distil the training split')
+
+
+def warn_shape(logger: Any, source: Any, size: Tuple[int, int]) -> None:
+    """Warn if masks would be resized to another shape than their photos have.
+
+    Args:
+        logger: The logger.
+        source: The real dataset; only masks are resized without keeping the aspect ratio.
+        size: Height and width of generated images.
+    """
+    if not isinstance(source, DatasetMasks):
+        return
+    height, width = source.photo_size(0)
+    change = (size[1] / size[0]) / (width / height)
+    if max(change, 1 / change) > _OTHER_SHAPE:
+        logger.warning(f'Images are generated at {size} (height, width), but the first photo has {(height, width)}: '
+                       'masks are squeezed to this shape. Set model.generator.image_size to the shape of the photos')
 
 
 def announce(run: Any) -> None:

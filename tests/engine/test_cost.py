@@ -135,7 +135,7 @@ def test_the_lines():
     cost = Cost(203, 8, dict(sampling=9040.0, guidance=960.0), 2.8, dict(sampling=1.4, guidance=9.6), processes=2)
     assert lines(cost, 50.0) == [
         'Cost: 10 000 TFLOP for 203 images: sampling 90%, guidance 10%',
-        'Memory: about 12.4 GiB at micro_batch=8: 2.8 of weights, 9.6 of activations in guidance, without what the '
+        'Memory: about 12.4 GiB at micro_batch=8: 2.8 of weights, 9.6 of activations in guidance, the '
         "device's runtime not included", 'Time: 0:01:40 at 50 TFLOP/s on 2 devices']
     assert lines(cost, 0.5)[2].startswith('Time: 2.8 hours at 0.5') and len(lines(cost)) == 2
 
