@@ -8,16 +8,15 @@ import numpy as np
 from mmengine.dist import is_main_process
 
 from mmdistill.bars import track
-from mmdistill.components import resolve
 from mmdistill.errors import DistillError
 from mmdistill.plan import Request, request_seed
-from mmdistill.registry import GENERATORS, SELECTORS
+from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
 from mmdistill.selection.base import resolve_budget
-from mmdistill.settings import NonNegativeInt, PositiveInt, parameters, setting, validated
+from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
-from .planning import Planner, StartLatents
+from .planning import Planner, StartLatents, strength_of
 
 
 @contextmanager
@@ -42,8 +41,8 @@ class MaskPlanner(Planner):
     def check_settings(self, generator: Mapping[str, Any], method: str) -> None:
         if not self.starts:
             return
-        where, component = "MaskSelectionHook.start='photo'", resolve(generator, GENERATORS, 'model.generator')
-        if 'strength' not in parameters(component) or setting(component, generator, 'strength') == 1:
+        where = "MaskSelectionHook.start='photo'"
+        if strength_of(generator) in (None, 1):
             raise DistillError(f'{where} has no effect if all denoising steps are run: set model.generator.strength, '
                                'the share of the steps that are run, below 1, such as 0.4')
         if method in ('D3S2', 'unguided'):

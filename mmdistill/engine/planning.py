@@ -5,11 +5,13 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
+from mmdistill.components import resolve
 from mmdistill.datasets.class_folders import name_key
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan, Request, request_seed
+from mmdistill.registry import GENERATORS
 from mmdistill.selection import ClassClusters
-from mmdistill.settings import NonNegativeInt, PositiveInt, validated
+from mmdistill.settings import NonNegativeInt, PositiveInt, parameters, setting, validated
 from mmdistill.tasks.clusters import Strategy, class_clusters, encoded_images, few_images
 
 StartLatents = Callable[[Request], np.ndarray]
@@ -152,6 +154,12 @@ class ClassPlanner(Planner):
         return dict(ClassPlanner.describe(self), label_texts=list(run.source.label_texts))
 
 
+def strength_of(generator: Mapping[str, Any]) -> Optional[float]:
+    """Share of the denoising steps that a generator runs from start latents; None if it has no such setting."""
+    component = resolve(generator, GENERATORS, 'model.generator')
+    return setting(component, generator, 'strength') if 'strength' in parameters(component) else None
+
+
 class PrototypePlanner(ClassPlanner):
     """Plans the images of :class:`ClassPlanner`, each starting from a prototype of its class; see
     :class:`~.hooks.composing.PrototypeHook`."""
@@ -168,6 +176,9 @@ class PrototypePlanner(ClassPlanner):
 
     def requests(self, run: Any) -> List[Request]:
         requests = super().requests(run)
+        if strength_of(run.runner.cfg.model['generator']) == 1:
+            run.logger.warning('PrototypeHook has hardly an effect if all denoising steps are run: set '
+                               'model.generator.strength, the share of the steps that are run, below 1, such as 0.7')
         if short := few_images(run.source, self.ipc):
             run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are reused with different seeds: '
                                f'{short}')

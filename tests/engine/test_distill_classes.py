@@ -73,6 +73,12 @@ def finished(tools, config, tmp_path_factory):
     return SimpleNamespace(work=work, log=done.stdout)
 
 
+def test_prototypes_without_effect_are_warned_of(tools, config, finished, tmp_path):
+    done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options', 'model.generator.strength=1.0')
+    say = 'PrototypeHook has hardly an effect if all denoising steps are run: set model.generator.strength'
+    assert done.returncode == 0 and say in done.stdout + done.stderr and say not in finished.log
+
+
 def test_files_of_a_run(finished, photos, tree):
     plan = Plan.load(finished.work / 'plan.json')
     assert [request.id for request in plan.requests[:4]] == [*(f'{wnid}/00000' for wnid in WNIDS),
