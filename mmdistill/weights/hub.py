@@ -154,13 +154,17 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
         return None
     for part, place in _places(configs, parts or ('' if path.is_dir() else 'unet', )).items():
         if missing := _missing_part(place, _CONFIGS.get(part), path.is_dir()):
-            known = sorted(entry.name for entry in configs.iterdir() if entry.is_dir()) if configs.is_dir() else []
-            raise DistillError(f'{where}={str(weights)!r}: no {missing} in {place}: give a folder of diffusers with '
-                               f'{", ".join(filter(None, parts)) or "a network"}; this one has '
-                               f'{", ".join(known[:6]) or "no folders"}')
+            raise DistillError(f'{where}={str(weights)!r}: no {missing} in {place}: {_expected(configs, parts)}')
     if path.is_dir():
         _check_files(weights_of(path, parts), where)
     return configs
+
+
+def _expected(folder: Path, parts: Sequence[str]) -> str:
+    """Advice about a folder that lacks one of its parts."""
+    known = sorted(entry.name for entry in folder.iterdir() if entry.is_dir()) if folder.is_dir() else []
+    return (f'give a folder of diffusers with {", ".join(filter(None, parts)) or "a network"}; this one has '
+            f'{", ".join(known[:6]) or "no folders"}')
 
 
 def _check_files(files: Sequence[Path], where: str) -> None:
