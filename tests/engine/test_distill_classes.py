@@ -74,7 +74,8 @@ def finished(tools, config, tmp_path_factory):
 
 
 def test_prototypes_without_effect_are_warned_of(tools, config, finished, tmp_path):
-    done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options', 'model.generator.strength=1.0')
+    done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options',
+                 'model.generator.strength=1.0')
     say = 'PrototypeHook has hardly an effect if all denoising steps are run: set model.generator.strength'
     assert done.returncode == 0 and say in done.stdout + done.stderr and say not in finished.log
 
