@@ -129,7 +129,7 @@ def test_tar_files(make, tmp_path):
 
 
 def test_masks_go_into_tar_files_alone(run_of_masks, tmp_path):
-    with pytest.raises(DistillError, match='a set for segmentation: .* use webdataset'):
+    with pytest.raises(DistillError, match='a set for segmentation, .* use --to webdataset'):
         export_set(run_of_masks, tmp_path / 'out', 'imagefolder')
     export_set(run_of_masks, tmp_path / 'out', 'webdataset')
     with tarfile.open(tmp_path / 'out/train-000000.tar') as tar:

@@ -181,7 +181,7 @@ def test_weights_that_name_their_classes(folders, name, tmp_path):
     for refuse in (lambda: build(folder, classes=settings['classes']),
                    lambda: ClassConditionalGenerator.check(settings, 'g')):
         with pytest.raises(DistillError, match=f'the weights have .*class 1 is {NAMES[1]!r} there, {NAMES[2]!r} in the '
-                                               'dataset: give weights of these classes, or class_ids'):
+                                               'dataset: give weights of these classes, or set class_ids'):
             refuse()
     assert list(build(folder, classes=settings['classes'], class_ids=[0, 2, 1]).class_ids) == [0, 2, 1]
     with pytest.raises(DistillError, match=f'class_ids gives {NAMES[2]!r} the id 1 of the weights'):
