@@ -18,7 +18,7 @@ from mmdistill.settings import check_value, setting
 from mmdistill.tasks.base import Task
 from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
-from .inherited import KEY, check_unused, distillation_config
+from .inherited import KEY, check_unused, distillation_config, inherits_training
 from .places import check_work_dir
 from .runtime import check_runtime
 
@@ -38,7 +38,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         DistillError: The config has a mistake. The message names the key and the remedy.
     """
     written, cfg = cfg, distillation_config(cfg)
-    _check_keys(cfg)
+    _check_keys(cfg, written)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
     key = cfg['test_cfg'].get('dataset_key', KEY)
@@ -130,8 +130,8 @@ def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any 
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
 
 
-def _check_keys(cfg: Mapping[str, Any]) -> None:
-    """Check the top-level keys that are not components, and the required ones."""
+def _check_keys(cfg: Mapping[str, Any], written: Mapping[str, Any]) -> None:
+    """Check the top-level keys that are not components, and the required ones; ``written`` is the user's config."""
     check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
     for key in ('model', 'test_dataloader', 'test_cfg'):
         if not isinstance(cfg.get(key), Mapping):
@@ -145,7 +145,7 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
             raise DistillError(f'{key}={cfg[key]!r} only works in a training: remove it (--resume continues a '
                                'distillation)')
     check_runtime(cfg)
-    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None:
+    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None and not inherits_training(written):
         raise DistillError(f'randomness.seed={seed} has no effect on a distillation: remove it, and set test_cfg.seed')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '

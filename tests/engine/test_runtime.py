@@ -44,6 +44,8 @@ def test_a_seed_of_mmengine_has_no_effect_on_a_distillation():
     merge_options(cfg, {'randomness.seed': 3})
     with pytest.raises(DistillError, match=r'^randomness\.seed=3 has no effect .*set test_cfg\.seed$'):
         check_run(cfg)
+    cfg.train_dataloader = dict(dataset=cfg.test_dataloader.dataset)  # an inherited training, whose seed is its own
+    check_run(cfg)
 
 
 @pytest.mark.parametrize('name', ['mmseg::_base_/default_runtime.py', 'mmpretrain::_base_/default_runtime.py'])
