@@ -70,3 +70,13 @@ def test_images_of_another_shape_than_the_photos(tools, town, size, warned):
                  f'model.generator.image_size={size}'.replace(' ', ''))
     said = f'Images are generated at {size} (height, width), but the first photo has (32, 32): masks are squeezed'
     assert done.returncode == 0 and (said in done.stdout + done.stderr) == warned, done.stderr
+
+
+@pytest.mark.parametrize('method, warned', [('D3S2', True), ('unguided', False)])
+def test_a_set_without_guidance_is_not_d3s2(tools, town, tmp_path, method, warned):
+    config = tmp_path / 'unguided.py'
+    config.write_text(f"_base_ = {str(town.config)!r}\ncustom_hooks = [dict(type='MaskSelectionHook', workers=0, "
+                      f"selector=dict(type='ClassBalancedGreedy', budget=2))]\ntest_cfg = dict(method={method!r})\n")
+    done = tools('distill', config, '--work-dir', town.work, '--dry-run')
+    said = "test_cfg.method='D3S2' will be written to the set, but no hook guides the images"
+    assert done.returncode == 0 and (said in done.stdout + done.stderr) == warned, done.stderr
