@@ -18,7 +18,7 @@ import hub_layout
 from mmdistill.components import resolve
 from mmdistill.config import read_config
 from mmdistill.engine.composition import Composition
-from mmdistill.engine.cost import count_run
+from mmdistill.engine.cost import count_run, generator_outline
 from mmdistill.generation.cost import Workload
 from mmdistill.plan import Request
 from mmdistill.registry import DATASETS, HOOKS
@@ -68,7 +68,8 @@ def count_config(path, root, micro_batch=None):
     metainfo = dict(classes=[f'class {i}' for i in range(classes)],
                     palette=[(i % 256, i // 256, 0) for i in range(classes)])
     metainfo.update({key: value for key, value in getattr(dataset, 'METAINFO', {}).items() if per_class is False})
-    return (*count_run(copy.deepcopy(cfg), composition, metainfo, work), useful_rows(composition, images, classes))
+    outlined = generator_outline(copy.deepcopy(cfg), metainfo)
+    return (*count_run(outlined, composition, work), useful_rows(composition, images, classes))
 
 
 def useful_rows(composition, images, classes):

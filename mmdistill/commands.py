@@ -38,7 +38,7 @@ def distill(args: argparse.Namespace) -> None:
     """
     from .engine.check import check_run, has_begun
     from .engine.inherited import distillation_config
-    from .engine.places import check_empty
+    from .engine.places import check_empty, set_folders
 
     def check(cfg: 'Config') -> None:
         if args.resume and not has_begun(cfg.work_dir):
@@ -47,7 +47,7 @@ def distill(args: argparse.Namespace) -> None:
                 print(f'There is no run to resume in {cfg.work_dir}: starting a new one', flush=True)
         check_run(cfg, args.resume)
         if not args.resume:
-            check_empty(*(os.path.join(cfg.work_dir, folder) for folder in ('distilled', 'candidates')))
+            check_empty(*set_folders(cfg.work_dir))
 
     cfg = distillation_config(load_config(args, check))
     from .engine.runner import Runner

@@ -44,18 +44,15 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
                         f'{_advice(lines[number])}')
 
 
-def no_images(error: BaseException) -> Optional[str]:
-    """Text about the folder in which a dataset found no image, if this is why it raised ``error``; None if unknown."""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        dataset: Any = frame.f_locals.get('self')
-        folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
-        suffix, listed = getattr(dataset, 'img_suffix', None), getattr(dataset, 'ann_file', None)
-        if not folder or not suffix or listed or not osp.isdir(folder):
-            continue
-        found = Counter(osp.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
-        what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3)) or 'no file'
-        return f'no file in {folder} ends in {suffix!r}; it has {what}: set img_suffix, data_root or data_prefix'
-    return None
+def no_images(dataset: Any) -> str:
+    """Text about an OpenMMLab dataset that finds no image, with what its folder contains."""
+    folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
+    suffix, listed = getattr(dataset, 'img_suffix', None), getattr(dataset, 'ann_file', None)
+    if not folder or not suffix or listed or not osp.isdir(folder):
+        return 'it finds no image: check data_root, data_prefix and img_suffix'
+    found = Counter(osp.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
+    what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3)) or 'no file'
+    return f'no file in {folder} ends in {suffix!r}; it has {what}: set img_suffix, data_root or data_prefix'
 
 
 def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Optional[dict] = None) -> None:

@@ -8,6 +8,7 @@ from mmengine.logging import print_log
 
 from mmdistill.errors import DistillError
 from mmdistill.selection.report import shorten
+from .listing import no_images
 from .manifest import MANIFEST, read_manifest
 from .wrapped_configs import part_configs
 
@@ -25,7 +26,7 @@ def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
     for frame, _ in traceback.walk_tb(error.__traceback__):
         name, found = frame.f_code.co_name, frame.f_locals
         if name in ('_get_unserialized_subset', '_get_serialized_subset') and 'indices' in found:
-            return _wrong(found['indices'], len(found['self'].data_list), where)
+            return _wrong(found['indices'], found['self'], where)
         if name == '_serialize_data' and getattr(found['self'], '_indices', None) in (0, [], ()):
             return DistillError(f'{where}.indices={found["self"]._indices!r} leaves no image: give some, or leave it '
                                 'out')
@@ -33,10 +34,10 @@ def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
     return bad_indices(error.__context__, where) if error.__context__ else None
 
 
-def _wrong(indices: Any, count: int, where: str) -> DistillError:
-    shown = shorten(str(indices))
+def _wrong(indices: Any, dataset: Any, where: str) -> DistillError:
+    shown, count = shorten(str(indices)), len(dataset.data_list)
     if not count:
-        return DistillError(f'{where}: it finds no image: check data_root, data_prefix and img_suffix')
+        return DistillError(f'{where}: {no_images(dataset)}')
     outside = _outside(indices, count) if isinstance(indices, (list, tuple)) else []
     if not outside:
         return DistillError(f'{where}.indices={shown} has to be a whole number, or a list of them')

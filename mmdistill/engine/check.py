@@ -18,8 +18,8 @@ from mmdistill.settings import check_value, setting
 from mmdistill.tasks.base import Task
 from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
-from .inherited import KEY, check_unused, distillation_config, inherits_training
-from .places import check_work_dir
+from .inherited import KEY, check_unused, distillation_config
+from .places import check_work_dir, set_folders
 from .runtime import check_runtime
 
 SCOPE = 'mmdistill'
@@ -38,7 +38,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
         DistillError: The config has a mistake. The message names the key and the remedy.
     """
     written, cfg = cfg, distillation_config(cfg)
-    _check_keys(cfg, written)
+    _check_keys(cfg)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
     key = cfg['test_cfg'].get('dataset_key', KEY)
@@ -67,7 +67,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
 def has_begun(work_dir: str) -> bool:
     """Whether the work dir contains a plan or images of a run."""
     return osp.isfile(osp.join(work_dir, 'plan.json')) or any(
-        files for folder in ('distilled', 'candidates') for _, _, files in os.walk(osp.join(work_dir, folder)))
+        files for folder in set_folders(work_dir) for _, _, files in os.walk(folder))
 
 
 def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
@@ -130,8 +130,8 @@ def writer_config(writer: Optional[Mapping[str, Any]], task: Task, dataset: Any 
     return dict(cfg, dataset=dataset) if 'dataset' in getattr(component, 'needs', ()) else cfg
 
 
-def _check_keys(cfg: Mapping[str, Any], written: Mapping[str, Any]) -> None:
-    """Check the top-level keys that are not components, and the required ones; ``written`` is the user's config."""
+def _check_keys(cfg: Mapping[str, Any]) -> None:
+    """Check the top-level keys that are not components, and the required ones."""
     check_spelling(cfg, {*RUNNER_KEYS, 'custom_imports'})
     for key in ('model', 'test_dataloader', 'test_cfg'):
         if not isinstance(cfg.get(key), Mapping):
@@ -145,7 +145,8 @@ def _check_keys(cfg: Mapping[str, Any], written: Mapping[str, Any]) -> None:
             raise DistillError(f'{key}={cfg[key]!r} only works in a training: remove it (--resume continues a '
                                'distillation)')
     check_runtime(cfg)
-    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None and not inherits_training(written):
+    inherited = cfg['test_cfg'].get('dataset_key', KEY) != KEY  # then the seed is that of the inherited training
+    if (seed := (cfg.get('randomness') or {}).get('seed')) is not None and not inherited:
         raise DistillError(f'randomness.seed={seed} has no effect on a distillation: remove it, and set test_cfg.seed')
     if cfg.get('default_scope') != SCOPE:
         raise DistillError(f'default_scope={cfg.get("default_scope")!r}: set it to {SCOPE!r}, or inherit '

@@ -1,5 +1,6 @@
 """Checks of the datasets of a config before a mask or an image is read."""
 import inspect
+import traceback
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
@@ -39,9 +40,11 @@ def dataset_errors(where: str) -> Iterator[None]:
             raise
         reason: Any = error
         if 'need at least one array' in str(error):  # the error of an empty dataset
-            reason = no_images(error) or 'it finds no image: check data_root, data_prefix and img_suffix'
+            frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+            reason = no_images(next((one.f_locals['self'] for one in frames if one.f_code.co_name == '_serialize_data'),
+                                    None))
         if 'palette does not match classes' in str(error):
-            reason = 'metainfo.palette needs as many colours as metainfo.classes has names: correct it, or leave it out'
+            reason = 'metainfo.palette has too many or too few colours for the classes: correct it, or leave it out'
         raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
 
 

@@ -21,23 +21,21 @@ logger = logging.getLogger('mmdistill')
 _PRIORITY = 55
 
 
-def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mapping[str, Any], work: Workload
-              ) -> Tuple[Cost, List[str]]:
+def count_run(generator: Any, composition: Composition, work: Workload) -> Tuple[Cost, List[str]]:
     """Estimate the cost of a run. No weights are read and nothing is downloaded.
 
     Args:
-        cfg: A checked distillation config.
-        composition: The parts that its hooks define.
-        metainfo: Metainfo of the real dataset.
+        generator: The generator without weights, from :func:`generator_outline`.
+        composition: The parts that the hooks define.
         work: The amount of work.
 
     Returns:
         The cost, and descriptions of the parts that it does not include.
 
     Raises:
-        DistillError: The config of a network is missing, or the cost of a part of the generator is unknown.
+        DistillError: The cost of a part of the generator is unknown.
     """
-    generator, missing = _outlined(cfg, metainfo), []
+    missing: List[str] = []
     guidance, cleaning, segmentor, look = composition.guidance, composition.cleaning, None, None
     network = guidance.resources['segmentor'] if guidance is not None and guidance.asks_segmentor() else None
     cleaner = None if cleaning is None else cleaning.resources.get('segmentor')
@@ -51,16 +49,16 @@ def count_run(cfg: Mapping[str, Any], composition: Composition, metainfo: Mappin
     return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
 
 
-def check_generator(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Optional[Tuple[int, int]]:
+def check_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
     """Raise a DistillError if the settings of the generator do not fit its weights or the dataset.
 
     No weights are read. Without the configs of the weights on this machine, nothing is checked.
 
     Returns:
-        Height and width of its images; None if they are unknown.
+        :func:`generator_outline`; None if there is none.
     """
     try:
-        return _outlined(cfg, metainfo).image_size
+        return generator_outline(cfg, metainfo)
     except NoOutline:
         return None
     except DistillError as error:
@@ -70,8 +68,8 @@ def check_generator(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Opti
         return None
 
 
-def _outlined(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
-    """The generator of a config without weights."""
+def generator_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
+    """The generator of a config without weights (:func:`~mmdistill.generation.outline.outline`)."""
     settings = cfg['model']['generator']
     component: Any = resolve(settings, GENERATORS, 'model.generator')
     from_dataset = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
@@ -90,21 +88,19 @@ def work_of(run: Any) -> Workload:
                     cleaned=len(requests) if composition.cleaning else 0, processes=world)
 
 
-def announce_cost(run: Any) -> Optional[Cost]:
+def announce_cost(run: Any, outlined: Any) -> Optional[Cost]:
     """Log and return the cost of a loop that has a plan; None if it cannot be estimated. The reason is then logged.
 
     If the configs of the networks must be downloaded, the generator is loaded first, except in a dry run.
-    """
-    def counted() -> Tuple[Cost, List[str]]:
-        return count_run(run.runner.cfg, run.composition, run.runner.model.metainfo, work_of(run))
 
+    Args:
+        run: The loop.
+        outlined: The result of :func:`check_outline`.
+    """
     try:
-        try:
-            cost, missing = counted()
-        except DistillError:
-            if run.dry_run or not run.generator:  # loads the generator, which downloads its configs
-                raise
-            cost, missing = counted()
+        if outlined is None and (run.dry_run or run.generator):  # loads the generator, which downloads its configs
+            outlined = generator_outline(run.runner.cfg, run.runner.model.metainfo)
+        cost, missing = count_run(outlined, run.composition, work_of(run))
     except Exception as error:  # a failing estimate must not stop the run
         run.logger.info(f'Cost: no estimate: {_line(error)}')
         return None

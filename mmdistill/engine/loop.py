@@ -24,7 +24,7 @@ from mmdistill.tasks.base import task_of_datasets
 from .batches import RequestBatches
 from .check import check_fit, check_run, load_plan, run_hash, run_settings, writer_config
 from .composition import Composition
-from .cost import PaceHook, announce_cost, check_generator
+from .cost import PaceHook, announce_cost, check_outline
 from .finishing import finish
 from .inherited import KEY, same_split
 from .inputs import Inputs
@@ -124,7 +124,7 @@ class DistillLoop(BaseLoop):
             self._write_to('candidates')
         planner.check(self.source)
         runner.model.take_metainfo(without_random_palette(self.metainfo))
-        size = check_generator(runner.cfg, runner.model.metainfo)
+        outlined = check_outline(runner.cfg, runner.model.metainfo)
         self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
         self.plan = self._old_plan() if self.resume else self._new_plan(planner)
@@ -132,9 +132,9 @@ class DistillLoop(BaseLoop):
         self.inputs.add('data', self.source.fingerprint(), self.source.files)
         self.inputs.save()
         announce(self)
-        if size is not None:
-            warn_shape(self.logger, self.source, size)
-        self.cost = announce_cost(self)
+        if outlined is not None:
+            warn_shape(self.logger, self.source, outlined.image_size)
+        self.cost = announce_cost(self, outlined)
         if not self.dry_run:
             self._note_inputs()
             starts, guidance = planner.start_latents(self), self._guide()

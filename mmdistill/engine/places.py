@@ -2,7 +2,7 @@
 import inspect
 import os
 import os.path as osp
-from typing import Any, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
 from mmdistill.components import resolve
 from mmdistill.datasets.wrapped_configs import part_configs
@@ -10,6 +10,11 @@ from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 
 _LISTING = ('BaseSegDataset', 'CustomDataset')  # base classes of datasets that list a folder of images
+
+
+def set_folders(work_dir: str) -> List[str]:
+    """The folders in a work dir to which a run writes images."""
+    return [osp.join(work_dir, name) for name in ('distilled', 'candidates')]
 
 
 def check_empty(*folders: str) -> None:

@@ -42,7 +42,6 @@ class Data:
                                'needs: give the dataset metainfo=dict(classes=(...))')
         return len(self.classes)
 
-
     def image_size(self, side: int, unit: int) -> Tuple[int, int]:
         """A size (height, width) with the aspect ratio of the first photo and about the area of a square.
 
@@ -58,8 +57,8 @@ class Data:
         folder = osp.join(first.get('data_root') or '', (prefix or {}).get('img_path') or '' if isinstance(
             prefix, Mapping) else '')
         aspect = 1.0
-        with suppress(OSError, StopIteration, Image.DecompressionBombError):
-            name = next(name for name in sorted(os.listdir(folder)) if name.endswith(first.get('img_suffix', '.jpg')))
+        with suppress(OSError, ValueError, Image.DecompressionBombError):
+            name = min(name for name in os.listdir(folder) if name.endswith(first.get('img_suffix', '.jpg')))
             with Image.open(osp.join(folder, name)) as photo:
                 aspect = min(max(photo.width / photo.height, 0.25), 4)
         height, width = (max(round(side * scale / unit), 1) * unit for scale in (aspect**-0.5, aspect**0.5))

@@ -18,7 +18,8 @@ GUIDES = dict(
     ADE20KDataset='segformer_mit-b0_8xb2-160k_ade20k-512x512',
     COCOStuffDataset='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512',
     COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
-# Side of a square with as many pixels as the images of a layout UNet, and what their sides must be a multiple of.
+# Images of a layout UNet have about as many pixels as a square of the first number. Their sides are multiples of the
+# second.
 _MASK_SIZE = 256, 32
 
 

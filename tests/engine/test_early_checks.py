@@ -47,9 +47,10 @@ def test_the_selector_is_named_in_its_errors(tools, town):
         assert done.returncode == 1 and f'error: MaskSelectionHook.selector: {say}' in done.stderr, done.stderr
 
 
-def test_a_suffix_that_no_image_has(tools, town):
+@pytest.mark.parametrize('subset', [[], ['test_dataloader.dataset.indices=2']])
+def test_a_suffix_that_no_image_has(tools, town, subset):
     done = tools('distill', town.config, '--work-dir', town.work, '--cfg-options',
-                 'test_dataloader.dataset.img_suffix=.jpg')
+                 'test_dataloader.dataset.img_suffix=.jpg', *subset)
     assert done.stderr.strip().splitlines()[-1] == (
         f"error: test_dataloader.dataset: no file in {town.data}/images ends in '.jpg'; it has 4 files *.png: set "
         'img_suffix, data_root or data_prefix')

@@ -119,4 +119,4 @@ def test_lines_of_a_list(distil, town, lines, say):
 def test_a_palette_of_other_colours(distil, town, palette):
     config = town.config.read_text()
     town.config.write_text(re.sub(r"'classes': \[.*?\]", "'classes': ['a']", config, count=1, flags=re.S))
-    distil(f'{DATA}.metainfo.palette={palette}', say=r'metainfo\.palette .*: correct it, or leave it out')
+    distil(f'{DATA}.metainfo.palette={palette}', say=r'metainfo\.palette has .*: correct it, or leave it out')

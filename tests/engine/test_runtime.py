@@ -9,6 +9,7 @@ from mmengine.utils.dl_utils import set_multi_processing
 
 from mmdistill.config import merge_options, read_config
 from mmdistill.engine.check import check_run
+from mmdistill.engine.inherited import distillation_config
 from mmdistill.engine.runtime import Environment, Processes, Randomness, check_runtime
 from mmdistill.engine.training import check_training
 from mmdistill.errors import DistillError
@@ -46,6 +47,7 @@ def test_a_seed_of_mmengine_has_no_effect_on_a_distillation():
         check_run(cfg)
     cfg.train_dataloader = dict(dataset=cfg.test_dataloader.dataset)  # an inherited training, whose seed is its own
     check_run(cfg)
+    check_run(distillation_config(cfg))  # as the loop does
 
 
 @pytest.mark.parametrize('name', ['mmseg::_base_/default_runtime.py', 'mmpretrain::_base_/default_runtime.py'])

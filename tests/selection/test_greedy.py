@@ -85,7 +85,7 @@ def test_masks_nearer_than_the_gap_are_left_out(seed):
 
 @pytest.mark.parametrize('seed', range(20))
 def test_an_automatic_gap_never_exhausts_the_masks(seed):
-    """Even for masks that hardly change, a third of which are empty, and selected masks in the worst positions."""
+    """The masks hardly change, a third of them are empty, and the first half of the budget is at random places."""
     rng = np.random.default_rng(seed)
     drift = np.exp(rng.normal(0, 0.05, (90, 6)).cumsum(0))
     counts = (1000 * drift * (rng.random((90, 1)) > 0.3)).astype(int)
