@@ -20,6 +20,7 @@ from mmdistill.config import read_config
 from mmdistill.engine.composition import Composition
 from mmdistill.engine.cost import count_run, generator_outline
 from mmdistill.generation.cost import Workload
+from mmdistill.models.distiller import Distiller
 from mmdistill.plan import Request
 from mmdistill.registry import DATASETS, HOOKS
 from mmdistill.tasks.base import task_of_dataset
@@ -68,8 +69,9 @@ def count_config(path, root, micro_batch=None):
     metainfo = dict(classes=[f'class {i}' for i in range(classes)],
                     palette=[(i % 256, i // 256, 0) for i in range(classes)])
     metainfo.update({key: value for key, value in getattr(dataset, 'METAINFO', {}).items() if per_class is False})
-    outlined = generator_outline(copy.deepcopy(cfg), metainfo)
-    return (*count_run(outlined, composition, work), useful_rows(composition, images, classes))
+    model = Distiller(copy.deepcopy(generator))
+    model.metainfo = metainfo
+    return (*count_run(generator_outline(model), composition, work), useful_rows(composition, images, classes))
 
 
 def useful_rows(composition, images, classes):

@@ -14,7 +14,7 @@ from mmdistill.files import config_hash
 from mmdistill.imagenet import check_order
 from mmdistill.tasks.base import Source
 from .class_folders import check_class_order, folder_names
-from .listing import check_files, line_of
+from .listing import check_files, line_of, no_images
 from .reading import ImageReader
 
 
@@ -34,7 +34,7 @@ class DatasetLabels(Source):
         super().__init__(dataset)
         for part in self.parts:
             if not len(part):
-                raise DistillError(f'{type(part).__name__} finds no image: check data_root, data_prefix and ann_file')
+                raise DistillError(f'{type(part).__name__}: {no_images(part)}')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self._check_entries(infos)
         self.images: List[str] = [str(info['img_path']) for info in infos]

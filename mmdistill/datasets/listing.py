@@ -46,13 +46,31 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
 
 def no_images(dataset: Any) -> str:
     """Text about an OpenMMLab dataset that finds no image, with what its folder contains."""
+    text = '' if getattr(dataset, 'ann_file', None) else without_suffix(dataset, 'img_path', 'img_suffix')
     folder = (getattr(dataset, 'data_prefix', None) or {}).get('img_path')
-    suffix, listed = getattr(dataset, 'img_suffix', None), getattr(dataset, 'ann_file', None)
-    if not folder or not suffix or listed or not osp.isdir(folder):
-        return 'it finds no image: check data_root, data_prefix and img_suffix'
-    found = Counter(osp.splitext(name)[1] for _, _, names in os.walk(folder) for name in names)
-    what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3)) or 'no file'
-    return f'no file in {folder} ends in {suffix!r}; it has {what}: set img_suffix, data_root or data_prefix'
+    chosen = 'img_suffix' if hasattr(dataset, 'img_suffix') else 'ann_file'
+    return text or f'it finds no image{f" in {folder}" if folder else ""}: check data_root, data_prefix and {chosen}'
+
+
+def without_suffix(dataset: Any, prefix: str, key: str) -> str:
+    """Text about a folder of a dataset in which all files have other suffixes than the dataset's; '' otherwise.
+
+    Args:
+        dataset: An OpenMMLab dataset.
+        prefix: Key of the folder in its ``data_prefix``.
+        key: Name of the suffix among its settings.
+    """
+    folder, suffix = (getattr(dataset, 'data_prefix', None) or {}).get(prefix), getattr(dataset, key, None)
+    if not folder or not suffix or not osp.isdir(folder):
+        return ''
+    found: Counter = Counter()
+    for _, _, names in os.walk(folder):
+        if any(name.endswith(suffix) for name in names):
+            return ''
+        found.update(osp.splitext(name)[1] for name in names)
+    what = ', '.join(f'{count} files *{ending}' for ending, count in found.most_common(3))
+    text = f'no file in {folder} ends in {suffix!r}; it has {what}: set {key}, data_root or data_prefix'
+    return text if found else ''
 
 
 def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Optional[dict] = None) -> None:

@@ -12,6 +12,7 @@ from mmdistill.plan import Request
 from mmdistill.selection import class_histograms
 from mmdistill.tasks.base import Source, repeated_name
 from .histograms import shared_histograms
+from .listing import no_images, without_suffix
 from .mask_checks import SAMPLE, check_pairs, palette_of, unlabelled
 from .mask_reading import MaskReader, missing
 from .reading import ImageReader
@@ -36,10 +37,11 @@ class DatasetMasks(Source):
         self.palette = palette_of(self.dataset.metainfo, type(self.parts[0]).__name__)
         for part in self.parts:
             if not len(part):
-                raise DistillError(f'{type(part).__name__} finds no image under {part.data_prefix.get("img_path")} '
-                                   f'ending in {part.img_suffix}: check data_root, data_prefix and img_suffix')
-            if 'seg_map_path' not in part.get_data_info(0):
+                raise DistillError(f'{type(part).__name__}: {no_images(part)}')
+            if not (path := part.get_data_info(0).get('seg_map_path')):
                 raise DistillError(f'{type(part).__name__} has no masks: give data_prefix a seg_map_path')
+            if path.endswith(part.seg_map_suffix) and (text := without_suffix(part, 'seg_map_path', 'seg_map_suffix')):
+                raise DistillError(f'{type(part).__name__}: {text}')
         infos = [self.dataset.get_data_info(i) for i in range(len(self.dataset))]
         self.images: List[str] = [info['img_path'] for info in infos]
         self.masks: List[str] = [info['seg_map_path'] for info in infos]

@@ -12,6 +12,7 @@ from mmdistill.components import resolve
 from mmdistill.errors import DistillError
 from mmdistill.generation.cost import GIB, Cost, Pace, Workload, estimate
 from mmdistill.generation.outline import NoOutline, outline
+from mmdistill.models.distiller import Distiller
 from mmdistill.registry import GENERATORS, MODELS
 from .batches import RequestBatches
 from .composition import Composition
@@ -49,7 +50,7 @@ def count_run(generator: Any, composition: Composition, work: Workload) -> Tuple
     return estimate(generator, work, guidance and guidance.outline(), segmentor, look), missing
 
 
-def check_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
+def check_outline(model: Distiller) -> Any:
     """Raise a DistillError if the settings of the generator do not fit its weights or the dataset.
 
     No weights are read. Without the configs of the weights on this machine, nothing is checked.
@@ -58,7 +59,7 @@ def check_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
         :func:`generator_outline`; None if there is none.
     """
     try:
-        return generator_outline(cfg, metainfo)
+        return generator_outline(model)
     except NoOutline:
         return None
     except DistillError as error:
@@ -68,12 +69,10 @@ def check_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
         return None
 
 
-def generator_outline(cfg: Mapping[str, Any], metainfo: Mapping[str, Any]) -> Any:
-    """The generator of a config without weights (:func:`~mmdistill.generation.outline.outline`)."""
-    settings = cfg['model']['generator']
-    component: Any = resolve(settings, GENERATORS, 'model.generator')
-    from_dataset = {key: metainfo.get(key) for key in getattr(component, 'needs', ())}
-    return outline(component, {**from_dataset, **settings})
+def generator_outline(model: Distiller) -> Any:
+    """The generator of a model without weights (:func:`~mmdistill.generation.outline.outline`)."""
+    component: Any = resolve(model.settings, GENERATORS, 'model.generator')
+    return outline(component, model.settings)
 
 
 def work_of(run: Any) -> Workload:
@@ -99,7 +98,7 @@ def announce_cost(run: Any, outlined: Any) -> Optional[Cost]:
     """
     try:
         if outlined is None and (run.dry_run or run.generator):  # loads the generator, which downloads its configs
-            outlined = generator_outline(run.runner.cfg, run.runner.model.metainfo)
+            outlined = generator_outline(run.runner.model)
         cost, missing = count_run(outlined, run.composition, work_of(run))
     except Exception as error:  # a failing estimate must not stop the run
         run.logger.info(f'Cost: no estimate: {_line(error)}')

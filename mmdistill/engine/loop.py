@@ -124,7 +124,7 @@ class DistillLoop(BaseLoop):
             self._write_to('candidates')
         planner.check(self.source)
         runner.model.take_metainfo(without_random_palette(self.metainfo))
-        outlined = check_outline(runner.cfg, runner.model.metainfo)
+        outlined = check_outline(runner.model)
         self.composition.check_classes(self.task, self.source.classes)
         self.journal.read()
         self.plan = self._old_plan() if self.resume else self._new_plan(planner)

@@ -2,7 +2,7 @@
 from collections import Counter
 from pathlib import Path
 from statistics import fmean
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Dict, Mapping, Sequence, Tuple
 
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.origin import other_split
@@ -96,10 +96,10 @@ def warn_shape(logger: Any, source: Any, size: Tuple[int, int]) -> None:
 def announce(run: Any) -> None:
     """Log the plan of a run: what will be generated, from which data, and in which folder."""
     plan, logger = run.plan, run.logger
-    found = Counter(index for request in plan.requests for index in request.classes)
-    images = len(plan.requests)
-    logger.info(f'Plan: {images} images from {plan.source_size} real ones{_for_each(plan)}{_per_class(plan)}')
-    if missing := [name for index, name in enumerate(plan.classes) if not found[index]]:
+    counts = _class_counts(plan)
+    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size} real ones{_for_each(plan)}'
+                f'{_per_class(plan, counts)}')
+    if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image has: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }',
@@ -128,14 +128,16 @@ def _for_each(plan: Plan) -> str:
     return f', {each} for each of {len(plan.requests) // each} masks' if each > 1 else ''
 
 
-def _per_class(plan: Plan) -> str:
-    """Text with the number of images per class, of those that are kept; an image with a mask may show several."""
-    kept = [request for request in plan.requests if not request.candidate]
-    found = Counter(index for request in kept for index in request.classes)
-    counts = {name: found[index] for index, name in enumerate(plan.classes)}
+def _class_counts(plan: Plan) -> Dict[str, int]:
+    """Number of images that have each class, without candidates; an image with a mask may have several classes."""
+    found = Counter(index for request in plan.requests if not request.candidate for index in request.classes)
+    return {name: found[index] for index, name in enumerate(plan.classes)}
+
+
+def _per_class(plan: Plan, counts: Mapping[str, int]) -> str:
     if len({*counts.values()}) > 1:
         return '; images with each class: ' + ', '.join(f'{name} {count}' for name, count in counts.items() if count)
     each = next(iter(counts.values()))
-    if sum(counts.values()) > len(kept):
+    if sum(counts.values()) > sum(not request.candidate for request in plan.requests):
         return f'; each of {len(counts)} classes is in {each} of them'
     return f', {each} per class for {len(counts)} classes'

@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
 import numpy as np
 
 from mmdistill.components import resolve
+from mmdistill.datasets.listing import no_images
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.wrapped_configs import bare, part_config, scoped, without_pipeline
 from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
@@ -272,5 +273,5 @@ def build_wrapped(cfg: Mapping[str, Any], scope: str, where: str) -> Any:
         dataset = DATASETS.build(cfg)
         dataset.full_init()
         if not len(dataset):
-            raise ValueError('it finds no image: check data_root and the prefixes')
+            raise ValueError(no_images(dataset))
     return dataset

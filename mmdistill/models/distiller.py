@@ -51,18 +51,20 @@ class Distiller(BaseModel):
     def generator(self) -> Any:
         """The generator, on the run's device; it is built on first use."""
         if self._generator is None:
-            self._generator = GENERATORS.build(self._settings()).to(get_device())
+            self._generator = GENERATORS.build(self.settings).to(get_device())
         return self._generator
+
+    @property
+    def settings(self) -> Dict[str, Any]:
+        """The generator's config, with the settings that are taken from the dataset."""
+        needs = getattr(resolve(self._config, GENERATORS, 'model.generator'), 'needs', ())
+        return {**{key: self.metainfo.get(key) for key in needs}, **self._config}
 
     def take_metainfo(self, metainfo: Mapping[str, Any]) -> None:
         """Set the metainfo of the real dataset; raises a DistillError if the generator's settings do not fit it."""
         self.metainfo = metainfo
         if check := getattr(resolve(self._config, GENERATORS, 'model.generator'), 'check', None):
-            check(self._settings(), 'model.generator')
-
-    def _settings(self) -> Dict[str, Any]:
-        needs = getattr(resolve(self._config, GENERATORS, 'model.generator'), 'needs', ())
-        return {**{key: self.metainfo.get(key) for key in needs}, **self._config}
+            check(self.settings, 'model.generator')
 
     def forward(self, requests: Sequence[Request], masks: Arrays = None, latents: Arrays = None,
                 upcoming: Optional[Sequence[Request]] = None) -> Iterator[Synthesis]:

@@ -72,7 +72,7 @@ def test_built_in_scenes():
 
 @pytest.mark.parametrize('changes, say', [
     (dict(metainfo=None), 'has no class names'),
-    (dict(img_suffix='.webp', serialize_data=False), 'finds no image'),
+    (dict(img_suffix='.webp', serialize_data=False), r"no file in .*images ends in '.webp'; it has 3 files"),
     (dict(data_prefix=dict(img_path='images')), 'has no masks'),
 ])
 def test_datasets_without_required_settings(data, changes, say):

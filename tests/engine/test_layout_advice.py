@@ -173,3 +173,11 @@ def test_images_that_are_masks(make, refused, tmp_path):
     refused("an image and its mask would have the same file name: .*set data_prefix.seg_map_path to the masks' own",
             data_root=str(tmp_path / 'data'), img_suffix='.png',
             data_prefix=dict(img_path='all', seg_map_path='all'))
+
+
+def test_a_suffix_that_no_file_has(make, refused, tmp_path):
+    make('data/images', '.png', 'data/masks', '.png')
+    data = dict(data_root=str(tmp_path / 'data'), data_prefix=dict(img_path='images', seg_map_path='masks'))
+    refused(r"no file in .*/masks ends in '\.bmp'; it has 2 files \*\.png: set seg_map_suffix, data_root or",
+            img_suffix='.png', seg_map_suffix='.bmp', **data)
+    refused(r"no file in .*/images ends in '\.bmp'; it has 2 files \*\.png: set img_suffix", img_suffix='.bmp', **data)
