@@ -15,7 +15,7 @@ _GAIN = 1e-9  # smaller improvements are rounding errors
 class Chosen(NamedTuple):
     """The choice for one class."""
     candidates: np.ndarray  # int64 (n,), the chosen candidate of each image
-    report: Dict[str, float]  # metrics: 'objective', 'objective_first' (that of candidate set 0) and others
+    report: Dict[str, float]  # metrics: 'objective', 'objective_first' (of candidate set 0) and others
 
 
 class CoverageChoice:
@@ -60,8 +60,8 @@ class CoverageChoice:
 
         Args:
             candidates: Features (n, G, D) of n images with G candidates each.
-            real: Features (N, D) of the class's real images. If N < n, each is a centroid, and centroids are reused.
-            label: Class id; k-means of each class has different random numbers.
+            real: Features (N, D) of the class's real images. If N < n, each is a centroid, reused cyclically.
+            label: Class id. K-means uses different random numbers for each class.
 
         Returns:
             Chosen: The report has ``objective``, ``objective_first``, and the mean cosine of images and centroids,
@@ -102,13 +102,13 @@ def _closeness(cosine: np.ndarray) -> np.ndarray:
 
 
 def _objective(gains: np.ndarray, pairs: np.ndarray, kept: np.ndarray) -> float:
-    """Of the candidates (n,) that are ``kept``, by gains (n, G) and the symmetric pairs (n, G, n, G)."""
+    """Objective of the candidates ``kept`` (n,), from gains (n, G) and the symmetric pairs (n, G, n, G)."""
     rows = np.arange(len(kept))
     return gains[rows, kept].sum() + np.triu(pairs[rows, kept][:, rows, kept], 1).sum()
 
 
 def _ascend(gains: np.ndarray, pairs: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Coordinate ascent from the candidates (n,) that are ``kept`` at first."""
+    """Coordinate ascent that starts from the candidates ``kept`` (n,) and changes them in place."""
     rows, changed = np.arange(len(kept)), True
     while changed:
         changed = False

@@ -21,8 +21,8 @@ class ClusterShares:
     Their mean is 1, so every class has the same influence as without weights.
 
     Args:
-        by: ``'prototype'``, as in the paper with D4M: the cluster is that of the latent that the image started from.
-            ``'nearest'``, our extension to all methods: the real images whose latents are nearest to that of the image.
+        by: ``'prototype'``, as in the paper with D4M: the cluster of the prototype from which the image started.
+            ``'nearest'``, our extension to all methods: the real images with latents nearest to the image's latent.
 
     Example:
         >>> ClusterShares()(clusters=np.array([0, 1, 1]), counts=np.array([60, 40]))

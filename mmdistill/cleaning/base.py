@@ -11,10 +11,10 @@ class LabelCleaner(Protocol):
     """Decides which pixels of generated images are ignored in training.
 
     Attributes:
-        annotation: ``'masks'``.
+        annotation: Always ``'masks'``.
         needs: Constructor arguments that the run provides instead of the config; see
             :class:`~mmdistill.guidance.base.Objective`.
-        images_needed: Number of images per mask that it needs; default 1.
+        images_needed: Minimum number of images per mask; default 1.
     """
 
     def __call__(self, images: Tensor, mask: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class IgnoredPixels:
 
         Args:
             mask: (H, W) int64.
-            ignored: (K, H, W) bool for each cleaner, and for any of them.
+            ignored: (K, H, W) bool for each cleaner; the last entry is their union.
         """
         classes = len(self.labelled)
         for row, pixels in enumerate(ignored):

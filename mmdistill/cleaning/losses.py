@@ -1,4 +1,4 @@
-"""Loss threshold: ignores pixels with a much larger segmentation loss than in real images."""
+"""Loss threshold: ignores pixels whose segmentation loss is much larger than in real images."""
 import json
 from pathlib import Path
 from typing import Callable, Optional

@@ -13,9 +13,9 @@ class MajorityVote:
 
     .. math:: \#\{k : \arg\max_c f(x_k)_{p,c} \ne m_p\} > K / 2
 
-    for a frozen segmentor f. If most images do not show a class where the mask has it, the mask is assumed to be wrong,
-    or the generator unable to draw it there. The vote is known from a description by others; that exactly half of the
-    images is not a majority is our choice.
+    for a frozen segmentor f. If most images do not show the class of the mask at a pixel, either the mask is assumed to
+    be wrong, or the generator cannot draw this class there. We know the vote only from a description by others. Exactly
+    half of the images are not a majority; this is our choice.
 
     Args:
         segmentor: Images (B, 3, H, W) in [-1, 1] → scores (B, classes, h, w).
