@@ -14,12 +14,12 @@ Digests = Dict[str, str]  # type of file ('image', 'mask', 'latents') → its SH
 class Journal:
     """Checksums of the finished images of a run, in ``{work_dir}/checksums.<rank>.jsonl``.
 
-    A line is appended for each image once its files are on disk. When a run is resumed, it regenerates images that have
-    no line or whose files match none of their lines.
+    A line is appended for each image once its files are on disk. A resumed run regenerates all images that have no line
+    or whose files match none of their lines.
 
     Args:
         work_dir: The work dir of the run.
-        root: The data root of its set.
+        root: The data root of the distilled set.
         files: Function from a request id to {type of file: path relative to the root} of the existing files.
         rank: Rank of this process.
     """
@@ -73,7 +73,7 @@ class Journal:
         self._compared.add(name)
 
     def holds(self, name: str) -> bool:
-        """Whether the files of a request match recorded checksums; each is compared once after :meth:`read`."""
+        """Whether the files of a request match recorded checksums; a match is cached until the next :meth:`read`."""
         known = self._known.get(name, [])
         if name not in self._compared and known and self.digests(name) in known:
             self._compared.add(name)

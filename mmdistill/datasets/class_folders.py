@@ -1,4 +1,4 @@
-"""Class folders: check that those of a dataset match its class names, and name those of the distilled set."""
+"""Checks the class folders of a dataset against its class names, and names the class folders of a distilled set."""
 import os.path as osp
 import re
 import unicodedata
@@ -50,9 +50,9 @@ def check_class_order(pairs: Pairs, numbered: Optional[Mapping[int, str]], class
 def folder_names(pairs: Pairs, numbered: Optional[Mapping[int, str]], classes: Sequence[str]) -> Tuple[str, ...]:
     """A folder name for each class. The names differ even on file systems that ignore letter case.
 
-    It is the folder from which mmpretrain took the class. With a list of ids, it is the folder that contains exactly
-    the images of the class or, if there is none, a name derived from the class name. Equal names get the class id as a
-    prefix. The arguments are those of :func:`check_class_order`.
+    If mmpretrain numbered the folders, a class keeps the name of its folder. If a list gives the ids, a class gets the
+    name of the folder that contains exactly its images or, if there is none, a name derived from the class name. Equal
+    names get the class id as a prefix. The arguments are those of :func:`check_class_order`.
     """
     found = numbered or _listed(pairs)
     names = [found.get(label, '') for label in range(len(classes))]
@@ -64,7 +64,7 @@ def folder_names(pairs: Pairs, numbered: Optional[Mapping[int, str]], classes: S
 
 
 def _distinct(names: Sequence[str]) -> Tuple[str, ...]:
-    """The names; empty ones, and those that some file systems consider equal, get their number as a prefix."""
+    """Prefix a name with its index if it is empty, or equal to another name on some file systems."""
     numbered = [_cut(f'{label:04d}_{name}'.rstrip('_')) for label, name in enumerate(names)]
     keys = Counter(map(name_key, names))
     mixed = [name if name and keys[name_key(name)] == 1 else other for name, other in zip(names, numbered)]
@@ -105,7 +105,7 @@ def _plain(name: str) -> str:
 
 
 def name_key(name: str) -> str:
-    """A key that is equal for names that differ only in letter case or Unicode form, equal on some file systems."""
+    """A key that is equal for names that some file systems consider equal (letter case, Unicode normal form)."""
     return unicodedata.normalize('NFC', unicodedata.normalize('NFC', name).casefold())
 
 

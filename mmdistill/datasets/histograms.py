@@ -19,14 +19,14 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
                       progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
     """Pixels of each class in each mask, int64 (N, K), from the cache or counted by all processes.
 
-    Every rank has to call this. Each counts its share of the masks, and finished blocks are kept when a run is
+    Every rank has to call this function and counts its share of the masks. Finished blocks are kept when a run is
     interrupted. Work dirs share the result through :mod:`mmdistill.cache`.
 
     Args:
         load: Function from an index 0..N-1 to a mask uint8 (H, W), ids 0..K-1 and 255; picklable.
         shape: (N, K).
         path: The .npz file of the result.
-        fingerprint: Hash of the masks; a file with another one is ignored.
+        fingerprint: Hash of the masks; a file with another hash is ignored.
         workers, progress: See :func:`~mmdistill.selection.histograms.class_histograms`.
     """
     count, classes = shape

@@ -10,7 +10,7 @@ from mmdistill.errors import DistillError
 from mmdistill.imagenet import check_folders, check_order, imagenet_wnids
 from mmdistill.registry import DATASETS
 
-# In Kaggle's archive, the file is next to ILSVRC/, whose Data/CLS-LOC is the data root; it may be copied there.
+# In Kaggle's archive, this file is next to the folder ILSVRC; the data root is ILSVRC/Data/CLS-LOC.
 _SOLUTION = 'LOC_val_solution.csv'
 _PLACES = ('', '../../..')
 

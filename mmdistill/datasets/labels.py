@@ -99,7 +99,7 @@ class DatasetLabels(Source):
         """Indices of the images of a class, int64, ascending; raises a DistillError if there are none."""
         indices = np.flatnonzero(self.labels == label)
         if not len(indices):
-            self.check_files()  # a misread line of a list usually has a missing file, too, which explains more
+            self.check_files()  # a misread line of the list usually means a missing file; that error explains more
             name = self.classes[label]
             folder = (self._numbers or {}).get(label)
             advice = f'add some, or remove the folder {folder!r}, and the name where you list classes' if folder else (

@@ -137,9 +137,9 @@ class SegLayout:
 
         Args:
             dataset: A built ``BaseSegDataset`` (``lazy_init=True`` is enough). A dataset without files, such as the
-                built-in scenes, gets the folders ``images`` and ``masks``. A dataset whose masks are not files of its
-                ids has a method ``source_layout``. Several datasets in wrappers get the layout of the first, if the
-                ids in the files of all have the same meaning.
+                built-in scenes, gets the folders ``images`` and ``masks``. A dataset whose mask files do not contain
+                its ids defines a method ``source_layout``. Several datasets in wrappers get the layout of the first
+                one, if the mask files of all have the same encoding.
 
         Raises:
             DistillError: The dataset's layout cannot be written.
@@ -239,7 +239,7 @@ def other_layouts(num_classes: Optional[int]) -> str:
 
 
 def get_layout(name: str, dataset: Any = None) -> SegLayout:
-    """A layout by its name: one of :data:`LAYOUTS`, or ``'source'`` for that of ``dataset``.
+    """A layout by its name: one of :data:`LAYOUTS`, or ``'source'`` for the layout of ``dataset``.
 
     Raises:
         DistillError: The name is unknown, or the dataset's layout cannot be written.

@@ -80,7 +80,7 @@ def check_files(dataset: Any, paths: Sequence[str], what: str, backend_args: Opt
         dataset: An OpenMMLab dataset. Without an ``ann_file``, nothing is checked, since it listed its folders itself.
         paths: The paths that the dataset derived from the list.
         what: Name of such a file in the message, such as ``'image'``.
-        backend_args: Those of the transform that reads the files.
+        backend_args: ``backend_args`` of the transform that reads the files.
 
     Raises:
         DistillError: A file is missing; the message has its path and its line in the list.
@@ -134,7 +134,7 @@ def _first_bad(dataset: Any, lines: Sequence[str], error: BaseException) -> Opti
             trial.ann_file = file.name
             try:
                 trial.load_data_list()
-            except Exception as found:  # any dataset's reader, so any exception
+            except Exception as found:  # a dataset's reader may raise anything
                 return (type(found), str(found)) == (type(error), str(error))
         return False
 

@@ -107,7 +107,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
                    image_weights: Optional[Mapping[str, float]] = None) -> Path:
     """Finish a distilled set: write the layout's list of images, if any, and then the manifest, atomically.
 
-    The content only depends on the arguments and the installed libraries: it has no times, and only the plan's paths.
+    The content depends only on the arguments and the installed libraries: it has no times and no paths but the plan's.
 
     Args:
         root: The data root of the set, with every image and mask of the plan.

@@ -93,7 +93,7 @@ class MaskReader:
             data = read_file(path, transform.backend_args)
         except (FileNotFoundError, NotADirectoryError):
             raise missing(path, 'mask') from None
-        except Exception as error:  # any storage backend, so any exception
+        except Exception as error:  # a storage backend may raise anything
             raise unreadable(path, 'mask', error) from None
         if not data:
             raise unreadable(path, 'mask', ValueError('it is empty'))

@@ -19,7 +19,7 @@ from .reading import ImageReader
 
 
 class DatasetMasks(Source):
-    """Masks of an mmseg ``BaseSegDataset`` (or of several in wrappers) as in training; each is checked when read.
+    """Masks of one or several (wrapped) mmseg datasets, decoded as for training and checked when they are read.
 
     Attributes:
         images, masks: Paths of the N samples.

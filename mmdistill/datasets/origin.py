@@ -13,8 +13,8 @@ def provenance(real: Any) -> Dict[str, Any]:
 
     Returns:
         dict: ``dataset`` (name of its class), ``data_root``, ``data_prefix``, ``ann_file``, ``split``, and
-        ``other_split``, the setting that shows that it is not a training split, if any. Several datasets are listed in
-        ``parts``, each with its number of ``images``.
+        ``other_split``, the setting that shows that the dataset is a validation or test split, if any. Several datasets
+        are listed in ``parts``, each with its number of ``images``.
     """
     found = [_recorded(part) for part in real_parts(real)]
     if len(found) == 1:

@@ -1,13 +1,14 @@
-"""Palettes of datasets that have none."""
+"""Detects the random palettes that mmseg generates."""
 from typing import Any, Dict, Mapping
 
 import numpy as np
 
 
 def without_random_palette(metainfo: Mapping[str, Any]) -> Dict[str, Any]:
-    """The metainfo of a dataset, without the palette that mmseg makes up if a dataset has none.
+    """The metainfo of a dataset, without a palette that mmseg generated.
 
-    Its colours are random ones of a fixed seed, good for pictures; a network that reads colours does not know them.
+    mmseg generates random colours with a fixed seed for a dataset without a palette. They are good enough for
+    visualisation, but a network that reads colours was not trained with them.
 
     Example:
         >>> without_random_palette(dict(classes=('sky', ), palette=[[6, 230, 230]]))

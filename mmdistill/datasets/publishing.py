@@ -1,4 +1,4 @@
-"""Exports distilled sets to formats of other programs, with a dataset card. Nothing is uploaded."""
+"""Exports distilled sets to the formats of other programs, with a dataset card. Nothing is uploaded."""
 import csv
 import io
 import json
@@ -49,7 +49,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
         str: A sentence about what was written.
 
     Raises:
-        DistillError: The set is damaged, has masks and the format has folders, or ``out`` is not empty.
+        DistillError: The set is damaged, it has masks but the format has class folders, or ``out`` is not empty.
     """
     root, out = Path(root), Path(out)
     if out.resolve().is_relative_to(root.resolve()):
@@ -73,7 +73,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
             _write_folders(root, out, manifest, _folders(manifest['classes'], order))
         write_atomic(out / 'README.md', card(manifest, form, note, tables).encode())
         write_atomic(out / Path(MANIFEST).name, (root / MANIFEST).read_bytes())
-    except BaseException:  # nothing half-written stays
+    except BaseException:  # incomplete output is removed
         shutil.rmtree(out, ignore_errors=True)
         raise
     return f'{out}: {len(manifest["images"])} images, {note}; see {out / "README.md"} before you publish it'
@@ -192,7 +192,7 @@ def _licence(weights: str) -> str:
 
 
 def _ids(weights: Any) -> List[str]:
-    """Addresses of the weights in a manifest; of a local folder only its name."""
+    """Addresses of the weights in a manifest; for a local folder, only its name."""
     if isinstance(weights, Mapping):
         found = [weights['id']] if isinstance(weights.get('id'), str) else []
         found = [name if '://' in name or not name.startswith(('/', '.', '~')) else Path(name).name for name in found]

@@ -28,7 +28,7 @@ if hasattr(os, 'register_at_fork'):
 
 
 class ImageReader:
-    """Reads images as in the training on a dataset. Every error contains the file.
+    """Reads images as in a training on the dataset. Every error names the file.
 
     Args:
         transform: The loading transform: mmcv's ``LoadImageFromFile`` (default), or another one that loads ``img``
@@ -42,7 +42,7 @@ class ImageReader:
     def of_dataset(cls, dataset: Any) -> 'ImageReader':
         """A reader with the first transform of the dataset's pipeline that loads images.
 
-        The default is stock ``LoadImageFromFile``. A transform without ``backend_args`` gets those of the dataset.
+        The default is stock ``LoadImageFromFile``. A transform without ``backend_args`` gets the dataset's.
         """
         found = (transform for transform in loading_transforms(dataset) if not isinstance(transform, LoadAnnotations))
         return cls(with_backend(next(found, LoadImageFromFile()), dataset))
@@ -65,7 +65,7 @@ class ImageReader:
             if results is None:  # ignore_empty
                 raise ValueError('failed to load image')
             image = np.asarray(results['img'])
-        except Exception as error:  # any backend, decoder or transform, so any exception
+        except Exception as error:  # backends, decoders and transforms may raise anything
             raise unreadable(path, 'image', error) from None
         return _rgb(image, path, type(self.transform).__name__)
 

@@ -14,7 +14,7 @@ from .wrapped_configs import part_configs
 
 
 def bad_indices(error: BaseException, where: str) -> Optional[DistillError]:
-    """The error for wrong ``indices`` of a dataset that raised ``error`` when it took its subset.
+    """The error for wrong ``indices``, if a dataset raised ``error`` when it selected its subset.
 
     Args:
         error: The exception of the dataset.
@@ -51,9 +51,9 @@ def _outside(indices: Sequence[Any], count: int) -> List[int]:
 
 
 def check_subsets(cfg: Mapping[str, Any], where: str) -> None:
-    """Check the ``indices`` in the config of a training set, and in wrapped configs, that read a distilled set.
+    """Check the ``indices`` of every distilled set in the config of a training set, including wrapped configs.
 
-    Indices for the real dataset are easily left in a config when ``data_root`` is changed to that of a distilled set.
+    When ``data_root`` is changed to a distilled set, ``indices`` for the real dataset are easily left in the config.
 
     Raises:
         DistillError: Indices are out of range for a distilled set.

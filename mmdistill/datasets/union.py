@@ -17,7 +17,7 @@ class UnionDataset(ConcatDataset):
     ``ConcatDataset``, it takes a pipeline for all datasets, and the datasets may have different mask encodings.
 
     Args:
-        datasets: Configs of the datasets, at least one. The union has the metainfo of the first.
+        datasets: Configs of the datasets, at least one. The union has the metainfo of the first one.
         pipeline: Pipeline of the datasets that have none.
 
     Raises:
@@ -43,7 +43,7 @@ class UnionDataset(ConcatDataset):
         if 0 < (weighted := [*map(has_weights, built)]).count(True) < len(built):
             raise DistillError(f'UnionDataset: datasets.{weighted.index(True)} has weights and '
                                f'datasets.{weighted.index(False)} has none: give weights=True to all or to none')
-        # Like ConcatDataset.__init__, but that refuses wrappers among the datasets and different metainfo.
+        # Replaces ConcatDataset.__init__, which rejects wrapped datasets and different metainfo.
         self.datasets, self._metainfo = built, built[0].metainfo
         self.ignore_keys: List[str] = []
         self._fully_initialized = False

@@ -28,7 +28,7 @@ def map_inner(cfg: Config, change: Callable[[Config], Config]) -> Dict[str, Any]
 
 def part_configs(cfg: Config, key: str = '') -> Iterator[Tuple[str, Config]]:
     """Yield (key, config) of each dataset inside the wrappers, in the order of
-    :func:`~mmdistill.datasets.wrappers.parts_of`. They inherit the ``_scope_`` of an outer config."""
+    :func:`~mmdistill.datasets.wrappers.parts_of`. Each config inherits the ``_scope_`` of its outer config."""
     inner = inner_configs(cfg)
     if not inner:
         yield key, cfg
@@ -37,7 +37,7 @@ def part_configs(cfg: Config, key: str = '') -> Iterator[Tuple[str, Config]]:
 
 
 def in_scope(cfg: Config, scope: Optional[str]) -> Config:
-    """A config with the ``_scope_`` of its outer config, unless it has one."""
+    """A config with the ``_scope_`` of its outer config, unless it has its own."""
     return cfg if scope is None or '_scope_' in cfg else dict(cfg, _scope_=scope)
 
 
@@ -68,7 +68,7 @@ def bare(cfg: Config) -> Dict[str, Any]:
 
 
 def scoped(cfg: Config, scope: str) -> Dict[str, Any]:
-    """A copy of a dataset's config, also of wrapped ones, with ``scope.`` before types without a scope."""
+    """A copy of a dataset's config with ``scope.`` before all types without a scope, also in wrapped configs."""
     name, new = cfg.get('type'), map_inner(cfg, lambda inner: scoped(inner, scope))
     return dict(new, type=f'{scope}.{name}') if isinstance(name, str) and '.' not in name else new
 

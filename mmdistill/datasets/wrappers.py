@@ -1,4 +1,4 @@
-"""Dataset wrappers, and the real samples inside them, each once."""
+"""Finds the real samples inside dataset wrappers and lists each of them once."""
 import os.path as osp
 import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
@@ -107,8 +107,8 @@ def real_dataset(dataset: Any, distinct: bool = True) -> Any:
 
     Args:
         dataset: A built dataset.
-        distinct: Whether to leave out a sample with the same files as an earlier one, whether a list contains them
-            twice or two datasets have them. The same image with another mask or class is another sample.
+        distinct: Whether to leave out a sample whose files occurred before, in the same dataset or in another one. The
+            same image with another mask or class is a different sample.
 
     Raises:
         DistillError: Two datasets do not have the same classes in the same order.
@@ -196,7 +196,7 @@ def _refresh(wrapper: Any, inner: List[Any]) -> None:
 
 
 def _may_repeat(dataset: Any) -> bool:
-    """Whether a dataset may contain a file twice. Folders listed by OpenMMLab's own dataset classes cannot."""
+    """Whether a dataset may contain a file twice. OpenMMLab's own datasets cannot if they list a folder."""
     stock = (type(dataset).load_data_list.__module__ or '').partition('.')[0] in ('mmengine', 'mmseg', 'mmpretrain')
     return bool(not stock or getattr(dataset, 'ann_file', '') or getattr(dataset, '_indices', None) is not None)
 

@@ -49,8 +49,8 @@ def check_image(request_id: str, image: np.ndarray) -> None:
 class SegWriter:
     """Writes image and mask pairs in the layout of an mmseg dataset.
 
-    Files are written atomically, the mask before the image, so a pair is complete once both files exist. Their content
-    only depends on the pixels.
+    Files are written atomically, the mask before the image, so a pair is complete once both files exist. The content
+    of the files depends only on the pixels.
 
     Args:
         root: The data root; its folders are created with the first image.
@@ -154,8 +154,8 @@ class ClassWriter:
     ``meta/train.txt``.
 
     The list is written with the manifest, when all images are finished. The content of the images only depends on the
-    pixels. Latents that are needed for later images are saved as ``latents/<folder>/<number>.safetensors``, before
-    their image, so they exist if the image does.
+    pixels. Latents that are needed for later images are saved as ``latents/<folder>/<number>.safetensors``. They are
+    written before their image, so they exist whenever the image exists.
 
     Args:
         root: The data root; its folders are created with the first image of a class.

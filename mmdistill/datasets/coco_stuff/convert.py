@@ -23,9 +23,9 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
                   progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> str:
     """Write ``<stem>_labelTrainIds.png`` for each mask, as mmseg's converters do.
 
-    From the JSON and the pixel maps: ids 0..170 and 255, as mmseg's 164k configs read them. From the .mat files of the
-    10k set: 1..171 and 0, as its 10k configs read them with ``reduce_zero_label=True``. Existing files are kept, so an
-    interrupted conversion can be resumed. Files are written atomically.
+    Masks from the JSON and the pixel maps have ids 0..170 and 255, as mmseg's 164k configs read them. Masks from the
+    .mat files of the 10k set have ids 1..171 and 0, as mmseg's 10k configs read them with ``reduce_zero_label=True``.
+    Existing files are kept, so an interrupted conversion can be resumed. Files are written atomically.
 
     Args:
         form: ``'stuffthingmaps'``, ``'json'`` or ``'mat'``.
@@ -42,7 +42,7 @@ def convert_masks(form: str, masks: str, out: str, things: str = '', names: str 
         str: A sentence with the number of written masks.
 
     Raises:
-        DistillError: There is no mask, or one cannot be read; the message has its file and id.
+        DistillError: There is no mask, or a mask cannot be read; the message has the file and the id.
     """
     if form not in FORMS:
         raise DistillError(f'form {form!r} is unknown: give {", ".join(FORMS)}')

@@ -33,14 +33,14 @@ class COCOStuff(COCOStuffDataset):
     ====================  ==========================================================================================
 
     Masks are train ids in every format. ``train_ids`` are plain files; masks of the other formats have URIs
-    (:mod:`~.forms`), so that stock pipelines can read them. An id without a class raises an error with file and id.
+    (:mod:`~.forms`), so that stock pipelines can read them. An id without a class raises an error that names the file.
 
     An image is used if it is in the image folder and in ``ann_file``, if there is one, so any subset of the images
     works. In the pixel maps, the authors drew things over stuff. For ``json``, see :class:`~.index.JsonIndex`: things
     are drawn over stuff, later annotations over earlier ones, and crowds are ignored unless ``crowds`` is set.
 
     With the writer's layout ``'source'``, a distilled set is written in the same format for ``stuffthingmaps`` and
-    ``train_ids``; for ``json`` and ``mat``, in the layouts of mmseg's configs, ``'coco_stuff164k'`` and
+    ``train_ids``. For ``json`` and ``mat``, it is written in the layouts of mmseg's configs, ``'coco_stuff164k'`` and
     ``'coco_stuff10k'``.
 
     Args:
@@ -48,7 +48,7 @@ class COCOStuff(COCOStuffDataset):
         ann_file: See above. For PNG files: a list of stems, to use only some images of the folder.
         things_file: See above; relative to ``data_root``, like ``ann_file``.
         crowds: Whether to use annotations of crowds; only with ``json``.
-        seg_map_suffix: Suffix of the mask files after the stem; default: that of the format.
+        seg_map_suffix: Suffix of the mask files after the stem; default: the suffix of the format.
         **kwargs: As for mmseg's ``BaseSegDataset`` (``data_root``, ``data_prefix``, ``pipeline``, ...).
 
     Raises:

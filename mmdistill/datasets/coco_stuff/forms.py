@@ -18,7 +18,7 @@ from .ids import from_matrix, from_pixel_map
 from .index import JsonIndex
 
 SCHEME = 'cocostuff'
-_indexes: Dict[Tuple[Tuple[str, ...], bool], JsonIndex] = {}  # of this process
+_indexes: Dict[Tuple[Tuple[str, ...], bool], JsonIndex] = {}  # those that this process has built or received
 
 
 def mask_uri(form: str, files: Sequence[str], image_id: int = 0, crowds: bool = False) -> str:

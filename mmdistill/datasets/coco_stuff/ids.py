@@ -1,6 +1,6 @@
 """The ids of COCO-Stuff: official ids 1..182, 171 of them in use, and train ids 0..170 in the same order.
 
-Checked against the names in cocostuff's labels.txt and mmseg's ``COCOStuffDataset`` for all 171.
+All 171 were checked against the names in cocostuff's labels.txt and mmseg's ``COCOStuffDataset``.
 """
 import numpy as np
 
@@ -11,7 +11,7 @@ from mmdistill.masks import IGNORE
 # brush.
 UNUSED = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83, 91)
 OFFICIAL = tuple(i for i in range(1, 183) if i not in UNUSED)  # official id of each train id
-FIRST_STUFF = 92  # official ids below are those of things
+FIRST_STUFF = 92  # smaller official ids are things
 OTHER = 183  # in the stuff JSON: all pixels of things
 
 _BY_OFFICIAL = np.full(184, -1, np.int16)

@@ -69,7 +69,7 @@ class _Text:
 
 
 def members(path: str) -> Iterator[Tuple[str, Any, int, int]]:
-    """Iterate over the values of a file's JSON object, and over the items of its arrays, one in memory at a time.
+    """Iterate over the values of a file's JSON object and the items of its arrays; one is in memory at a time.
 
     Yields:
         Key, value or item, offset of its first byte in the file, length in bytes.
@@ -105,9 +105,9 @@ class JsonIndex:
 
     The files are read once from beginning to end, and only ids, sizes and offsets are kept: about 30 bytes per image
     and 13 per annotation (:attr:`nbytes`). Afterwards, only the annotations of the requested image are read, and
-    ``pycocotools.mask`` decodes them. Files like those of train2017 (118 287 images, 1.6 million annotations, 1.5 GB)
-    take 26 MB, and 0.2 GB during indexing; ``pycocotools.coco.COCO`` takes 0.53 GB for a tenth of them
-    (``benchmarks/coco_json.py``).
+    ``pycocotools.mask`` decodes them. For files of the size of train2017 (118 287 images, 1.6 million annotations,
+    1.5 GB), the index takes 26 MB, and up to 0.2 GB while it is built; ``pycocotools.coco.COCO`` takes 0.53 GB for a
+    tenth of these annotations (``benchmarks/coco_json.py``).
 
     Masks are drawn as by the authors' ``cocoSegmentationToSegmentationMap``: first stuff, then things over it; in each
     file, later annotations over earlier ones; crowds (``iscrowd=1``) are skipped unless ``crowds`` is set; polygons of

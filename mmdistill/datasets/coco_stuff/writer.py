@@ -19,7 +19,7 @@ from .ids import FIRST_STUFF, OFFICIAL
 class COCOJson:
     """Collects masks in the JSON format of ``pycocotools.coco.COCO``: one annotation per class and image.
 
-    Segmentations are compressed run lengths, so masks are decoded exactly. Pixels of 255 are in no annotation.
+    Segmentations are compressed run lengths, so masks are decoded exactly. Pixels with id 255 are in no annotation.
 
     Args:
         classes: Names of the classes. Classes of COCO-Stuff get their official ids, 1..182; others 1..K in order.
