@@ -11,10 +11,10 @@ class RequestBatches:
         requests: The requests of this rank, in order.
         inputs: Function that loads the other entries of a batch. It is called with the requests of the batch and, if
             ``upcoming`` is above 0, with the keyword ``upcoming``, a list of the requests after the batch.
-        batch_size: Largest number of requests in a batch.
+        batch_size: Maximum number of requests in a batch.
         upcoming: If above 0, a batch never contains two requests of the same group
-            (:attr:`~mmdistill.plan.Request.group`), and it lists this many of the requests after it, whose unguided
-            steps may be computed in the same batch.
+            (:attr:`~mmdistill.plan.Request.group`). The batch then also lists the next ``upcoming`` requests, whose
+            unguided steps may be computed in the same batch.
         joint: Whether each batch is one complete group of any size. The requests of a group must be consecutive.
         ready: Function that tells whether a request can be generated now. It is called when the batch is loaded;
             requests that are not ready are left out.

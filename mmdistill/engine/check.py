@@ -32,7 +32,7 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
 
     Args:
         cfg: The config, as MMEngine reads it.
-        resume: Whether to check also that the plan in the work dir belongs to this config.
+        resume: Whether to check that the plan in the work dir belongs to this config.
 
     Raises:
         DistillError: The config has a mistake. The message names the key and the remedy.
@@ -74,7 +74,7 @@ def run_hash(cfg: Mapping[str, Any], composition: Composition) -> str:
     """Hash of everything that affects the images: dataset, generator, method, seed, plan, guidance and writer."""
     method, seed, writer = (_of_loop(cfg, key) for key in ('method', 'seed', 'writer'))
     decisive = [cfg['model'], cfg['test_dataloader']['dataset'], method, seed, composition.describe(), writer]
-    return config_hash(without_scope(decisive, SCOPE))  # the same for bases named by path and by mmdistill::
+    return config_hash(without_scope(decisive, SCOPE))  # so base configs may be named by path or by mmdistill::
 
 
 def run_settings(cfg: Mapping[str, Any], composition: Composition) -> Dict[str, Any]:
@@ -145,7 +145,7 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
             raise DistillError(f'{key}={cfg[key]!r} only works in a training: remove it (--resume continues a '
                                'distillation)')
     check_runtime(cfg)
-    inherited = cfg['test_cfg'].get('dataset_key', KEY) != KEY  # then the seed is that of the inherited training
+    inherited = cfg['test_cfg'].get('dataset_key', KEY) != KEY  # the config then inherits the seed of a training
     if (seed := (cfg.get('randomness') or {}).get('seed')) is not None and not inherited:
         raise DistillError(f'randomness.seed={seed} has no effect on a distillation: remove it, and set test_cfg.seed')
     if cfg.get('default_scope') != SCOPE:

@@ -52,7 +52,7 @@ def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str
     """Check the config of a dataset and of the datasets that it wraps.
 
     Returns:
-        Config key → class and config of each dataset that reads files, which excludes wrappers.
+        Config key → class and config of each dataset that reads files; wrappers are not included.
 
     Raises:
         DistillError: A component is wrong (see :func:`~mmdistill.components.check_component`), or a wrapper contains no
@@ -107,7 +107,7 @@ def _named_by_strings(cfg: Any) -> Any:
 
 
 def check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
-    """Check ``test_dataloader`` and return the task of its dataset, or None if only its files tell the task."""
+    """Check ``test_dataloader`` and return the task of its dataset; None if the task is known only from its files."""
     for key in cfg:
         if key not in _LOADER_KEYS:
             raise DistillError(f'test_dataloader.{key}: unknown setting{nearest(key, _LOADER_KEYS)}')

@@ -1,4 +1,4 @@
-"""Choosing one of several candidates for each image of a run."""
+"""Chooses one of several candidates for each image of a run."""
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -51,7 +51,7 @@ class ChoiceSettings:
 
 
 def choose(run: Any, encoder: Any) -> Tuple[Plan, Dict[str, Any]]:
-    """Choose among the candidates of a run, after all are written. The classes are divided among the ranks.
+    """Choose among the candidates of a run after all of them are written. The classes are divided among the ranks.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`).

@@ -1,4 +1,4 @@
-"""Cleaning the labels of the generated images of a run."""
+"""Cleans the labels of the generated images of a run."""
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
 import numpy as np
@@ -76,8 +76,8 @@ class CleaningSettings:
 def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, Any]:
     """Clean the masks of all images of a run and rewrite them. The masks are divided among the ranks.
 
-    Images are read from the written files and masks from the real dataset. The result is therefore the same to the byte
-    for any number of ranks and after an interruption.
+    Images are read from the written files, and masks from the real dataset. The result is therefore identical for any
+    number of ranks, and after an interruption.
 
     Args:
         run: The run (:class:`~mmdistill.engine.loop.DistillLoop`). All of its images must exist.

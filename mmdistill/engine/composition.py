@@ -13,7 +13,7 @@ from .guiding import GuidanceSettings
 from .planning import Planner
 from .weighing import WeightSettings
 
-# Of a run with two hooks for one part.
+# Messages for two hooks that define the same part.
 _REPEATED = dict(
     planner='two hooks plan the run: keep one of MaskSelectionHook, ClassPlanHook, PrototypeHook',
     guidance='two hooks guide the run: put all objectives into one GuidedSynthesisHook',
@@ -47,7 +47,7 @@ class Composition:
         setattr(self, part, settings)
 
     def set_planner(self, planner: Planner, key: str = 'custom_hooks') -> None:
-        """Set the planner, whose settings have this key in the config; raise a DistillError if it is already set."""
+        """Set the planner; ``key`` is the config key of its settings. Raise a DistillError if it is already set."""
         self._set('planner', planner)
         self._plan_key = key
 
@@ -102,8 +102,8 @@ class Composition:
         return self.planner
 
     def check_classes(self, task: Task, classes: Sequence[str]) -> None:
-        """Raise a DistillError if a network of guidance or cleaning was trained on other classes than the dataset has,
-        or in another order, as far as its config and files tell."""
+        """Raise a DistillError if a network of guidance or cleaning was trained on other classes, or in another order,
+        than those of the dataset. Networks whose config and files contain no classes are not checked."""
         for part, where in ((self.guidance, GUIDANCE), (self.cleaning, CLEANING)):
             if part is not None:
                 task.resources.check_classes(part.resources, classes, where)

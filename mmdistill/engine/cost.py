@@ -53,10 +53,10 @@ def count_run(generator: Any, composition: Composition, work: Workload) -> Tuple
 def check_outline(model: Distiller) -> Any:
     """Raise a DistillError if the settings of the generator do not fit its weights or the dataset.
 
-    No weights are read. Without the configs of the weights on this machine, nothing is checked.
+    No weights are read. Nothing is checked if the configs of the weights are not on this machine.
 
     Returns:
-        :func:`generator_outline`; None if there is none.
+        The result of :func:`generator_outline`; None if the outline cannot be built.
     """
     try:
         return generator_outline(model)
@@ -64,7 +64,7 @@ def check_outline(model: Distiller) -> Any:
         return None
     except DistillError as error:
         raise DistillError(f'model.generator: {error}') from None
-    except Exception as error:  # it tells more when the weights are loaded
+    except Exception as error:  # loading the weights raises a clearer error
         logger.debug('%s', error)
         return None
 
@@ -88,7 +88,7 @@ def work_of(run: Any) -> Workload:
 
 
 def announce_cost(run: Any, outlined: Any) -> Optional[Cost]:
-    """Log and return the cost of a loop that has a plan; None if it cannot be estimated. The reason is then logged.
+    """Log and return the cost of a loop that has a plan. If it cannot be estimated, log the reason and return None.
 
     If the configs of the networks must be downloaded, the generator is loaded first, except in a dry run.
 
@@ -125,7 +125,7 @@ def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
 
 
 class PaceHook(Hook):
-    """Replaces the remaining time in MMEngine's log by one from the measured rate, and logs the rate.
+    """Replaces the remaining time in MMEngine's log by an estimate from the measured rate, and logs the rate.
 
     Args:
         cost: The estimate for all processes.
@@ -164,7 +164,7 @@ class PaceHook(Hook):
 def _segmentor(settings: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Any, Any]:
     """The guiding segmentor on meta tensors, and a function that runs it on images.
 
-    Both are tried on an image of ``size`` (height, width).
+    The function is called once for an image of ``size`` (height, width), so that unsupported networks raise an error.
     """
     component: Any = resolve(settings, MODELS, 'segmentor')
     guide = component.outline({key: value for key, value in settings.items() if key not in ('type', '_scope_')})

@@ -12,16 +12,16 @@ from .hooks.export import ExportHook
 from .runner import Runner
 from .training import build_loops, continue_training, unwrap
 
-_CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # whose ``before_train`` only checks, without measuring
+_CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # hooks whose ``before_train`` only checks
 
 
 def plan_text(cfg: Config, resume: bool) -> str:
-    """Build everything of a training, and say what would be trained, for how long, from which start and where it goes.
+    """Build a training, and describe what it trains, for how long, from which start, and where it writes its output.
 
-    Nothing is run, and nothing is written to the work dir.
+    Nothing is trained, and nothing is written to the work dir.
 
     Args:
-        cfg: The training config, which is changed.
+        cfg: The training config; changed in place.
         resume: Whether the training in the work dir would be resumed.
 
     Raises:
@@ -30,7 +30,7 @@ def plan_text(cfg: Config, resume: bool) -> str:
     continue_training(cfg, resume)
     folder = cfg.work_dir
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
-        cfg.work_dir, cfg.visualizer = scratch, None  # some backends begin a record elsewhere
+        cfg.work_dir, cfg.visualizer = scratch, None  # some visualizers write to other places
         cfg.experiment_name = Path(scratch).name  # MMEngine's default name only changes once per second
         runner = Runner.from_cfg(cfg)
         build_loops(runner)

@@ -59,7 +59,7 @@ def finish(run: Any) -> None:
 
 def _warn_of_removed_weights(run: Any) -> None:
     """Warn if the existing set has image weights and this run will remove them."""
-    with suppress(DistillError):  # no set, or none that can be read
+    with suppress(DistillError):  # there is no readable set
         images = [] if run.composition.weights else read_manifest(run.final_root)['images']
         if any('weight' in image for image in images):
             run.logger.warning(f'The weights of the images in {run.final_root} are removed, since the config has no '

@@ -21,7 +21,7 @@ class GuidanceSettings:
 
     Args:
         objectives: Configs of registered objectives.
-        semantic: Config of a registered guidance that changes the condition; None for none.
+        semantic: Config of a registered guidance that changes the condition; None: the condition is unchanged.
         settings: Settings of :class:`~mmdistill.guidance.Guidance` and of the task's resources.
     """
 
@@ -67,8 +67,8 @@ class GuidanceSettings:
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
 
     def check_generator(self, generator: Any) -> None:
-        """Raise a DistillError if an objective, or the semantic guidance, does not fit the loaded generator. Real
-        images are not read."""
+        """Raise a DistillError if an objective or the semantic guidance does not fit the loaded generator. No real
+        image is read."""
         semantic = [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
         for where, cfg in [*zip(self._places(), self.objectives), *semantic]:
             if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):

@@ -1,4 +1,4 @@
-"""Configs that inherit a dataset file of mmseg or mmpretrain. Its training split is distilled."""
+"""Adapts configs that inherit a dataset file of mmseg or mmpretrain, whose training split is distilled."""
 import copy
 import inspect
 from contextlib import suppress
@@ -16,7 +16,7 @@ _UNUSED = ('train_dataloader', 'val_dataloader', 'val_evaluator')
 
 
 def inherits_training(cfg: Mapping[str, Any]) -> bool:
-    """Whether a distillation config has a ``train_dataloader`` without a training, as it gets from
+    """Whether a distillation config has a ``train_dataloader`` but no training, as after
     ``_base_ = 'mmseg::_base_/datasets/ade20k.py'``."""
     loader = cfg.get('train_dataloader')
     return isinstance(loader, Mapping) and 'dataset' in loader and not any(
@@ -47,7 +47,7 @@ def distillation_config(cfg: Config) -> Config:
     new['test_evaluator'] = []
     if isinstance(new.get('test_cfg'), dict):
         new['test_cfg']['dataset_key'] = TRAINING_KEY
-    for key in (*_UNUSED, 'data_preprocessor'):  # MMEngine would give the last to the model
+    for key in (*_UNUSED, 'data_preprocessor'):  # MMEngine would pass it to the model
         new.pop(key, None)
     return new
 
@@ -63,7 +63,7 @@ def check_unused(cfg: Mapping[str, Any]) -> None:
 
 
 def _first_part(loader: Any) -> Any:
-    """Data root of a dataloader's dataset, and whether its type names a package, unlike in stock files."""
+    """Data root of a dataloader's dataset, and whether its type has a scope (in stock files, types have none)."""
     dataset = loader.get('dataset') if isinstance(loader, Mapping) else None
     if not isinstance(dataset, Mapping):
         return None
@@ -72,13 +72,13 @@ def _first_part(loader: Any) -> Any:
 
 
 def same_split(cfg: Mapping[str, Any]) -> str:
-    """The reason to think that a config distils its validation set; '' if it does not."""
+    """Why a config seems to distil its validation set; '' if it does not."""
     test, val = ((cfg.get(key) or {}).get('dataset') for key in ('test_dataloader', 'val_dataloader'))
     return "it is val_dataloader's dataset" if isinstance(val, Mapping) and _images(test) == _images(val) else ''
 
 
 def _images(dataset: Any) -> Any:
-    """The settings of a dataset that decide which images it has: all but the pipeline and the mode."""
+    """The settings that determine the images of a dataset: all but the pipeline and the mode."""
     if not isinstance(dataset, Mapping):
         return dataset
     return {key: value for key, value in without_pipeline(dataset).items() if key not in ('_scope_', 'test_mode')}

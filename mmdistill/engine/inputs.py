@@ -26,7 +26,7 @@ _NAMES = dict(data='real images or masks (a path, size or modification time)',
 class Inputs:
     """Fingerprints of the data, the generator, the networks of guidance and cleaning, and the statistics of the data.
 
-    They are stored by name in ``{work_dir}/inputs.json``.
+    The fingerprints are stored by name in ``{work_dir}/inputs.json``.
 
     Args:
         work_dir: Work dir of the run.
@@ -56,7 +56,7 @@ class Inputs:
         """Text that names the files that were changed after the fingerprints were written; '' if there are none."""
         begun, found = self.path.stat().st_mtime, [(file, os.stat(file)) for file in files if osp.isfile(file)]
         changed = [file for file, stat in found if stat.st_mtime > begun] or [
-            file for file, stat in found if stat.st_ctime > begun]  # copied with an older modification time
+            file for file, stat in found if stat.st_ctime > begun]  # detects copies with an older modification time
         more = f' and {len(changed) - 1} more' if len(changed) > 1 else ''
         return f' (changed: {changed[0]}{more})' if changed else ''
 
@@ -74,7 +74,7 @@ class Inputs:
         barrier()
 
     def describe(self) -> Dict[str, Any]:
-        """Fingerprints for the manifest: those that do not depend on where and when data files were stored."""
+        """Fingerprints for the manifest, without those that depend on the paths or modification times of data files."""
         return {name: value for name, value in self.found.items() if name not in ('data', 'generator')}
 
     def _read(self, begun: bool) -> Dict[str, Any]:

@@ -44,9 +44,9 @@ class DistillLoop(BaseLoop):
     ``{work_dir}/candidates``.
 
     Args:
-        dataloader: Config of ``test_dataloader``. Its ``dataset`` is the real dataset of mmsegmentation or mmpretrain,
-            its ``batch_size`` the number of images in an iteration of the loop (a line in the log, a preview), and its
-            ``num_workers`` the number of processes that read real images.
+        dataloader: Config of ``test_dataloader``. Its ``dataset`` is a real dataset of mmsegmentation or mmpretrain,
+            ``batch_size`` is the number of images per iteration of the loop (one line in the log, one preview), and
+            ``num_workers`` is the number of processes that read real images.
         evaluator: Unused, but required by MMEngine (``test_evaluator=[]``).
         method: Name of the method, for the manifest.
         writer: Config of a registered writer, without its ``root``.
@@ -64,12 +64,12 @@ class DistillLoop(BaseLoop):
         composition: The parts of the run that the hooks define.
         task: The task of the dataset.
         source: Reads the real dataset.
-        work_dir, logger: Those of the runner.
-        num_workers: That of the dataloader.
+        work_dir, logger: Taken from the runner.
+        num_workers: Taken from the dataloader.
         plan: The plan of the run; set by :meth:`run`.
         root, writer, files: Folder of the generated images, their writer, and a function: request id → file type → path
             relative to the folder.
-        final_root, final_writer, final_files: The same for the distilled set; different only if candidates are chosen.
+        final_root, final_writer, final_files: The same for the distilled set; different only with candidates.
     """
     plan: Plan
     cost: Optional[Cost]  # None if it cannot be estimated

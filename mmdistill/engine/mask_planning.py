@@ -1,4 +1,4 @@
-"""The planner of segmentation: which masks a run makes images of."""
+"""The planner of segmentation, which selects the masks of a run."""
 import copy
 import os.path as osp
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ from .planning import Planner, StartLatents, strength_of
 
 @contextmanager
 def _selector_errors() -> Iterator[None]:
-    """Name the key of the selector in its errors."""
+    """Context that adds the config key of the selector to its errors."""
     try:
         yield
     except DistillError as error:

@@ -25,7 +25,7 @@ def check_part(cfg: Mapping[str, Any], registry: LazyRegistry, task: Task, where
     taken = {key for keys in needed.values() for key in keys}
     check_component({key: value for key, value in cfg.items() if key not in taken}, registry, where, needed)
     for name, keys in needed.items():
-        resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check refuses others
+        resource = getattr(task.resources, name, lambda **settings: None)  # Resources.check rejects unknown names
         check_settings(resource, {key: cfg[key] for key in keys if key in cfg}, where, ('self', ))
     return part.__name__, list(needed)
 

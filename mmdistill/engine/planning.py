@@ -1,4 +1,4 @@
-"""Planners, which decide the images that a run generates."""
+"""Planners, which decide which images a run generates."""
 import os.path as osp
 from itertools import zip_longest
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
@@ -57,10 +57,10 @@ def check_sources(plan: Plan, source: Any, path: str) -> None:
 
 
 class Planner:
-    """Base of the classes that decide the requests of a run. A hook gives one to the loop.
+    """Base class of planners, which create the requests of a run. A hook passes a planner to the loop.
 
     Attributes:
-        annotation: Kind of labels that the plan is made from: ``'masks'`` or ``'classes'``.
+        annotation: Annotation from which the plan is made: ``'masks'`` or ``'classes'``.
         starts: Whether images start from latents of real images, see :meth:`start_latents`.
         candidates: Number of images generated for each image that is kept.
         prototypes: How the prototypes that images start from are made: ``strategy``, ``crop``, ``batch_size`` and
@@ -72,7 +72,7 @@ class Planner:
     prototypes: Mapping[str, Any] = {}
 
     def check(self, source: Any) -> None:
-        """Raise a DistillError if the real dataset does not allow a plan. Must be fast."""
+        """Raise a DistillError if the real dataset does not allow a plan. This check must be fast."""
 
     def check_settings(self, generator: Mapping[str, Any], method: str) -> None:
         """Raise a DistillError if the plan does not fit the generator's config or the method's name."""
@@ -89,7 +89,7 @@ class Planner:
         raise NotImplementedError
 
     def start_latents(self, run: Any) -> Optional[StartLatents]:
-        """A function: request → clean scaled latents (C, h, w), float32, that it starts from; None for pure noise."""
+        """Function from a request to its start latents, clean and scaled, float32 (C, h, w); None for pure noise."""
         return None
 
     def clusters(self, run: Any) -> Optional[ClassClusters]:
@@ -117,7 +117,7 @@ class ClassPlanner(Planner):
     """Plans ``ipc`` images per class, the first image of every class first; see
     :class:`~.hooks.composing.ClassPlanHook`.
 
-    Their ids are ``<folder of the class>/<number>``. If there are several candidates for each image, all images of
+    Request ids are ``<folder of the class>/<number>``. If there are several candidates for each image, all images of
     candidate set 0 come first; the ids in set n > 0 are ``<folder of the class>/<number>_<n>``.
     """
     annotation = 'classes'

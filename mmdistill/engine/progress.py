@@ -13,14 +13,14 @@ from mmdistill.tasks.base import repeated_name
 from mmdistill.terminal import LOG_FILE_ONLY
 from .inherited import TRAINING_KEY, same_split
 
-_LARGE_STEP = 0.5  # of the latents
-_OTHER_SHAPE = 1.5  # ratio of two aspect ratios; photos of 4:3 at a square size have 1.33
+_LARGE_STEP = 0.5  # size of a guidance step, relative to the latents, that triggers a warning
+_OTHER_SHAPE = 1.5  # change of the aspect ratio that triggers a warning; photos of 4:3 at a square size have 1.33
 
 
 def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> None:
     """Log the losses of the objectives at the first and last guided step, and the size of a step.
 
-    ``scalars.json`` has them as ``guidance/{objective}/first``, ``guidance/{objective}/last`` and ``guidance/step``.
+    In ``scalars.json``, the keys are ``guidance/{objective}/first``, ``guidance/{objective}/last``, ``guidance/step``.
 
     Args:
         runner: The runner.
@@ -77,7 +77,7 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
 
 
 def warn_shape(logger: Any, source: Any, size: Tuple[int, int]) -> None:
-    """Warn if masks would be resized to another shape than their photos have.
+    """Warn if resizing the masks would change the aspect ratio much.
 
     Args:
         logger: The logger.

@@ -117,11 +117,11 @@ def build_loops(runner: Runner) -> None:
 def continue_training(cfg: Any, resume: bool) -> None:
     """Set ``resume`` and ``load_from`` of a training config: the newest complete checkpoint is resumed.
 
-    If the only checkpoint is incomplete, the training starts again. Settings that have changed are named in a warning:
-    they apply from here on.
+    If the only checkpoint is incomplete, the training starts again. A warning names the settings that have changed;
+    they apply from now on.
 
     Args:
-        cfg: The training config, which is changed.
+        cfg: The training config; changed in place.
         resume: Whether to resume the training in the work dir.
 
     Raises:
@@ -219,7 +219,7 @@ def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
     """Train on a subset of the dataset, exactly as if its config had these ``indices``.
 
     Must be called in ``before_run`` of a hook, see :func:`is_training`. ``Runner.train`` has then built the loop, the
-    optimizer and the schedulers for the full dataset, so they are built again. It loads a checkpoint afterwards.
+    optimizer and the schedulers for the full dataset, so they are built again. A checkpoint is loaded afterwards.
 
     Args:
         runner: The runner of the training.

@@ -11,7 +11,7 @@ _LOSS = 'train/loss'
 
 
 class TrainingBarHook(Hook):
-    """Shows the iterations that are done, the loss and the time left, on one line of the terminal that redraws.
+    """Shows the finished iterations, the loss and the remaining time in one line of the terminal, which is redrawn.
 
     The lines that MMEngine logs every few iterations are then only in the log file.
     """
@@ -28,7 +28,7 @@ class TrainingBarHook(Hook):
         self._bar.update()
 
     def after_train(self, runner: Any) -> None:
-        self._bar.close()  # also of a training that stopped early
+        self._bar.close()  # also after a training that stopped early
 
 
 def _is_no_iteration(record: logging.LogRecord) -> bool:

@@ -1,4 +1,4 @@
-"""Says which settings of a training have changed when it is resumed."""
+"""Finds the settings that have changed when a training is resumed."""
 import json
 from pathlib import Path
 from typing import Any, Dict
@@ -10,7 +10,7 @@ from mmdistill.documents import read_document
 from mmdistill.files import write_atomic
 
 _NAME = 'settings.json'
-# Set by the command, or about where files go.
+# Settings that the command sets, or that only concern output files.
 _OTHER = ('work_dir', 'resume', 'load_from', 'launcher', 'visualizer', 'vis_backends', 'log_level')
 
 
@@ -21,7 +21,7 @@ def changed_settings(cfg: Config) -> str:
         cfg: The training config.
 
     Returns:
-        '' if none differs, or the work dir has no readable record of them.
+        '' if no setting differs, or the work dir has no readable record of the settings.
     """
     try:
         old = read_document(Path(cfg.work_dir) / _NAME)

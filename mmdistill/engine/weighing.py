@@ -44,7 +44,7 @@ class WeightSettings:
 
     @property
     def by(self) -> str:
-        """How real images are assigned to a generated one: to its ``'prototype'``, or to the ``'nearest'`` image."""
+        """How real images are assigned to generated ones: by ``'prototype'``, or by ``'nearest'`` image."""
         return setting(resolve(self.weights, IMAGE_WEIGHTS, f'{HOOK}.weights'), self.weights, 'by')
 
     def real_images(self, run: Any) -> int:
@@ -52,7 +52,7 @@ class WeightSettings:
         return len(run.source) if self.by == 'nearest' else 0
 
     def encoding(self, planner: Any) -> Dict[str, Any]:
-        """How real images are encoded: ``crop``, by default that of the plan's prototypes, and ``batch_size``."""
+        """How real images are encoded: ``crop``, by default as for the plan's prototypes, and ``batch_size``."""
         crop = planner.prototypes.get('crop', True) if self.crop is None else self.crop
         return dict(crop=crop, batch_size=self.batch_size)
 

@@ -1,1 +1,1 @@
-"""Hooks, by which a config composes a run. Algorithms are in other packages."""
+"""The hooks with which a config composes a run. The algorithms are in other packages."""

@@ -12,16 +12,16 @@ from mmdistill.engine.training import unwrap
 from mmdistill.errors import DistillError
 from mmdistill.registry import HOOKS
 
-_IN_PROCESS = 1000  # masks that are counted by this process alone, which takes seconds
+_IN_PROCESS = 1000  # up to this number, masks are counted without worker processes
 
 
 @HOOKS.register_module()
 class ClassWeightsHook(Hook):
     r"""Weighs each class by :math:`1 / \ln(1.02 + p_c)` in the losses of mmseg's heads (ENet, arXiv 1606.02147).
 
-    :math:`p_c` is the share of class c in the labelled pixels of the masks of the training set, whichever it is. A
-    class with all pixels has weight 1.4, an absent one 50. The weights replace ``class_weight`` of every
-    ``loss_decode``, also in auxiliary heads.
+    :math:`p_c` is the share of class c in the labelled pixels of the training set. A class that covers all pixels has
+    weight 1.4, and an absent class has weight 50. The weights replace ``class_weight`` of every ``loss_decode``, also
+    in auxiliary heads.
 
     Example:
         >>> custom_hooks = [dict(type='mmdistill.ClassWeightsHook')]
@@ -31,7 +31,7 @@ class ClassWeightsHook(Hook):
         """Count the pixels of the training set and set the weights.
 
         Raises:
-            DistillError: No head of the model has a loss with class weights, or one is of another number of classes.
+            DistillError: No head of the model has a loss with class weights, or a head has another number of classes.
         """
         model = unwrap(runner.model)
         heads = [head for head in model.modules() if getattr(head, 'loss_decode', None) is not None]
@@ -48,7 +48,7 @@ class ClassWeightsHook(Hook):
         weights = enet_weights(counts.sum(axis=0))
         for loss in losses:
             loss.class_weight = weights
-            # With class weights mmseg's mean is over the labelled pixels anyway, and this option makes it fail.
+            # With class weights, mmseg averages over the labelled pixels anyway, and fails with this option.
             if getattr(loss, 'avg_non_ignore', False):
                 loss.avg_non_ignore = False
         runner.logger.info('Weights of the classes: ' + ', '.join(
@@ -56,7 +56,7 @@ class ClassWeightsHook(Hook):
 
 
 def enet_weights(pixels: np.ndarray) -> List[float]:
-    """The weight 1 / ln(1.02 + share) of each class, from its number of pixels, int (K,). One must not be 0."""
+    """The weight 1 / ln(1.02 + share) of each class, from its number of pixels, int (K,), not all 0."""
     return [float(weight) for weight in 1 / np.log(1.02 + pixels / pixels.sum())]
 
 

@@ -96,8 +96,7 @@ class PrototypeHook(PlanHook):
     The classes are divided among the ranks; the result does not depend on the number of ranks.
 
     If a class has fewer than ``ipc`` images, every image becomes a prototype, and prototypes are reused cyclically
-    with different seeds. Unlike the released code, which samples from the Gaussian of the autoencoder, its mean is
-    clustered.
+    with different seeds. The means of the autoencoder's Gaussians are clustered; the released code clusters samples.
 
     Args:
         ipc, prompt, candidates: See :class:`ClassPlanHook`. All candidates of an image start from the same prototype.
@@ -118,7 +117,7 @@ class PrototypeHook(PlanHook):
 class GuidedSynthesisHook(ComposingHook):
     """Guides the generator of a distillation run.
 
-    The class of an objective lists in ``needs`` the resources that it gets in addition to its settings.
+    An objective declares in ``needs`` which resources it gets in addition to its settings.
 
     Args:
         objectives: Configs of registered objectives.

@@ -1,4 +1,4 @@
-"""Hooks that draw samples, and that export a trained network."""
+"""Hooks that draw samples, and a hook that exports a trained network."""
 import json
 import os.path as osp
 from typing import Any, Optional
@@ -24,7 +24,7 @@ def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
         columns: Images per row.
 
     Returns:
-        RGB image (rows * H, columns * W, 3) uint8. Free places are black.
+        RGB image (rows * H, columns * W, 3) uint8. Unused cells are black.
     """
     pixels = ((images.float().clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     pad = -len(pixels) % columns
@@ -34,7 +34,7 @@ def image_grid(images: torch.Tensor, columns: int) -> np.ndarray:
 
 @HOOKS.register_module()
 class PreviewHook(Hook):
-    """Sends generated images to the visualizer; for segmentation, beside their mask and an overlay.
+    """Sends generated images to the visualizer; for segmentation, next to the mask and an overlay.
 
     Args:
         interval: Show the first image of every ``interval``-th batch.
@@ -58,7 +58,7 @@ class SampleGridHook(Hook):
     """Sends samples for the first validation batch to the visualizer, after each validation.
 
     The method ``sample_images(batch) -> (N, 3, H, W) in [-1, 1]`` of the model generates them. The hook runs before
-    MMEngine's EMA hook restores the weights of the training, so the samples are those of the averaged weights.
+    MMEngine's EMA hook restores the training weights, so the samples are generated with the averaged weights.
 
     Args:
         columns: Images per row.
