@@ -13,6 +13,9 @@ class ClassAccuracy(Accuracy):
 
     The metrics are percentages, 0..100: ``top1`` and one ``top1.{class}`` per class, which is NaN for a class that is
     not in the test set.
+
+    Example:
+        >>> test_evaluator = dict(type='mmdistill.ClassAccuracy')
     """
     default_prefix = None
 

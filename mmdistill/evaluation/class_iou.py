@@ -13,6 +13,9 @@ class ClassIoU(IoUMetric):
 
     The metrics are percentages, 0..100, not rounded: ``mIoU``, ``aAcc`` and one ``IoU.{class}`` per class. The IoU of a
     class that is neither in the masks nor predicted is NaN, and ``mIoU`` ignores it.
+
+    Example:
+        >>> test_evaluator = dict(type='mmdistill.ClassIoU')
     """
 
     def compute_metrics(self, results: list) -> Dict[str, float]:

@@ -25,7 +25,7 @@ from .training_sets import KINDS, READS
 
 _RUNNER = {*RUNNER_KEYS, 'custom_imports'}
 _OF_STUDENTS = ('model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'train_cfg', 'val_cfg', 'test_cfg',
-                'optim_wrapper', 'param_scheduler', 'custom_hooks')  # which the protocol decides
+                'optim_wrapper', 'param_scheduler', 'custom_hooks')  # set by the protocol
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class Comparison:
     """A comparison of training sets under one protocol: the keys of an evaluation config."""
     protocol: str  #: Its id, or the path of any config of mmseg or mmpretrain.
     train_dataset: dict  #: The real training set.
-    test_dataset: dict  #: The test set of the students. Nothing may be chosen by it.
+    test_dataset: dict  #: The test set of the students. It must not be used to choose settings.
     training_sets: dict  #: Name → :class:`~mmdistill.evaluation.training_sets.TrainingSet` config; None skips the set.
-    val_dataset: Optional[dict] = None  #: The validation set, by which settings are chosen.
+    val_dataset: Optional[dict] = None  #: The validation set, on which settings are chosen.
     split: Literal['test', 'val'] = 'test'  #: The set that the students are tested on.
     students: Optional[dict] = None  #: Name → path of a config with ``model``, a model, or None for the protocol's own.
     budget: Optional[Budget] = None  #: Size of the baselines: number of images, or share of the real set.
     ipc: Optional[PositiveInt] = None  #: Images per class of the baselines, instead of ``budget``.
-    image_sets: PositiveInt = 1  #: Image sets of each training set that a random selector draws.
+    image_sets: PositiveInt = 1  #: Number of image sets of a training set whose selector is random.
     trainings: PositiveInt = 1  #: Trainings per image set. Every training set gets ``image_sets * trainings`` runs.
     evaluations: PositiveInt = 1  #: Evaluations of each student during its training, evenly spaced.
-    epochs: Optional[PositiveInt] = None  #: Epochs, if the protocol's schedule is to be shortened.
+    epochs: Optional[PositiveInt] = None  #: Number of epochs to which the protocol's schedule is rescaled.
     encoder: Optional[dict] = None  #: For baselines and metrics on features (:mod:`mmdistill.evaluation.encoders`).
-    judge: Optional[dict] = None  #: Segmentation network whose agreement with the masks is measured.
+    judge: Optional[dict] = None  #: Segmentation network that measures how well images agree with masks.
     neighbours: PositiveInt = 5  #: k of coverage and density.
     overrides: Optional[dict] = None  #: Merged into the protocol last.
 
@@ -60,7 +60,7 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
 
     Args:
         cfg: The evaluation config; its keys are the fields of :class:`Comparison` and MMEngine's runner keys.
-        problems: Collects weights of students or of the judge that are missing. By default, the first one is raised.
+        problems: Collects the errors for missing weights of students or the judge. By default, the first is raised.
 
     Raises:
         DistillError: A key is unknown, missing or has a wrong value.
@@ -112,7 +112,7 @@ def _check_networks(comparison: Comparison, protocol: Config, task: Task, proble
 
 
 def check_distilled_sets(comparison: Comparison, task: Task, problems: Problems) -> None:
-    """Collect the distilled sets that are missing, unreadable, of another task or without the weights of images."""
+    """Collect errors for distilled sets that are missing, unreadable, of another task or without image weights."""
     for name, spec in comparison.training_sets.items():
         roots = spec.get('data_root', [])
         for root in [roots] if isinstance(roots, str) else roots:

@@ -102,7 +102,7 @@ class ComparisonRunner:
         return notes + task.notes(self.real.dataset, self.test)
 
     def _other_sizes(self, ipc: int) -> List[str]:
-        """A note if distilled sets have another number of images per class than the protocol's settings are for."""
+        """A note if a distilled set does not have ``ipc`` images per class, for which the settings are selected."""
         found = {name: [images / len(self.classes) for images in one.sizes()] for name, one in self.sets.items()}
         others = [f'{name} has {" and ".join(f"{size:.4g}" for size in dict.fromkeys(sizes))}'
                   for name, sizes in found.items() if set(sizes) - {ipc}]
@@ -115,8 +115,8 @@ class ComparisonRunner:
         return self.sets[name].num_image_sets(self.settings.image_sets)
 
     def jobs(self, names: Optional[Sequence[str]] = None) -> List[Job]:
-        """All trainings on all sets or on those with these ``names``, ordered by run, so that every set and student has
-        one result early.
+        """All trainings on all sets, or on the sets ``names``, ordered by run, so that every set and student has its
+        first result early.
 
         Raises:
             DistillError: A training set fails a check (:meth:`.TrainingSet.check`).
@@ -153,7 +153,7 @@ class ComparisonRunner:
         Each of ``world`` processes trains its share, ``workers`` students at a time (:func:`.run_jobs`). Rank 0 waits
         for all others; the other ranks return an empty dict.
         """
-        _ = self.real.encoder  # is loaded before anything is trained
+        _ = self.real.encoder  # loads the encoder before anything is trained
         jobs, cache, metric = self.jobs(), self.cache, self.task.metric
         run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
         while rank == 0 and any(cache.get(job.key) is None for job in jobs):
@@ -189,7 +189,7 @@ class ComparisonRunner:
 
 
 def _content(cfg: dict, dataset) -> Any:
-    """Identity of a training set for the cache: the bytes of a distilled set, the list of files of any other."""
+    """Identity of a training set for the cache: the bytes of a distilled set, or the list of files of another set."""
     if cfg['type'] == 'mmdistill.UnionDataset':
         members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
         return [_content(part, member) for part, member in zip(cfg['datasets'], members)]

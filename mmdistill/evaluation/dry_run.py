@@ -8,10 +8,10 @@ from .training_sets import TrainingSet
 
 
 def plan_text(runner: ComparisonRunner) -> str:
-    """What a comparison will train, how long, what is finished already, and where the results go.
+    """Describe what a comparison will train and for how long, what is finished, and where the results are written.
 
     Distilled sets and other datasets are read and checked as for a run. Baselines whose selection needs the masks or
-    features of the whole real set are left to the run, unless these are in the work dir. Nothing is written.
+    features of the whole real set are skipped, unless these are in the work dir. Nothing is written.
 
     Raises:
         DistillError: A training set fails a check (all failing ones are listed).

@@ -108,7 +108,7 @@ class LatentEncoder(Encoder):
         vae: A diffusers folder or hub id, or ``mmdistill://name``: an autoencoder, or a pipeline with a ``vae`` part.
         image_size: (height, width) in pixels, or the side of a square.
         crop: True: images are scaled to cover this size and cropped at the centre. False: they are resized to it
-            without keeping the aspect ratio, as the training pairs of a segmentation generator are.
+            without keeping the aspect ratio, like the training pairs of a segmentation generator.
         pool: Averages the latents (C, h, w) to (C, pool, pool) before they are flattened, for large images. By default
             D is C · h · w: 4 · 16 · 16 = 1 024 for 128 pixels and Stable Diffusion's autoencoder.
         device: Default: a GPU if there is one.
@@ -153,8 +153,9 @@ class BackboneEncoder(Encoder):
     Args:
         config, checkpoint: See :func:`~mmdistill.models.published.published_model`: a config, or the name of a model
             that mmpretrain publishes, and its weights. The weights of the head are not used.
-        pipeline: mmpretrain's transforms between loading and packing; all images must leave it with one size. Default:
-            that of the config's ``test_dataloader``. The model's data preprocessor normalizes the images.
+        pipeline: mmpretrain's transforms between loading and packing, which must give all images the same size.
+            Default: the pipeline of the config's ``test_dataloader``. The model's data preprocessor normalizes the
+            images.
         device: Default: a GPU if there is one.
 
     Raises:
@@ -182,7 +183,7 @@ class BackboneEncoder(Encoder):
         network = MODELS.build(ConfigDict(
             _scope_='mmpretrain', type='ImageClassifier', data_preprocessor=preprocessor,
             backbone=dict(whole.model['backbone'], init_cfg=None)))
-        # Head and neck are left out. A whole ImageClassifier is built because its hooks rename keys of other projects.
+        # Head and neck are left out. The hooks of a whole ImageClassifier convert the weight names of other projects.
         state = {key: value for key, value in load_weights(checkpoint).items() if key.startswith('backbone.')}
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys

@@ -38,8 +38,8 @@ def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
 def check_soft_labels(name: str, dataset) -> None:
     """Raise a DistillError unless every image of the set ``name`` has a soft label (``gt_score``).
 
-    mmpretrain would turn the class ids of images without one into one-hot labels, which is another protocol. The same
-    holds for one-hot labels with image weights.
+    For images without a soft label, mmpretrain would train on one-hot labels, which is another protocol. One-hot labels
+    with image weights are rejected for the same reason.
     """
     hard = has_weights(dataset)
     bare = next((i for i in range(len(dataset)) if hard or 'gt_score' not in dataset.get_data_info(i)), None)

@@ -15,8 +15,8 @@ def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, 
                     ) -> Dict[str, float]:
     """mIoU between the predictions of a judge network and the masks of a set.
 
-    The judge must not have guided the generation of the images. Call this on held-out real pairs for its score on real
-    images, the reference for the score of a distilled set.
+    The judge must not have guided the generation of the images. The reference for the score of a distilled set is the
+    score of the same judge on held-out real pairs.
 
     Args:
         segmentor: Images (B, 3, H, W) at their original size, RGB in [-1, 1] → logits (B, K, H, W), such as

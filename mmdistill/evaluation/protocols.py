@@ -57,9 +57,9 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
         model: The student; None takes the protocol's.
         test_dataset: Config of the test set.
         num_classes: Number of classes of the test set, set in all heads of the student.
-        overrides: Merged into the protocol like ``--cfg-options``, after the settings that depend on the set's size.
+        overrides: Settings merged like ``--cfg-options``, after the settings that depend on the size of the set.
         ipc: Images per class, on which these settings depend; None takes ``protocol.ipc``.
-        epochs: The schedule is finally rescaled to this number of epochs.
+        epochs: Number of epochs to which the schedule is finally rescaled; None: unchanged.
 
     Raises:
         DistillError: The model has a ``class_weight`` for another number of classes, has no head for the protocol's
@@ -77,7 +77,7 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
     cfg.test_dataloader.dataset = ConfigDict(with_pipeline(without_pipeline(test_dataset), pipeline))
     if 'ClassWeightsHook' in map(type_name, cfg.get('custom_hooks') or ()):
         for part in _dicts(cfg.model):
-            part.pop('class_weight', None)  # the hook sets those of the training set
+            part.pop('class_weight', None)  # the hook sets the weights of the training set
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     fit_to_size(cfg, num_classes, ipc)
     override(cfg, overrides or {})

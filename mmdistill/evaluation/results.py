@@ -40,7 +40,7 @@ class ResultCache:
 
 
 def rare_classes(histograms, classes: Sequence[str], share: float = 0.01) -> List[str]:
-    """Names of the classes that occur, with less than ``share`` (0..1) of the pixels in ``histograms`` (N, K)."""
+    """Names of the classes with more than 0 and less than ``share`` (0..1) of the pixels in ``histograms`` (N, K)."""
     pixels = histograms.sum(axis=0)
     return [name for name, count in zip(classes, pixels) if 0 < count < share * pixels.sum()]
 

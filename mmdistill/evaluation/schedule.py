@@ -79,8 +79,8 @@ def set_epochs(cfg: MutableMapping[str, Any], epochs: int) -> None:
     """Set the number of ``epochs`` (at least 1) of an epoch-based config and rescale its schedule, in place.
 
     ``train_cfg.max_epochs``, ``val_interval``, and ``begin``, ``end``, ``T_max`` of the schedulers are scaled. If the
-    config has ``protocol.milestones`` (fractions of the training), milestones are these times ``epochs``, rounded down;
-    otherwise they are scaled too. No milestone is below 1.
+    config has ``protocol.milestones`` (fractions of the training), the milestones are these fractions of ``epochs``,
+    rounded down; otherwise they are scaled too. No milestone is below 1.
 
     Raises:
         DistillError: The config or one of its schedulers counts iterations, or a scheduler would have no epoch left.

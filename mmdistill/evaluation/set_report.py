@@ -20,8 +20,8 @@ _PROJECTED = 2000
 def measure_sets(runner: ComparisonRunner) -> Optional[Dict[str, Any]]:
     """Measure the first image set of every training set against the real data.
 
-    Writes ``set_metrics.json``, and for the report's projection ``features.safetensors`` with the features of all sets
-    (of the real set at most 2 000, drawn at random).
+    Writes ``set_metrics.json`` and, for the report's projection, ``features.safetensors`` with the features of all sets
+    (for the real set, of at most 2 000 random images).
 
     Returns:
         dict or None: ``encoder`` (JSON text or None) and ``sets``, by name: ``rows``

@@ -35,7 +35,7 @@ class _Curve(Hook):
 def _restored_globals():
     """Restores MMEngine's global loggers, message hubs, visualizers and scopes on exit.
 
-    MMEngine uses the latest instance of each, so a nested runner would replace those of the runner that called it.
+    MMEngine uses the latest instance of each, so a nested runner would replace those of the outer runner.
     """
     managers = (MMLogger, MessageHub, Visualizer, DefaultScope)
     before = [OrderedDict(manager._instance_dict) for manager in managers]
@@ -62,7 +62,7 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
     cfg.train_cfg.val_interval = math.ceil(length / evaluations)
     for key in ('val_begin', 'dynamic_intervals'):
         cfg.train_cfg.pop(key, None)
-    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)  # nobody needs the weights
+    cfg.default_hooks = dict(cfg.get('default_hooks') or {}, checkpoint=None)  # the weights are not needed
     cfg.randomness = dict(cfg.get('randomness') or {}, seed=seed)
     cfg.work_dir = str(work_dir)
     cfg.log_level = 'ERROR'  # MMEngine warns of metrics without a prefix
@@ -87,7 +87,7 @@ def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_
         (iteration or epoch, metric of the task) of all evaluations; and ``seconds`` of training and evaluation.
     """
     cfg = student_runner_config(student_cfg, train_dataset_cfg, seed, work_dir, evaluations)
-    # Registers the components of the student's OpenMMLab package, which need not be the caller's.
+    # Registers the components of the student's OpenMMLab package, which may differ from the caller's.
     for part in ('datasets', 'models'):
         importlib.import_module(f'{cfg.default_scope}.{part}')
     # A unique name: MMEngine's default name only changes once per second.

@@ -103,7 +103,7 @@ class RealData:
 def _restricted(cfg: Mapping[str, Any], part: Part, indices: Sequence[int]) -> Dict[str, Any]:
     """The config of a dataset with a subset of its images; ``indices`` in the config are composed with the new ones."""
     outer = cfg.get('indices')
-    if isinstance(outer, int):  # the first or the last images
+    if isinstance(outer, int):  # a number selects the first or the last images
         whole = len(part.dataset) if isinstance(part.indices, range) else -outer
         outer = range(outer) if outer >= 0 else range(-whole, 0)
     inner = [int(part.indices[index]) for index in indices]
@@ -117,7 +117,7 @@ READS: Dict[str, Callable[[RealData], tuple]] = dict(
     samples=lambda real: (real.dataset, real.labels))
 
 
-# Value of ``needs`` → where the work dir has what was measured.
+# Value of ``needs`` → file or folder of the measured values in the work dir.
 MEASURED = dict(histograms='class_histograms.npz', features='real_features')
 
 
@@ -166,7 +166,7 @@ class TrainingSet:
         return wanted if self._draws else len(self.values)
 
     def sizes(self) -> List[int]:
-        """Number of images in each image set of a distilled set; empty for other kinds."""
+        """Number of images in each image set of a distilled set; empty for other training sets."""
         return [len(read_manifest(root)['images']) for root in self.values] if self.kind == 'data_root' else []
 
     def selected_later(self) -> bool:
@@ -178,7 +178,7 @@ class TrainingSet:
         return needs in MEASURED and not (self.real.cache / MEASURED[needs]).exists()
 
     def planned_images(self) -> Optional[int]:
-        """Number of images of a set that is :meth:`selected_later`; None if only the selection tells it."""
+        """Number of images of a set that is :meth:`selected_later`; None if it depends on the selection."""
         if self.kind != 'selector':
             return None
         selector, total = self.values[0], len(self.real.dataset)
@@ -201,19 +201,19 @@ class TrainingSet:
                 scoped(member.dataset(image_set), self.real.task.scope) for member in self.members])
         if self.kind == 'selector':
             number = image_set if self._draws else 0
-            if number not in self._selected:  # herding a large set is slow, and this is called repeatedly
+            if number not in self._selected:  # cached, since herding a large set is slow
                 self._selected[number] = self.real.select(self.values[0], self.budget, number)
             return self.real.subset(self._selected[number])
         value = self.values[image_set % len(self.values)]
         if self.kind == 'source_of':
             return self.real.subset(self._sources(value))
         if self.kind == 'dataset':
-            return without_pipeline(value)  # the protocol's is used
+            return without_pipeline(value)  # the protocol's pipeline is used
         weights = dict(weights=True) if self._weights else {}
         return dict(type='mmdistill.DistilledDataset', data_root=str(value), **weights)
 
     def _sources(self, root: str) -> List[int]:
-        """Indices of the real images that a distilled set was made from, each once."""
+        """Indices of the real images from which a distilled set was made, without duplicates."""
         paths, indices = paths_of(self.real.dataset), []
         for image in read_manifest(root)['images']:
             index, source = image['source_index'], image.get('source')
@@ -242,7 +242,7 @@ class TrainingSet:
 def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
     """Whether a path or URI recorded in a manifest refers to the image at ``path``.
 
-    They must be equal, or equal below ``data_root``, so that a dataset may have been moved.
+    The paths must be equal, or equal below ``data_root``, so that a dataset may have been moved.
     """
     old, new = PurePosixPath(recorded), PurePosixPath(path)
     if old == new or not data_root or not new.is_relative_to(data_root):

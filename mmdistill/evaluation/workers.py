@@ -33,14 +33,14 @@ def _start_worker() -> None:
     restrict_loading()
     quiet_mmengine()
     torch.set_num_threads(1)
-    warnings.simplefilter('ignore')  # OpenMMLab and PyTorch would repeat theirs for every student
+    warnings.simplefilter('ignore')  # OpenMMLab and PyTorch would repeat their warnings for every student
 
 
 def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], str], workers: Optional[int] = None
              ) -> None:
     """Train the students that have no cached result, each on the GPU or on one CPU thread.
 
-    Small networks gain little from a second thread, and with one the result does not depend on the number of cores.
+    Small networks gain little from a second thread. With one thread, results do not depend on the number of cores.
 
     Args:
         jobs: The students.
@@ -85,7 +85,7 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
 def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:
     """Train students in ``workers`` processes and pass each result to ``keep``.
 
-    A process that has initialized CUDA cannot be forked; otherwise a fork saves the imports.
+    A process that has initialized CUDA cannot be forked; otherwise, forking avoids repeated imports.
     """
     context = multiprocessing.get_context(start if sys.platform == 'linux' else 'spawn')
     with process_pool(workers, context, _start_worker) as pool:

@@ -92,7 +92,7 @@ def share_charts(names: Sequence[str], shares: Mapping[str, Sequence[float]], la
 
 
 def share_limits(values: np.ndarray) -> Tuple[float, float]:
-    """Limits of an axis for values in percent. A lower limit above 0 means a logarithmic axis, for a wide range."""
+    """Limits of an axis for values in percent. For a wide range, the lower limit is above 0: a logarithmic axis."""
     positive = values[values > 0]
     if not len(positive):
         return 0.0, 1.0

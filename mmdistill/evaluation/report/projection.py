@@ -6,7 +6,7 @@ import numpy as np
 from .charts import set_look
 from .svg import COLOURS, Chart
 
-# Perplexity of t-SNE, and the number of points below which PCA replaces it: t-SNE of few points depends on chance.
+# Perplexity of t-SNE, and the number of points below which PCA is used, since t-SNE of few points is unstable.
 _PERPLEXITY, _FEW = 30, 120
 _SHOWN, _NAMED_CLASSES = 1000, 20
 
@@ -15,7 +15,7 @@ def project(features: Mapping[str, np.ndarray]) -> Tuple[Dict[str, np.ndarray], 
     """Project the features of all sets together.
 
     Args:
-        features: Features (n, D) by name of the set. Of a large set, 1 000 rows (:func:`shown_rows`) are used.
+        features: Name of the set → features (n, D). At most 1 000 rows of a set (:func:`shown_rows`) are used.
 
     Returns:
         The projections (n, 2) by name, and a sentence that describes the method.

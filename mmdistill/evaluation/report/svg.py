@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 SERIES = 8
-MARKERS = 'os^DvPX*'  # one for each colour of a training set
+MARKERS = 'os^DvPX*'  # one marker for each colour of a training set
 # Placeholders for colours of the page's style sheet; charts use no other colours. None of them is black, because
 # matplotlib omits black in SVG.
 COLOURS = dict(ink='#010101', soft='#020202', line='#030303', real='#040404', faint='#050505',
@@ -52,7 +52,7 @@ class Chart:
 
 
 def _inline(found: 're.Match[str]') -> str:
-    """Adapt a tag to the page: its colours, numbers with two decimals, and no ids of groups."""
+    """Adapt a tag to the page: use the page's colours, round to two decimals, and remove the ids of groups."""
     tag = re.sub('<g id="[^"]*"', '<g', found[0].replace('xlink:', ''))
     tag = re.sub(r'(\.\d\d)\d+', r'\1', tag)
     return re.sub('#[0-9a-f]{6}(?=[;"])', lambda colour: _VARIABLES.get(colour[0], colour[0]), tag)
