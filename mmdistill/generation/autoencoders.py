@@ -21,7 +21,7 @@ def save_vae(vae, folder: Path) -> None:
     """Write an autoencoder to ``folder/vae`` in diffusers' layout as fp16 safetensors; ``vae`` is cast in place."""
     vae.half().save_pretrained(folder / 'vae')
     if type(vae).__name__ == 'AutoencoderTiny':
-        # Its saved config contains an argument that its constructor rejects, which triggers a warning on load.
+        # AutoencoderTiny's saved config has an argument that its constructor rejects, which triggers a warning on load.
         path = folder / 'vae' / 'config.json'
         config = {k: v for k, v in json.loads(path.read_text()).items() if k != 'block_out_channels'}
         path.write_text(json.dumps(config, indent=2) + '\n')

@@ -24,7 +24,7 @@ class Synthesis(NamedTuple):
     request: Request
     latents: Tensor  # (C, h, w) float32 on the CPU, final latents
     image: Optional[np.ndarray]  # (H, W, 3) uint8 RGB; None if latents or a gradient were not finite
-    error: Optional[str]  # why there is no image, with the step
+    error: Optional[str]  # why there is no image, and at which step it failed
     trace: Optional[GuidanceTrace] = None  # record of the guidance; None without guidance or without an image
 
 
@@ -50,9 +50,9 @@ class MicroBatches:
     and the denoiser processes ``micro_batch`` of its rows at a time. All requests of a group must be passed together,
     in the order of the plan.
 
-    The steps before the first guided one do not depend on finished samples. There, free rows are used for ``upcoming``
-    requests of later calls, so that only guided batches, which may contain one sample per class, need padding.
-    Multistep schedulers cannot be interrupted there.
+    The steps before the first guided one do not depend on finished samples. In these steps, free rows process
+    ``upcoming`` requests of later calls, so that only guided batches, which may contain one sample per class, need
+    padding. Multistep schedulers cannot be interrupted, so they run all steps at once.
     """
 
     def __init__(self, generator: Any) -> None:
@@ -64,7 +64,7 @@ class MicroBatches:
                  upcoming: Optional[Sequence[Request]] = None) -> Iterator[Tuple[Tensor, Sampled]]:
         """Yield the decoded images of one micro-batch after another, and the sampling results.
 
-        For the arguments see :meth:`LatentGenerator.synthesize`. Without ``upcoming``, all steps are done at once.
+        For the arguments, see :meth:`LatentGenerator.synthesize`. Without ``upcoming``, all steps are run at once.
         """
         generator = self.generator
         everything = [*requests, *(upcoming or ())]
@@ -195,8 +195,8 @@ def steady_threads(device: torch.device, rows: int):
 
     PyTorch divides an elementwise kernel into at most one equal chunk per thread, and SiLU and sigmoid round the end of
     a chunk differently from its middle. With n threads, chunks end between rows if all of 2, 3, … n divide the number
-    of rows: 2 threads need an even number, 3 a multiple of 6, 4 a multiple of 12. Measured with U-Nets and a DiT: for 8
-    rows, results with 3 or 4 threads depend on the position of a row. A single row may use all threads.
+    of rows: 2 threads need an even number, 3 a multiple of 6, 4 a multiple of 12. In measurements with U-Nets and a DiT
+    and 8 rows, results with 3 or 4 threads depended on the position of a row. A single row may use all threads.
 
     Args:
         device: Device of the computation; threads are only limited on a CPU.

@@ -26,15 +26,21 @@ class ControlNetGenerator(LayoutToImage):
     Args:
         vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
         controlnet: ``ControlNetModel``.
-        palette: One RGB triple per class, as in the ControlNet's training; default: those of the dataset's metainfo,
-            which are correct for ADE20K. Use ``'coco_panoptic'`` for COCO-Stuff, whose palette is ambiguous: the
-            colours of the 133 panoptic classes, in which some classes share a colour or are missing.
+        palette: One RGB triple per class, as in the ControlNet's training; default: the palette of the dataset's
+            metainfo, which is correct for ADE20K. For COCO-Stuff, whose palette is ambiguous, use ``'coco_panoptic'``:
+            the colours of the 133 panoptic classes, in which some classes share a colour or are missing.
         classes, prompt: Classes are named in descending order of their pixels. A request's prompt replaces the
             template.
         control_scale: Factor of the ControlNet's residuals, >= 0.
         rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and possibly one
             for unlabelled pixels).
         **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
+
+    Example:
+        >>> generator = ControlNetGenerator.from_pretrained(  # doctest: +SKIP
+        ...     'stable-diffusion-v1-5/stable-diffusion-v1-5', controlnet='lllyasviel/control_v11p_sd15_seg',
+        ...     classes=classes, palette=palette, scheduler='DPMSolverMultistepScheduler')
+        >>> images = generator.generate(requests, masks)  # doctest: +SKIP
     """
     needs = ('classes', 'palette')
     palette: Sequence[Sequence[int]]  # one RGB triple per class, with rendering='palette'

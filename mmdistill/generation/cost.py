@@ -126,7 +126,7 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
 class Pace:
     """Measures the rate of a run batch by batch and estimates the remaining time.
 
-    The first batch, which also loads and selects kernels, is only used until there is a second one.
+    The first batch also loads and selects kernels, so its rate is used only until there is a second batch.
 
     Args:
         total: Total TFLOP of this process.

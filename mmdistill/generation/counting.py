@@ -100,7 +100,7 @@ class _LiveBytes(TorchDispatchMode):
         self._seen: WeakKeyDictionary = WeakKeyDictionary()
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        for tensor in tree_leaves((args, kwargs)):  # weights, inputs and their views are not created here
+        for tensor in tree_leaves((args, kwargs)):  # weights, inputs and their views are not counted
             if isinstance(tensor, Tensor):
                 self._seen.setdefault(tensor.untyped_storage(), True)
         out = func(*args, **(kwargs or {}))

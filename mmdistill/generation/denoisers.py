@@ -7,7 +7,7 @@ from .conditions import Condition
 
 
 def unet_multiple(unet: Any) -> int:
-    """The sides of a U-Net's latents must be multiples of this number."""
+    """The number of which the sides of a U-Net's latents must be multiples."""
     return 2**(len(unet.config.block_out_channels) - 1)
 
 

@@ -28,7 +28,7 @@ class FreestyleNetGenerator(LayoutToImage):
     Args:
         vae, unet, prompts, scheduler: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`. The attention
             processors of ``unet`` are replaced.
-        classes: Class names, in the order of the ids, in which they appear in prompts.
+        classes: Class names, in the order of the ids. Prompts name the classes in the same order.
         names: ``'ade20k'`` or ``'coco_stuff'`` for the released weights, or names for some of the classes; see
             :func:`~mmdistill.generation.class_names.prompt_names`.
         prompt: Template with the field ``{classes}``. All pixels attend to its other words and to a request's prompt,
@@ -76,7 +76,7 @@ class FreestyleNetGenerator(LayoutToImage):
         return Condition(prompted.tensors, dict(prompted.nulls, bias=torch.zeros_like(bias)), prompted.requests)
 
     def words(self, request: Request, mask: Tensor) -> Words:
-        """The parts of a request's prompt for a mask (H, W) int64; they are joined with single spaces."""
+        """The parts of a request's prompt for a mask (H, W) int64. The prompt joins them with single spaces."""
         before, _, after = (' '.join(part.split()) for part in self.prompt.partition(_FIELD))
 
         def words(ids: Sequence[int]) -> Words:

@@ -34,19 +34,19 @@ class LatentGenerator:
 
     An image only depends on its request, mask, start latents and seed: its noise comes from one CPU random generator,
     and the networks always process ``micro_batch`` rows, with padding. On a CPU in float32, images are identical to the
-    byte for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`); on a GPU, as far as its
-    kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
+    byte for any batch size and order (:func:`~mmdistill.generation.batching.steady_threads`). On a GPU, this holds if
+    its kernels treat all rows alike. Another ``micro_batch``, dtype, device or number of threads rounds differently.
 
     As in diffusers, the constructor takes modules, which it neither freezes, moves nor casts, and
-    :meth:`from_pretrained` loads them. Subclasses implement :meth:`load`, which returns the modules by the names of the
-    constructor's arguments, and :meth:`condition`, and pass the keyword-only settings on.
+    :meth:`from_pretrained` loads them. Subclasses implement :meth:`condition` and :meth:`load`, which returns the
+    constructor's modules by argument name, and pass the keyword-only settings on.
 
     Args:
         vae: Frozen autoencoder, float32.
         denoiser: ``(x, t, condition) -> output``.
         scheduler: A scheduler of an allowed class (:data:`~mmdistill.generation.schedulers.SCHEDULERS`).
         num_classes: Number of classes K in masks.
-        multiple: The sides of the latents must be multiples of it.
+        multiple: The sides of the latents must be multiples of this number.
         image_size: Side, or (H, W), of the images in pixels.
         num_steps: Number of denoising steps.
         cfg_scale: Scale of classifier-free guidance, >= 0; 1 turns it off.
@@ -58,7 +58,7 @@ class LatentGenerator:
         guidance_vae: A cheaper autoencoder of the same latent space, such as TAESD for Stable Diffusion, which decodes
             for guidance; the images are still decoded by ``vae``.
         gradient_checkpointing: Whether to save memory in guidance at the cost of time.
-        strength: Share of the steps, in (0, 1], to do from start latents. From pure noise, all steps are done.
+        strength: Share of the steps, in (0, 1], that are run from start latents. From pure noise, all steps are run.
         compile: True, or options of ``torch.compile``, to compile the networks of the denoiser. Each type of step
             (guided through the network, with mixed embeddings) is compiled once, which takes minutes on a CPU.
 
@@ -93,7 +93,7 @@ class LatentGenerator:
         self.micro_batch, self.strength = micro_batch, strength
         self.cfg = ClassifierFreeGuidance(cfg_scale, cfg_channels)
         self.dtype = dtype_of(dtype)
-        if self.dtype is torch.bfloat16:  # 20 % faster; in float32 it would be slower
+        if self.dtype is torch.bfloat16:  # channels last is 20 % faster in bfloat16, but slower in float32
             vae.encoder.to(memory_format=torch.channels_last)
         self.process = NoiseProcess(scheduler, num_steps)
         first_step(num_steps, strength)  # raises an error if the strength leaves no step
@@ -138,7 +138,7 @@ class LatentGenerator:
             logger.warning('%s: weights under %s', weights, terms)
         source = Weights(weights, cls.parts_of(settings), config)
         cls.check_classes(source.configs, settings, cls.__name__)
-        steps = load_scheduler(source.configs, scheduler)  # before the networks, since it may be refused
+        steps = load_scheduler(source.configs, scheduler)  # before the networks, since the scheduler may be rejected
         modules = cls.load(source, dtype_of(dtype))
         guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
         generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype,
@@ -171,7 +171,7 @@ class LatentGenerator:
         check_scheduler(settings.get('scheduler'), f'{where}.scheduler')
         if settings.get('classes') is not None and settings.get('weights'):
             folder = None
-            with suppress(DistillError):  # weights are on the hub, or check_weights will refuse them
+            with suppress(DistillError):  # weights are on the hub, or check_weights will report them
                 folder = known_configs(settings['weights'], settings.get('config'))
             if folder is not None:
                 cls.check_classes(folder, settings, where)

@@ -52,7 +52,7 @@ def inner_features(denoiser: Any, layers: List[nn.Module], x: Tensor, t: Tensor,
         (B, D) float32.
     """
     found: List[Tensor] = []
-    checkpointed = getattr(_network(denoiser), 'is_gradient_checkpointing', False)  # then layers run a second time
+    checkpointed = getattr(_network(denoiser), 'is_gradient_checkpointing', False)  # layers then run twice
 
     def take(module: nn.Module, args: Any, output: Tensor) -> None:
         found.append(output.float().mean(1 if output.ndim == 3 else (2, 3)))  # tokens (B, N, D), or maps (B, D, h, w)

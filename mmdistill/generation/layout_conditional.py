@@ -70,7 +70,7 @@ class LayoutUNetGenerator(LatentGenerator):
             known.ids_of(settings.get('classes'), settings.get('class_ids'), where)
 
     def condition(self, requests: Sequence[Request], masks: Optional[Tensor]) -> Condition:
-        """The masks, with ``class_ids`` also in the ids of the weights; the null condition is a mask without labels."""
+        """The masks; with ``class_ids``, also the masks in the ids of the weights. Null masks have no labels."""
         assert masks is not None
         maps = dict(mask=masks)
         if self.class_ids is not None:

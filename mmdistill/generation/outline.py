@@ -20,7 +20,7 @@ _FOLDERS = dict(unet=('unet', ), network=('transformer', 'unet'), vae=('vae', ),
 
 
 class NoOutline(DistillError):
-    """The networks cannot be built without their weights, which says nothing about the settings."""
+    """The networks cannot be built without their weights. The settings may still be correct."""
 
 
 def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
@@ -60,7 +60,7 @@ def outline(cls: type, settings: Mapping[str, Any]) -> LatentGenerator:
 
 
 def _modules(cls: type, settings: Dict[str, Any]) -> Dict[str, Any]:
-    """The modules of the constructor by name, whose settings are removed from ``settings``."""
+    """The modules of the constructor by name. Their settings are removed from ``settings``."""
     config = settings.pop('config', None)
     folder = known_configs(settings.pop('weights'), config)
     dtype, modules = dtype_of(setting(cls, settings, 'dtype')), dict[str, Any]()
@@ -75,7 +75,7 @@ def _modules(cls: type, settings: Dict[str, Any]) -> Dict[str, Any]:
 
 
 def _module(name: str, folder: Path, dtype: torch.dtype) -> Any:
-    """The constructor's module ``name``."""
+    """Build the module ``name`` of the constructor on the meta device."""
     if name == 'prompts':
         return _BlankPrompts(folder, dtype)
     if name not in _FOLDERS:

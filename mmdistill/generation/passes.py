@@ -36,7 +36,7 @@ class Passes:
             return count(lambda: self._denoise(x, condition))
 
     def guided_step(self, rows: int) -> Counted:
-        """The cost that guidance adds to a step; if it goes through the network, including the step itself.
+        """The cost that guidance adds to a step. With guidance through the network, it includes the step itself.
 
         An objective with ``reads_network`` counts as a whole conditional pass.
         """

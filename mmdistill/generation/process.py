@@ -35,13 +35,19 @@ class NoiseProcess:
 
     Raises:
         DistillError: The scheduler's settings do not allow guidance, or ``num_steps`` is out of range.
+
+    Example:
+        >>> from diffusers import DPMSolverMultistepScheduler
+        >>> process = NoiseProcess(DPMSolverMultistepScheduler(), num_steps=4)
+        >>> len(process), process.memoryless
+        (4, False)
     """
 
     def __init__(self, scheduler, num_steps: int):
         cls = scheduler_class(type(scheduler).__name__)
         config = dict(scheduler.config)
         _check(cls.__name__, config, num_steps)
-        # DPM-Solver assumes 3 channels when it removes learned variances; here they are removed before.
+        # DPM-Solver assumes 3 channels when it removes learned variances, so they are removed before its step.
         learned = cls is DPMSolverMultistepScheduler and config.get('variance_type')
         self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
         self._scheduler.set_timesteps(num_steps)
@@ -133,7 +139,7 @@ class NoiseProcess:
         sigmas = self._scheduler.sigmas[:len(self.timesteps)]
         if self._prediction == 'flow_prediction':
             return (1 - sigmas).tolist(), sigmas.tolist()
-        alphas = 1 / (sigmas**2 + 1)**0.5  # these solvers store sigma / alpha
+        alphas = 1 / (sigmas**2 + 1)**0.5  # these schedulers store sigma / alpha
         return alphas.tolist(), (sigmas * alphas).tolist()
 
 
@@ -142,7 +148,7 @@ def first_step(num_steps: int, strength: float, where: str = 'generator') -> int
 
     Args:
         num_steps: Number of denoising steps.
-        strength: Share of the steps to do, in (0, 1].
+        strength: Share of the steps to run, in (0, 1].
         where: Key of the settings in the config, for messages.
 
     Raises:

@@ -14,12 +14,19 @@ from .trace import GuidanceRecord
 class ClassifierFreeGuidance:
     """``uncond + scale * (cond - uncond)``, both predictions from one batch (Ho & Salimans, arXiv 2207.12598).
 
-    It equals DiT's ``cfg_scale``. For ``(1 + w) * cond - w * uncond``, as in DMGD, set it to 1 + w.
+    ``scale`` equals DiT's ``cfg_scale``. For ``(1 + w) * cond - w * uncond``, as in DMGD, set it to 1 + w.
 
     Args:
         scale: Scale, >= 0. For 1, only the conditional prediction is computed.
         channels: Number of leading latent channels that are guided; the others keep the conditional prediction. DiT's
             code guides 3 of 4. None for all.
+
+    Example:
+        >>> def denoiser(x, t, condition):
+        ...     return x + condition['label'].view(-1, 1, 1, 1)
+        >>> condition = Condition(dict(label=torch.tensor([2.0])), nulls=dict(label=torch.tensor([1.0])))
+        >>> ClassifierFreeGuidance(scale=4.0)(denoiser, torch.zeros(1, 1, 1, 1), torch.tensor(0), condition).item()
+        5.0
     """
 
     def __init__(self, scale: float = 1.0, channels: Optional[int] = None):
@@ -55,8 +62,8 @@ def sample(
 ) -> Tensor:
     """Denoise a batch of latents.
 
-    Each step predicts x0, applies the guidance to it (or to the output or the step's result), and leaves the step to
-    the stock scheduler. Latents are float32 for any dtype of the network, since rounding them at each step is far worse
+    Each step predicts x0 and applies the guidance to it (or to the output, or to the step's result); the scheduler
+    computes the step. Latents are float32 for any dtype of the network, since rounding them at each step is far worse
     than rounding inside the network. Rows are independent unless the guidance has a joint objective.
 
     Args:

@@ -42,7 +42,7 @@ def check_scheduler(scheduler: SchedulerConfig, where: str, default: Optional[st
 def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
     """Load the scheduler in ``folder/scheduler``, or another one with the same noise levels.
 
-    For another class, ``timestep_spacing`` is not taken from the folder: with 'leading', the default of training
+    If the class differs, ``timestep_spacing`` is not taken from the folder: with 'leading', the default of training
     schedulers, a solver with few steps would start far from pure noise.
 
     Args:

@@ -31,8 +31,8 @@ class SoftLabelConditioning(nn.Module):
 def install_soft_labels(transformer: Any) -> SoftLabelConditioning:
     """Modify a ``DiTTransformer2DModel`` in place so that it accepts embeddings (B, D) as labels.
 
-    Each block has a copy of the embedding, and the last layer uses that of the first block. One module replaces all
-    copies and frees their memory. Calling it again has no effect.
+    Each block has a copy of the embedding, and the last layer uses the copy of the first block. One module replaces all
+    copies and frees their memory. Calling this function again has no effect.
 
     Raises:
         DistillError: The copies differ.

@@ -152,6 +152,11 @@ class Img2ImgGenerator(TextToImage):
         vae, unet, prompts, scheduler: See :class:`TextToImage`. Version 1.5's default scheduler (PNDM) is not
             supported.
         **settings: See :class:`TextToImage`.
+
+    Example:
+        >>> generator = Img2ImgGenerator.from_pretrained(  # doctest: +SKIP
+        ...     'stable-diffusion-v1-5/stable-diffusion-v1-5', scheduler='DDIMScheduler', image_size=512)
+        >>> images = generator.generate([Request('cat/0', seed=1, classes=(0, ), prompt='cat')])  # doctest: +SKIP
     """
     annotation = 'classes'
     embedded = 'prompt'  # see `embed`
@@ -173,4 +178,4 @@ class Img2ImgGenerator(TextToImage):
         return {c: self.condition([firsts[c]])['prompt'][0] for c in sorted(firsts)}
 
     def embed(self, condition: Condition) -> Condition:
-        return condition  # prompts are embeddings already
+        return condition  # the prompts are already embedded

@@ -9,10 +9,10 @@ DIFFUSERS_SHIFT, DIT_SHIFT = 1, 0
 def trained_shift(config: Mapping[str, Any]) -> int:
     """The shift with which a DiT was trained, inferred from the ``config.json`` of the network.
 
-    It is DiT's for original weights converted by diffusers' script: their config has the class ``Transformer2DModel``,
-    or a version of diffusers before ``DiTTransformer2DModel``, if the class name was updated by hand. Weights that a
-    newer diffusers loaded and saved again cannot be identified, except those on which :func:`set_timestep_shift` was
-    called, which stores the shift.
+    Original weights that diffusers' script converted have DiT's shift: their config names the class
+    ``Transformer2DModel`` or, if the class name was updated by hand, a version of diffusers before
+    ``DiTTransformer2DModel``. Weights that a newer diffusers loaded and saved again cannot be identified, unless
+    :func:`set_timestep_shift`, which stores the shift, was called on them.
     """
     if (noted := config.get('timestep_shift')) in (DIFFUSERS_SHIFT, DIT_SHIFT):
         return int(noted)

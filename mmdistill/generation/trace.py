@@ -8,7 +8,7 @@ from torch import Tensor
 class GuidanceTrace(NamedTuple):
     """The record of the guidance of one image."""
     losses: Dict[str, Tuple[float, float]]  # objective → unweighted loss at the first and the last guided step
-    step: float  # RMS of the guidance shift over RMS of the shifted tensor, mean over the guided steps
+    step: float  # RMS of the shift divided by RMS of the shifted tensor, mean over the guided steps
 
 
 class GuidanceRecord:

@@ -36,6 +36,11 @@ class LayoutUNet(ModelMixin, ConfigMixin):
         layers_per_block: Residual blocks at each resolution.
         attention_levels: Number of the coarsest resolutions with self-attention.
         classes: Class names, in the order of the ids, to be saved in the config.
+
+    Example:
+        >>> unet = LayoutUNet(num_classes=3, layout_factor=4, latent_channels=4, block_out_channels=(32, 64))
+        >>> unet(torch.zeros(1, 4, 16, 16), 10, torch.zeros(1, 64, 64, dtype=torch.long)).sample.shape
+        torch.Size([1, 4, 16, 16])
     """
 
     @register_to_config
@@ -61,6 +66,11 @@ class ClassUNet(ModelMixin, ConfigMixin):
         num_classes: Number of classes K; ids 0..K-1, and K is the null condition.
         sample_size: Side of the latents in training, to be saved in the config.
         latent_channels, block_out_channels, layers_per_block, attention_levels, classes: See :class:`LayoutUNet`.
+
+    Example:
+        >>> unet = ClassUNet(num_classes=3, latent_channels=4, block_out_channels=(32, 64))
+        >>> unet(torch.zeros(1, 4, 16, 16), 10, torch.tensor([2])).sample.shape
+        torch.Size([1, 4, 16, 16])
     """
 
     @register_to_config
@@ -68,7 +78,7 @@ class ClassUNet(ModelMixin, ConfigMixin):
                  block_out_channels: Sequence[int] = (64, 96, 128), layers_per_block: int = 1,
                  attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
-        # A table outside of the stock network, which takes embeddings, so that embeddings can be mixed.
+        # The table is outside of the stock network, which takes embeddings, so that embeddings can be mixed.
         self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])
         self.unet = _stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,
                                 attention_levels, class_embed_type='identity')
