@@ -15,7 +15,7 @@ from .base import group_rows
 
 
 class FeatureAlignment:
-    r"""Guidance by inner features of the generator: DAP (ICLR 2026; known from a description by others, without code).
+    r"""Guidance by inner features of the generator: DAP (ICLR 2026; we know it only from a description without code).
 
     .. math:: L_b = \Big\| \varphi(z_{t,b}, t) - \frac1M \sum_m \varphi\big(\sqrt{\bar\alpha_t}\, r_m +
         \sqrt{1 - \bar\alpha_t}\, n_m, t\big) \Big\|^2

@@ -18,13 +18,14 @@ class Objective(Protocol):
 
     Attributes:
         weight: Factor of this objective in the sum.
-        space: ``'image'`` for a loss of the decoded clean prediction in [-1, 1], ``'latent'`` for one of the clean
-            prediction itself, ``'noisy'`` for one of the noisy latents.
-        joint: Optional; True if the images of a group (:attr:`~mmdistill.plan.Request.group`: those of a class) must be
-            generated together, because the loss of one depends on the others.
-        greedy: Optional; True if they must be generated one after another: ``remember(request, latents)`` is called
-            with each finished image, and ``ready(request)`` returns whether a request can be processed.
-        annotation: Optional; ``'masks'`` or ``'classes'`` if it only works for one of them.
+        space: ``'image'`` for a loss of the decoded clean prediction in [-1, 1], ``'latent'`` for a loss of the clean
+            prediction itself, ``'noisy'`` for a loss of the noisy latents.
+        joint: Optional; True if the images of a group (the images of a class, :attr:`~mmdistill.plan.Request.group`)
+            must be generated together, because the loss of an image depends on the others.
+        greedy: Optional; True if the images of a group must be generated one after another:
+            ``remember(request, latents)`` is called with each finished image, and ``ready(request)`` returns whether a
+            request can be processed.
+        annotation: Optional; ``'masks'`` or ``'classes'`` if the objective works for only one of them.
         needs: Optional; constructor arguments that the run provides instead of the config: names of resources, or a
             dict from names to the settings that are passed to the resource. Only used for objectives in configs.
     """
@@ -34,7 +35,7 @@ class Objective(Protocol):
     def __call__(self, x: Tensor, batch, *level) -> Tensor:
         """Compute one loss per sample.
 
-        A loss must not depend on other rows, or with ``joint`` only on those of its group. The guidance follows the
+        A loss must not depend on other rows, except, with ``joint``, on the rows of its group. The guidance follows the
         gradient of their sum.
 
         Args:
@@ -84,10 +85,10 @@ class Guidance:
         window: Part of the steps to guide, ``0 <= first < last <= 1``, in sampling order: ``(0, 0.2)`` is the first
             fifth, which starts from pure noise. Ends are rounded to whole steps.
         scale: The step size, rho, at least 0. Equal shifts of x0, the output and x_{t-1} have different effects: early
-            in the trajectory, a shift of x0 moves the sample much less than one of x_{t-1}.
-        through: ``'x0'``: gradient with respect to x0, with the network's output held constant (without the constant
-            factor dx0/dx_t of that linear form); ``'linear'``: with that factor, 1 / alpha_t, with the predicted noise
-            held constant; ``'xt'``: with respect to the noisy latents, through the network.
+            in the trajectory, a shift of x0 moves the sample much less than the same shift of x_{t-1}.
+        through: ``'x0'``: gradient with respect to x0, with the network's output held constant; ``'linear'``: gradient
+            with respect to x_t with the predicted noise held constant, which multiplies the gradient for x0 by
+            dx0/dx_t = 1 / alpha_t; ``'xt'``: gradient with respect to x_t, through the network.
         update: What is shifted: ``'x0'``: the clean prediction before the scheduler's step; ``'prev'``: the latents
             after it; ``'output'``: the network's output before it; ``'conditional'``: the clean prediction of the
             conditional pass. The last two need ``through='x0'`` or ``'xt'``.
@@ -95,12 +96,12 @@ class Guidance:
             square 1, so that the scale does not depend on the latent size.
         step: ``'constant'``; ``'sigma'``: the scale is multiplied by the standard deviation of the ancestral step's
             posterior, :math:`\sigma_t^2 = \frac{1 - \bar\alpha_{t-1}}{1 - \bar\alpha_t}
-            (1 - \bar\alpha_t / \bar\alpha_{t-1})`, for any variance of the scheduler (DMGD's released code uses the
+            (1 - \bar\alpha_t / \bar\alpha_{t-1})`, whatever the scheduler's variance is. DMGD's released code uses the
             variance learned by the DiT, which differs by at most 0.33 % in the guided steps of DMGD's configs with 50
-            steps, and much more in the last steps; ``benchmarks/sigma.py``); or ``'noise'``, with ``norm='unit'``: the
+            steps, and by much more in the last steps (``benchmarks/sigma.py``). ``'noise'``, with ``norm='unit'``: the
             shift of each sample has the length :math:`\rho \sqrt{1 - \bar\alpha_t} \, \|\hat\epsilon_t\|`, with
             :math:`\hat\epsilon_t = (z_t - \alpha_t \hat x_0) / \sigma_t` for any prediction type. This is the rule of
-            LGD, known from a description by others; for flow matching, :math:`\sigma_t` replaces
+            LGD, which we know from a description by others; for flow matching, :math:`\sigma_t` replaces
             :math:`\sqrt{1 - \bar\alpha_t}` (our choice).
         every: Guide every ``every``-th step of the window.
         semantic: Function ``(condition, t) -> condition`` for the network, such as

@@ -70,8 +70,8 @@ def large_enough(mask: Tensor, classes: int, min_area: float) -> Tensor:
 class ClassStatistics:
     """Mean and standard deviation of each class's features over a dataset, per layer.
 
-    Computed in one streaming pass in float64. The region of a class in an image is weighted by its area. This is our
-    reconstruction: it is not known whether D3S2 pools pixels or images.
+    The statistics are computed in one streaming pass in float64. The region of a class in an image is weighted by its
+    area. This is our reconstruction: it is not known whether D3S2 pools pixels or images.
 
     Args:
         num_classes: Number of classes K.
@@ -174,8 +174,16 @@ class ClassFeatureMatching:
         extractor: Images (B, 3, H, W) in [-1, 1] → list of features (B, C_l, h_l, w_l).
         statistics: Statistics of the same extractor over the real training set.
         weight: Factor in the sum of objectives.
-        min_area: A class with a smaller share of the image is ignored; default: that of the statistics.
+        min_area: A class with a smaller share of the image is ignored; default: ``min_area`` of the statistics.
         normalize: Whether to divide by s_l.
+
+    Example:
+        >>> images = torch.tensor([[[[-1.0, -1.0], [0.5, 1.0]]]]).expand(1, 3, 2, 2)
+        >>> mask = torch.tensor([[[0, 0], [1, 1]]])
+        >>> statistics = ClassStatistics(2).fit([images], mask)
+        >>> objective = ClassFeatureMatching(lambda images: [images], statistics)
+        >>> round(objective(images, dict(mask=mask)).item(), 4)  # the statistics are those of the same image
+        0.0
     """
     space = 'image'
     annotation = 'masks'

@@ -1,4 +1,4 @@
-"""Point matching: each image is moved towards a different real latent or cluster centre."""
+"""Point matching: moves each image towards a different real latent or cluster centre."""
 from typing import Dict, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
@@ -23,7 +23,7 @@ class PointMatching:
     ``Guidance(update='prev', step='sigma', norm='none', scale=λ, window=(0, 0.5))``. This is our reconstruction; the
     paper's exact form was not available.
 
-    **CoDA** (ICLR 2026, known from a description of its released code): p_b is a representative real latent r. The
+    **CoDA** (ICLR 2026; we know its released code only from a description): p_b is a representative real latent r. The
     noise predicted by the conditional pass is corrected before classifier-free guidance, which amplifies the
     correction:
 

@@ -18,19 +18,19 @@ class SemanticMatching:
     .. math:: \tilde y = \sqrt{\lambda_t}\, y + \beta_n \sqrt{1 - \lambda_t}\, n + \beta_s \sqrt{1 - \lambda_t}\, y^*
 
     normalised to the mean and standard deviation of :math:`y` (over the last dimension). y is the embedding of the
-    sample's class, y* that of a random other class of the set, and n is standard normal noise. There are three stages:
-    exploration before ``window`` (:math:`\lambda = 0`, without y*), the soft label inside (:math:`\lambda` is linear in
-    t), and refinement after it (:math:`\lambda = 1`: the unchanged condition).
+    sample's class, y* is the embedding of a random other class of the set, and n is standard normal noise. There are
+    three stages: exploration before ``window`` (:math:`\lambda = 0`, without y*), the soft label inside it
+    (:math:`\lambda` is linear in t), and refinement after it (:math:`\lambda = 1`: the unchanged condition).
 
-    n and y* only depend on the request's seed and t, not on the batch, the order or whether a run was resumed. The
-    sampler's noise does not change.
+    n and y* depend only on the request's seed and t; they do not depend on the batch, on the order, or on interruptions
+    of the run. The sampler's noise does not change.
 
     Args:
         generator: A generator with class embeddings: ``embedded``, ``class_embeddings`` and ``embed``.
         requests: All requests of the plan, including finished ones.
         beta_noise: Weight of n, > 0.
         beta_label: Weight of y*, >= 0; not used in a set with one class.
-        window: Timesteps at which the soft label starts and ends, for 1000 timesteps; scaled for other numbers.
+        window: Timesteps at which the soft label starts and ends, out of 1000; scaled for other numbers of timesteps.
         compat: ``'released'`` reproduces the differences of the released code: n is uniform on [0, 1); the null
             embedding of classifier-free guidance is mixed as well, with different noise and the same y*; and both rows
             are normalised together to their common mean and standard deviation.
@@ -82,7 +82,7 @@ class SemanticMatching:
         return min(max((first - t) / (first - last), 0.0), 1.0)
 
     def __call__(self, condition, t: float):
-        """The condition at the scheduler's timestep ``t``, with embeddings instead of class ids, for both passes."""
+        """The condition at the scheduler's timestep ``t`` for both passes, with embeddings instead of class ids."""
         level = self.level(t * self._unit)
         if level == 1:
             return condition

@@ -13,7 +13,7 @@ from .base import group_rows
 
 
 class SetMatching:
-    r"""Joint guidance of all images of a class: CGS (CVPR 2026; known from a description by others, without code).
+    r"""Joint guidance of all images of a class: CGS (CVPR 2026; we know it only from a description without code).
 
     For the N noisy latents :math:`z_t^1, …, z_t^N` of a class,
 

@@ -16,13 +16,13 @@ _FAR = 1e6  # cost of padded support points, whose mass 0 then stays 0 in the lo
 class TransportMatching:
     r"""DMGD's transport loss (arXiv 2605.03877) with greedy progressive matching.
 
-    For a sample of class c, it is :math:`\langle \gamma^*, C \rangle` with the entropic transport plan
+    For a sample of class c, the loss is :math:`\langle \gamma^*, C \rangle` with the entropic transport plan
 
     .. math:: \gamma^* = \arg\min_\gamma \langle \gamma, C \rangle + \epsilon \sum \gamma \log \gamma
 
     from :math:`\{\hat x_0\}` and the finished samples of c, with equal masses, to the support points of c with their
     masses. C is the Euclidean distance (0 to 2) between L2-normalised latents. Finished samples are constant, and only
-    those with a lower number in the class are used, so that an image only depends on its request and on them.
+    those with a lower number in the class are used, so that an image depends only on its request and on these samples.
 
     POT solves all rows at once, in the log domain and in float64, so that small ``epsilon`` is stable and rounding does
     not depend on the position of a row. Classes with fewer finished samples or support points are padded with mass 0.
@@ -32,11 +32,11 @@ class TransportMatching:
     Args:
         supports: Class id → support points (n, C, h, w), n >= 1, clean scaled latents, for all classes in the requests.
         masses: Class id → weights of the support points (n,), which sum to 1.
-        requests: All requests of the plan; those of each group (:attr:`~mmdistill.plan.Request.group`) in the order of
+        requests: All requests of the plan; within each group (:attr:`~mmdistill.plan.Request.group`), in the order of
             generation. With several candidate sets, "class" above means the images of a class in one candidate set.
         weight: Factor in the sum of objectives.
         epsilon: Strength of the entropic regularisation, > 0.
-        iterations: Number of Sinkhorn iterations, at least 1; the released code's number does not converge.
+        iterations: Number of Sinkhorn iterations, at least 1; the released code uses too few to converge.
         unroll: Whether the gradient is backpropagated through the iterations, as in the released code. By default, the
             plan is held constant (envelope theorem), which is exact for converged iterations.
 

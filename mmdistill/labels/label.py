@@ -57,8 +57,8 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
         str: One line about the labels, their size and their effect on the loss.
 
     Raises:
-        DistillError: The config has no ``labels``, the teacher does not fit, or existing labels belong to something
-            else.
+        DistillError: The config has no ``labels``, the teacher does not fit, or existing labels do not belong to this
+            config.
     """
     options, by_views = check_labels(cfg)
     init_default_scope(cfg.get('default_scope', 'mmpretrain'))
@@ -76,7 +76,7 @@ def label(cfg: Config, batch_size: int = 64, workers: int = 0, device: Optional[
     if by_views:
         with locked(source.store, command):
             return _label_views(source, teacher, cfg.train_cfg.max_epochs, options.top_k, settings)
-    # The path at which mmpretrain will read it.
+    # The path from which mmpretrain will read the labels.
     path = DATASETS.build(dict(labelled, lazy_init=True, pipeline=[])).ann_file
     with locked(Path(path).parent, command):
         return _label_images(source, teacher, options.temperature or 1.0, path, settings)

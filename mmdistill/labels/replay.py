@@ -22,8 +22,8 @@ from .views import draw_mix, seeded
 class ReplayedViews(torch.utils.data.Dataset):
     """A classification dataset of mmpretrain with reproducible random views and stored labels of a teacher.
 
-    Views are determined by (seed, image, epoch) (:mod:`mmdistill.labels.views`), so only their labels are stored. A
-    mixed view loads two images. Image weights of a ``DistilledDataset(weights=True)`` are mixed in the same way and
+    Views are determined by (seed, image, epoch) (:mod:`mmdistill.labels.views`), so only the labels are stored. A mixed
+    view loads two images. Image weights of a ``DistilledDataset(weights=True)`` are mixed in the same way and
     multiply the labels (:class:`mmdistill.models.losses.WeightedLoss`).
 
     ``mmdistill label`` with the training config creates the store. The training needs a ``ReplayedLabelsHook``.

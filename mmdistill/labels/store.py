@@ -108,7 +108,7 @@ class LabelWriter:
         header: See :attr:`LabelStore.header`.
 
     Attributes:
-        total, done: Number of all and of the written views, in the order epoch by epoch, image by image.
+        total, done: Number of all views, and of written views. Views are written epoch by epoch, image by image.
 
     Raises:
         DistillError: The folder contains another store, or cannot be written.
@@ -174,7 +174,7 @@ class LabelWriter:
             DistillError: A logit is not finite.
         """
         logits = np.asarray(logits, np.float32)
-        if not (np.abs(logits) < 65520).all():  # what half precision rounds to infinity; NaN compares as False
+        if not (np.abs(logits) < 65520).all():  # half precision rounds larger values to infinity; NaN compares as False
             raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
         records = np.zeros(len(logits), self._kind)
         if self.header['top_k'] is None:
@@ -182,7 +182,7 @@ class LabelWriter:
         else:
             scores = softmax(logits.astype(np.float64) / self.header['temperature'], axis=1)
             k = records['index'].shape[1]
-            # Stable: ties are broken by the lower id with every build of numpy.
+            # A stable sort: ties are broken by the lower id with every build of numpy.
             index = np.argsort(-scores, axis=1, kind='stable')[:, :k]
             top = np.take_along_axis(scores, index, 1)
             records['index'], records['mass'][:, :k] = index, top
@@ -214,7 +214,7 @@ class LabelWriter:
             return LabelStore(self.path)
         self.save()
         epochs, rest = divmod(self.done, self.header['images'])
-        self.header['epochs'], self.done = epochs, self.done - rest  # a longer store was stopped within an epoch
+        self.header['epochs'], self.done = epochs, self.done - rest  # drops a partial last epoch
         self._cut()
         self._digest = self._digest_of_records()
         self.save()

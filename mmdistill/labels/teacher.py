@@ -36,6 +36,10 @@ class Teacher(nn.Module):
 
     Raises:
         DistillError: There is no such config or no preprocessing, or the weights do not fit.
+
+    Example:
+        >>> teacher = Teacher('resnet18_8xb32_in1k')  # doctest: +SKIP
+        >>> probabilities = teacher(pixels).softmax(1)  # doctest: +SKIP
     """
 
     def __init__(self, config: Union[str, dict], checkpoint: Optional[str] = None,

@@ -2,8 +2,8 @@
 
 The seed is in 0..2**63 - 1, the image is an index in the dataset, and epochs are counted from 0. With counter-based
 random generators (Philox, Salmon et al. 2011), views are independent, so they are the same for any number of workers,
-batch size and order. Only raw words of numpy's generators and the legacy generator, which OpenMMLab's transforms use,
-are drawn; numpy guarantees that both streams do not change.
+batch size and order. Views use only raw words of numpy's generators, and numpy's legacy generator, which OpenMMLab's
+transforms use; numpy guarantees that both streams do not change.
 """
 import contextlib
 import random
@@ -26,6 +26,13 @@ def seeded(seed: int, image: int, epoch: int) -> Iterator[None]:
     """Context manager that seeds the global random generators of numpy, Python and PyTorch for a view.
 
     Their states are restored afterwards.
+
+    Example:
+        >>> with seeded(seed=0, image=3, epoch=1):
+        ...     first = np.random.rand()
+        >>> with seeded(seed=0, image=3, epoch=1):
+        ...     first == np.random.rand()
+        True
     """
     states = np.random.get_state(), random.getstate(), torch.get_rng_state()
     words = _words(seed, image, epoch, _TRANSFORMS, 4)

@@ -24,7 +24,7 @@ def coverage_density(real, distilled, k: int = 5) -> Dict[str, float]:
 
     Args:
         real, distilled: (N, D) and (M, D), N > k.
-        k: Number of the neighbour, at least 1. Coverage grows with k and M, so compare sets of the same size.
+        k: Rank of the neighbour, at least 1. Coverage grows with k and M, so compare sets of the same size.
 
     Returns:
         dict: ``coverage``, 0..1, and ``density``, >= 0, which is about 1 if both sets have the same distribution.

@@ -66,8 +66,8 @@ def frechet_distance(real, distilled) -> float:
     .. math:: d^2 = \|\mu_r - \mu_d\|^2 + \mathrm{tr}\big(S_r + S_d - 2 (S_r S_d)^{1/2}\big)
 
     With Inception features, this is the FID. With S = AᵀA, tr (S_r S_d)^{1/2} is the sum of the singular values of
-    A_r A_dᵀ, where A can be the centred samples divided by √(N - 1). Thus no covariance and no matrix root is computed,
-    so fewer samples than dimensions are no problem and no complex numbers occur.
+    A_r A_dᵀ, where A can be the centred samples divided by √(N - 1). No covariance and no matrix root is computed, so
+    there may be fewer samples than dimensions, and no complex numbers occur.
 
     Args:
         real, distilled: (N, D) and (M, D), N and M >= 2.
@@ -112,7 +112,7 @@ def _entropic(costs: np.ndarray, epsilon: float, max_iter: int) -> float:
         plan = ot.sinkhorn(a, b, cost, epsilon * mean, method='sinkhorn_log', numItermax=max_iter,
                            stopThr=1e-4 / len(b)**0.5)  # the 2-norm of the error of a marginal 1/M: 1e-4 of each
     row_gap, column_gap = _round(plan)
-    rest = column_gap / row_gap.sum().clamp(min=1e-300)  # the remaining mass is sent by the outer product of the gaps
+    rest = column_gap / row_gap.sum().clamp(min=1e-300)  # the outer product of the gaps distributes the remaining mass
     total = 0.0
     for part, block, gap in zip(plan.split(1024), cost.split(1024), row_gap.split(1024)):
         block = block.double()

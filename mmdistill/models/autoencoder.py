@@ -20,8 +20,8 @@ class AutoencoderTrainer(BaseModel):
 
     .. math:: L = \mathrm{mean}_p\, w_p (|\hat x_p - x_p| + \lambda (\hat x_p - x_p)^2)
 
-    It is plain reconstruction, since the decoder's sharpness limits a small generator. With w = 1, small objects are
-    neglected: signs of a few pixels lose their colour although the PSNR is high.
+    The loss is plain reconstruction, since the sharpness of the decoder limits a small generator. With w = 1, small
+    objects are neglected: traffic signs of a few pixels lose their colour although the PSNR is high.
 
     Args:
         autoencoder: Arguments of ``AutoencoderTiny``.
@@ -29,6 +29,10 @@ class AutoencoderTrainer(BaseModel):
         class_balance: Arguments of :class:`~mmdistill.models.class_balance.ClassBalance`, which gives the weights w;
             the samples then need masks. None: w = 1.
         data_preprocessor: Config of MMEngine's ``ImgDataPreprocessor``, which must convert images to RGB in [-1, 1].
+
+    Example:
+        >>> model = dict(type='AutoencoderTrainer', class_balance=dict(num_classes=11, gamma=0.5),
+        ...              autoencoder=dict(latent_channels=4))
     """
     latent_std: Tensor
 

@@ -18,7 +18,7 @@ from mmdistill.registry import GENERATORS, MODEL_WRAPPERS, MODELS
 class Distiller(BaseModel):
     """Generates the images of requests.
 
-    The generator is built when it is first needed, so that the plan is made and checked before weights are loaded.
+    The generator is built on first use, so that the plan is made and checked before weights are loaded.
 
     Args:
         generator: Config of a registered generator. Settings that it lists in ``needs`` and that are not in the config
@@ -27,6 +27,10 @@ class Distiller(BaseModel):
     Attributes:
         guidance: Guidance of all following images; None for plain sampling.
         metainfo: Metainfo of the real dataset.
+
+    Example:
+        >>> model = dict(type='Distiller', generator=dict(
+        ...     type='ClassConditionalGenerator', weights='mmdistill://objects', num_steps=20))
     """
 
     def __init__(self, generator: dict) -> None:

@@ -38,6 +38,10 @@ class ConvNet(BaseModule):
         width: Channels of each block; 128 in the literature.
         norm_cfg: Norm layer; None: affine instance norm.
         init_cfg: Initialisation; None: PyTorch's default, as in the literature.
+
+    Example:
+        >>> ConvNet(depth=3)(torch.zeros(1, 3, 32, 32))[0].shape
+        torch.Size([1, 2048])
     """
 
     @validated
@@ -89,6 +93,10 @@ class ResNetAP(BaseModule):
             for images above 128 pixels), 3x3 and 2x2 (``'mid'``, 65 to 128) or 3x3 and none (``'small'``, up to 64).
         norm_cfg: See :class:`ConvNet`.
         init_cfg: Initialisation; None: Kaiming normal with ``fan_out``, as in the literature.
+
+    Example:
+        >>> ResNetAP(depth=10, stem='small')(torch.zeros(1, 3, 32, 32))[0].shape
+        torch.Size([1, 512, 4, 4])
     """
 
     @validated

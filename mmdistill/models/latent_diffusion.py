@@ -31,7 +31,7 @@ class LatentDiffusion(BaseModel):
     condition (classifier-free guidance, Ho & Salimans 2021). Subclasses define the network, its generator, c and w.
 
     Args:
-        vae: diffusers folder or hub id of the autoencoder (itself or a sub-folder ``vae``).
+        vae: diffusers folder or hub id with the autoencoder, in the folder itself or in its sub-folder ``vae``.
         unet: Arguments of the network except ``latent_channels``.
         drop: Share of the samples trained without their condition, 0..1.
         cache_latents: Whether to encode each image once (twice if the pipeline flips), in bfloat16, and keep its
@@ -157,6 +157,10 @@ class ClassDiffusion(LatentDiffusion):
         unet: Arguments of :class:`ClassUNet` except ``latent_channels``.
         class_drop: Share of the samples trained without their class, 0..1.
         vae, kwargs: See :class:`LatentDiffusion`.
+
+    Example:
+        >>> model = dict(type='ClassDiffusion', vae='work_dirs/autoencoder_objects-64px/export',
+        ...              unet=dict(num_classes=10, sample_size=16))
     """
     network, generator = ClassUNet, ClassConditionalGenerator
 
@@ -190,6 +194,10 @@ class LayoutDiffusion(LatentDiffusion):
         class_balance: γ in [0, 1] of the weights.
         layout_drop: Share of the samples trained without their mask, 0..1.
         vae, kwargs: See :class:`LatentDiffusion`.
+
+    Example:
+        >>> model = dict(type='LayoutDiffusion', vae='work_dirs/autoencoder_streets-64x64/export',
+        ...              unet=dict(num_classes=11, layout_factor=4))
     """
     network, generator, null = LayoutUNet, LayoutUNetGenerator, IGNORE
 

@@ -19,8 +19,8 @@ class TemperatureKLLoss(nn.Module):
 
     Use it as the ``loss`` of mmpretrain's heads, which pass ``gt_score``: **probabilities at the same temperature T**,
     not logits, so that CutMix and Mixup mix distributions. As in FKD (arXiv 2112.01528), SRe2L, RDED and D4M, there is
-    no factor :math:`T^2`. Gradients therefore shrink with T; the learning rates of these protocols (AdamW) are chosen
-    for that.
+    no factor :math:`T^2`. Gradients therefore shrink with T; the learning rates of these protocols (AdamW) account
+    for this.
 
     Example:
         >>> head = dict(type='LinearClsHead', num_classes=10, in_channels=512,
@@ -75,7 +75,7 @@ class WeightedLoss(nn.Module):
     (as cross-entropy is, with or without label smoothing), the loss of a mixed image is the sum over its parts,
     weighted by their areas and weights.
 
-    Class ids, and targets that sum to 1, have equal weights.
+    Class ids and targets that sum to 1 have weight 1.
 
     Args:
         loss: Config of the inner loss of mmpretrain or mmdistill, which must take ``weight`` and ``avg_factor``.

@@ -35,12 +35,16 @@ class SegmentorGuide(nn.Module):
             outputs is split into its members.
         outputs: Index of the segmentor's output for each class of the dataset. Required if the segmentor has more
             classes, other names or another order; None if the classes are those of the dataset.
-        size: (height, width) to which images are resized before the network, bilinearly with antialiasing: the size
-            of the images in its training, if those that it guides are larger; logits are resized back. None: images
-            keep their size.
+        size: (height, width) to which images are resized before the network, bilinearly with antialiasing; logits are
+            resized back. If the generated images are larger than those in the segmentor's training, set the size of
+            the training images. None: images keep their size.
 
     Raises:
         DistillError: The weights do not fit the config, or a layer does not exist.
+
+    Example:
+        >>> guide = SegmentorGuide('segformer_mit-b0_8xb2-160k_ade20k-512x512')  # doctest: +SKIP
+        >>> logits = guide(images)  # doctest: +SKIP
     """
 
     mean: Tensor
