@@ -17,6 +17,10 @@ class RandomSelector(Stochastic, BaseSelector):
     Args:
         budget, init: See :class:`~mmdistill.selection.BaseSelector`.
         random_state: Seed, or a numpy RandomState.
+
+    Example:
+        >>> RandomSelector(budget=2).fit([[9, 1], [8, 2], [0, 0]]).selected_.shape  # 3 masks, 2 classes
+        (2,)
     """
 
     def _select(self, counts, usable, budget, init):
@@ -34,6 +38,10 @@ class KCenterSelector(Stochastic, BaseSelector):
 
     Attributes:
         radius_: Largest distance from a mask to the nearest selected one, 0..sqrt(2).
+
+    Example:
+        >>> KCenterSelector(budget=2, init=[0]).fit([[9, 1], [8, 2], [0, 5]]).selected_
+        array([0, 2])
     """
 
     def _select(self, counts, usable, budget, init):
@@ -47,6 +55,10 @@ class FrequencyWeightedSelector(Stochastic, PresenceSelector):
     """Draws masks without replacement, with higher probability for rarer classes.
 
     The weight of a mask is the mean of 1 / f_c over its classes c, where f_c is the share of masks that contain c.
+
+    Example:
+        >>> FrequencyWeightedSelector(budget=2).fit([[9, 1], [8, 2], [4, 0]]).selected_.shape
+        (2,)
     """
 
     def _select(self, counts, usable, budget, init):
@@ -66,9 +78,13 @@ class FrequencyWeightedSelector(Stochastic, PresenceSelector):
 
 @dataclass(eq=False, repr=False)
 class UniformPerClassSelector(Stochastic, PresenceSelector):
-    """Cycles through the classes, in a new random order each round, and selects a random mask with the class.
+    """Cycles through the classes, in a new random order in each round, and selects a random mask with each class.
 
     A class is skipped once all its masks are selected. If no class is left, random masks fill the budget.
+
+    Example:
+        >>> sorted(UniformPerClassSelector(budget=2).fit([[9, 0], [0, 2]]).selected_.tolist())
+        [0, 1]
     """
 
     def _select(self, counts, usable, budget, init):

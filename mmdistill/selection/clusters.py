@@ -19,7 +19,7 @@ CLUSTERS_VERSION = 2
 _FORMAT = 2
 _MAX_BYTES = 1 << 30  # limit of latents per class for full k-means: 16 384 of Stable Diffusion's at 512 pixels
 _MIN_STEP, _MAX_STEP = 256, 16384  # latents per mini-batch step of a larger class
-_STARTS = 3  # k-means starts; by benchmarks/clusters.py, one start has 1 % more inertia, ten have 0.8 % less
+_STARTS = 3  # k-means starts; in benchmarks/clusters.py, one start gives 1 % more inertia, ten give 0.8 % less
 
 
 @dataclass(frozen=True)

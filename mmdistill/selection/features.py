@@ -81,6 +81,11 @@ class FeatureKCenterSelector(Stochastic, FeatureSelector):
 
     Attributes:
         radius_: Largest distance from a sample to the nearest selected one (of its class), in units of the features.
+
+    Example:
+        >>> features = [[0.0, 0.0], [2.0, 0.0], [1.0, 0.0], [5.0, 5.0]]
+        >>> FeatureKCenterSelector(budget=2).fit(features).selected_.shape
+        (2,)
     """
 
     def _select(self, parts):
@@ -100,6 +105,11 @@ class RandomPerClassSelector(Stochastic, Selector):
 
     Attributes:
         selected_: int64 (n,), class after class in the order of the labels.
+
+    Example:
+        >>> selector = RandomPerClassSelector(budget=1).fit(['a.jpg', 'b.jpg', 'c.jpg'], labels=[0, 0, 1])
+        >>> selector.selected_.shape
+        (2,)
     """
     budget: Budget
     needs = 'samples'

@@ -14,7 +14,7 @@ from ..settings import PositiveInt, Range
 from .base import TIE, PresenceSelector, split_by_class
 from .neighbours import decorrelation_gap
 
-_SLACK = 1e-9  # allowance for rounding: an earlier gain is an upper bound of the current one
+_SLACK = 1e-9  # tolerance for rounding when an earlier gain is used as an upper bound of the current one
 _POOL = 64  # candidates that are re-evaluated in each round
 
 
@@ -32,22 +32,22 @@ class ClassBalancedGreedy(PresenceSelector):
     therefore gives exactly the plain greedy selection, whose F is at least (1 - 1/e) of the optimum (Nemhauser et al.
     1978). Ties are broken by the lowest index.
 
-    Of the frames of a video, which follow each other in the dataset, near-duplicates are left out: a mask less than
-    ``min_gap`` positions from a selected one is not selected. The guarantee holds for 1, the plain greedy selection.
+    Consecutive frames of a video are near-duplicates. A mask less than ``min_gap`` positions from a selected mask is
+    therefore not selected. The guarantee above holds only for ``min_gap=1``, the plain greedy selection.
 
-    The masks of ``init`` contribute to the coverage, and keep their neighbours from being selected.
+    The masks of ``init`` contribute to the coverage and exclude their neighbours.
 
     Args:
         tau: τ > 0, in units of a whole mask: the coverage at which a class starts to count as covered. With large
             values, F counts pixels; with small values, it balances the logarithms of the classes' coverage. 'auto' is
-            the mean share per mask of the median class (among the present classes): one mask starts to cover classes
-            that are more frequent, and rarer classes need several. Smaller values hardly change the selection.
+            the mean share per mask of the median class (among the present classes), so one mask starts to cover more
+            frequent classes, and rarer classes need several masks. Smaller values hardly change the selection.
         density: β >= 0, the gain for each class in a mask; 0 drops the second term. This term is our choice. The gains
             of the first term decrease as the selection grows, so with 0.2 the first masks cover the classes, and later
             masks are the densest scenes.
         min_gap: Smallest distance of two selected masks, in positions in the dataset. 'auto' measures it
             (:func:`~mmdistill.selection.neighbours.decorrelation_gap`), up to the largest value with which the budget
-            can always be reached; it is 1 for datasets that are not videos. This restriction is our choice.
+            can always be reached; the result is 1 for datasets that are not videos. This restriction is our choice.
 
     Attributes:
         gains_: float64 (budget,), increase of F by each selected mask.
@@ -114,6 +114,11 @@ class RarestClassFirst(PresenceSelector):
     masks, among the classes that are present in an unselected mask, and selects the mask with the largest share of this
     class. Ties are broken by the lowest class id and the lowest index. If no class is left, the remaining masks are
     selected in order. The masks of ``init`` contribute to the sums.
+
+    Example:
+        >>> counts = [[900, 100, 0], [950, 50, 0], [600, 300, 100], [1000, 0, 0]]  # pixels of 3 classes in 4 masks
+        >>> RarestClassFirst(budget=2).fit(counts).selected_.shape
+        (2,)
     """
 
     def _select(self, counts, usable, budget, init):

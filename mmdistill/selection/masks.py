@@ -119,6 +119,10 @@ def mask_histogram(mask: np.ndarray, num_classes: int, name: str = 'mask') -> np
 
     Raises:
         DistillError: The mask is not a uint8 (H, W) array, or has an id out of range.
+
+    Example:
+        >>> mask_histogram(np.array([[0, 0, 1, 255]], np.uint8), num_classes=3)
+        array([2, 1, 0])
     """
     if getattr(mask, 'dtype', None) != np.uint8 or mask.ndim != 2:
         raise DistillError(f'{name}: a mask has to be a uint8 array of shape (H, W), '

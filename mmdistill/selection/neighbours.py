@@ -1,4 +1,4 @@
-"""How far apart the masks of a video must be so that they are not nearly the same."""
+"""Measures how far apart two frames of a video must be so that their masks differ."""
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn.utils import check_random_state
@@ -9,14 +9,14 @@ _PAIRS = 10000  # random pairs whose median distance is the reference
 def decorrelation_gap(fractions: csr_array, largest: int) -> int:
     r"""Number of positions after which two masks differ at least half as much as two random ones.
 
-    Consecutive frames of a video have nearly the same mask, and a mask resembles its next neighbours more than the
-    others. The distance of two masks is the Hellinger distance of their class shares, and of all pairs with one gap
-    between them the median is taken. Where the order of a dataset says nothing about its masks, the result is 1. This
-    criterion is ours.
+    Consecutive frames of a video have nearly the same mask. The distance of two masks is the Hellinger distance of
+    their class shares. The result is the smallest gap, in positions, for which the median distance of all pairs with
+    this gap is at least half the median distance of random pairs. It is 1 if the masks do not depend on their position
+    in the dataset. This criterion is our choice.
 
     Args:
         fractions: (N, K), sparse, shares of the classes in each mask. Masks without a class are left out.
-        largest: Largest result, at least 1. With this gap or a larger one, no pair is compared.
+        largest: Largest result, at least 1. Pairs with this gap are not compared.
 
     Example:
         >>> days = np.repeat(np.eye(5), 6, axis=0)  # five scenes of six frames

@@ -119,7 +119,7 @@ def shorten(name: str, length: int = 24) -> str:
 
 
 def _summary(counts: np.ndarray) -> np.ndarray:
-    """The :data:`_MEASURES` of each class, float64 (3, K)."""
+    """The three :data:`_MEASURES` of each class, float64 (3, K)."""
     images, pixels = (counts > 0).sum(axis=0), counts.sum(axis=0)
     return np.stack((images, images / len(counts), pixels / pixels.sum()))
 

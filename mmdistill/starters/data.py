@@ -36,7 +36,7 @@ class Data:
     imports: Optional[Mapping[str, Any]]
 
     def number(self) -> int:
-        """The number of classes; a DistillError if they are unknown."""
+        """The number of classes; raises a DistillError if they are unknown."""
         if not self.classes:
             raise DistillError(f'--dataset {self.path}: {self.dataset_class} has no class names, which this generator '
                                'needs: give the dataset metainfo=dict(classes=(...))')
@@ -50,7 +50,7 @@ class Data:
             unit: Height and width are multiples of it.
 
         Returns:
-            The size; that of the square if no photo is found on this machine.
+            The size; it is square if no photo is found on this machine.
         """
         _, first = next(part_configs(self.cfg))
         prefix = first.get('data_prefix')
@@ -120,7 +120,7 @@ def code(value: Any, indent: int = 0, before: int = 0) -> str:
     for name, one in members:
         text = f'{name}{code(one, inner, inner + len(name))},'
         plain = not isinstance(one, (dict, list, tuple))
-        if plain and lines[-1] and len(lines[-1]) + len(text) < 116:  # several class names per line
+        if plain and lines[-1] and len(lines[-1]) + len(text) < 116:  # puts several class names on a line
             lines[-1] += f' {text}'
         else:
             lines.append(' ' * inner + text)

@@ -169,7 +169,7 @@ class Task:
         """Raise a DistillError if the training set ``name`` would make a comparison unfair."""
 
     def notes(self, real: Any, test: Any) -> List[str]:
-        """Sentences about the real training set and the test set, to print below a table."""
+        """Sentences about the real training set and the test set, for the notes below a table."""
         return []
 
     def draw(self, manifest: Mapping[str, Any], image: Mapping[str, Any], read: Callable[[str], np.ndarray]

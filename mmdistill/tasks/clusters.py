@@ -30,8 +30,8 @@ class ClassResources(Resources):
 
     Args:
         support: ``n_clusters`` per class (default 10; None: the largest number of images per class in the plan), and
-            ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`. The last three are by
-            default those of ``PrototypeHook``, so that image k starts at point k.
+            ``strategy``, ``crop``, ``batch_size`` and ``random_state`` of :func:`class_clusters`. By default, the last
+            three have the values of ``PrototypeHook``, so that image k starts at point k.
     """
 
     def __init__(self, run: Any, /, support: Optional[dict] = None) -> None:
@@ -99,8 +99,8 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: St
     """Cluster the real latents of each class, or read the clusters from ``{work_dir}/{name}`` if they are up to date.
 
     Identical clusters in another file of the work dir are reused, since prototypes and support points are often the
-    same. With a shared cache (:mod:`mmdistill.cache`), the clusters of each class are shared by all runs, and so are
-    the latents, for other numbers of clusters. The clusters do not depend on the run's seed.
+    same. With a shared cache (:mod:`mmdistill.cache`), all runs share the clusters of each class, and the latents, from
+    which other numbers of clusters are computed. The clusters do not depend on the run's seed.
 
     Every rank encodes its share of the classes; the result does not depend on the number of ranks. An interrupted run
     keeps its finished classes.

@@ -46,8 +46,8 @@ class RealLatents:
 
         Args:
             images: Class id → indices of its images.
-            keep: Whether to use the shared cache. Set it if these are all images of their classes, which other runs can
-                reuse.
+            keep: Whether to use the shared cache. Set it if ``images`` contains all images of its classes;
+                other runs can then reuse the latents.
         """
         parts: List[Part] = []
         for label, indices in images.items():

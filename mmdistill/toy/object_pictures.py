@@ -67,6 +67,11 @@ def object_picture(index: int, split: str = 'train', size: int = 64) -> Tuple[np
 
     Returns:
         Image uint8 RGB (size, size, 3), class id 0..9 in :data:`CLASSES`, and mode 0..4, the most frequent first.
+
+    Example:
+        >>> image, label, mode = object_picture(13, size=64)
+        >>> image.shape, label
+        ((64, 64, 3), 3)
     """
     c = Canvas(size, np.random.Generator(np.random.Philox(key=(1 << 60) | (index << 2) | SPLITS[split])))
     label = index % len(CLASSES)

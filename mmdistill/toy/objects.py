@@ -22,6 +22,11 @@ class ObjectPictures(BaseDataset):
 
     Raises:
         DistillError: The split is unknown, there are fewer images than classes, or the side is less than 32.
+
+    Example:
+        >>> dataset = ObjectPictures(num_images=20)
+        >>> len(dataset), dataset.metainfo['classes'][0]
+        (20, 'boat')
     """
     METAINFO = dict(classes=CLASSES)
 

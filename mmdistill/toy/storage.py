@@ -33,7 +33,7 @@ class StreetScenesBackend(BaseStorageBackend):
             raise FileNotFoundError(f'no such street scene: {filepath}') from None
 
     def get_text(self, filepath, encoding: str = 'utf-8') -> str:
-        """There is no text here."""
+        """Not supported: the files are binary."""
         raise FileNotFoundError(f'{filepath} is not text')
 
 
@@ -59,5 +59,5 @@ class ObjectPicturesBackend(BaseStorageBackend):
         raise FileNotFoundError(f'no such object picture: {filepath}')
 
     def get_text(self, filepath, encoding: str = 'utf-8') -> str:
-        """There is no text here."""
+        """Not supported: the files are binary."""
         raise FileNotFoundError(f'{filepath} is not text')

@@ -13,7 +13,7 @@ PALETTE = ((120, 180, 235), (150, 110, 90), (110, 80, 120), (225, 160, 220), (70
 SPLITS: Dict[str, int] = dict(train=0, val=1, test=2)
 _ID = {name: i for i, name in enumerate(CLASSES)}
 
-# (Probability of any, maximum number) of each object in a scene. The long tail is intended.
+# (Probability that a scene has any, maximum number) of each object. The long tail is intended.
 _TREES, _FENCES, _POLES, _CARS = (0.75, 4), (0.22, 1), (0.5, 3), (0.35, 3)
 _SIGNS, _PEOPLE, _CYCLISTS = (0.13, 1), (0.16, 3), (0.08, 1)
 
@@ -73,6 +73,11 @@ def street_scene(index: int, split: str = 'train', size: int = 64) -> Tuple[np.n
     Returns:
         Image uint8 RGB (size, size, 3) and mask uint8 (size, size) with ids 0..10 of :data:`CLASSES`; every pixel has
         a class.
+
+    Example:
+        >>> image, mask = street_scene(0, size=64)
+        >>> image.shape, mask.shape
+        ((64, 64, 3), (64, 64))
     """
     canvas = _Canvas(size, np.random.Generator(np.random.Philox(key=(index << 2) | SPLITS[split])))
     horizon, light = canvas.u(0.38, 0.52), canvas.u(0.7, 1.1)

@@ -21,6 +21,11 @@ class StreetScenes(BaseSegDataset):
 
     Raises:
         DistillError: The split is unknown, there is no scene, or the side is less than 32.
+
+    Example:
+        >>> dataset = StreetScenes(num_scenes=20)
+        >>> len(dataset), dataset.metainfo['classes'][0]
+        (20, 'sky')
     """
     METAINFO = dict(classes=CLASSES, palette=[list(c) for c in PALETTE])
 

@@ -130,7 +130,7 @@ def read_meta(path: str) -> Any:
 
 
 def trained_classes(meta: Any) -> Any:
-    """Class names in the ``meta`` of a checkpoint; None if it has none."""
+    """Class names in the ``meta`` of a checkpoint; None if there are none."""
     if not isinstance(meta, Mapping):
         return None
     dataset = meta.get('dataset_meta')

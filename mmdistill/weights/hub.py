@@ -31,7 +31,7 @@ class Weights:
         address: A folder; an address on the hub, ``owner/name[@revision][/sub/folder]``, which is downloaded once;
             ``mmdistill://name``; or a ``.safetensors`` or ``.ckpt`` file of Stable Diffusion 1.x or one of its parts.
         parts: Required sub-folders; empty for a single network, such as a ControlNet.
-        config: Folder or address of the configs for a single file. The file of a ControlNet needs that of its UNet.
+        config: Folder or address of the configs for a single file. A ControlNet in a single file needs its UNet's.
 
     Attributes:
         path: The folder or file.
@@ -106,7 +106,7 @@ def config_folder(config: Optional[str], address: str, parts: Sequence[str], fet
         parts, fetch: See :func:`~mmdistill.weights.address.resolve`.
 
     Raises:
-        DistillError: There is no config, or it is no folder.
+        DistillError: ``config`` is missing, or is not a folder.
     """
     if config is None or (folder := resolve(config, parts, tensors=False, fetch=fetch)).is_file():
         raise DistillError(f'{address} is a single file, without configs and tokenizer: give config, a folder or '
@@ -187,9 +187,10 @@ def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:
 
 
 def _missing_part(place: Path, config: Optional[str], tensors: bool) -> Optional[str]:
-    """What a folder lacks, or None.
+    """Text that names the missing file or weights of a folder; None if the folder is complete.
 
-    Required are the file ``config`` or, for a network (None), its ``config.json`` and, with ``tensors``, its weights.
+    The folder needs the file ``config``. If ``config`` is None, it is the folder of a network, which needs
+    ``config.json`` and, with ``tensors``, weights.
     """
     names = [file.name for file in place.iterdir()] if place.is_dir() else []
     if (config or 'config.json') not in names:

@@ -1,4 +1,4 @@
-"""Weights that others publish and that the shipped configs name: address, size and licence of each."""
+"""The public weights that the shipped configs name: address, size and licence of each."""
 from typing import NamedTuple, Optional
 
 
@@ -25,5 +25,5 @@ PUBLIC_WEIGHTS = (SD15, SD14, CONTROLNET_SEG, CONTROLNETPP, FREESTYLENET, DIT, T
 
 
 def public_weights(address: str) -> Optional[PublicWeights]:
-    """The public weights that an address in a config names, also by a folder in them; None for others."""
+    """The public weights that an address in a config names, possibly with a sub-folder; None for other weights."""
     return next((known for known in PUBLIC_WEIGHTS if f'{address}/'.startswith(f'{known.address}/')), None)

@@ -70,7 +70,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
     Args:
         known: ``UNet2DConditionModel``, ``AutoencoderKL``, ``ControlNetModel`` or ``CLIPTextModel``.
         state: Tensors of the file, with the names of Stable Diffusion 1.x.
-        folder: Folder with the ``config.json`` of the network; for a ControlNet, that of its UNet.
+        folder: Folder with the ``config.json`` of the network; for a ControlNet, of its UNet.
         dtype: Type of the parameters.
         path: The file, for messages.
 
