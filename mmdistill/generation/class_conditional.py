@@ -49,7 +49,7 @@ class ClassConditionalGenerator(LatentGenerator):
     Example:
         >>> generator = ClassConditionalGenerator.from_pretrained(
         ...     'mmdistill://objects', num_steps=2, scheduler='DPMSolverMultistepScheduler')
-        >>> images = generator.generate([Request('clock/0', seed=1, classes=(0, ))])
+        >>> images = generator.generate([Request('boat/0', seed=1, classes=(0, ))])
         >>> images[0].shape, images[0].dtype
         ((64, 64, 3), dtype('uint8'))
     """

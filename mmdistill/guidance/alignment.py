@@ -47,7 +47,7 @@ class FeatureAlignment:
         >>> from mmdistill.generation import ClassConditionalGenerator
         >>> from mmdistill.guidance import Guidance
         >>> generator = ClassConditionalGenerator.from_pretrained('mmdistill://objects')
-        >>> requests = [Request('clock/0', seed=1, classes=(0, ))]
+        >>> requests = [Request('boat/0', seed=1, classes=(0, ))]
         >>> alignment = FeatureAlignment(generator, {0: np.zeros((32, 4, 16, 16))}, requests)
         >>> guidance = Guidance([alignment], window=(0, 1), scale=0.5, update='prev', norm='none')
     """

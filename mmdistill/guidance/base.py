@@ -118,7 +118,7 @@ class Guidance:
         ...     def __call__(self, images, batch):  # (B, 3, H, W) in [-1, 1] -> (B,)
         ...         return -images.flatten(1).mean(1)
         >>> generator = ClassConditionalGenerator.from_pretrained('mmdistill://objects', num_steps=4)
-        >>> requests = [Request('clock/0', seed=1, classes=(0, ))]
+        >>> requests = [Request('boat/0', seed=1, classes=(0, ))]
         >>> plain, = generator.generate(requests)
         >>> guided, = generator.generate(requests, guidance=Guidance([Brightness()], window=(0.5, 1.0), scale=30.0))
         >>> plain.shape, bool(guided.mean() > plain.mean())

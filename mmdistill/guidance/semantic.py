@@ -39,7 +39,7 @@ class SemanticMatching:
         >>> from mmdistill.generation import ClassConditionalGenerator
         >>> from mmdistill.guidance import Guidance
         >>> generator = ClassConditionalGenerator.from_pretrained('mmdistill://objects', num_steps=2)
-        >>> requests = [Request('clock/0', seed=1, classes=(0, ))]
+        >>> requests = [Request('boat/0', seed=1, classes=(0, ))]
         >>> guidance = Guidance([], semantic=SemanticMatching(generator, requests))
         >>> generator.generate(requests, guidance=guidance)[0].shape
         (64, 64, 3)
