@@ -15,9 +15,9 @@ class ProgressBar:
     Args:
         total: Number of items.
         what: Name of the items, in the plural, such as ``'images'``.
-        done: Number of items that were finished before.
+        done: Number of items that are already finished.
     """
-    shown: Optional['ProgressBar'] = None  # the bar whose line on the terminal is unfinished
+    shown: Optional['ProgressBar'] = None  # the bar whose line on the terminal is not ended yet
 
     def __init__(self, total: int, what: str = 'images', done: int = 0) -> None:
         self.total, self.what, self.done, self._before = total, what, done, done

@@ -32,7 +32,7 @@ def shared_entry(kind: str, *names: str) -> Optional[Path]:
         names: Further parts of the path.
 
     Raises:
-        DistillError: The folder cannot be created or written.
+        DistillError: The folder cannot be created, or is not writable.
     """
     if not (setting := os.environ.get(VARIABLE)):
         return None
@@ -66,7 +66,7 @@ def recall(path: Path, entry: Optional[Path], read: Callable[[Path], Optional[T]
 def write_arrays(path: Any, arrays: Mapping[str, np.ndarray], header: Any = None) -> None:
     """Write arrays and a ``header`` of JSON values as safetensors, atomically, with a checksum."""
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    # A single key, since safetensors writes several keys in random order and files should be reproducible.
+    # A single key, since safetensors writes several keys in random order, and files must be reproducible.
     write_atomic(path, save(arrays, {_KEY: json.dumps(dict(header=header, crc32=_checksum(arrays.items())))}))
 
 
@@ -156,7 +156,7 @@ def rows_of(parts: Sequence[Part], prepare: Callable[[List[Any]], Iterator[Calla
     processes may run this at the same time; each reads files that another one has written in the meantime.
 
     Args:
-        parts: The parts. Rows that are bfloat16 numbers are saved in half the size.
+        parts: The parts. Rows whose values are exact in bfloat16 are saved in half the size.
         prepare: Function from batches to an iterator with one function per batch, which computes its rows. It is called
             for missing parts.
     """

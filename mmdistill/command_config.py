@@ -27,7 +27,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
     if args.launcher != 'none':
         stopping.current.join(*launcher_ranks(args)[:2])
     cfg = command_config(args)
-    # Of a comparison on the validation set, too, so that one option asks for it.
+    # With split=val, a comparison gets a separate work dir, so that no second option is needed.
     split = '_val' if args.command == 'evaluate' and cfg.get('split') == 'val' else ''
     cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', Path(args.config).stem + split)
     stopping.current.kept = lambda: KEPT[args.command](Path(cfg.work_dir))
@@ -39,7 +39,7 @@ def load_config(args: argparse.Namespace, check: Optional[Callable[['Config'], o
         # MMEngine would set a CUDA device; it skips a group that is already initialized.
         seconds = (cfg.get('env_cfg') or {}).get('dist_cfg', {}).get('timeout')
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=seconds) if seconds else None)
-    if args.dry_run and args.command != 'distill':  # which writes its plan
+    if args.dry_run and args.command != 'distill':  # distill writes its plan to the work dir
         return cfg
     make_folder(cfg.work_dir, f'cannot write into the work dir {cfg.work_dir}', 'choose another --work-dir')
     stopping.current.watch(cfg.work_dir)

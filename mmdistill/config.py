@@ -28,7 +28,7 @@ def read_config(path: str) -> Config:
     file = config_path(path)
     try:
         cfg = Config.fromfile(file)
-    except Exception as error:  # a config is a program of the user, so any exception
+    except Exception as error:  # a config is a program of the user, which may raise anything
         raise _config_error(file, error) from None
     for key in RUNNER_KEYS & {*cfg}:
         _drop_deletes(dict.get(cfg._cfg_dict, key))
@@ -36,7 +36,7 @@ def read_config(path: str) -> Config:
 
 
 def _drop_deletes(part: Any) -> None:
-    """Remove ``_delete_`` from keys without a base, where MMEngine keeps it and components would get it as a setting.
+    """Remove ``_delete_`` from keys without a base. MMEngine keeps it there and would pass it to the component.
     """
     if isinstance(part, dict):
         dict.pop(part, '_delete_', None)
@@ -129,7 +129,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
 def _copy_of(cfg: Config, name: str) -> str:
     """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none.
 
-    A dict is found wherever it is; another value only under the variable's own name.
+    A dict is found under any key; other values are found only under the variable's own name.
     """
     if name in RUNNER_KEYS or name not in cfg:
         return ''
@@ -141,7 +141,7 @@ def _copy_of(cfg: Config, name: str) -> str:
 def _members(cfg: Config, name: Optional[str] = None) -> Iterator[Tuple[str, Any]]:
     """Key and value of every part of the config that MMEngine's runner reads, or of those with this last name.
 
-    Members of lists have their type in the key if they have one, as :func:`merge_options` takes it, or their number.
+    The key of a list member is its type if it has one, or its number, as in :func:`merge_options`.
     """
     def walk(part: Any, place: str, last: str) -> Iterator[Tuple[str, Any]]:
         if name in (None, last):
@@ -201,8 +201,8 @@ def type_name(member: Any) -> str:
 
 
 def member_names(members: Sequence[Any]) -> List[str]:
-    """The names of a list's members in keys, as :func:`merge_options` takes them: the type of a member if no other has
-    it, otherwise its number.
+    """The names of a list's members in keys, as in :func:`merge_options`: the type of a member if no other member has
+    the same type, otherwise its number.
 
     Example:
         >>> member_names([dict(type='mmseg.Resize'), dict(type='Flip'), dict(type='Flip')])

@@ -1,4 +1,4 @@
-"""Says which settings of two configs differ."""
+"""Describes which settings of two configs differ."""
 import json
 from typing import Any, Dict, Iterator, Mapping, Optional, Tuple
 
@@ -14,11 +14,11 @@ def json_values(settings: Any) -> Any:
 
 
 def differing(old: Mapping[str, Any], new: Mapping[str, Any], place: str) -> str:
-    """Text with the first few settings that differ and both values; '' if none does.
+    """Text with the first few settings that differ and both values; '' if none differs.
 
     Args:
-        old: Settings that were stored, by key.
-        new: Those of the config.
+        old: Stored settings, by key.
+        new: Settings of the config.
         place: Where ``old`` is stored, for the text.
 
     Example:
@@ -46,7 +46,7 @@ def _differences(old: Any, new: Any, key: str) -> Iterator[Tuple[str, Any, Any]]
 
 
 def _members(value: Any, other: Any) -> Optional[Dict[str, Any]]:
-    """The members by name of a dict, of None in place of a dict, or of a list of the same components as ``other``."""
+    """Members by name of a dict (None is an empty dict if ``other`` is one), or of a list like ``other``; else None."""
     if isinstance(value, dict) or value is None and isinstance(other, dict):
         return value or {}
     if isinstance(value, list) and isinstance(other, list) and member_names(value) == member_names(other):

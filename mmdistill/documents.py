@@ -10,7 +10,7 @@ from .errors import DistillError
 from .files import open_regular
 from .settings import check_value
 
-_MOST_BYTES = 1 << 30  # maximum size of a file; that of a million images has half of it
+_MOST_BYTES = 1 << 30  # maximum size of a file; a manifest of a million images has half this size
 _LONGEST_NAME, _LONGEST_PATH = 255, 1024  # in bytes and in characters
 
 

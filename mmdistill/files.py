@@ -77,7 +77,7 @@ def make_folder(path, problem: str, advice: str) -> None:
     """Create a folder.
 
     Raises:
-        DistillError: The folder cannot be created or written; the message consists of ``problem`` and ``advice``.
+        DistillError: The folder cannot be created or is not writable; the message has ``problem`` and ``advice``.
     """
     try:
         os.makedirs(path, exist_ok=True)

@@ -15,7 +15,7 @@ def imagenet_wnids() -> Tuple[str, ...]:
 
 
 def imagenet_ids(classes: Sequence[str]) -> Optional[List[int]]:
-    """ImageNet's class ids, 0..999, of classes named by WordNet ids; None if a name is no WordNet id of ImageNet."""
+    """ImageNet's class ids, 0..999, of classes named by WordNet ids; None if a name is not one of these ids."""
     ids = {wnid: number for number, wnid in enumerate(imagenet_wnids())}
     return [ids[name] for name in classes] if set(classes) <= ids.keys() else None
 

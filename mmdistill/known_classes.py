@@ -40,7 +40,7 @@ class KnownClasses(NamedTuple):
                                    f'dataset: {hint}')
 
     def ids_of(self, classes: Optional[Sequence[Any]], ids: Optional[Sequence[int]], where: str) -> Sequence[int]:
-        """The id in the weights of each class of the dataset.
+        """The id of each class of the dataset in the weights.
 
         Args:
             classes: Class names of the dataset; None: assumed to be those of the weights.
@@ -63,7 +63,7 @@ class KnownClasses(NamedTuple):
 
         Args:
             classes: Class names of the dataset.
-            ids: The id in the weights of each.
+            ids: The id of each class in the weights.
             where: Key of the ids in the config, for messages.
         """
         if wrong := [label for label in ids if label >= self.number]:

@@ -21,8 +21,8 @@ LOCK = '.lock'
 def locked(folder: Any, command: str) -> Iterator[None]:
     """Context manager that locks a folder for a command.
 
-    The lock belongs to the operating system and is released when the process ends in any way. Without support by the
-    file system, nothing is locked.
+    The lock belongs to the operating system and is released when the process ends in any way. If the file system does
+    not support locks, nothing is locked.
 
     Args:
         folder: The folder.

@@ -18,7 +18,7 @@ def read_options(texts: Sequence[str]) -> Dict[str, Any]:
         texts: ``'KEY=VALUE'`` each, with a dotted key.
 
     Raises:
-        DistillError: The brackets of a value are not balanced, or it looks like a dict but is none.
+        DistillError: The brackets of a value are not balanced, or a value looks like a dict but is not one.
 
     Example:
         >>> read_options(['model.depth=18', "overrides=dict(train_cfg=dict(max_iters=300))", "a={'b.c': [1, 2]}"])
@@ -51,7 +51,7 @@ def _has_dict(value: Any) -> bool:
 
 
 def _python(text: str) -> Any:
-    """The value of a Python expression of literals and ``dict(...)``; None if it is another one."""
+    """The value of a Python expression of literals and ``dict(...)``; None for any other expression."""
     try:
         return _value(ast.parse(text.strip(), mode='eval').body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

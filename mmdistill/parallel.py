@@ -54,7 +54,7 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
 @contextlib.contextmanager
 def process_pool(workers: int, context: BaseContext, initializer: Callable[..., Any], arguments: Tuple = ()
                  ) -> Iterator[ProcessPoolExecutor]:
-    """Context with a pool of processes. They end with the block, immediately if it raises an exception."""
+    """Context with a pool of processes, which end with the block, or immediately if the block raises an exception."""
     bind_children()
     pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
     try:
@@ -84,8 +84,8 @@ def end_children() -> None:
 
 
 def bind_children() -> None:
-    """Bind processes that are forked from now on, including those of DataLoader, to this one: they ignore Ctrl-C and
-    exit with it."""
+    """Bind processes that are forked from now on, including DataLoader workers, to this process: they ignore Ctrl-C
+    and exit when it exits."""
     global _bound
     if not _bound and hasattr(os, 'register_at_fork'):
         os.register_at_fork(after_in_child=lambda: _bind(os.getppid()))
@@ -100,7 +100,7 @@ def _begin(parent: int, function: Callable[..., Any], arguments: Tuple) -> None:
 
 
 def _bind(parent: int) -> None:
-    signal.set_wakeup_fd(-1)  # a forked process inherits that of its parent
+    signal.set_wakeup_fd(-1)  # a forked process inherits the descriptor of its parent
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to all processes
     for name in ('SIGTERM', 'SIGHUP'):
         if hasattr(signal, name):

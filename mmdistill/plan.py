@@ -22,14 +22,14 @@ class Request:
     """One image to generate."""
     id: str  # unique in the plan; stem of the file; 'folder of the class/number' for classification
     seed: Seed  # seed of all random numbers of this image
-    source_index: Optional[NonNegativeInt] = None  # index of the source sample in the real dataset; None: no single one
-    source: Optional[str] = None  # path or URI of the source image; None: no single one
+    source_index: Optional[NonNegativeInt] = None  # index of the source sample in the real dataset, if there is one
+    source: Optional[str] = None  # path or URI of the source image, if there is one
     mask: Optional[str] = None  # path or URI of the source mask; None for classification
     classes: Tuple[NonNegativeInt, ...] = ()  # ids of the classes in the image, ascending
     prompt: Optional[str] = None  # text for generators that use one
     # Address of the start latents, 'file#class id/number', with the file relative to the work dir; None: pure noise.
     latent: Optional[str] = None
-    candidate: NonNegativeInt = 0  # number of the candidate set, if one of several sets is chosen
+    candidate: NonNegativeInt = 0  # number of the candidate set, if images are chosen among candidates
 
     @property
     def group(self) -> Tuple[Tuple[int, ...], int]:
@@ -62,7 +62,7 @@ class Plan:
     source_size: NonNegativeInt  # number of samples in the real dataset
     requests: Tuple[Request, ...]  # in order of selection
     provenance: Dict[str, Any] = field(default_factory=dict)  # JSON values for the manifest: weights, selector, ...
-    settings: Dict[str, Any] = field(default_factory=dict)  # what config_hash was computed from, by key of the config
+    settings: Dict[str, Any] = field(default_factory=dict)  # the settings that config_hash covers, by config key
 
     def save(self, path) -> None:
         """Write the plan as JSON, atomically."""

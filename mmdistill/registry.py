@@ -24,9 +24,9 @@ except ModuleNotFoundError as error:
                          '`pip install --no-build-isolation "mmdistill[openmmlab]"` (OpenMMLab\'s own packages)'
                          ) from error
 
-# MMEngine resolves the package in `_base_ = '<package>::...'` with a fixed table of distribution names, which lacks
-# mmdistill and has the original name for mmseg (mmsegmentation), not that of the fork. Module names work with both.
-# This is done here because all tools import this module before they read a config.
+# MMEngine resolves the package in `_base_ = '<package>::...'` with a fixed table of distribution names. The table lacks
+# mmdistill, and lists mmseg under its original name (mmsegmentation), not the name of the fork. Module names work with
+# both. This is done here because all tools import this module before they read a config.
 config_utils.MODULE2PACKAGE.update(mmdistill='mmdistill', mmseg='mmseg')
 
 _SCOPE = 'mmdistill'

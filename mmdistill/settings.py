@@ -22,7 +22,7 @@ NO_SETTINGS = ('type', '_scope_', '_delete_')  # keys in a component's config th
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from ``low`` to ``high``; ``above`` and ``below`` exclude the lower and the upper bound."""
+    """Numbers from ``low`` to ``high``. ``above=True`` excludes ``low``, and ``below=True`` excludes ``high``."""
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
@@ -74,7 +74,7 @@ def parameters(component: Callable) -> Dict[str, Tuple[inspect.Parameter, Any]]:
     ``**kwargs`` are resolved in the base classes and in the classes returned by a class method ``forwards_to``. A
     config calls ``from_pretrained(weights, ...)`` if a class has it; then the settings also include the keyword-only
     arguments of the constructor, whose other arguments are modules. Only the first signature with named arguments
-    determines which settings are required.
+    determines the required settings.
 
     Returns:
         Name → (parameter, annotation).

@@ -34,7 +34,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class Stopping:
-    """Context in which a command runs; it ends the process on signals and errors, with one line of text.
+    """Context in which a command runs. It ends the process on signals and errors, with one line of text.
 
     Attributes:
         rank, world: Rank of this process and number of processes of the run. Only rank 0 prints messages.
@@ -86,7 +86,7 @@ class Stopping:
     def watch(self, folder: Any) -> None:
         """End this process when another process of the run writes its error to ``folder`` (:meth:`fail`)."""
         folder = Path(folder)
-        self._seen = _state(folder / FAILED)  # of an earlier run
+        self._seen = _state(folder / FAILED)  # the file of an earlier run
         self._folder = folder
         if self.rank == 0:
             with contextlib.suppress(OSError):
@@ -164,7 +164,7 @@ class Stopping:
             threading.excepthook = lambda arguments: None  # hides tracebacks of threads and destructors
             sys.unraisablehook = lambda arguments: None
             raise Stopped
-        if time.monotonic() > self._since + 1:  # asked again; a launcher repeats the signal of the terminal at once
+        if time.monotonic() > self._since + 1:  # a second request; launchers repeat the first signal at once
             self.end()
 
     def _watch(self, reader: socket.socket) -> None:
@@ -223,7 +223,7 @@ def _lost_peer(error: BaseException) -> bool:
         word in str(error) for word in ('gloo', 'NCCL', 'Connection closed by peer', 'Connection reset by peer'))
 
 
-current = Stopping()  #: That of the running command.
+current = Stopping()  #: The context of the running command.
 
 
 def begin() -> Stopping:

@@ -13,7 +13,7 @@ from typing import Any, Iterator
 from . import bars
 
 OUTPUT = 'MMDISTILL_OUTPUT'
-LOG_FILE_ONLY = dict(log_file_only=True)  #: The argument ``extra`` of log calls whose line is not printed.
+LOG_FILE_ONLY = dict(log_file_only=True)  #: Argument ``extra`` of log calls whose line is not printed.
 
 _LIBRARIES = ('mmengine', 'mmcv', 'mmdet', 'mmseg', 'mmpretrain')
 # Modules of OpenMMLab whose messages are printed: progress of a training, checkpoints, tables of metrics.
@@ -49,7 +49,7 @@ def _is_needed(record: logging.LogRecord) -> bool:
         return not _within(origin, _LOGGED_MODULES)
     if getattr(record, 'log_file_only', False) or os.environ.get(OUTPUT) == 'brief':
         return False
-    if _within(origin, _PRINTED_MODULES):  # a distillation is a test for LoggerHook; it has a progress bar
+    if _within(origin, _PRINTED_MODULES):  # for LoggerHook, a distillation is a test; its bar is shown instead
         return 'test' not in record.funcName and not record.getMessage().startswith('Exp name')
     return not _within(origin, _LIBRARIES)
 
