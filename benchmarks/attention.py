@@ -3,9 +3,9 @@
     python benchmarks/attention.py [--device cuda --dtype bfloat16] [--images 1] [--side 64] [--unet]
 
 Prints the seconds of all 16 cross-attention layers of one step with classifier-free guidance (two rows per image) and
-their ratio to plain attention; with --unet also those of the complete U-Net with random weights (3.4 GB in float32).
-The cases alternate, so that other load on the machine affects all of them. Seconds are the minimum over the rounds,
-ratios the median.
+their ratio to plain attention. With --unet, it also times the complete U-Net with random weights (3.4 GB in float32).
+The cases alternate, so that other load on the machine affects all of them. Seconds are the minimum over the rounds, and
+ratios are the median.
 """
 import argparse
 import time
@@ -68,7 +68,7 @@ def unets_of(args, dtype):
 def measure(cases, args):
     """Case → seconds of each round (R,). The cases alternate."""
     seconds = {name: [] for name in cases}
-    for turn in range(args.rounds + 1):  # the first one warms up
+    for turn in range(args.rounds + 1):  # the first round warms up
         for name, case in cases.items():
             wait(args.device)
             begin = time.perf_counter()

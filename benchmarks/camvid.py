@@ -3,16 +3,16 @@
     python benchmarks/camvid.py [--share 0.05 0.1] [--split val] [--rows random_real distilled ...]
                                 [--students pretrained fast_scnn] [--data-root data/camvid] [--vae FOLDER]
                                 [--generator FOLDER] [--guide FILE]
-    python benchmarks/camvid.py --share stages ...   # what each stage of the synthesis loses, at 5 %
+    python benchmarks/camvid.py --share stages ...   # the loss of each stage of the synthesis, at 5 %
     python benchmarks/camvid.py --held-out 0001TP 0006R0 0016E5 --rows greedy_real dense_greedy_real
 
-Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them by
-configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed, and kept as
-results.md in the work dir that the last line names. Run again, it does what is missing, and ends at a set that was made
-with other settings or weights. Settings are chosen with --split val; the test split, the default, is for the numbers
-that are reported. The validation frames continue one of the three training sequences, which selectors of real frames
-can exploit: --held-out takes the frames of two training sequences and tests on every other frame of the third. The
-students that start from ImageNet weights need the package of the extra `benchmarks`.
+Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them with
+configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed and saved as
+results.md in the work dir that the last line names. Re-running completes an interrupted run, and stops at a set that
+was made with other settings or weights. Use --split val to choose settings; the default, the test split, is for the
+reported numbers. The validation frames continue one of the three training sequences, and selectors of real frames can
+exploit this. Therefore, --held-out selects frames from two training sequences and tests on every other frame of the
+third one. The students that start from ImageNet weights need the package of the extra `benchmarks`.
 """
 import argparse
 import subprocess
@@ -27,15 +27,15 @@ from mmdistill.config import read_config
 NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
 GENERATOR, GUIDE = 'layout-unet_camvid-512x384', 'efficientnet-guide_camvid-256x192'
 FRAMES = 367
-SEQUENCES = {'0001TP': range(62), '0006R0': range(62, 163), '0016E5': range(163, FRAMES)}  # of the training frames
+SEQUENCES = {'0001TP': range(62), '0006R0': range(62, 163), '0016E5': range(163, FRAMES)}  # of train frames
 HOOK = 'custom_hooks.MaskSelectionHook.'
-# Start from the photo. One step of 100 adds almost no noise: what is lost is lost by the autoencoder.
+# Starts from the photo. One step of 100 adds almost no noise, so the autoencoder causes any loss.
 STARTS = {'autoencoder': {'strength': 0.01, 'num_steps': 100},
           **{f'photo-{percent}': {'strength': percent / 100} for percent in (10, 20, 40, 70)}}
 
 
 def run(command, config, folder=None, workers=None, **options):
-    """A command of mmdistill in a process of its own; ends this one where it fails."""
+    """Run a command of mmdistill in a separate process; exit if it fails."""
     argv = [sys.executable, '-m', 'mmdistill', command, str(config)]
     argv += ['--work-dir', str(folder)] if folder else []
     argv += ['--workers', str(workers)] if workers else []
@@ -47,7 +47,7 @@ def run(command, config, folder=None, workers=None, **options):
 
 
 def sets_of(config, rows):
-    """Folder of each distilled set that the rows of an evaluation config read."""
+    """The folders of the distilled sets that the rows of an evaluation config read."""
     sets, folders = config.training_sets, []
     for row in rows:
         spec = sets[row]
@@ -59,11 +59,11 @@ def sets_of(config, rows):
 
 
 def distil(folder, budget, args):
-    """The set of a folder such as `d3s2-two_0`, named by kind and seed; the settings of a finished one are compared."""
+    """Distil the set of a folder such as `d3s2-two_0` (kind and seed); check the settings of a finished set."""
     kind, _, seed = folder.name.partition('_')
     options = {'data_root': args.data_root, 'model.generator.weights': args.generator, 'test_cfg.seed': seed,
                f'{HOOK}selector.budget': budget}
-    if kind == 'd3s2-two':  # an image more where the budget is odd, which the comparison leaves out
+    if kind == 'd3s2-two':  # for an odd budget, one image too many; the comparison leaves it out
         options.update({f'{HOOK}selector.budget': (budget + 1) // 2, f'{HOOK}images_per_mask': 2})
     if kind in STARTS:
         options.update({f'model.generator.{key}': value for key, value in STARTS[kind].items()})
@@ -74,7 +74,7 @@ def distil(folder, budget, args):
 
 
 def parts(args, guided):
-    """Train the generator, and the guide if needed, unless options name them or they are trained; sets the options."""
+    """Train the generator, and the guide if needed, unless options name them or they exist; set the options."""
     data = dict(data_root=args.data_root)
     if args.generator is None:
         args.generator = f'work_dirs/{GENERATOR}/export'
@@ -87,7 +87,7 @@ def parts(args, guided):
 
 
 def only(path, config, students):
-    """A config of the same name that inherits a comparison and leaves out its other students."""
+    """Write a config of the same name that inherits a comparison and has only these students."""
     if unknown := [name for name in students if name not in config.students]:
         sys.exit(f'error: --students {unknown[0]} is none of {", ".join(config.students)}')
     kept = {name: config.students[name] for name in students}
@@ -107,7 +107,7 @@ def held_out(share, sequence):
 
 
 def make_sets(config, args, sequence=None):
-    """The rows of a comparison, whose sets are made first."""
+    """Make the distilled sets of a comparison; return its rows."""
     rows = args.rows or list(config.training_sets)
     if unknown := [row for row in rows if row not in config.training_sets]:
         sys.exit(f'error: --rows {unknown[0]} is none of {", ".join(config.training_sets)}')
@@ -122,7 +122,7 @@ def make_sets(config, args, sequence=None):
 
 
 def table(share, args, sequence=None):
-    """One comparison: its sets, then its students."""
+    """Run one comparison: make its sets, then train its students."""
     path = f'configs/evaluation/mmseg_pretrained-tiny_{NAMES[share]}_camvid-256x192.py'
     config = read_config(str(ROOT / path))
     if args.students:

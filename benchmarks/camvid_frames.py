@@ -1,4 +1,4 @@
-"""What the programs about CamVid's frames share: the frames, distilled sets, and how the programs begin."""
+"""Functions that the CamVid benchmarks share: they read frames and distilled sets, and start a program."""
 import os
 from pathlib import Path
 
@@ -17,7 +17,7 @@ CONFIG = 'configs/_base_/datasets/camvid.py'
 def begin(function, args):
     """Call a function with the arguments of a program, in the root of the repository, where configs are found.
 
-    Paths in the arguments are resolved before. A mistake of the user is printed as one line, without a traceback.
+    Paths in the arguments are made absolute first. A mistake of the user is printed in one line, without a traceback.
     """
     resolve_paths(args, *({'sets', 'guide', 'vae', 'data_root'} & vars(args).keys()))
     os.chdir(ROOT)
@@ -34,7 +34,7 @@ def frames(split, data_root, **settings):
 
 
 def distilled(folder):
-    """Source and indices of the real frames of a distilled set; ``folder`` is the set, or the work dir that has it."""
+    """Source of a distilled set (``folder`` or its sub-folder ``distilled``), and the indices of its real frames."""
     root = Path(folder, 'distilled') if Path(folder, 'distilled').is_dir() else Path(folder)
     indices = tuple(image['source_index'] for image in read_manifest(root)['images'])
     cfg = dict(type='mmdistill.DistilledDataset', data_root=str(root))

@@ -1,4 +1,4 @@
-"""K-means of latents: quality and time of full against streamed k-means, and the memory of a stream.
+"""K-means of latents: quality and time of full and streamed k-means, and the memory of a stream.
 
     OMP_NUM_THREADS=1 python benchmarks/clusters.py quality         # built-in pictures, built-in autoencoder
     OMP_NUM_THREADS=1 python benchmarks/clusters.py seconds         # a class of ImageNet, random latents
@@ -97,7 +97,7 @@ def stream(count: int):
 def memory(count: int) -> None:
     """Print time and memory for one size."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts in KiB
-    for traced in (False, True):  # tracing slows it down: time and resident memory first
+    for traced in (False, True):  # tracing is slow, so time and resident memory are measured first
         if traced:
             tracemalloc.start()
         cpu, model = time.process_time(), LatentClusters(IPC)

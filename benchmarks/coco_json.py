@@ -1,4 +1,4 @@
-"""Memory and time to read COCO-Stuff's JSON: the index of mmdistill.COCOStuff against pycocotools.coco.COCO.
+"""Memory and time to read COCO-Stuff's JSON with the index of mmdistill.COCOStuff and with pycocotools.coco.COCO.
 
 The files have the size of train2017 (118 287 images, 860 001 things as polygons, 6.6 regions of stuff per image as
 run lengths) and random shapes. They are removed afterwards.
@@ -22,7 +22,7 @@ def make_files(folder: Path, images: int) -> list:
     rng = np.random.default_rng(0)
     runs, polygons = [], []
     y, x = np.mgrid[:480, :640]
-    for _ in range(64):  # templates: what is measured is the number and length of the annotations
+    for _ in range(64):  # templates, since only the number and length of the annotations matter
         discs = [(y - rng.integers(480))**2 + (x - rng.integers(640))**2 < rng.integers(20, 150)**2 for _ in range(3)]
         runs.append(coco.encode(np.asfortranarray(np.any(discs, 0), np.uint8))['counts'].decode())
         polygons.append(np.round(rng.random(2 * rng.integers(10, 60)) * 480, 2).tolist())
@@ -74,7 +74,7 @@ if __name__ == '__main__':
     with tempfile.TemporaryDirectory() as folder:
         made = make_files(Path(folder), int(118287 * arguments.share))
         print(', '.join(f'{Path(file).name} {Path(file).stat().st_size / 1e6:.0f} MB' for file in made))
-        for name in arguments.reader:  # each in a process of its own
+        for name in arguments.reader:  # each reader in a separate process
             process = multiprocessing.get_context('spawn').Process(target=measure, args=(name, made))
             process.start()
             process.join()

@@ -3,8 +3,8 @@
     python benchmarks/cost.py [CONFIG ...] [--memory 16 24 80] [--tflops 25 50 250]
 
 For each config and GPU (memory in GiB, assumed speed in TFLOP/s), prints the largest micro_batch that fits, and hours.
-A tenth of the memory is reserved for fragmentation, and 1 GiB for CUDA. The real data are not needed: DATA below has
-their numbers of images. Only the config files of the networks are needed, and nothing is downloaded.
+A tenth of the memory is reserved for fragmentation, and 1 GiB for CUDA. The real data are not needed, since DATA below
+contains the numbers of images. Only the config files of the networks are needed, and nothing is downloaded.
 """
 import argparse
 import copy

@@ -5,7 +5,7 @@
 Each config runs through tools/distill.py in a separate process, for one mask or one image of each of two classes, on
 small synthetic photos. Prints the peak memory of the process, the estimated memory, and the time. ``--compare``
 compares ControlNet, img2img and DiT with the pipelines of diffusers, and the ancestral steps of DiT-XL/2 with a float64
-reference. Nothing is downloaded. The weights of one config at a time are on disk, up to 6 GB.
+reference. Nothing is downloaded. The weights of one config at a time are stored on disk, up to 6 GB.
 """
 import argparse
 import os
@@ -74,7 +74,7 @@ def write_data(folder, cfg):
     photos(folder, [f'train/{wnid}/{wnid}_{n}.JPEG' for wnid in wnids for n in range(2)], rng)
     options = [f'test_dataloader.dataset.classes=[{",".join(wnids)}]',
                'test_dataloader.dataset.metainfo.label_texts=[tench,goldfish]', 'test_dataloader.num_workers=0']
-    if dataset.type.endswith('ImageNet1K'):  # which takes no fewer classes
+    if dataset.type.endswith('ImageNet1K'):  # which requires all classes
         options.append('test_dataloader.dataset.type=mmdistill.ImageNetSubset')
     if cfg.model.generator.type == 'ClassConditionalGenerator':
         options.append(f'model.generator.class_ids={ids}'.replace(' ', ''))

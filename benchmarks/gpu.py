@@ -348,7 +348,7 @@ def measure(args):
         try:
             section(args, lambda row: (rows.append(row), print(f'{row.section}: {row.name} {row.value:.3g} {row.unit}',
                                                                flush=True)))
-        except Exception as error:  # the other sections have results of their own
+        except Exception as error:  # the other sections still run
             traceback.print_exc()
             errors[name] = f'{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ""}'
         gc.collect()

@@ -14,24 +14,24 @@ from students import Bench, spread
 from mmdistill.evaluation import markdown
 
 WHOLE, EARLY = (0.25, 1.0), (0.0, 0.2)
-# (update, window, step): the scales that are tried. Shifts of the latents and of the output are of other sizes.
+# (update, window, step): scales to try. Shifts of the latents and shifts of the output have different sizes.
 CASES = {
     ('prev', WHOLE, 'constant'): (1, 2), ('prev', WHOLE, 'noise'): (.06, .12),
     ('prev', EARLY, 'constant'): (2, 4), ('prev', EARLY, 'noise'): (.06, .12),
     ('output', WHOLE, 'constant'): (5, 10), ('output', WHOLE, 'noise'): (.2, .4),
     ('output', EARLY, 'constant'): (10, 20), ('output', EARLY, 'noise'): (.3, .6)}
-DEFAULT = ('prev', WHOLE, 'noise'), .12  # of the quickstart's config
-FINALISTS = 2  # cases that go on beside the default
+DEFAULT = ('prev', WHOLE, 'noise'), .12  # as in the quickstart's config
+FINALISTS = 2  # cases of the second round, in addition to the default
 
 
 def hook(case, scale):
-    """The hook of a case, for a config that inherits that of the quickstart."""
+    """The hook of a case, for a config that inherits the quickstart's config."""
     settings = dict(zip(('update', 'window', 'step'), case), scale=scale)
     return f'dict(_base_.guidance, **{settings!r})'
 
 
 def config(case, scale):
-    """The config of a case; without guidance for None."""
+    """The config of a case; None: without guidance."""
     return 'custom_hooks = [_base_.selection]' if case is None else (
         f'custom_hooks = [_base_.selection, {hook(case, scale)}]')
 

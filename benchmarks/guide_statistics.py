@@ -1,11 +1,12 @@
-"""How a guiding segmentor sees distilled CamVid frames: its losses, which guidance minimises, and features per class.
+"""The losses of a guiding segmentor on distilled CamVid frames, which guidance minimises, and its features per class.
 
     python benchmarks/guide_statistics.py SET ... --guide FILE [--data-root data/camvid]
 
-SET is a work dir of `mmdistill distill`. Rows: the real frames of the sets' masks, at the same size, and the
-sets. Columns: the losses of D3S2's objectives, mean per image; then, per layer of the guide, the distance from the mean
-features of each class in the whole set to those in all training frames, in standard deviations of the real pixels, mean
-over the classes. A minute for ten sets. Needs the package of the extra `benchmarks`.
+SET is a work dir of `mmdistill distill`. The rows are the sets, and the real frames of their masks at the same size.
+The first columns are the losses of D3S2's objectives, averaged over the images. The other columns, one per layer of the
+guide, are the distances between the mean features of a class in the set and in all training frames, in standard
+deviations of the real pixels, averaged over the classes. Ten sets take a minute. Needs the package of the extra
+`benchmarks`.
 """
 import argparse
 
@@ -50,7 +51,7 @@ def measure(args):
     size, segmentor = tuple(cfg.model.generator.image_size), ConfigDict(cfg.guidance.segmentor, checkpoint=args.guide)
     check_component(segmentor, MODELS, '--guide: segmentor')
     real, sets = frames('train', args.data_root), {folder: distilled(folder) for folder in args.sets}
-    first = {indices: folder for folder, (_, indices) in reversed(sets.items())}  # photos of equal masks are equal
+    first = {indices: folder for folder, (_, indices) in reversed(sets.items())}  # sets of the same masks share photos
     samples = {f'photos of {folder}': frames('train', args.data_root, indices=list(indices))
                for indices, folder in first.items()}
     samples.update((folder, sample) for folder, (sample, _) in sets.items())

@@ -1,4 +1,4 @@
-"""Folders in the layout of the hub for the public weights of the shipped configs, with random tensors on request.
+"""Writes folders in the hub's layout for the public weights of the shipped configs, optionally with random tensors.
 
     python benchmarks/hub_layout.py FOLDER [NAME ...] [--weights]
 
@@ -55,12 +55,12 @@ def write(root: Path, name: str, weights: bool = False) -> Path:
 def stand_in(root: Path, address: str, key: str = 'weights', weights: bool = False) -> Path:
     """The folder with the layout of the weights ``address`` in the setting ``key``. It is written once.
 
-    Stable Diffusion 1.4 and single UNets get the layout of version 1.5, any ControlNet that of the one for 1.5.
+    Stable Diffusion 1.4 and single UNets get the layout of version 1.5; any ControlNet gets that of ControlNet-seg 1.1.
     """
     name = next(name for mark, name in (('taesd', TAESD), ('control', CONTROLNET), ('DiT', DIT), ('', SD15))
                 if mark in f'{key} {address}')
     folder = root / name
-    if not folder.is_dir() and weights:  # in a process of its own, so that this one stays small
+    if not folder.is_dir() and weights:  # in a separate process, to keep the memory of this one small
         subprocess.run([sys.executable, __file__, str(root), name, '--weights'], check=True, stdout=subprocess.DEVNULL)
     elif not folder.is_dir():
         write(root, name)
@@ -93,13 +93,13 @@ def _network(cls, config, folder: Path, weights: bool, former: str = '') -> None
     if hasattr(network, 'transformer_blocks') and weights:  # the public DiT's blocks share one embedding
         for block in network.transformer_blocks[1:]:
             block.norm1.emb.load_state_dict(network.transformer_blocks[0].norm1.emb.state_dict())
-    for layer in network.modules():  # layers that a training starts at 0 would leave the others without effect
+    for layer in network.modules():  # layers that are initialised with 0 would hide the effect of other layers
         for tensor in layer.parameters(recurse=False) if weights else ():
             if not tensor.any() and tensor.dim() > 1:
                 torch.nn.init.normal_(tensor, std=0.02)
     if not weights:
         network.save_config(folder)
-    elif former:  # as `save_pretrained(safe_serialization=False)`, whose name for it this is
+    elif former:  # like `save_pretrained(safe_serialization=False)`, with the same file name
         network.save_config(folder)
         torch.save(network.state_dict(), folder / 'diffusion_pytorch_model.bin')
     else:

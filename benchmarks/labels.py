@@ -3,12 +3,12 @@
     OMP_NUM_THREADS=1 python benchmarks/labels.py
 
 Teacher and student are synthetic: 1 000 class vectors in 12 groups of 80 sub-groups, views that mix two classes as
-CutMix does, logits as confident as those of an ImageNet classifier. The store has 20 views per class, a training 300 or
-more.
+CutMix does, logits as confident as those of an ImageNet classifier. The store has 20 views per class; a training has
+300 or more.
 
-The loss of the student is the cross-entropy with the soft labels. The KL divergence has the same gradient, but without
-the entropy of the teacher, which dominates at a high temperature. Its ratio is printed too, also with the remaining
-mass spread evenly (FKD).
+The loss of the student is the cross-entropy with the soft labels. The KL divergence has the same gradient, but excludes
+the entropy of the teacher, which dominates at a high temperature. The ratio of the KL divergences is printed too, also
+for labels whose remaining mass is spread evenly (FKD).
 """
 import tempfile
 import time

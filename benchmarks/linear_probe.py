@@ -1,7 +1,7 @@
-"""A linear classifier of the pixels' ImageNet features: in seconds, how much is learned from a set of CamVid frames.
+"""A linear probe on frozen ImageNet features, which measures in seconds how useful a set of CamVid frames is.
 
-The features of all stages of EfficientNet-Lite0 at 1/4 of the size, frozen. The classes are weighed as in ENet. It
-compares training sets and says nothing of how good a student becomes, which trains its backbone, too.
+The features are those of all stages of EfficientNet-Lite0 at 1/4 of the image size. The classes are weighted as in
+ENet. The probe compares training sets; it does not predict the quality of a student, which also trains its backbone.
 """
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ STEPS, BATCH, RATE = 120, 16384, 0.02
 
 
 class Pixels:
-    """Features of images (N, H, W, 3) uint8, and their pixels' labels, of masks (N, H, W) with 255 = ignore."""
+    """Computes features of images (N, H, W, 3) uint8 and labels from masks (N, H, W), 255 = ignore."""
 
     def __init__(self):
         self.network = EfficientNetLite0()
@@ -37,18 +37,18 @@ class Pixels:
 
 
 def moments(features):
-    """Mean and standard deviation of the features, of every seventh frame."""
+    """Mean and standard deviation of the features of every seventh frame."""
     sample = features[::7].float()
     return sample.mean((0, 1)), sample.std((0, 1)) + 1e-4
 
 
 def probe(train, test, scale, seed):
-    """Mean IoU in per cent, on the pixels of ``test``, of a linear classifier that learned those of ``train``.
+    """Mean IoU in percent on the pixels of ``test``, for a linear classifier trained on the pixels of ``train``.
 
     Args:
         train, test: Features and labels, see :class:`Pixels`.
-        scale: :func:`moments`, by which features are normalised.
-        seed: Of the initial weights and the batches.
+        scale: Result of :func:`moments`, to normalise the features.
+        seed: Seed of the initial weights and the batches.
     """
     torch.manual_seed(seed)
     mean, deviation = scale

@@ -1,19 +1,19 @@
-"""All training-free methods on the built-in object pictures or on ImageNette: students, and the time each method takes.
+"""All training-free methods on the built-in object pictures or ImageNette: accuracy of students, time of the method.
 
     python benchmarks/methods.py [METHOD ...] [--seeds 5] [--labels hard soft]
                                  [--variants plain weights choice both paper fast]
     python benchmarks/methods.py --choose [METHOD ...] [--seeds 3]
     python benchmarks/methods.py --imagenette FOLDER --vae FOLDER [--generator FOLDER] --labels hard ...
 
-Each method distils one image set per seed, with 10 images per class. Each set trains one student; --trainings sets
-another number. The first form tests on the 1 000 test pictures. The second compares the settings of CHOICES on 1 000
-validation pictures, with other seeds; the settings of the configs were chosen so. The third does either with ImageNette
-at 128 pixels, the generator of configs/generators/class-unet_cpu_imagenette-128px.py, and ResNetAP-10; there, every
-ninth training image validates. Seconds are those of one core, without the encoding of the real images, which is done
-once. Run again, it does what is missing. Of the variants, `plain` has the sampler of the config, `paper` 50 steps of
-DDPM and `fast` 20 of DPM-Solver++, which most configs of the built-in pictures have anyway. With soft labels, and for
-candidates that are compared by the teacher's features, the teacher is trained first. The students are compiled, which
-needs a C++ compiler and takes a third to a half of their time off.
+Each method distils one image set per seed, with 10 images per class. One student is trained per set; --trainings sets
+another number. The first form tests on the 1 000 test pictures. The second form compares the settings of CHOICES on
+1 000 validation pictures, with other seeds; the settings of the configs were chosen in this way. The third form does
+either with ImageNette at 128 pixels, the generator of configs/generators/class-unet_cpu_imagenette-128px.py and
+ResNetAP-10; there, every ninth training image is used for validation. Seconds are CPU seconds on one core, without the
+encoding of the real images, which is done once. Re-running resumes an interrupted run. The variant `plain` uses the
+sampler of the config, `paper` 50 steps of DDPM, and `fast` 20 steps of DPM-Solver++, as most configs of the built-in
+pictures do. With soft labels, and for candidates that are compared by the teacher's features, the teacher is trained
+first. The students are compiled, which needs a C++ compiler and saves a third to a half of their training time.
 """
 import argparse
 import itertools
@@ -38,12 +38,12 @@ from mmdistill.models.evaluation_nets import ConvNet, ResNetAP
 PAPER = {'model.generator.num_steps': 50, 'model.generator.scheduler': dict(
     type='DDPMScheduler', variance_type='fixed_small', timestep_spacing='linspace')}
 FAST = {'model.generator.num_steps': 20, 'model.generator.scheduler': 'DPMSolverMultistepScheduler'}
-FAST_SCALES = dict(dmgd=20)  # chosen for FAST; the configs of the others have it already
+FAST_SCALES = dict(dmgd=20)  # scale for FAST; the configs of the other methods use FAST already
 OBJECTS = {name: f'configs/{folder}/{name}_{rest}objects-64px.py' for name, folder, rest in (
     ('unguided', 'quickstart', ''), ('d4m', 'quickstart', ''), ('dmgd', 'quickstart', ''),
     ('mgd3', 'mgd3', 'class-unet_ipc10_'), ('cgs', 'cgs', 'class-unet_ipc10_'), ('dap', 'dap', 'class-unet_ipc10_'),
     ('coda', 'coda', 'class-unet_ipc10_'), ('d4m-mgd3', 'mgd3', 'class-unet_ipc10_'))}
-FOLDERS = {'unguided': 'd4m', 'd4m-mgd3': 'mgd3'}  # of the other methods: their names
+FOLDERS = {'unguided': 'd4m', 'd4m-mgd3': 'mgd3'}  # the other methods' folders have the method's name
 IMAGENETTE = {name: f'configs/{FOLDERS.get(name, name)}/{name}_class-unet_ipc10_imagenette-128px.py'
               for name in OBJECTS}
 HOOK = 'custom_hooks.GuidedSynthesisHook.'
@@ -59,8 +59,8 @@ def scales(*values, prefix='', **options):
     return {f'{prefix}{scale:g}': ({**options, f'{HOOK}scale': scale}, None) for scale in values}
 
 
-# Settings that are compared on the validation pictures: method → name → options of its config, and the features by
-# which one of five candidates is chosen.
+# Settings to compare on the validation pictures: method → name → (options of its config, encoder that chooses one of
+# five candidates, or None).
 CHOICES = dict(
     unguided=dict(plain=({}, None)),
     d4m={f'{strength:g}': ({'model.generator.strength': strength}, None) for strength in (0.5, 0.6, 0.7, 0.8)},
@@ -74,18 +74,18 @@ CHOICES = dict(
     **{'d4m-mgd3': {f'{strength:g}_{scale:g}': ({'model.generator.strength': strength, f'{HOOK}scale': scale}, None)
                     for strength in (0.7, 0.9) for scale in (0.1, 0.2)}},
     s3={name: ({}, encoder) for name, encoder in (('latents', LATENTS), ('teacher', TEACHER))})
-IMAGENETTE_CHOICES = dict(  # fewer, since a student takes minutes
+IMAGENETTE_CHOICES = dict(  # fewer settings, since a student takes minutes
     {method: {name: CHOICES[method][name] for name in names} for method, names in dict(
         unguided=['plain'], d4m=['0.5', '0.7'], mgd3=['0.1', '0.2'], coda=['0.2', '0.5'], cgs=['5', '10'],
         dap=['each_0.1'], s3=['latents'], **{'d4m-mgd3': ['0.7_0.1', '0.7_0.2']}).items()},
     dmgd={**scales(40, **PAPER_PLANS), **scales(20, 40, prefix='sharp plans ', **SHARP)})
-# Name → features by which candidates are chosen, whether students use weights, and options of the config.
+# Name → (encoder that chooses among candidates, whether students use image weights, options of the config).
 VARIANTS = dict(plain=(None, False, {}), weights=(None, True, {}), choice=(LATENTS, False, {}),
                 both=(LATENTS, True, {}), paper=(None, False, PAPER), fast=(None, False, FAST))
 
 
 def distil(unit):
-    """Distil a set in a work dir, or what is missing of it; seconds of the first run, which are kept beside it."""
+    """Distil or complete a set in a work dir. Returns the folder and the CPU seconds of the first run, from a file."""
     torch.set_num_threads(1)
     path, options, encoder, seed, folder = unit
     took = Path(folder, 'seconds.json')
@@ -98,10 +98,10 @@ def distil(unit):
         cfg.custom_hooks.append(dict(type='CandidateChoiceHook', encoder=encoder))
     Path(folder).mkdir(parents=True, exist_ok=True)
     cfg.dump(f'{folder}/run.py')
-    begin = time.process_time()  # on one thread: does not depend on what else the machine does
+    begin = time.process_time()  # CPU time of one thread, independent of other load on the machine
     try:
-        command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])  # also compares the settings
-    except SystemExit as end:  # would end the process without a word to its parent
+        command(['distill', f'{folder}/run.py', '--work-dir', folder, '--resume'])  # also checks the settings
+    except SystemExit as end:  # would end the process without an error in its parent
         raise RuntimeError(f'{folder}: {end.code}') from None
     if not took.is_file():
         took.write_text(json.dumps(time.process_time() - begin))
@@ -109,7 +109,7 @@ def distil(unit):
 
 
 def unit_of(args, method, options, encoder, seed, folder):
-    """What `distil` takes, for the dataset of the arguments."""
+    """The argument of :func:`distil` for the dataset in the arguments."""
     if args.imagenette:
         options = {**options, 'data_root': args.imagenette, 'model.generator.weights': args.generator}
         encoder = encoder and dict(encoder, vae=args.vae)
@@ -119,20 +119,20 @@ def unit_of(args, method, options, encoder, seed, folder):
 
 
 def distil_all(units, workers):
-    """Seconds of each folder; all sets, a few at a time, each in a process of its own."""
+    """Distil all sets, ``workers`` at a time, each in a separate process. Returns the seconds of each folder."""
     seconds = {}
     with multiprocessing.get_context('fork').Pool(workers, maxtasksperchild=1) as pool:
         try:
             for number, (folder, took) in enumerate(pool.imap_unordered(distil, units), 1):
                 seconds[folder] = took
                 print(f'[{number}/{len(units)}] {folder}: {took:.0f} s', flush=True)
-        except RuntimeError as error:  # of a set; the pool adds a traceback to others
+        except RuntimeError as error:  # of a set; for other errors, the pool prints a traceback
             sys.exit(str(error))
     return seconds
 
 
 def compare(sets, args, labels, split, folder):
-    """Name → mean and standard deviation of the students' top-1, as text."""
+    """Train the students. Returns name of the set → mean and standard deviation of top-1, as text."""
     soft = '-soft' if labels == 'soft' else ''
     name = 'idc_hard-tiny_ipc10_imagenette' if args.imagenette else f'convnet4{soft}_ipc10_objects'
     comparison = read_config(f'configs/evaluation/{name}-64px.py')
@@ -151,17 +151,17 @@ def compare(sets, args, labels, split, folder):
 
 
 def teacher(args):
-    """Weights of the teacher, which is trained unless they are there."""
+    """Path of the teacher's weights; the teacher is trained if they do not exist."""
     weights = args.work_dir / 'teacher/iter_1500.pth'
     if not weights.is_file():
-        # In a process of its own: a training leaves mmpretrain as the default scope.
+        # In a separate process, since a training leaves mmpretrain as the default scope.
         run = [sys.executable, '-m', 'mmdistill', 'train', TEACHER['config'], '--work-dir', str(weights.parent)]
         subprocess.run(run, check=True)
     return str(weights)
 
 
 def choose(args):
-    """The settings of the choices on the validation pictures."""
+    """Compare the settings of CHOICES on the validation pictures."""
     units, sets = [], {}
     for method in args.methods:
         for name, (options, encoder) in args.choices[method].items():
@@ -175,7 +175,7 @@ def choose(args):
 
 
 def table(args):
-    """All methods and variants on the test pictures."""
+    """Compare all methods and variants on the test pictures."""
     units, sets = {}, dict(random_real=dict(selector=dict(type='RandomPerClassSelector')),
                            herding_real=dict(selector=dict(type='HerdingSelector', per_class=True)))
     for method, variant in itertools.product(args.methods, args.variants):
@@ -197,13 +197,13 @@ def table(args):
 
 
 def mean_seconds(seconds, spec):
-    """What a set of the comparison took on average; nothing for real images."""
+    """Mean seconds of a row of the comparison, as text; '' for real images."""
     took = [seconds[folder.removesuffix('/distilled')] for folder in spec.get('data_root', ())]
     return f'{sum(took) / len(took):.0f}' if took else ''
 
 
 def enter_root(args, parser):
-    """Go to the root of the repository, where configs name each other from, and check the folders of the options."""
+    """Change to the root of the repository, where configs are found, and check the folders in the options."""
     resolve_paths(args, 'imagenette', 'vae', 'generator')
     os.chdir(ROOT)
     for name in ('imagenette', 'generator') if args.imagenette else ():

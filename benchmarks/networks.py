@@ -4,11 +4,11 @@ from diffusers import AutoencoderKL, AutoencoderTiny, DiTTransformer2DModel
 
 from mmdistill.generation.unets import ClassUNet
 
-BLOCKS = (128, 256, 512, 512)  # of Stable Diffusion's autoencoder
+BLOCKS = (128, 256, 512, 512)  # channels of Stable Diffusion's autoencoder
 
 
 def class_networks(network: str, side: int, classes: int, dtype: str, device: str):
-    """Autoencoder and denoiser: ``'unet'`` has the size of the built-in ones, ``'dit'`` is DiT-XL/2 with the
+    """Autoencoder and denoiser: ``'unet'`` has the size of the built-in networks, ``'dit'`` is DiT-XL/2 with the
     autoencoder of Stable Diffusion."""
     torch.manual_seed(0)
     if network == 'dit':

@@ -1,4 +1,4 @@
-"""Paths in the arguments of the programs, which run in the root of the repository, where configs are found."""
+"""Resolves paths in the arguments of programs that change to the root of the repository, where configs are found."""
 import os
 from pathlib import Path
 
@@ -6,7 +6,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def resolve_paths(args, *names):
-    """Make these arguments, each a path or a list of paths, absolute where they exist."""
+    """Make the paths in these arguments (a path or a list of paths) absolute if they exist."""
     def resolved(value):
         if isinstance(value, list):
             return [resolved(one) for one in value]

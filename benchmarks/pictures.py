@@ -1,4 +1,4 @@
-"""The pictures in README.md and docs/guidance.md: masks, and below them the images of several distilled sets.
+"""Draws the pictures in README.md and docs/guidance.md: masks, and below them the images of several distilled sets.
 
     python benchmarks/pictures.py OUT.png 'no guidance=work_dirs/a' 'scale 0.12=work_dirs/b'
 """

@@ -1,4 +1,4 @@
-"""Speed of encoding real images and of synthesis from prototypes: batches against one image at a time.
+"""Speed of encoding real images and of synthesis from prototypes, in batches and one image at a time.
 
     python benchmarks/prototypes.py                                   # networks of the built-in size, 2 cores
     python benchmarks/prototypes.py --device cuda --network dit --side 256 --images 64 --dtype bfloat16
@@ -40,7 +40,7 @@ def main():
     parser.add_argument('--dtype', default='float32')
     parser.add_argument('--rounds', type=int, default=3)
     args = parser.parse_args()
-    # One at a time in float32 first: what the others are compared with.
+    # The first run, one image at a time in float32, is the reference for the others.
     runs = list(dict.fromkeys([(1, 'float32'), (1, args.dtype), (args.batch or args.images, args.dtype)]))
     generators = {}
     for size, dtype in runs:
@@ -59,7 +59,7 @@ def main():
     starts = list(encode(runs[0]))
     cases = dict(encoding=encode, synthesis=lambda run: np.stack(generators[run].generate(requests, latents=starts)))
     best, results = {}, {}
-    for turn in range(args.rounds + 1):  # the first one warms up
+    for turn in range(args.rounds + 1):  # the first round warms up
         for name, case in cases.items():
             for run in runs:
                 seconds, results[name, run] = timed(partial(case, run))

@@ -87,7 +87,7 @@ def follow(generator, scheduler, requests, starts, steps=50, strength=0.7, scale
 
 
 def released_prototypes(ipc, shape, starts):
-    """The prototype of each start latent in the clusters of the released code.
+    """The prototype of each start latent, from the clustering of the released code.
 
     A step of its mini-batch k-means uses K images in random order, where K is the number of centres. An incomplete last
     batch is left out.
@@ -109,7 +109,7 @@ def released_prototypes(ipc, shape, starts):
 
 
 def again(generator, requests, starts):
-    """Generate again, from other start latents. Returns the final latents."""
+    """Generate the images from other start latents. Returns the final latents."""
     size = generator.micro_batch
     return [made.latents.numpy() for begin in range(0, len(requests), size)
             for made in generator.synthesize(requests[begin:begin + size], latents=starts[begin:begin + size])]
@@ -139,7 +139,7 @@ def main():
             starts, finals = zip(*base.values())
             found = d4m_by_hand(args.ipc, generator, base) if method == 'D4M' else {}
             for name, options in CHOICES[method].items():
-                # Ids name the same images whatever the seed.
+                # With another seed, ids still name the same images.
                 changed, other = distilled(folder, method, args.ipc, options)
                 made = {request.id: final for request, (_, final) in other.items()}
                 found[name] = distance(finals, [made[request.id] for request in base])

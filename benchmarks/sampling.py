@@ -1,4 +1,4 @@
-"""The cost of batches, paths of the gradient and windows of guidance, with networks of random weights.
+"""Time of batches, gradient paths and guidance windows, with networks of random weights.
 
     python benchmarks/sampling.py [--device cuda] [--side 64] [--images 8]
 
@@ -39,11 +39,11 @@ def measure(groups, args):
     shape = (args.images, args.side, args.side)
     masks = list(np.random.default_rng(0).integers(0, CLASSES, shape, np.uint8))
     best = {}
-    for turn in range(args.rounds + 1):  # the first one warms up
+    for turn in range(args.rounds + 1):  # the first round warms up
         for group, cases in groups.items():
             for name, (generator, guidance) in cases.items():
                 begin = time.perf_counter()
-                generator.generate(requests, masks, guidance)  # ends with a copy to the CPU: no more synchronising
+                generator.generate(requests, masks, guidance)  # its last copy to the CPU synchronises the device
                 seconds = (time.perf_counter() - begin) / args.images
                 if turn:
                     best[group, name] = min(best.get((group, name), seconds), seconds)

@@ -1,4 +1,4 @@
-"""Class-balanced greedy selection at the size of COCO-Stuff-164k: time and memory, and lazy against plain greedy.
+"""Class-balanced greedy selection at the size of COCO-Stuff-164k: time and memory, compared with plain greedy.
 
     python benchmarks/selection.py
 
@@ -21,7 +21,7 @@ def long_tailed(masks: int, classes: int, per_mask: float = 8.0) -> np.ndarray:
     shown = 1 / np.arange(1, classes + 1)
     shown = np.minimum(shown * per_mask / shown.sum(), 0.9)
     counts = np.zeros((masks, classes), np.int64)
-    for rows in np.array_split(np.arange(masks), max(1, masks // 4096)):  # in blocks: the peak is the selector's own
+    for rows in np.array_split(np.arange(masks), max(1, masks // 4096)):  # in blocks, to limit the peak memory
         area = rng.lognormal(0, 1, (len(rows), classes)) * (rng.random((len(rows), classes)) < shown)
         area /= np.maximum(area.sum(axis=1, keepdims=True), 1e-9)
         counts[rows] = area * 512 * 512

@@ -2,12 +2,13 @@
 
     python benchmarks/selector_probe.py [--budget 19] [--draws 6] [--data-root data/camvid] [--selectors random greedy]
 
-The frames of CamVid come from few videos, and its validation frames continue one of the training videos: a selector
-that prefers this video is better on them and not elsewhere. Therefore, one of the three training sequences is held out
-at a time. Frames are selected from the other two, a linear classifier of frozen ImageNet features (EfficientNet-Lite0,
-all stages at 1/4 of the size) is trained on their pixels, with class weights as in ENet, and tested on the held-out
-sequence. The validation and test frames are not read. A selector takes seconds, a student would take minutes. The
-result compares selectors and does not predict the quality of a student. Needs the extra `benchmarks`.
+The frames of CamVid come from few videos, and its validation frames continue one of the training videos. On these
+frames, a selector that prefers this video has an advantage that it does not have elsewhere. Therefore, one of the three
+training sequences is held out at a time. Frames are selected from the other two sequences. A linear classifier of
+frozen ImageNet features (EfficientNet-Lite0, all stages at 1/4 of the size) is trained on their pixels, with class
+weights as in ENet, and tested on the held-out sequence. The validation and test frames are not read. A selector takes
+seconds; a student would take minutes. The result compares selectors and does not predict the quality of a student.
+Needs the extra `benchmarks`.
 """
 import argparse
 
@@ -29,7 +30,7 @@ GREEDY = {
     **{f'greedy_density_{value:g}': dict(min_gap=1, density=value) for value in (0.05, 0.1, 0.2, 0.5)},
     **{f'greedy_tau_{value:g}': dict(min_gap=1, tau=value) for value in (0.001, 0.1, 1.0)},
     **{f'greedy_fraction_{value:g}': dict(min_gap=1, min_fraction=value) for value in (0.0, 0.005, 0.02)}}
-# Name → selector of a budget and a seed; those of `features` see the frames' mean features, the others the masks.
+# Name → function from a budget and a seed to a selector. FEATURES read the frames' mean features, MASKS the masks.
 MASKS = dict(
     random=lambda n, seed: RandomSelector(n, random_state=seed),
     **{name: lambda n, seed, options=options: ClassBalancedGreedy(n, **options) for name, options in GREEDY.items()},

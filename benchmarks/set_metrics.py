@@ -3,7 +3,7 @@
     OMP_NUM_THREADS=2 python benchmarks/set_metrics.py [METRIC …]
 
 The latents are float32, of 10 classes with low-dimensional variation and noise. Each metric runs in a separate process
-to measure its peak memory; the line 'nothing' is that of the imports and the latents.
+to measure its peak memory; the line 'nothing' shows the imports and the latents alone.
 """
 import multiprocessing
 import resource

@@ -20,21 +20,21 @@ from mmdistill.files import config_hash
 
 CONFIG, STUDENT = 'configs/quickstart/d3s2_streets-64x64.py', 'configs/students/unet_streets-64x64.py'
 CACHES = 'class_histograms.npz', 'class_statistics.safetensors', 'class_losses.json'
-# Scenes that no other table has, and that the weights were neither trained nor chosen on: split, first, last.
+# (split, first, last) of scenes that no other table uses, and with which no weights were trained or chosen.
 SCENES = dict(choice=('val', 300, 600), table=('val', 600, 900), confirm=('test', 300, 600))
 
 
 class Bench:
     """Distils sets, trains a student on each and tests it on all scenes. Sets and results are kept in a work dir.
 
-    A unit is the text of a config that inherits that of the quickstart (empty: no changes), and a seed for set and
-    student: ``('', 0)``.
+    A unit is a pair such as ``('', 0)``: the text of a config that inherits the quickstart's config, and the seed of
+    the set and the student.
     """
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.root, self.seeds, self.workers = Path(args.work_dir).resolve(), args.seeds, args.workers
         self.stop = time.time() + 60 * args.minutes
-        self.same_images = {}  # config → one that makes the same images, of other labels, which are copied
+        self.same_images = {}  # config → config with the same images but other labels; its images are copied
         self.cells = ResultCache(self.root / 'cells')
 
     @staticmethod
@@ -46,7 +46,7 @@ class Bench:
                             help='begin no set or student after this time, and end with status 3: run again to go on')
 
     def measure(self, units) -> None:
-        """Compute the missing units, a few at a time, each in a separate process."""
+        """Compute the missing units, ``workers`` at a time, each in a separate process."""
         units = [unit for unit in dict.fromkeys(units) if self.cells.get(self.key(unit)) is None]
         if not units:
             return
@@ -90,7 +90,7 @@ class Bench:
         folder.mkdir(parents=True, exist_ok=True)
         path = folder.with_suffix('.py')
         path.write_text(f'_base_ = {os.path.abspath(CONFIG)!r}\ntest_cfg = dict(seed={seed})\n{text}\n')
-        for name in CACHES:  # what is measured of the real set is the same for all
+        for name in CACHES:  # measurements of the real set are the same for all units
             if (self.root / name).is_file():
                 shutil.copy(self.root / name, folder)
         arguments = ['distill', str(path), '--work-dir', str(folder)]
@@ -100,7 +100,7 @@ class Bench:
                 shutil.copytree(self.folder((other, seed)) / 'distilled', folder / 'distilled',
                                 ignore=shutil.ignore_patterns('meta'))
             command([*arguments, *['--resume'] * (folder / 'plan.json').is_file()])
-        except SystemExit as end:  # would end the process without a word to its parent
+        except SystemExit as end:  # would end the process without an error in its parent
             raise RuntimeError(end.code) from None
         for name in CACHES:
             if (folder / name).is_file():
@@ -124,7 +124,7 @@ def train(data_root: str, seed: int, work_dir: str):
     runner.train()
     found = {}
     for name, loader in loaders.items():
-        runner._val_loop = ValLoop(runner, loader, evaluator)  # where the logging looks for the dataloader
+        runner._val_loop = ValLoop(runner, loader, evaluator)  # MMEngine's logging reads the dataloader from here
         found[name] = runner.val_loop.run()['mIoU']
     return found
 

@@ -8,8 +8,8 @@
 VAE: diffusers folder or hub id. POINTS: support_points.safetensors or prototypes.safetensors of a run with the same
 real set and autoencoder; they are the targets, and define the size at which images are encoded. With --real, the
 targets are all images in train_dataset of the config instead. The written images are encoded again, so the result
-includes losses by decoding and JPEG. Exact transport by POT with Euclidean distances (0 to 2) between L2-normalised
-latents, as in the loss of DMGD. Prints each class and the mean.
+includes losses by decoding and JPEG. POT computes the exact transport with Euclidean distances (0 to 2) between
+L2-normalised latents, as in the loss of DMGD. Prints each class and the mean.
 """
 import argparse
 from pathlib import Path

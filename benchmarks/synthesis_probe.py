@@ -1,11 +1,11 @@
-"""What students could learn from distilled CamVid frames, by a linear probe: the loss of each stage of the synthesis.
+"""Measures with a linear probe how much each stage of the synthesis of CamVid frames loses.
 
     python benchmarks/synthesis_probe.py [SET ...] [--data-root data/camvid] [--vae madebyollin/taesd]
 
-SET is a work dir of `mmdistill distill`. The probe (linear_probe.py) learns from random frames and from the
-photos of a set's masks, each as they are and through the autoencoder at one and two times 256x192, and from the images
-of the set. It is tested on every other validation frame. Frames are read at 256x192. The test frames are not read.
-Seconds per row, where a student takes minutes. Needs the package of the extra `benchmarks`.
+SET is a work dir of `mmdistill distill`. The probe (linear_probe.py) is trained on random frames, on the photos of a
+set's masks, and on the images of the set. Frames and photos are used unchanged, and after the autoencoder at 256x192
+and at twice this size. The probe is tested on every other validation frame. Frames are read at 256x192. The test frames
+are not read. A row takes seconds; a student would take minutes. Needs the package of the extra `benchmarks`.
 """
 import argparse
 
@@ -20,12 +20,12 @@ from mmdistill.evaluation import markdown
 from mmdistill.generation.autoencoders import decode, encode, load_vae
 from mmdistill.selection import RandomSelector
 
-SIZE, FILES = (192, 256), (360, 480)  # of the frames that are learned, of the photos' files
+SIZE, FILES = (192, 256), (360, 480)  # (height, width) of the frames for the probe, and of the photo files
 
 
 @torch.no_grad()
 def through(vae, photo, mask, times):
-    """A pair of SIZE, its photo through the autoencoder at `times` that size."""
+    """Image and mask of SIZE; the image is the photo, encoded and decoded at `times` this size."""
     large = cv2.resize(photo, [side * times for side in SIZE[::-1]], interpolation=cv2.INTER_LINEAR)
     latents = encode(vae, torch.from_numpy(large).permute(2, 0, 1)[None] / 127.5 - 1)
     decoded = ((decode(vae, latents)[0] / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
@@ -33,7 +33,7 @@ def through(vae, photo, mask, times):
 
 
 def stages(indices, real, vae):
-    """Name → pairs of SIZE: some photos, and these through the autoencoder."""
+    """Name → (image, mask) pairs of SIZE: photos, and the same photos after the autoencoder."""
     photos = [real.pair(index, SIZE) for index in indices]
     whole = [real.pair(index, FILES)[0] for index in indices]
     return {

@@ -1,12 +1,13 @@
-"""DMGD in batches across classes against one sample at a time, with networks of random weights.
+"""Speed of DMGD in batches across classes and for one sample at a time, with networks of random weights.
 
     python benchmarks/transport.py                                            # a ClassUNet of the built-in size, CPU
     python benchmarks/transport.py --device cuda --network dit --side 256 --dtype bfloat16 --steps 50 --ipc 3
 
-One at a time is a separate implementation: batch size 1, the scheduler of diffusers, float32 latents, Sinkhorn of POT
-for one problem; with a float32 network, as in the released code, and with one of the requested dtype. Prints the
-seconds per image of each, and their ratio to the batched run; the seconds of its parts; and the cost of transport in a
-guided step. The cases alternate, and the best of several rounds is printed.
+The run with one sample at a time is a separate implementation: batch size 1, the scheduler of diffusers, float32
+latents, POT's Sinkhorn for one problem. It uses a float32 network, as in the released code, and then a network of the
+requested dtype. Prints the seconds per image of each case and their ratio to the batched run, the time of the parts
+of the batched run, and the cost of transport in a guided step. The cases alternate, and the best of several rounds is
+printed.
 """
 import argparse
 import copy
@@ -152,7 +153,7 @@ def main():
         'a round, all guided': lambda: list(generator.synthesize(last, guidance=full)),
     }
     best = {}
-    for turn in range(args.rounds + 1):  # the first one warms up
+    for turn in range(args.rounds + 1):  # the first round warms up
         for name, run in cases.items():
             seconds = timed(args, run)
             if turn:

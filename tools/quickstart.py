@@ -1,4 +1,4 @@
-"""Distil the built-in street scenes and object pictures, train students on the results, and compare: make quickstart.
+"""Distil the built-in street scenes and object pictures, train students, and compare them: make quickstart.
 
 Writes into the work dir: distilled/ (the street scenes), objects/{d4m,dmgd}/distilled/ (the pictures), the plans,
 results.json, report.html. Re-running continues an interrupted run and repeats nothing that is finished.
@@ -13,7 +13,7 @@ from typing import Any, Dict, List, Tuple
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = dict(streets='Street scenes, D3S2', objects='Object pictures, D4M and DMGD')
 STREETS = ('distilled', 'random_real', 'selected_real', 'unguided')
-# Distilled sets of the object pictures; the baselines are those of the comparison's config.
+# Distilled sets of the object pictures; the comparison's config defines the baselines.
 OBJECTS = {name: f'configs/quickstart/{name}_objects-64px.py' for name in ('d4m', 'dmgd', 'unguided')}
 NAMES = dict(d4m='D4M', dmgd='DMGD', unguided='unguided')
 STREET_SCENES = 'configs/quickstart/d3s2_streets-64x64.py'
@@ -113,7 +113,7 @@ def main() -> None:
     from mmdistill import stopping
     args = parse_args()
     stopping.current.kept = lambda: f'finished parts are in {args.work_dir}; the same command continues'
-    os.chdir(ROOT)  # the configs name each other and the weights from here
+    os.chdir(ROOT)  # paths in the configs are relative to the root
     start = time.perf_counter()
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
     from mmdistill.terminal import quiet_mmengine
