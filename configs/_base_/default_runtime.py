@@ -8,7 +8,7 @@ default_hooks = dict(
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl', timeout=86400))  # seconds; ranks never wait for a whole day
+    dist_cfg=dict(backend='nccl', timeout=86400))  # in seconds; no rank waits for a day
 visualizer = dict(type='Visualizer', name='visualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'

@@ -14,7 +14,7 @@ guidance = dict(
         config='mmdistill::generators/efficientnet-guide_camvid-256x192.py',
         checkpoint='work_dirs/efficientnet-guide_camvid-256x192/export/model.safetensors',
         size=_base_.image_scale[::-1]),
-    window=(0.25, 0.65),  # after it, the guide's losses would be lower than on photos
+    window=(0.25, 0.65),  # with later steps, the guide's losses would fall below those on photos
     norm='rms',
     scale=0.02)
 custom_hooks = [_base_.selection, guidance, dict(type='PreviewHook')]

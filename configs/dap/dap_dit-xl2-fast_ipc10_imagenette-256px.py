@@ -1,5 +1,5 @@
 # DAP on ImageNette in 20 instead of 50 steps: 10 images per class, 256x256, with DiT-XL/2.
-# The scale is that of 50 steps. A step has the same length here, so that 20 guide 40 % as far: search the scale again.
+# The scale was chosen for 50 steps. With steps of the same length, 20 steps guide only 40 % as far: tune it again.
 # mmdistill distill configs/dap/dap_dit-xl2-fast_ipc10_imagenette-256px.py
 _base_ = ['../_base_/methods/dap.py', '../_base_/generators/dit-xl2_fast.py', '../_base_/datasets/imagenette.py']
 

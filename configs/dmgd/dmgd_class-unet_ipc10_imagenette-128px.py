@@ -9,8 +9,8 @@ _base_ = [
 
 model = dict(generator=dict(micro_batch=10))  # one sample of each class
 test_dataloader = dict(batch_size=20, num_workers=0, dataset=_base_.train_dataset)
-# The 0.05 to 0.5 of the paper are for the latents of DiT. Its plans, with epsilon 0.1 and 5 iterations, are blurred here:
-# each image would be drawn to the mean of the support points.
+# The paper's scales, 0.05 to 0.5, are for the latents of DiT. With its epsilon 0.1 and 5 iterations, the plans would be
+# blurred here, and each image would be moved towards the mean of the support points.
 guidance = dict(
     _base_.guidance, objectives=[dict(type='TransportMatching', epsilon=0.02, iterations=50)], scale=40)
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

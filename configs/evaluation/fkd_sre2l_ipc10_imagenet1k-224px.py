@@ -3,8 +3,8 @@
 # The sets: mmdistill distill configs/d4m/d4m_sd15_ipc10_imagenet1k-512px.py
 #           mmdistill distill configs/dmgd/dmgd_dit-xl2_ipc10_imagenet1k-256px.py
 # mmdistill evaluate configs/evaluation/fkd_sre2l_ipc10_imagenet1k-224px.py
-# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here. Only one set, in
-# another folder:
+# If the data are not in data/imagenet: --cfg-options data_root=/path/to/imagenet; val is needed here. To
+# evaluate only one set, in another folder:
 # --cfg-options training_sets.dmgd=None training_sets.d4m.data_root=/path/to/distilled
 # Another teacher's weights: --cfg-options overrides.custom_hooks.OnlineLabelsHook.teacher.checkpoint=…
 _base_ = '../_base_/datasets/imagenet1k.py'

@@ -1,6 +1,6 @@
-# What each stage of the synthesis loses on CamVid at 5 %: the photos of the selected masks, these through the
+# The loss of each stage of the synthesis on CamVid at 5 %: photos of the selected masks, the same photos after the
 # autoencoder, images that start from the photos with 10, 20, 40 and 70 % of the denoising steps, images from noise, and
-# guided ones.
+# guided images.
 # python benchmarks/camvid.py --share stages
 # mmdistill evaluate configs/evaluation/mmseg_pretrained-tiny_5p-stages_camvid-256x192.py
 _base_ = './mmseg_pretrained-tiny_5p_camvid-256x192.py'

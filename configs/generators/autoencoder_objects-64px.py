@@ -4,7 +4,7 @@ _base_ = ['../_base_/schedules/generator.py', '../_base_/models/autoencoder.py',
 
 max_iters = 2800
 model = dict(autoencoder=dict(latent_channels=4))
-# More pictures than the distilled dataset has: like published weights, it is not limited to the distilled images.
+# More pictures than the dataset to distil has. Like published weights, the autoencoder is not limited to that dataset.
 train_dataloader = dict(batch_size=16, dataset=dict(_base_.train_dataset, num_images=8000))
 val_dataloader = dict(dataset=dict(_base_.test_dataset, split='val', num_images=96))
 val_evaluator = dict(type='PSNR')

@@ -6,7 +6,7 @@ _base_ = ['../_base_/schedules/generator.py', '../_base_/models/autoencoder.py',
 
 max_iters = 8000
 model = dict(autoencoder=dict(latent_channels=12), class_balance=dict(num_classes=11, gamma=0.5))
-# More scenes than the distilled dataset has: like published weights, it is not limited to the distilled images.
+# More scenes than the dataset to distil has. Like published weights, the autoencoder is not limited to that dataset.
 train_dataloader = dict(batch_size=16, dataset=dict(_base_.train_dataset, num_scenes=8000))
 val_dataloader = dict(dataset=dict(_base_.test_dataset, split='val', num_scenes=96))
 val_evaluator = dict(type='PSNR')

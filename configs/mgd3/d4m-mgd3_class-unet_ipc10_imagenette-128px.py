@@ -1,4 +1,4 @@
-# D4M and MGD3 together on ImageNette at 128 pixels: each image starts from a prototype and is drawn to the same one.
+# D4M and MGD3 together on ImageNette at 128 pixels: each image starts from a prototype and is moved towards it.
 # Train the class-conditional generator of this project first:
 # mmdistill train configs/generators/class-unet_cpu_imagenette-128px.py
 # mmdistill distill configs/mgd3/d4m-mgd3_class-unet_ipc10_imagenette-128px.py

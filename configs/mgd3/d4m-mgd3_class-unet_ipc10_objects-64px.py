@@ -1,5 +1,5 @@
 # D4M and MGD3 together on the built-in object pictures: each image starts from a prototype and is
-# moved towards the same prototype.
+# moved towards it.
 # mmdistill distill configs/mgd3/d4m-mgd3_class-unet_ipc10_objects-64px.py
 _base_ = './mgd3_class-unet_ipc10_objects-64px.py'
 

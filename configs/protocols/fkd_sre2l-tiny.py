@@ -6,7 +6,7 @@ _base_ = './fkd_sre2l.py'
 
 protocol = dict(id='fkd_sre2l-tiny')
 image_size = 64
-max_epochs = 30  # a tenth
+max_epochs = 30  # a tenth of the original number
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [
@@ -26,7 +26,7 @@ test_pipeline = [
     dict(_scope_='mmpretrain', type='PackInputs'),
 ]
 train_dataloader = dict(
-    batch_size=50,  # 1024 would be one step an epoch
+    batch_size=50,  # 1024 would be one step per epoch
     num_workers=0,
     persistent_workers=False,
     dataset=dict(pipeline=train_pipeline))

@@ -11,8 +11,8 @@ protocol = dict(
     id='idc_hard',
     labels='hard',
     ipc=10,
-    # (Largest number of classes, largest ipc, settings), None: any; the first matching row is used. Exactly 100 classes
-    # have two thirds of the epochs, rounded down to hundreds; more have another optimizer.
+    # (Maximum number of classes, maximum ipc, settings), None: any; the first matching row is used. For exactly 100
+    # classes, two thirds of the epochs are used, rounded down to hundreds; for more classes, another optimizer.
     by_size=[
         *[(99, ipc, dict(epochs=epochs)) for ipc, epochs in epochs_by_ipc],
         *[(100, ipc, dict(epochs=2 * epochs // 3 // 100 * 100)) for ipc, epochs in epochs_by_ipc],
@@ -29,11 +29,11 @@ train_pipeline = [
     dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
     dict(_scope_='mmpretrain', type='RandomResizedCrop', scale=image_size, crop_ratio_range=(0.5, 1.0)),
     dict(_scope_='mmpretrain', type='RandomFlip', prob=0.5, direction='horizontal'),
-    # mmpretrain's clips to 0..255 after each of the three, the released code does not.
+    # mmpretrain clips to 0..255 after each of the three changes; the released code does not clip.
     dict(_scope_='mmpretrain', type='ColorJitter', brightness=0.4, contrast=0.4, saturation=0.4),
-    # Only casts to float32: Lighting keeps the type of its input, and 8 bits would overflow below 0 and above 255.
+    # Only converts to float32: Lighting keeps the type of its input, and 8-bit values would overflow.
     dict(_scope_='mmpretrain', type='Normalize', mean=[0, 0, 0], std=[1, 1, 1], to_rgb=False),
-    # AlexNet's PCA noise: the eigenvalues of [0, 1] times 255, the rows in the order of mmpretrain's images, B, G, R.
+    # AlexNet's PCA noise, with the eigenvalues for [0, 1] times 255 and rows in mmpretrain's channel order B, G, R.
     dict(
         _scope_='mmpretrain',
         type='Lighting',
@@ -45,7 +45,7 @@ train_pipeline = [
 ]
 test_pipeline = [
     dict(_scope_='mmpretrain', type='LoadImageFromFile'),
-    # To the size itself; 256 is usual.
+    # Resized to the crop size; 256 is usual.
     dict(_scope_='mmpretrain', type='ResizeEdge', scale=image_size, edge='short', backend='pillow'),
     dict(_scope_='mmpretrain', type='CenterCrop', crop_size=image_size),
     dict(_scope_='mmpretrain', type='PackInputs'),

@@ -6,7 +6,7 @@ _base_ = './rded.py'
 
 protocol = dict(id='rded-tiny')
 image_size = 64
-max_epochs = 30  # a tenth
+max_epochs = 30  # a tenth of the original number
 
 model = dict(backbone=dict(stem='mid'))  # see resnetap10_64px.py
 train_pipeline = [

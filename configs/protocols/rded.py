@@ -13,7 +13,7 @@ protocol = dict(
     labels='soft',
     temperature=20,
     ipc=10,
-    # (Largest number of classes, largest ipc, settings), None: any; the first matching row is used. The released code
+    # (Maximum number of classes, maximum ipc, settings), None: any; the first matching row is used. The released code
     # has 1, 10 and 50 images per class, 10, 100 and 1000 classes, and double batches from 100 classes.
     by_size=[
         (99, 1, dict(batch_size=10)),

@@ -21,6 +21,6 @@ guidance = dict(
         checkpoint='mmdistill://streets/segmentor/model.safetensors',
         layers=['backbone']),
     update='prev',
-    step='noise',  # the best of those that were compared: docs/results/streets.md
+    step='noise',  # the best of the compared settings: docs/results/streets.md
     scale=0.12)
 custom_hooks = [_base_.selection, guidance, dict(type='PreviewHook')]

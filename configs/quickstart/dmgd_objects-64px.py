@@ -11,5 +11,5 @@ model = dict(
         num_steps=25))
 # The workers draw the real pictures, which the autoencoder encodes.
 test_dataloader = dict(batch_size=10, num_workers=2, dataset=_base_.train_dataset)
-guidance = dict(_base_.guidance, scale=40)  # the 0.05 to 0.5 of the paper are for DiT, too small here
+guidance = dict(_base_.guidance, scale=40)  # the paper's scales, 0.05 to 0.5, are for DiT and too small here
 custom_hooks = [dict(type='ClassPlanHook', ipc=10), guidance, dict(type='PreviewHook')]

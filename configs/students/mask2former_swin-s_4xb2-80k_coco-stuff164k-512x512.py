@@ -1,4 +1,4 @@
-# Mask2Former Swin-S on COCO-Stuff 164k: mmseg has it for ADE20K only. 4 GPUs with 2 images each, 80k iterations; the
+# Mask2Former Swin-S on COCO-Stuff 164k; mmseg's is for ADE20K only. 4 GPUs with 2 images each, 80k iterations; the
 # learning rate is that of mmseg for 16 images (auto_scale_lr.enable=True adapts it).
 # mmdistill train configs/students/mask2former_swin-s_4xb2-80k_coco-stuff164k-512x512.py
 # To train on a distilled set, set train_dataloader.dataset.data_root.

@@ -16,8 +16,8 @@ model = dict(
         dec_dilations=(1, 1, 1, 1)),
     decode_head=dict(
         in_index=4,
-        # 1 / ln(1.02 + share of the pixels) of the train split (ENet, arXiv 1606.02147). Without avg_non_ignore, which
-        # mmseg does not combine with class weights and ignored pixels.
+        # 1 / ln(1.02 + share of the pixels) of the train split (ENet, arXiv 1606.02147). avg_non_ignore stays
+        # off, because mmseg does not support it together with class weights and ignored pixels.
         loss_decode=dict(class_weight=[5.6, 4.3, 33.6, 3.3, 15.5, 8.7, 31.5, 32.0, 12.8, 38.0, 43.9])))
 train_pipeline = [
     dict(_scope_='mmseg', type='LoadImageFromFile'),

@@ -17,4 +17,4 @@ train_dataloader = dict(
         store='work_dirs/labels/fkd_sre2l-tiny',
         temperature=20))
 custom_hooks = [dict(type='mmdistill.ReplayedLabelsHook')]
-labels = dict(teacher=_base_.teacher, top_k=None)  # all logits; 10 need less space than the top 10 with ids
+labels = dict(teacher=_base_.teacher, top_k=None)  # all 10 logits, which need less space than the top 10 with ids

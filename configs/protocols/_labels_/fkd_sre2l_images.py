@@ -1,5 +1,5 @@
 # Protocol fkd_sre2l (see there), but with one soft label per image, which the teacher gives to the uncropped image.
-# Not comparable with labels of each crop. Except for the loss, the training is that of mmpretrain.
+# Not comparable with one label per crop. Except for the loss, the training is that of mmpretrain.
 # Run once before the training; it writes meta/train.pkl into the folder of the set:
 # mmdistill label configs/protocols/_labels_/fkd_sre2l_images.py
 # To train on your images, set train_dataloader.dataset.data_root.
