@@ -39,6 +39,12 @@ class IgnoredPixels:
     Attributes:
         labelled: (K,) int64, labelled pixels of each class.
         ignored: (cleaners + 1, K) int64, pixels ignored by each cleaner and, in the last row, by any of them.
+
+    Example:
+        >>> counts, ignored = IgnoredPixels(['MajorityVote'], num_classes=2), torch.tensor([[[True, False, False]]])
+        >>> counts.add(torch.tensor([[0, 0, 1]]), [ignored, ignored])
+        >>> counts.shares(['sky', 'road'])
+        {'MajorityVote': {'share': 0.333333, 'classes': {'sky': 0.5, 'road': 0.0}}}
     """
 
     def __init__(self, names: Sequence[str], num_classes: int) -> None:

@@ -99,6 +99,15 @@ class LossThreshold:
             ``class_losses``.
         class_losses: Losses of the same segmentor on the real images.
         factor: :math:`\tau` > 0.
+
+    Example:
+        >>> def segmentor(images):
+        ...     return images[:, :2]  # logits of 2 classes
+        >>> real, mask = torch.zeros(1, 3, 1, 2), torch.zeros(1, 1, 2, dtype=torch.long)
+        >>> threshold = LossThreshold(segmentor, ClassLosses(2).fit(segmentor, real, mask))
+        >>> generated = torch.tensor([[[[0.0, -1.0]], [[0.0, 1.0]], [[0.0, 0.0]]]])  # the second pixel is class 1
+        >>> threshold(generated, mask[0])
+        tensor([[[False,  True]]])
     """
     annotation = 'masks'
     needs = dict(segmentor=(), class_losses=('probabilities', ))

@@ -63,6 +63,9 @@ class ImageNet1K(_Tree):
             any tree with ``meta/{split}.txt``. Only the split itself is read, so distillation does not need ``val``.
         split: ``'train'`` or ``'val'``.
         **kwargs: As for mmpretrain's ``ImageNet``.
+
+    Example:
+        >>> dataset = dict(type='mmdistill.ImageNet1K', data_root='data/imagenet', split='train')
     """
 
     def labels(self) -> Dict[str, int]:
@@ -94,6 +97,10 @@ class ImageNetSubset(_Tree):
         split: ``'train'`` or ``'val'``.
         classes: WordNet ids, the names of the folders.
         **kwargs: As for mmpretrain's ``BaseDataset`` (``pipeline``, ``metainfo``, ...).
+
+    Example:
+        >>> dataset = dict(type='mmdistill.ImageNetSubset', data_root='data/imagenet', split='train',
+        ...                classes=['n01440764', 'n02102040'])
     """
 
     def __init__(self, data_root: str, split: str, classes: Sequence[str], **kwargs: Any) -> None:

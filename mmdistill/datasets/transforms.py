@@ -20,6 +20,10 @@ class ShufflePatches(BaseTransform):
 
     Args:
         factor: Number of columns and of rows.
+
+    Example:
+        >>> ShufflePatches(factor=2).transform(dict(img=np.zeros((64, 48, 3), np.uint8)))['img'].shape
+        (64, 48, 3)
     """
 
     @validated

@@ -9,7 +9,11 @@ from mmdistill.registry import METRICS
 
 @METRICS.register_module()
 class PSNR(BaseMetric):
-    """Mean PSNR in dB of ``pred_img`` against ``gt_img`` over all images, both (3, H, W) in [-1, 1]."""
+    """Mean PSNR in dB of ``pred_img`` against ``gt_img`` over all images, both (3, H, W) in [-1, 1].
+
+    Example:
+        >>> val_evaluator = dict(type='mmdistill.PSNR')
+    """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         for sample in data_samples:
@@ -22,7 +26,11 @@ class PSNR(BaseMetric):
 
 @METRICS.register_module()
 class MeanLoss(BaseMetric):
-    """Mean over all samples of the ``loss`` that the model returns."""
+    """Mean over all samples of the ``loss`` that the model returns.
+
+    Example:
+        >>> val_evaluator = dict(type='mmdistill.MeanLoss')
+    """
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         self.results += [sample['loss'] for sample in data_samples]

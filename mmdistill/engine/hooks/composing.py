@@ -81,6 +81,9 @@ class ClassPlanHook(PlanHook):
             conditioned on the class id do not use it.
         candidates: Number of images generated for each image of the set, with different random numbers. If it is above
             1, :class:`~mmdistill.engine.hooks.finishing.CandidateChoiceHook` must choose among them.
+
+    Example:
+        >>> custom_hooks = [dict(type='ClassPlanHook', ipc=10, prompt='a photo of {}')]
     """
     planner = ClassPlanner
 

@@ -38,6 +38,9 @@ class PreviewHook(Hook):
 
     Args:
         interval: Show the first image of every ``interval``-th batch.
+
+    Example:
+        >>> custom_hooks = [dict(type='ClassPlanHook', ipc=10), dict(type='PreviewHook', interval=10)]
     """
     priority = 'LOW'
 
@@ -62,6 +65,9 @@ class SampleGridHook(Hook):
 
     Args:
         columns: Images per row.
+
+    Example:
+        >>> custom_hooks = [dict(type='mmdistill.SampleGridHook', columns=8)]
     """
     priority = 'HIGH'
 
@@ -86,6 +92,9 @@ class ExportHook(Hook):
 
     Args:
         out_dir: The folder; default: ``{work_dir}/export``.
+
+    Example:
+        >>> custom_hooks = [dict(type='mmdistill.ExportHook')]
     """
     priority = 'VERY_LOW'
 
