@@ -4,12 +4,12 @@
     OMP_NUM_THREADS=1 python benchmarks/clusters.py seconds         # a class of ImageNet, random latents
     OMP_NUM_THREADS=1 python benchmarks/clusters.py memory [LATENTS …]
 
-quality: inertia divided by that of the best of 20 initialisations; mean ± standard deviation over classes and 3 seeds,
+quality: inertia divided by the best inertia of 20 initialisations, mean ± standard deviation over classes and 3 seeds,
 and CPU milliseconds per class. ``LatentClusters`` is the algorithm of mmdistill: streamed, as for a class that does not
 fit into memory, and full with several numbers of initialisations.
 memory: peak memory for a stream of 10 000 and of 100 000 latents with 1 024 dimensions. Batches are generated one by
-one, so only the memory of the clusters can grow. Each size runs in a separate process. The peaks are those of
-allocations of Python and numpy (tracemalloc) and of the process (resident).
+one, so only the memory of the clusters can grow. Each size runs in a separate process. Prints the
+peak of the allocations of Python and numpy (tracemalloc) and the peak of the resident memory.
 """
 import argparse
 import multiprocessing

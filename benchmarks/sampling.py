@@ -21,7 +21,7 @@ CLASSES = 9
 
 
 def build(args, micro_batch):
-    """A generator of the size of the built-in one, with random weights."""
+    """A generator of the same size as the built-in generator, with random weights."""
     torch.manual_seed(0)
     vae = AutoencoderTiny(encoder_block_out_channels=(32, ) * 3, decoder_block_out_channels=(32, ) * 3,
                           num_encoder_blocks=(1, 2, 2), num_decoder_blocks=(2, 2, 1))

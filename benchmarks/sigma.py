@@ -2,7 +2,7 @@
 
     python benchmarks/sigma.py [--steps 50] [--window 0.08 0.4]
 
-For outputs in [-1, 1], a learned variance lies between that of the posterior and beta (arXiv 2102.09672, equation 15).
+For outputs in [-1, 1], a learned variance is between the posterior variance and beta (arXiv 2102.09672, equation 15).
 Prints the largest relative distance of ``step='sigma'`` to both bounds, in float64 with the noise levels of DiT's
 training: over the guided steps, and over all but the last step, whose posterior has no variance.
 """

@@ -167,6 +167,6 @@ def _line(error: Exception) -> Optional[str]:
 
 
 def main(argv: Optional[Sequence[str]] = None) -> None:
-    """Run the command line ``argv``; default: that of the process."""
+    """Run the command line ``argv``; default: the arguments of the process."""
     args = parser().parse_args(argv)
     run(args.run, args)

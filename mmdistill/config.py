@@ -70,7 +70,7 @@ def _shipped() -> Dict[str, Path]:
 
 
 def _config_error(file: Path, error: Exception) -> DistillError:
-    """The error for an exception of ``Config.fromfile``, with the file (possibly an inherited one), line and reason."""
+    """The error for an exception of ``Config.fromfile``, with the file (possibly a base config), line and reason."""
     where, line = _place(file, error)
     reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
     if isinstance(error, RecursionError):
@@ -106,7 +106,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
     Args:
         cfg: The config; changed in place.
         options: Dotted key → value; dicts are merged.
-        known: Allowed top-level keys in addition to those in the config and those of MMEngine's runner.
+        known: Top-level keys that are allowed in addition to the config's keys and the keys of MMEngine's runner.
 
     Raises:
         DistillError: A key is unknown or leads through a value without keys, a list has no such member or several, the

@@ -43,7 +43,7 @@ class KnownClasses(NamedTuple):
         """The id of each class of the dataset in the weights.
 
         Args:
-            classes: Class names of the dataset; None: assumed to be those of the weights.
+            classes: Class names of the dataset; None: assumed to equal the classes of the weights.
             ids: The ids, if they differ from the dataset's.
             where: Key of the component with ``class_ids`` in the config, for messages.
 

@@ -76,7 +76,7 @@ def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any],
         metainfo: ``classes`` and other meta information from the manifest.
 
     Returns:
-        dict: ``decided``, and ``metainfo`` merged with that of the config.
+        dict: ``decided``, and ``metainfo`` merged with the config's metainfo.
 
     Raises:
         DistillError: The config contradicts the manifest.

@@ -21,8 +21,8 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     """The problems of a distilled set, one line per file; empty for a valid set.
 
     All files in the manifest must exist with their checksums; images must be readable; masks must have the size of
-    their image and valid class ids; file names and the list of images must be those of the layout; and the folders must
-    not contain other files, which datasets that list the folders would read.
+    their image and valid class ids; file names and the list of images must match the layout; and the folders must not
+    contain other files, since datasets that list the folders would read them.
 
     Raises:
         DistillError: There is no finished set, or its manifest cannot be read.

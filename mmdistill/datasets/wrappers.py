@@ -13,7 +13,7 @@ KNOWN = ', '.join(['ConcatDataset', 'RepeatDataset', 'ClassBalancedDataset', *(n
 
 class Part(NamedTuple):
     """A dataset that reads files, inside any number of wrappers."""
-    key: str  # key of its config, relative to that of the whole dataset: 'datasets.1.dataset'; '' without wrappers
+    key: str  # key of its config inside the outermost config, such as 'datasets.1.dataset'; '' without wrappers
     dataset: Any
     indices: Sequence[int]  # indices of its samples in the configured dataset; a fold has only some of them
 

@@ -121,7 +121,7 @@ class Composition:
     def describe(self) -> List[Any]:
         """JSON values of all settings that affect the generated images: planner, guidance and cleaning.
 
-        Choice and weights do not change the images, so a finished run can be resumed with other ones.
+        Choice and weights do not change the images, so a finished run can be resumed with another choice or weights.
         """
         cleaning = [self.cleaning.describe()] if self.cleaning else []
         return [self.planner and self.planner.describe(), self.guidance and self.guidance.describe(), *cleaning]

@@ -48,7 +48,7 @@ def _check(steps: Sequence[Any], where: str, scope: Optional[str], package: str,
 
 
 def _of_package(step: Mapping[str, Any], package: str) -> str:
-    """The name with scope of a transform that is written without one, if the package has it; else ''."""
+    """The name, with scope, of a transform that is written without scope; '' if the package does not have it."""
     name, ours = step.get('type'), TRANSFORMS.scope
     if not isinstance(name, str) or not name or '.' in name or step.get('_scope_', ours) != ours:
         return ''

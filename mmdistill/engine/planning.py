@@ -37,7 +37,7 @@ def check_ids(requests: Sequence[Request], writer: Any) -> None:
 
 def check_sources(plan: Plan, source: Any, path: str) -> None:
     """Raise a DistillError if the plan at ``path`` and the real dataset have different classes, or if the real image
-    or mask of a request is not the one that the dataset has at its index."""
+    or mask of a request differs from the file at its index in the dataset."""
     advice = 'restore the plan or the data, or begin another run in another --work-dir'
     for label, (planned, found) in enumerate(zip_longest(plan.classes, source.classes)):
         if planned != found:

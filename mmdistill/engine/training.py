@@ -81,7 +81,7 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
 
 
 def _check_hooks(hooks: Sequence[Any], scope: Mapping[str, str]) -> None:
-    """Check that the hooks are registered, and the settings of those of mmdistill."""
+    """Check that all hooks are registered, and check the settings of mmdistill's hooks."""
     for name, hook in zip(member_names(hooks), hooks):
         if isinstance(hook, Hook):
             continue

@@ -39,7 +39,7 @@ class ClassConditionalGenerator(LatentGenerator):
         classes: Class names of the dataset, in the order of the ids; None uses all classes of the weights.
         class_ids: Id in the weights of each class of the dataset, if they differ, such as for a subset of ImageNet.
             They are checked if the class names are WordNet ids.
-        image_size: Side, or (H, W), in pixels; default: that of the training, if the weights contain it.
+        image_size: Side, or (H, W), in pixels; default: the size in training, if the weights contain it.
         timestep_shift: s in the frequencies ``exp(-ln(10000) k / (h - s))``, k = 0..h-1, of a DiT's timestep embedding:
             0 in the original code of DiT, which trained the public weights, 1 in diffusers. By default,
             :meth:`from_pretrained` uses 0 for weights converted by diffusers' script
@@ -154,7 +154,7 @@ def _check_shift(shift: Optional[int], transformer: bool, where: str) -> None:
 def _check_imagenet(classes: Optional[Sequence[str]], class_ids: Sequence[int], where: str, known: int = 1000) -> None:
     """Raise a DistillError if classes named by WordNet ids have other class ids than in ImageNet.
 
-    Weights with ``known`` = 1000 classes are assumed to have those of ImageNet.
+    Weights with ``known`` = 1000 classes are assumed to have ImageNet's classes.
     """
     if known != 1000:
         return

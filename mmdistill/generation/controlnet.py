@@ -32,8 +32,8 @@ class ControlNetGenerator(LayoutToImage):
         classes, prompt: Classes are named in descending order of their pixels. A request's prompt replaces the
             template.
         control_scale: Factor of the ControlNet's residuals, >= 0.
-        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class (and possibly one
-            for unlabelled pixels).
+        rendering: ``'palette'``, or ``'one_hot'`` for a ControlNet with one input channel per class, and optionally a
+            channel for unlabelled pixels.
         **settings: See :class:`~mmdistill.generation.text_to_image.LayoutToImage`.
 
     Example:

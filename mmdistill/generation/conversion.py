@@ -19,7 +19,7 @@ _PREFIX = 'model.diffusion_model.'
 def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype: Optional[str] = None) -> Path:
     """Write the UNet of a checkpoint with CompVis' tensor names, such as FreestyleNet's, to a diffusers folder.
 
-    Only tensors are read. The autoencoder and text encoder in the file are not converted, since those of the base model
+    Only tensors are read. The autoencoder and text encoder in the file are not converted, since the base model's
     are used; averaged weights (``model_ema.*``) are not converted either.
 
     Args:
@@ -32,7 +32,7 @@ def convert_unet(checkpoint: str, folder: str, like: Optional[str] = None, dtype
         The folder.
 
     Raises:
-        DistillError: The checkpoint cannot be read, contains no UNet or one with another config, or the folder is not
+        DistillError: The checkpoint cannot be read, its UNet is missing or has another config, or the folder is not
             empty.
     """
     target = Path(folder).expanduser()

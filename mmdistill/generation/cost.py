@@ -83,7 +83,7 @@ def estimate(generator: LatentGenerator, work: Workload, guidance: Any = None, s
     """Estimate the cost of a run.
 
     Not counted are the text encoder (once per image), optimal transport and class moments (less than a hundredth of a
-    denoising step), and reading and writing files. Memory is that of :func:`~mmdistill.generation.counting.count`;
+    denoising step), and reading and writing files. Memory is counted by :func:`~mmdistill.generation.counting.count`;
     in addition, a device needs memory for itself (CUDA about 0.5 GiB) and for fragmentation.
 
     Args:

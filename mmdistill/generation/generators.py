@@ -255,7 +255,7 @@ class LatentGenerator:
                 None for generators of classes.
             guidance: A :class:`~mmdistill.guidance.base.Guidance`.
             latents: (C, h, w) float32 clean scaled latents to start from, with noise according to ``strength``; None
-                for pure noise. With ``upcoming``, those of the upcoming requests follow.
+                for pure noise. With ``upcoming``, the latents of the upcoming requests follow.
             upcoming: Requests of later calls, whose unguided first steps may be done in the same batches (see
                 :class:`~mmdistill.generation.batching.MicroBatches`); for generators of classes. It does not change
                 the images.

@@ -34,7 +34,7 @@ class ClassifierFreeGuidance:
 
     def __call__(self, denoiser: Callable, x: Tensor, t: Tensor, condition: Condition,
                  correct: Optional[Callable[[Tensor], Tensor]] = None) -> Tensor:
-        """The combined prediction in the dtype of ``x``; a learned variance is that of the conditional pass.
+        """The combined prediction in the dtype of ``x``; a learned variance is taken from the conditional pass.
 
         Args:
             denoiser: ``(x, t, condition) -> (B, C or 2C, h, w)``.
@@ -81,7 +81,7 @@ def sample(
         record: Receives the losses and shifts of the guidance.
 
     Returns:
-        (B, C, h, w) clean latents, or those of step ``end``, float32 (float64 for float64 ``x``).
+        (B, C, h, w) clean latents, or the latents at step ``end``, float32 (float64 for float64 ``x``).
 
     Raises:
         DistillError: Latents or gradients are not finite, and ``failures`` is None.

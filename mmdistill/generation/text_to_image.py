@@ -28,7 +28,7 @@ class TextToImage(LatentGenerator):
         unet: ``UNet2DConditionModel``.
         prompts: The text encoder.
         negative_prompt: Prompt of the unconditional pass.
-        image_size: Side, or (H, W), in pixels; default: that of the UNet.
+        image_size: Side, or (H, W), in pixels; default: the UNet's size.
     """
     parts = ('unet', 'vae', 'text_encoder', 'tokenizer', 'scheduler')
 

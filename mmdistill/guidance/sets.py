@@ -23,7 +23,7 @@ class SetMatching:
 
     where μ is the mean of the class's real latents, and D is the number of values in a latent. The first term, the
     log-determinant of a determinantal point process, makes the images different. The second term moves their mean
-    towards that of the real latents. The gradient is applied after each step:
+    towards the mean of the real latents. The gradient is applied after each step:
     ``Guidance(update='prev', norm='none', window=(0, 1))`` with a scale of 30 to 300.
 
     Our choices are ε, the division by D, and that the gradient is taken at :math:`z_t`. Without the division, a step

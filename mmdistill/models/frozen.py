@@ -45,8 +45,8 @@ def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = Non
     Args:
         meta: ``meta`` of the checkpoint.
         config: Config of the network.
-        datasets: Registry of datasets; with it, a training set without class names has those of its type
-            (``METAINFO``).
+        datasets: Registry of datasets. If it is given, a training set without class names gets the names of its
+            dataset class (``METAINFO``).
 
     Returns:
         The names, or None if they are unknown.

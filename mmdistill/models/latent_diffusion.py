@@ -211,7 +211,7 @@ class LayoutDiffusion(LatentDiffusion):
         self.balance = ClassBalance(self.unet.config.num_classes, class_balance)
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
-        """Masks (B, H, W); raises a DistillError if one has channels, or an id that the network does not know."""
+        """Masks (B, H, W); raises a DistillError if a mask has channels, or an id that the network does not know."""
         for sample in data_samples:
             if sample.gt_sem_seg.data.ndim != 3 or len(sample.gt_sem_seg.data) != 1:
                 raise DistillError(f'{sample.get("seg_map_path")}: a mask has one channel, whose values are the class '

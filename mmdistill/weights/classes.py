@@ -6,7 +6,7 @@ from typing import Any, Optional
 from ..known_classes import KnownClasses
 from .hub import network_config
 
-INDEX = 'model_index.json'  # of a diffusers pipeline; that of a DiT contains the class names
+INDEX = 'model_index.json'  # of a diffusers pipeline; for a DiT, it contains the class names
 
 
 def classes_in(folder: Path) -> Optional[KnownClasses]:

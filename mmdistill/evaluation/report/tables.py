@@ -145,7 +145,7 @@ def classes_tables(work: WorkDir, colours: Mapping[str, str]) -> List[Tuple[str,
 
 
 def set_metrics_table(metrics: Mapping[str, Any], colours: Mapping[str, str], task: Task) -> Table:
-    """Metrics of the whole sets; the last line has those of the real data, if known."""
+    """Metrics of the whole sets; the last line has the metrics of the real data, if known."""
     sets = {name: _by_class(one, task)[None] for name, one in metrics['sets'].items()}
     real = dict(diversity=next(iter(sets.values()), {}).get('real_diversity'),
                 judge=(metrics.get('judge_real') or {}).get(task.metric))
@@ -175,7 +175,7 @@ def class_metrics_tables(metrics: Mapping[str, Any], colours: Mapping[str, str],
 
 
 def _by_class(measured: Mapping[str, Any], task: Task) -> Dict[Optional[str], Dict[str, Any]]:
-    """The metrics of a set (:data:`_METRICS`) by class; those of the whole set have the key None."""
+    """The metrics of a set (:data:`_METRICS`) by class; the key None is for the whole set."""
     values: Dict[Optional[str], Dict[str, Any]] = {row['class']: dict(row) for row in measured['rows'] or ()}
     balance = measured['balance']
     values.setdefault(None, {}).update(balance, missing=len(balance.get('missing', ())))
