@@ -2,10 +2,10 @@
 import argparse
 import os
 import os.path as osp
-from contextlib import nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, ContextManager, Optional, Tuple
+from typing import TYPE_CHECKING, Callable, Iterator, Optional, Tuple
 
 from . import stopping
 from .errors import DistillError
@@ -81,11 +81,16 @@ def launcher_ranks(args: argparse.Namespace) -> Tuple[int, int, int]:
     return rank, world, local
 
 
-def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> ContextManager[None]:
+@contextmanager
+def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> Iterator[None]:
     """Context that locks the work dir, in the process of rank 0."""
     from .lock import locked
-    command = f'mmdistill {args.command} {args.config}'
-    return nullcontext() if stopping.current.rank else locked(cfg.work_dir, command)
+    if stopping.current.rank:
+        yield
+        return
+    with locked(cfg.work_dir, f'mmdistill {args.command} {args.config}'):
+        stopping.current.discard_notes(cfg.work_dir)
+        yield
 
 
 def command_config(args: argparse.Namespace) -> 'Config':

@@ -7,6 +7,7 @@ end at any time.
 """
 import _thread
 import contextlib
+import hashlib
 import json
 import os
 import select
@@ -25,7 +26,9 @@ from .parallel import end_children, bind_children
 
 GRACE = 4.0  # seconds that the main thread has to stop
 PEERS = 3.0  # seconds to wait for the error of another process after the connection to it is lost
-FAILED = '.failed'  # file in the work dir with the error of the process that failed first
+FAILED = '.failed-'  # file in the work dir with the error of the process that failed first; its name ends in the run
+# Environment variables of launchers that identify a run; each has the same value in all processes of the run.
+_RUN = ('TORCHELASTIC_RUN_ID', 'MASTER_ADDR', 'MASTER_PORT', 'SLURM_JOB_ID', 'SLURM_STEP_ID', 'PMIX_NAMESPACE')
 _NAMES = dict(SIGINT='Ctrl-C', SIGTERM='SIGTERM', SIGHUP='SIGHUP')
 
 
@@ -48,7 +51,7 @@ class Stopping:
         self.number: Optional[int] = None
         self._since = 0.0
         self._launcher: Optional[int] = None  # process id of the launcher of a distributed run
-        self._folder: Optional[Path] = None
+        self._note: Optional[Path] = None  # where a process of this run writes its error
         self._seen: Any = None
         self._ending, self._over = threading.Lock(), threading.Event()
         self._before: Dict[int, Any] = {}
@@ -84,13 +87,21 @@ class Stopping:
         self.rank, self.world, self._launcher = rank, world, os.getppid()
 
     def watch(self, folder: Any) -> None:
-        """End this process when another process of the run writes its error to ``folder`` (:meth:`fail`)."""
-        folder = Path(folder)
-        self._seen = _state(folder / FAILED)  # the file of an earlier run
-        self._folder = folder
+        """End this process when another process of the run writes its error to ``folder`` (:meth:`fail`).
+
+        The file has the name of the run, so that a second run in a folder that is in use does not end the first one.
+        """
+        run = hashlib.sha256(repr([os.environ.get(name) for name in _RUN]).encode()).hexdigest()[:8]
+        self._note = Path(folder, FAILED + run)
+        self._seen = _state(self._note)  # the file of an earlier run
         if self.rank == 0:
-            with contextlib.suppress(OSError):
-                (folder / FAILED).unlink()
+            _remove(self._note)
+
+    def discard_notes(self, folder: Any) -> None:
+        """Remove the errors of other runs from a folder that this process has locked."""
+        for path in Path(folder).glob(f'{FAILED}*'):
+            if path != self._note:
+                _remove(path)
 
     def fail(self, message: str) -> NoReturn:
         """End this process with an error message, and the other processes of the run too."""
@@ -100,8 +111,8 @@ class Stopping:
             self._print(message)
             note = json.dumps(dict(rank=self.rank, message=message)).encode()
             try:
-                if self._folder is not None:
-                    write_atomic(self._folder / FAILED, note)
+                if self._note is not None:
+                    write_atomic(self._note, note)
                 if torchrun := os.environ.get('TORCHELASTIC_ERROR_FILE'):  # torchrun shows its content
                     extra = dict(py_callstack=message, timestamp=str(int(time.time())))
                     write_atomic(torchrun, json.dumps(dict(message=dict(message=message, extraInfo=extra))).encode())
@@ -189,14 +200,10 @@ class Stopping:
 
     def _peer(self) -> Optional[str]:
         """The error message of another process of the run; None if there is none."""
-        if self.world == 1 or self._folder is None:
-            return None
-        path = self._folder / FAILED
-        state = _state(path)
-        if state in (None, self._seen):
+        if self.world == 1 or self._note is None or _state(self._note) in (None, self._seen):
             return None
         try:
-            note = json.loads(path.read_bytes()[:10000])
+            note = json.loads(self._note.read_bytes()[:10000])
             text = ''.join(character if character.isprintable() else ' ' for character in str(note['message']))
             return f'error: rank {int(note["rank"])}: {" ".join(text.split()).removeprefix("error: ")}'
         except (OSError, RecursionError, ValueError, KeyError, TypeError):
@@ -207,6 +214,11 @@ def end_bar() -> None:
     """End the line of a progress bar that was interrupted."""
     if bars := sys.modules.get('mmdistill.bars'):
         bars.end_line()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def _state(path: Path) -> Any:

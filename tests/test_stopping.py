@@ -147,9 +147,9 @@ def start(tmp_path, root):
 
 @pytest.fixture
 def two(start):
-    """``two(function)``: two processes of a run."""
-    def run(name):
-        env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(24000 + os.getpid() % 4000))
+    """``two(function, other)``: two processes of a run; ``other`` is another number for another run."""
+    def run(name, other=0):
+        env = dict(WORLD_SIZE='2', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(24000 + other + os.getpid() % 4000))
         processes = [start(name, wait=False, RANK=rank, **env) for rank in '01']
         assert [process.stdout.readline() for process in processes] == ['ready\n'] * 2
         return processes
@@ -253,7 +253,16 @@ def test_an_error_of_one_process_ends_all_and_is_said_last(two, tmp_path, name):
     assert first.status == 1 and first.err == 'error: rank 1: the mask of image 7 is damaged\n'
     again = two('waiting')  # not ended by what the run before has left
     time.sleep(1.5)
-    assert [process.poll() for process in again] == [None, None] and not (tmp_path / '.failed').exists()
+    assert [process.poll() for process in again] == [None, None] and not list(tmp_path.glob('.failed*'))
+
+
+def test_the_error_of_another_run_in_the_same_folder_ends_only_that_run(two, tmp_path):
+    running = two('waiting')
+    assert [ended(process, within=10).status for process in two('failing', other=1)] == [1, 1]
+    time.sleep(1.5)
+    assert [process.poll() for process in running] == [None, None]
+    stopping.current.discard_notes(tmp_path)
+    assert not list(tmp_path.glob('.failed*'))
 
 
 def test_torchrun_shows_the_error(two, tmp_path, monkeypatch):
@@ -305,5 +314,5 @@ def test_the_note_of_another_process_is_not_trusted(tmp_path):
     assert process._peer() is None
     for note, say in ((b'\xff', 'another process of this run failed'), (b'[]', 'another process of this run failed'),
                       (json.dumps(dict(rank=1, message='error: a\n\x1bb')).encode(), 'rank 1: a b')):
-        (tmp_path / '.failed').write_bytes(note)
+        process._note.write_bytes(note)
         assert process._peer() == f'error: {say}'
