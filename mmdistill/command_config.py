@@ -81,6 +81,16 @@ def launcher_ranks(args: argparse.Namespace) -> Tuple[int, int, int]:
     return rank, world, local
 
 
+def own_device(local: int) -> str:
+    """Number of the GPU for the process with rank ``local`` on its machine, of those in ``CUDA_VISIBLE_DEVICES``."""
+    visible = os.environ.get('CUDA_VISIBLE_DEVICES')
+    devices = visible.split(',') if visible else []
+    if devices and local >= len(devices):
+        raise DistillError(f'the launcher starts at least {local + 1} processes on this machine, and '
+                           f'CUDA_VISIBLE_DEVICES={visible} names {len(devices)}: start one process per GPU')
+    return devices[local] if devices else str(local)
+
+
 @contextmanager
 def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> Iterator[None]:
     """Context that locks the work dir, in the process of rank 0."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import stopping
-from .command_config import command_config, launcher_ranks, load_config, lock_work_dir
+from .command_config import command_config, launcher_ranks, load_config, lock_work_dir, own_device
 from .errors import DistillError
 
 if TYPE_CHECKING:
@@ -103,8 +103,7 @@ def evaluate(args: argparse.Namespace) -> None:
     if args.launcher != 'none':
         stopping.current.join(rank, world)
         # Each student is trained in a single process, with one GPU and no process group.
-        devices = os.environ.get('CUDA_VISIBLE_DEVICES')
-        os.environ['CUDA_VISIBLE_DEVICES'] = devices.split(',')[local] if devices else str(local)
+        os.environ['CUDA_VISIBLE_DEVICES'] = own_device(local)
         args.launcher, args.workers = 'none', args.workers or 1
     from .evaluation.comparison_runner import ComparisonRunner
     runners = []

@@ -1,4 +1,4 @@
-"""Locks a folder so that only one run uses it."""
+"""Locks between processes: one run per folder, one process at a time for a file."""
 import contextlib
 import json
 import os
@@ -42,13 +42,39 @@ def locked(folder: Any, command: str) -> Iterator[None]:
         os.write(descriptor, json.dumps(holder).encode())
         yield
     finally:
-        with contextlib.suppress(OSError):
-            path.unlink()
-        os.close(descriptor)
+        _release(path, descriptor)
 
 
-def _acquire(path: Path) -> Any:
-    """The descriptor of the locked file; None if the file system does not support locks."""
+@contextlib.contextmanager
+def one_at_a_time(path: Any) -> Iterator[None]:
+    """Context manager for a computation that several processes may start at the same time, to write one file.
+
+    The first process runs the block while the others wait; they then find the file. If the file system does not
+    support locks, no process waits.
+
+    Args:
+        path: The file that the block writes. The lock is a file next to it, with the suffix ``.lock``.
+    """
+    path = Path(f'{path}{LOCK}')
+    descriptor = _acquire(path, wait=True) if fcntl else None
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            _release(path, descriptor)
+
+
+def _release(path: Path, descriptor: int) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+    os.close(descriptor)
+
+
+def _acquire(path: Path, wait: bool = False) -> Any:
+    """The descriptor of the locked file; None if the file system does not support locks.
+
+    If another process has the lock, wait for it or raise a DistillError.
+    """
     while True:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -56,7 +82,7 @@ def _acquire(path: Path) -> Any:
         except OSError as error:
             raise DistillError(f'cannot write {path}: {error.strerror}; choose another folder') from None
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             # The previous owner may have removed the file between the two calls.
             if path.exists() and os.path.samestat(os.fstat(descriptor), os.stat(path)):
                 return descriptor

@@ -10,6 +10,7 @@ import pytest
 
 import mmdistill
 from mmdistill import cli, commands, stopping
+from mmdistill.command_config import own_device
 from mmdistill.config import read_config
 from mmdistill.errors import DistillError
 
@@ -185,3 +186,13 @@ def test_a_command_without_a_launcher_outlives_the_shell_that_started_it(command
     monkeypatch.setattr(stopping.Stopping, 'join', lambda *_: pytest.fail('it would end with its parent'))
     with pytest.raises(SystemExit, match='no config at'):
         cli.main([command, str(tmp_path / 'none.py')])
+
+
+@pytest.mark.parametrize('visible, local, device', [('', 3, '3'), ('4,6', 1, '6'), ('4,6', 2, None)])
+def test_each_process_of_a_comparison_has_a_gpu(monkeypatch, visible, local, device):
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', visible)
+    if device:
+        assert own_device(local) == device
+        return
+    with pytest.raises(DistillError, match='at least 3 processes on this machine, and CUDA_VISIBLE_DEVICES=4,6 names'):
+        own_device(local)

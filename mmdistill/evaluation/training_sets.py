@@ -13,6 +13,7 @@ from mmdistill.datasets.wrapped_configs import bare, part_config, scoped, withou
 from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
 from mmdistill.engine.wrapped_data import wrapped_dataset_errors
 from mmdistill.errors import DistillError
+from mmdistill.lock import one_at_a_time
 from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
 from mmdistill.selection.base import resolve_budget
 from mmdistill.tasks.base import Task
@@ -59,12 +60,16 @@ class RealData:
     @cached_property
     def histograms(self) -> np.ndarray:
         """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image."""
-        return self.task.class_counts(self.dataset, self.cache / MEASURED['histograms'])
+        path = self.cache / MEASURED['histograms']
+        with one_at_a_time(path):  # the processes of a launcher that divide the students
+            return self.task.class_counts(self.dataset, path)
 
     @cached_property
     def features(self) -> np.ndarray:
         """float32 (N, D), features from the encoder."""
-        return encode_dataset(self.encoder, self.dataset, cache=self.cache / MEASURED['features'])
+        path = self.cache / MEASURED['features']
+        with one_at_a_time(path):
+            return encode_dataset(self.encoder, self.dataset, cache=path)
 
     def select(self, selector: dict, budget: Union[int, float, None], random_state: int) -> List[int]:
         """Indices of the images that a selector chooses.

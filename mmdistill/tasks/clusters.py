@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, Literal, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
-from mmengine.dist import barrier, get_rank, get_world_size, is_main_process
+from mmengine.dist import barrier, broadcast_object_list, get_rank, get_world_size, is_main_process
 
 from mmdistill.bars import ProgressBar
 from mmdistill.cache import shared_entry
@@ -127,8 +127,9 @@ def class_clusters(run: Any, name: str, n_clusters: PositiveInt, *, strategy: St
             clusters.save(path)
         return clusters
     parts = _parts(run, path.with_suffix(''), settings)
-    pending = [label for label, part in parts.items() if _load(*part) is None]
-    barrier()
+    # Rank 0 decides for all ranks, since another run may add classes to a shared cache at any time.
+    broadcast_object_list(lists := [[label for label, part in parts.items() if _load(*part) is None]])
+    pending = lists[0]
     images = {label: _images(run, label, n_clusters if strategy == 'density' else None, random_state)
               for label in pending[get_rank()::get_world_size()]}
     others = f', the others are in {parts[0][0].parent}' if len(pending) < len(parts) else ''

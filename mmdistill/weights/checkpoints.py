@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
 from ..errors import DistillError, MissingWeights
+from ..lock import one_at_a_time
 from .address import builtin
 
 CLASSES = 'classes'  # key of the class names in the metadata of a safetensors file
@@ -155,9 +156,10 @@ def fetch_file(url: str) -> str:
     """Download a URL to torch hub's folder once, check the ``-<digest>.`` in its name, and return the local path."""
     path = _fetched(url)
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        digest = re.search(r'-([a-f0-9]{8,})\.', path.name)
-        torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
+        with one_at_a_time(path):  # the processes of a launcher
+            if not path.is_file():
+                digest = re.search(r'-([a-f0-9]{8,})\.', path.name)
+                torch.hub.download_url_to_file(url, str(path), digest[1] if digest else None)
     return str(path)
 
 

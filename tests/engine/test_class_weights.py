@@ -46,10 +46,12 @@ def expected(*numbers):
     return [1 / np.log(1.02 + count / sum(counts)) for count in counts]
 
 
-def test_weights_are_those_of_the_training_set(train):
+def test_weights_are_those_of_the_training_set(train, tmp_path):
     model = train(scenes(9, indices=[1, 5]))
     np.testing.assert_allclose(model.decode_head.loss_decode.class_weight, expected(1, 5), rtol=1e-12)
     assert len(set(np.round(model.decode_head.loss_decode.class_weight, 6))) > 3
+    with np.load(tmp_path / 'work/class_histograms.npz') as data:  # shared by the processes of a distributed training
+        assert data['counts'].shape == (2, len(CLASSES))
 
 
 def test_a_sample_of_two_datasets_counts_twice(train):

@@ -1,9 +1,13 @@
 """Training sets: distilled ones, their source images, and real images that a selector chooses."""
 import json
+import multiprocessing
+import os
+import time
 
 import numpy as np
 import pytest
 
+from mmdistill.datasets import histograms
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.training_sets import RealData, TrainingSet, build_dataset, same_image
 from mmdistill.tasks.classification import Classification
@@ -157,3 +161,28 @@ def test_bad_values(real, tmp_path):
         build_dataset(missing, 'mmseg', 'test_dataset')
     with pytest.raises(DistillError, match='no data at .*none.*: set dataset.data_root'):
         build_dataset(dict(type='mmpretrain.ImageNet', data_root=str(tmp_path / 'none'), split='train'), 'mmpretrain')
+
+
+def test_processes_that_divide_the_students_count_the_masks_once(tmp_path, monkeypatch):
+    """The processes of `torchrun -m mmdistill evaluate` have no process group."""
+    count_masks, log = histograms.count_masks, tmp_path / 'log'
+
+    def count(*args):
+        with log.open('a') as file:
+            file.write(f'{os.getpid()}\n')
+        time.sleep(0.3)
+        return count_masks(*args)
+
+    def rank(number):
+        np.save(tmp_path / f'{number}.npy', RealData(REAL, Segmentation(), tmp_path).histograms)
+
+    monkeypatch.setattr(histograms, 'count_masks', count)
+    ranks = [multiprocessing.get_context('fork').Process(target=rank, args=(number, )) for number in range(3)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(60)
+    assert [process.exitcode for process in ranks] == [0, 0, 0] and len(log.read_text().split()) == 1
+    results = [np.load(tmp_path / f'{number}.npy') for number in range(3)]
+    assert all((one == results[0]).all() for one in results) and results[0].sum() == 12 * 64 * 64
+    assert not list(tmp_path.glob('*.lock'))

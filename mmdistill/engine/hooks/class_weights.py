@@ -1,4 +1,5 @@
 """A hook that weighs the classes in the loss of a segmentation network."""
+import os.path as osp
 from typing import Any, List
 
 import numpy as np
@@ -44,7 +45,8 @@ class ClassWeightsHook(Hook):
             if head.num_classes != len(masks.classes):
                 raise DistillError(f'ClassWeightsHook: {type(head).__name__} has {head.num_classes} classes, the '
                                    f'training set {len(masks.classes)}: set num_classes')
-        counts = masks.histograms(workers=0 if len(masks) <= _IN_PROCESS else None)
+        counts = masks.histograms(osp.join(runner.work_dir, 'class_histograms.npz'),
+                                  workers=0 if len(masks) <= _IN_PROCESS else None)
         weights = enet_weights(counts.sum(axis=0))
         for loss in losses:
             loss.class_weight = weights
