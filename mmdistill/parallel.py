@@ -18,8 +18,9 @@ _bound = False
 
 
 def available_cores() -> int:
-    """Number of cores available to this process or, if unknown, of the machine."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    """Number of cores for this process, at least 1: its share if torchrun starts several on this machine."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count() or 1
+    return max(cores // int(os.environ.get('LOCAL_WORLD_SIZE') or 1), 1)
 
 
 def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, workers: Optional[int] = None,

@@ -177,7 +177,11 @@ class DistillLoop(BaseLoop):
     def _note_inputs(self) -> None:
         """Load the resources of guidance, cleaning and choice; raise a DistillError if they changed during the run."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
-        self.resources = {name: self.task.resources(self, **part.resources) for name, part in parts.items() if part}
+        settings = {name: part.resources for name, part in parts.items() if part}
+        self.resources: Dict[str, Any] = {}
+        for name in settings:  # guidance and cleaning by the same network load it once
+            same = next((self.resources[other] for other in self.resources if settings[other] == settings[name]), None)
+            self.resources[name] = same or self.task.resources(self, **settings[name])
         if self.composition.guidance:
             self.composition.guidance.check_generator(self.generator)
         self.inputs.add('generator', self.generator.sources)

@@ -25,10 +25,20 @@ def config(root, streets, guide, tmp_path_factory):
     return path
 
 
+COUNTED = '''
+from mmdistill.models import segmentor
+frozen_network = segmentor.frozen_network
+def counted(*args):
+    print('a network is loaded' if args[2] else 'the outline of a network')
+    return frozen_network(*args)
+segmentor.frozen_network = counted
+'''
+
+
 @pytest.fixture(scope='module')
 def finished(tools, config, tmp_path_factory):
     work = tmp_path_factory.mktemp('finished')
-    done = tools('distill', config, '--work-dir', work)
+    done = tools('distill', config, '--work-dir', work, before=COUNTED)
     assert done.returncode == 0, done.stderr[-3000:]
     return work, done.stdout
 
@@ -55,6 +65,7 @@ def test_images_of_a_mask(finished):
     work, log = finished
     manifest = manifest_of(work)
     images = manifest['images']
+    assert log.count('a network is loaded') == 1  # for guidance and cleaning
     assert manifest['provenance']['images_per_mask'] == 3 and 'from 12 real ones, 3 for each of 4 masks; ' in log
     assert len(images) == 12 == len({image['id'] for image in images}) == len({image['seed'] for image in images})
     sources = [image['source_index'] for image in images]
