@@ -238,6 +238,31 @@ def test_a_window_that_guides_no_step_is_refused(steps, window, every):
     Guidance.check(dict(every=every), 'hook', range(10))
 
 
+ZERO_SNR = dict(clip_sample=False, prediction_type='v_prediction', rescale_betas_zero_snr=True,
+                timestep_spacing='trailing')
+
+
+@pytest.mark.parametrize('scheduler', [FlowMatchEulerDiscreteScheduler(), DDIMScheduler(**ZERO_SNR),
+                                       FlowMatchEulerDiscreteScheduler(shift=3.1)])
+def test_a_linear_gradient_needs_a_signal(scheduler):
+    """1 / alpha is infinite, or a rounding error, at the first step of these processes."""
+    process, x = NoiseProcess(scheduler, 8), torch.ones(1, 2, 3, 3, dtype=torch.float64)
+    assert process.alphas[0] < 1e-6 < process.alphas[1]
+    guidance = Guidance([Const(torch.ones_like(x))], window=(0, 0.5), through='linear', norm='none')
+    with pytest.raises(DistillError, match=r"hook: through='linear' divides by the signal, which \w+ sets to 0 at "
+                                           r'step 0 of 8: start window at 0\.13 or later, set a strength .*latents'):
+        guidance.check_signal(process, 0, 'hook')
+    guidance.check_signal(process, 1, 'hook')  # the strength skips the step
+    remedied = Guidance([Const(torch.ones_like(x))], window=(0.13, 0.5), through='linear', norm='none')
+    remedied.check_signal(process, 0, 'hook')
+    assert all(remedied.shift(x, x, None, i, process)[0].isfinite().all() for i in remedied.steps(8))
+    Guidance([Const(torch.ones_like(x))], window=(0, 0.5)).check_signal(process, 0, 'hook')
+    Guidance([], window=(0, 0.5), through='linear', semantic=lambda c, t: c).check_signal(process, 0, 'hook')
+    noisy = Const(1.0)
+    noisy.space = 'noisy'
+    Guidance([noisy], window=(0, 0.5), through='linear', update='prev').check_signal(process, 0, 'hook')
+
+
 def test_the_trace_of_guidance(parts):
     """Losses at the first and last guided step, and the size of the steps, row by row, against a loop."""
     denoiser, decoder, objectives, condition = parts
