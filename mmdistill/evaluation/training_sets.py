@@ -57,8 +57,13 @@ class RealData:
 
     @cached_property
     def histograms(self) -> np.ndarray:
-        """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image."""
+        """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image, for selectors."""
         return self.task.class_counts(self.dataset, self.cache / MEASURED['histograms'])
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """int64 (K,): pixels (segmentation) or images (classification) of each class."""
+        return self.task.class_totals(self.dataset, self.cache / MEASURED['histograms'])
 
     @cached_property
     def features(self) -> np.ndarray:
