@@ -120,16 +120,24 @@ class ClassStatistics:
             rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
             empty = torch.zeros(self.num_classes, layer.shape[1], dtype=torch.float64)
             layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
-        self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
-        self.images_ += used.sum(0).cpu()
-        self.seen_ += len(mask)
-        return self
+        return self._add(layers, used.sum(0).cpu(), len(mask))
 
     def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
-        """Add the statistics of other images."""
-        self._layers = list(map(_merge, self._layers, other._layers)) if self._layers else other._layers
-        self.images_ += other.images_
-        self.seen_ += other.seen_
+        """Add the statistics of other images, which may be none.
+
+        Raises:
+            DistillError: They are of other layers or classes.
+        """
+        return self._add(other._layers, other.images_, other.seen_) if other.seen_ else self
+
+    def _add(self, layers: List[Tuple[Tensor, Tensor, Tensor]], images: Tensor, seen: int) -> 'ClassStatistics':
+        ours, theirs = ([tuple(mean.shape) for _, mean, _ in part] for part in (self._layers or layers, layers))
+        if theirs != ours:
+            raise DistillError(f'feature statistics of layers with (classes, channels) {ours} cannot be merged with '
+                               f'those of {theirs}: measure both with the same network, layers and classes')
+        self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
+        self.images_ += images
+        self.seen_ += seen
         return self
 
     def save(self, path) -> None:
