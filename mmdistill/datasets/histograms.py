@@ -8,7 +8,7 @@ from mmengine.dist import barrier, is_main_process
 
 from mmdistill.cache import shared_entry
 from mmdistill.files import link_atomic
-from mmdistill.selection.histograms import count_masks, load_histograms, save_histograms, stack_rows
+from mmdistill.selection.histograms import count_masks, exhaust, load_histograms, save_histograms, stack_rows
 from mmdistill.tasks.blocks import Block, share_blocks
 
 _BLOCK = 1024  # masks per saved block; an interrupted run loses at most one block
@@ -43,8 +43,7 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
         rows = iter(progress(rows, len(indices)) if progress and indices else rows)
         for start, end, file in blocks:
             save_histograms(file, stack_rows(islice(rows, end - start), end - start, classes), fingerprint)
-        for _ in rows:  # lets the progress bar finish its line
-            pass
+        exhaust(rows)
 
     def merge(files: Iterable[Path]) -> None:
         sizes = (min(_BLOCK, count - start) for start in range(0, count, _BLOCK))
