@@ -55,14 +55,20 @@ def parallel_map(function: Callable[[Any], Any], items: Sequence, what: str, wor
 @contextlib.contextmanager
 def process_pool(workers: int, context: BaseContext, initializer: Callable[..., Any], arguments: Tuple = ()
                  ) -> Iterator[ProcessPoolExecutor]:
-    """Context with a pool of processes, which end with the block, or immediately if the block raises an exception."""
+    """Context with a pool of processes, which end with the block, or immediately if the block raises an exception.
+
+    A generator that is closed inside the block is no error: its caller needs no further results.
+    """
     bind_children()
     pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
     try:
         yield pool
+    except GeneratorExit:
+        raise
     except BaseException:
         hook, threading.excepthook = threading.excepthook, lambda arguments: None  # hides the pool's own traceback
-        end_children()
+        for process in [*pool._processes.values()]:  # not other children, such as those of a DataLoader
+            process.kill()
         pool.shutdown()
         threading.excepthook = hook
         raise

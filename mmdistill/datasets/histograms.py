@@ -1,4 +1,6 @@
 """Class histograms of a dataset's masks, computed by all processes of a run and cached."""
+import logging
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
@@ -6,11 +8,12 @@ from typing import Any, Callable, Iterable, Optional, Sequence, Tuple
 import numpy as np
 from mmengine.dist import barrier, is_main_process
 
-from mmdistill.cache import shared_entry
+from mmdistill.cache import recall, shared_entry
 from mmdistill.files import link_atomic
-from mmdistill.selection.histograms import count_masks, load_histograms, save_histograms, stack_rows
+from mmdistill.selection.histograms import count_masks, exhaust, load_histograms, save_histograms, stack_rows
 from mmdistill.tasks.blocks import Block, share_blocks
 
+logger = logging.getLogger('mmdistill')
 _BLOCK = 1024  # masks per saved block; an interrupted run loses at most one block
 
 
@@ -31,10 +34,11 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
     """
     count, classes = shape
     entry = shared_entry('histograms', f'{fingerprint}.npz')
-    if entry is not None and entry.is_file() and is_main_process():
-        link_atomic(entry, path)
+    read = partial(load_histograms, fingerprint=fingerprint, shape=shape)
+    if is_main_process():
+        recall(path, entry, read, logger.info)
     barrier()
-    if (found := load_histograms(path, fingerprint, shape)) is not None:
+    if (found := read(path)) is not None:
         return found
 
     def make(blocks: Sequence[Block]) -> None:
@@ -43,8 +47,7 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
         rows = iter(progress(rows, len(indices)) if progress and indices else rows)
         for start, end, file in blocks:
             save_histograms(file, stack_rows(islice(rows, end - start), end - start, classes), fingerprint)
-        for _ in rows:  # lets the progress bar finish its line
-            pass
+        exhaust(rows)
 
     def merge(files: Iterable[Path]) -> None:
         sizes = (min(_BLOCK, count - start) for start in range(0, count, _BLOCK))
@@ -55,4 +58,4 @@ def shared_histograms(load: Callable[[Any], np.ndarray], shape: Tuple[int, int],
 
     share_blocks(path.with_suffix('.parts'), '.npz', count, _BLOCK, lambda file, size: load_histograms(
         file, fingerprint, (size, classes)) is not None, make, merge)
-    return load_histograms(path, fingerprint, shape)  # type: ignore[return-value]
+    return read(path)  # type: ignore[return-value]

@@ -5,8 +5,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from mmdistill.components import resolve
 from mmdistill.config import member_names, type_name
 from mmdistill.errors import DistillError
+from mmdistill.generation.process import first_step
 from mmdistill.guidance import Guidance
-from mmdistill.guidance.base import check_objectives
+from mmdistill.guidance.checks import check_objectives
 from mmdistill.registry import GENERATORS, GUIDANCES
 from mmdistill.settings import NO_SETTINGS, check_settings, parameters, setting
 from mmdistill.tasks.base import Task
@@ -39,8 +40,8 @@ class GuidanceSettings:
             start_latents: Whether images start from latents of real images instead of pure noise.
 
         Raises:
-            DistillError: A name is unknown or misspelt, a value is out of range, a resource is missing, or the window
-                contains no step.
+            DistillError: A name is unknown or misspelt, a value is out of range, a resource is missing, the window
+                contains no step, or a guided step has no signal.
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
@@ -57,6 +58,9 @@ class GuidanceSettings:
         steps = component.steps(generator, start_latents) if self.objectives and hasattr(component, 'steps') else None
         Guidance.check(self.guidance, HOOK, steps)
         check_objectives(self._declarations(), setting(Guidance, self.guidance, 'update'), HOOK)
+        known = getattr(component, 'known_process', None)
+        if steps and known and (process := known(generator)):
+            self.outline().check_signal(process, steps.start, HOOK)
 
     def build(self, resources: Resources) -> Guidance:
         """Build the guidance; the objectives get the resources that they declare in ``needs``."""
@@ -66,9 +70,17 @@ class GuidanceSettings:
         return Guidance([built(cfg) for cfg in self.objectives],
                         semantic=built(self.semantic) if self.semantic else None, **self.guidance)
 
-    def check_generator(self, generator: Any) -> None:
-        """Raise a DistillError if an objective or the semantic guidance does not fit the loaded generator. No real
-        image is read."""
+    def check_generator(self, generator: Any, start_latents: bool) -> None:
+        """Raise a DistillError if the window, an objective, or the semantic guidance does not fit the loaded generator.
+        Real images are not read.
+
+        Args:
+            generator: The generator. If its weights were on the hub, its steps were not known before.
+            start_latents: See :meth:`check`.
+        """
+        if process := getattr(generator, 'process', None):
+            first = first_step(len(process), generator.strength) if start_latents else 0
+            self.outline().check_signal(process, first, HOOK)
         semantic = [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []
         for where, cfg in [*zip(self._places(), self.objectives), *semantic]:
             if check := getattr(resolve(cfg, GUIDANCES, HOOK), 'check_generator', None):

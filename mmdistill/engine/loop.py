@@ -136,7 +136,7 @@ class DistillLoop(BaseLoop):
             warn_shape(self.logger, self.source, outlined.image_size)
         self.cost = announce_cost(self, outlined)
         if not self.dry_run:
-            self._note_inputs()
+            self._note_inputs(planner)
             starts, guidance = planner.start_latents(self), self._guide()
             self.inputs.add_measured()
             self.inputs.save()
@@ -174,7 +174,7 @@ class DistillLoop(BaseLoop):
         self.runner.model.guidance = guidance
         return guidance
 
-    def _note_inputs(self) -> None:
+    def _note_inputs(self, planner: Any) -> None:
         """Load the resources of guidance, cleaning and choice; raise a DistillError if they changed during the run."""
         parts = dict(guidance=self.composition.guidance, cleaning=self.composition.cleaning)
         settings = {name: part.resources for name, part in parts.items() if part}
@@ -183,7 +183,7 @@ class DistillLoop(BaseLoop):
             same = next((self.resources[other] for other in self.resources if settings[other] == settings[name]), None)
             self.resources[name] = same or self.task.resources(self, **settings[name])
         if self.composition.guidance:
-            self.composition.guidance.check_generator(self.generator)
+            self.composition.guidance.check_generator(self.generator, planner.starts)
         self.inputs.add('generator', self.generator.sources)
         for name, resources in self.resources.items():
             if found := resources.fingerprint():

@@ -43,7 +43,7 @@ def measure_sets(runner: ComparisonRunner) -> Optional[Dict[str, Any]]:
     for name, training_set in runner.sets.items():
         print(f'measuring {name}', flush=True)
         dataset = build_dataset(training_set.dataset(0), task.scope, f'training_sets.{name}.dataset')
-        balance = class_balance(real.histograms.sum(0), task.class_counts(dataset).sum(0), runner.classes)
+        balance = class_balance(real.totals, task.class_totals(dataset), runner.classes)
         single = len(real_parts(dataset)) == 1
         sets[name] = dict(rows=None, judge=_judged(judge, dataset) if single else None, balance=balance)
         if real.encoder is not None:

@@ -59,10 +59,18 @@ class RealData:
 
     @cached_property
     def histograms(self) -> np.ndarray:
-        """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image."""
+        """int64 (N, K): pixels (segmentation) or images (classification) of each class, per image, for selectors."""
+        return self._count(self.task.class_counts)
+
+    @cached_property
+    def totals(self) -> np.ndarray:
+        """int64 (K,): pixels (segmentation) or images (classification) of each class."""
+        return self._count(self.task.class_totals)
+
+    def _count(self, function: Callable[[Any, Path], np.ndarray]) -> np.ndarray:
         path = self.cache / MEASURED['histograms']
         with one_at_a_time(path):  # the processes of a launcher that divide the students
-            return self.task.class_counts(self.dataset, path)
+            return function(self.dataset, path)
 
     @cached_property
     def features(self) -> np.ndarray:

@@ -79,6 +79,7 @@ class MicroBatches:
         if guidance is not None and guidance.objectives:
             guidance.check(dict(window=guidance.window, every=guidance.every), 'guidance',
                            range(first, len(generator.process)))
+            guidance.check_signal(generator.process, first, 'guidance')
 
         def jobs(begin: int, end: int) -> List[Job]:
             return [Job(request, None if masks is None else self._label_map(request, masks[row]),

@@ -195,7 +195,7 @@ class LatentGenerator:
         if folder is not None:
             if cls.networks:
                 check_network(folder, cls.networks, f'{where}.weights')
-            NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
+            cls._process_of(folder, settings)
         if settings.get('guidance_vae'):
             check_weights(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae',
                           settings.get('config') or settings['weights'])
@@ -214,6 +214,19 @@ class LatentGenerator:
         count = setting(cls, settings, 'num_steps')
         first = first_step(count, setting(cls, settings, 'strength'), where)
         return range(first if start_latents else 0, count)
+
+    @classmethod
+    def known_process(cls, settings: Mapping[str, Any]) -> Optional[NoiseProcess]:
+        """The noise process with these settings (:meth:`check`); None without the configs of the weights on this
+        machine, or if :meth:`check_weights` refuses them."""
+        with suppress(DistillError):
+            if settings.get('weights'):
+                return cls._process_of(known_configs(settings['weights'], settings.get('config')), settings)
+        return None
+
+    @classmethod
+    def _process_of(cls, folder: Path, settings: Mapping[str, Any]) -> NoiseProcess:
+        return NoiseProcess(load_scheduler(folder, settings.get('scheduler')), setting(cls, settings, 'num_steps'))
 
     @property
     def device(self) -> torch.device:

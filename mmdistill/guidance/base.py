@@ -9,7 +9,9 @@ from torch import Tensor
 from ..errors import DistillError
 from ..plan import Request
 from ..settings import PositiveInt, Range, Share, setting, validated
+from .checks import check_objectives
 
+_NO_SIGNAL = 1e-6  # rounding leaves up to about 1e-7 of a signal of 0
 Scale = Annotated[float, Range(0, math.inf, below=True)]
 
 
@@ -88,7 +90,8 @@ class Guidance:
             in the trajectory, a shift of x0 moves the sample much less than the same shift of x_{t-1}.
         through: ``'x0'``: gradient with respect to x0, with the network's output held constant; ``'linear'``: gradient
             with respect to x_t with the predicted noise held constant, which multiplies the gradient for x0 by
-            dx0/dx_t = 1 / alpha_t; ``'xt'``: gradient with respect to x_t, through the network.
+            dx0/dx_t = 1 / alpha_t, so the guided steps need a signal, alpha_t > 0; ``'xt'``: gradient with respect to
+            x_t, through the network.
         update: What is shifted: ``'x0'``: the clean prediction before the scheduler's step; ``'prev'``: the latents
             after it; ``'output'``: the network's output before it; ``'conditional'``: the clean prediction of the
             conditional pass. The last two need ``through='x0'`` or ``'xt'``.
@@ -170,6 +173,26 @@ class Guidance:
             skipped = f'; strength skips the first {steps.start}' if steps.start else ''
             raise DistillError(f'{where}: window={tuple(window)} with every={every} guides none of the steps '
                                f'({steps.stop} steps{skipped}): widen it, use more steps, or leave the guidance out')
+
+    def check_signal(self, process, first: int, where: str) -> None:
+        """Raise a DistillError if the gradient of a guided step would be divided by a signal of 0.
+
+        Flow matching, and schedulers with ``rescale_betas_zero_snr``, start from pure noise.
+
+        Args:
+            process: The noise process.
+            first: The first step of the images.
+            where: Key of the settings in the config, for messages.
+        """
+        if self.through != 'linear' or not self._spaces - {'noisy'}:
+            return
+        count = len(process)
+        silent = [i for i in self.steps(count) if i >= first and process.alphas[i] < _NO_SIGNAL]
+        if silent:
+            begin = math.ceil((silent[-1] + 1) / count * 100) / 100
+            raise DistillError(f"{where}: through='linear' divides by the signal, which {process.name} sets to 0 at "
+                               f'step {silent[-1]} of {count}: start window at {begin:g} or later, set a strength that '
+                               "skips the step if the images start from latents, or set through='x0'")
 
     @property
     def memories(self) -> List:
@@ -275,22 +298,6 @@ class Guidance:
         rows = rows / rows.abs().amax(1, keepdim=True).clamp_min(torch.finfo(rows.dtype).tiny)
         rows = rows / rows.square().sum(1, keepdim=True).sqrt().clamp_min(1)
         return (rows if self.norm == 'unit' else rows * rows.shape[1]**0.5).view_as(gradient)
-
-
-def check_objectives(objectives: Mapping[str, Any], update: str, where: str) -> None:
-    """Raise a DistillError if objectives, by name, are invalid, or do not fit each other or the ``update``."""
-    for name, objective in objectives.items():
-        space = getattr(objective, 'space', None)
-        if space not in ('image', 'latent', 'noisy') or not hasattr(objective, 'weight'):
-            raise DistillError(f"{where}: {name} needs a space, 'image', 'latent' or 'noisy', and a weight: set both")
-        if space == 'noisy' and update != 'prev':
-            raise DistillError(f"{where}: {name} is a loss of the noisy latents, which update={update!r} does not "
-                               "support: set update='prev'")
-    joint, greedy = ([name for name, o in objectives.items() if getattr(o, attribute, False)]
-                     for attribute in ('joint', 'greedy'))
-    if joint and greedy:
-        raise DistillError(f'{where}: {joint[0]} needs the images of a class generated together, {greedy[0]} one after '
-                           'the other: leave one of them out')
 
 
 def group_rows(requests: Sequence[Request]) -> List[List[int]]:

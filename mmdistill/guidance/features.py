@@ -8,6 +8,7 @@ from torch import Tensor
 from ..cache import load_measured, read_arrays, write_arrays
 from ..errors import DistillError
 from ..settings import Share, validated
+from .memo import BatchMemo
 
 # Added inside square roots, in statistics and loss, so that the gradient of a uniformly coloured class is finite.
 EPS = 1e-5
@@ -120,16 +121,24 @@ class ClassStatistics:
             rows = zip(mass.cpu(), mean.cpu(), (variance * mass[..., None]).cpu())
             empty = torch.zeros(self.num_classes, layer.shape[1], dtype=torch.float64)
             layers.append(reduce(_merge, rows, (empty[:, 0], empty, empty)))
-        self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
-        self.images_ += used.sum(0).cpu()
-        self.seen_ += len(mask)
-        return self
+        return self._add(layers, used.sum(0).cpu(), len(mask))
 
     def merge(self, other: 'ClassStatistics') -> 'ClassStatistics':
-        """Add the statistics of other images."""
-        self._layers = list(map(_merge, self._layers, other._layers)) if self._layers else other._layers
-        self.images_ += other.images_
-        self.seen_ += other.seen_
+        """Add the statistics of other images, which may be none.
+
+        Raises:
+            DistillError: They are of other layers or classes.
+        """
+        return self._add(other._layers, other.images_, other.seen_) if other.seen_ else self
+
+    def _add(self, layers: List[Tuple[Tensor, Tensor, Tensor]], images: Tensor, seen: int) -> 'ClassStatistics':
+        ours, theirs = ([tuple(mean.shape) for _, mean, _ in part] for part in (self._layers or layers, layers))
+        if theirs != ours:
+            raise DistillError(f'feature statistics of layers with (classes, channels) {ours} cannot be merged with '
+                               f'those of {theirs}: measure both with the same network, layers and classes')
+        self._layers = list(map(_merge, self._layers, layers)) if self._layers else layers
+        self.images_ += images
+        self.seen_ += seen
         return self
 
     def save(self, path) -> None:
@@ -196,25 +205,35 @@ class ClassFeatureMatching:
         self.min_area = statistics.min_area if min_area is None else min_area
         self._seen = statistics.images_ > 0
         self._targets = statistics.layers
+        self._memo = BatchMemo()
         self._scales = [float(std[self._seen].square().mean(0).sum()) if normalize else 1.0 for _, std in self._targets]
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """Losses (B,) of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 if no class is large enough."""
-        mask, classes = batch['mask'], self.statistics.num_classes
-        layers = self.extractor(x)
+        mask, layers = batch['mask'], self.extractor(x)
         channels, known = [layer.shape[1] for layer in layers], [mean.shape[1] for mean, _ in self._targets]
         if channels != known:
             raise DistillError(f'guidance: the extractor gives layers of {channels} channels, the statistics are of '
                                f'{known}: measure them again')
-        used = large_enough(mask, classes, self.min_area) & self._seen.to(mask.device)
+        used = self._memo(mask, 'used', self._used, mask)
         total = x.new_zeros(len(x))
-        for layer, target, scale in zip(layers, self._targets, self._scales):
-            fractions = class_fractions(mask, layer.shape[-2:], classes).to(layer.dtype)
+        for n, (layer, scale) in enumerate(zip(layers, self._scales)):
+            key = n, layer.shape, layer.dtype, layer.device
+            fractions, target_mean, target_std = self._memo(mask, key, self._constants, n, layer, mask)
             mean, variance = class_moments(layer, fractions)
-            target_mean, target_std = (value.to(layer) for value in target)
             error = (mean - target_mean).square() + ((variance + EPS).sqrt() - target_std).square()
             total = total + (error.sum(2) * used).sum(1) / scale
         return total
+
+    def _used(self, mask: Tensor) -> Tensor:
+        """The classes that are compared in each image, (B, K) bool."""
+        return large_enough(mask, self.statistics.num_classes, self.min_area) & self._seen.to(mask.device)
+
+    def _constants(self, n: int, layer: Tensor, mask: Tensor) -> Tuple[Tensor, Tensor, Tensor]:
+        """For all steps of a batch: fractions of the classes in layer ``n``, and mean and deviation of the real set."""
+        fractions = class_fractions(mask, layer.shape[-2:], self.statistics.num_classes).to(layer.dtype)
+        mean, deviation = (value.to(layer) for value in self._targets[n])
+        return fractions, mean, deviation
 
 
 def _merge(a, b):

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 from ..errors import DistillError
 from ..masks import IGNORE
 from ..settings import validated
+from .memo import BatchMemo
 
 
 class SegmentationConsistency:
@@ -40,12 +41,12 @@ class SegmentationConsistency:
     def __init__(self, segmentor: Callable[[Tensor], Tensor], weight: float = 1.0,
                  class_weight: Literal['none', 'balanced'] = 'none', probabilities: bool = False):
         self.segmentor, self.weight, self.class_weight = segmentor, weight, class_weight
-        self.probabilities = probabilities
+        self.probabilities, self._memo = probabilities, BatchMemo()
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """Losses (B,) of images (B, 3, H, W) with ``batch['mask']`` (B, H, W); 0 for masks without labels."""
         mask = batch['mask']
-        losses = pixel_losses(self.segmentor, x, mask, self.probabilities).flatten(1)
+        losses = pixel_losses(self.segmentor, x, mask, self.probabilities, self._highest).flatten(1)
         labelled = mask != IGNORE
         weights = labelled.flatten(1).to(losses.dtype)
         if self.class_weight == 'balanced':
@@ -55,14 +56,24 @@ class SegmentationConsistency:
             weights = weights / counts.scatter_add_(1, ids, torch.ones_like(ids)).gather(1, ids)
         return (weights * losses).sum(1) / weights.sum(1).clamp_min(torch.finfo(losses.dtype).tiny)
 
+    def _highest(self, mask: Tensor) -> int:
+        return self._memo(mask, 'highest', highest_id, mask)
 
-def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor) -> Tensor:
+
+def highest_id(mask: Tensor) -> int:
+    """The highest class id in masks (B, H, W), 0 without labels; waits for the device."""
+    return int(mask.masked_fill(mask == IGNORE, 0).max())
+
+
+def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor,
+                 highest: Callable[[Tensor], int] = highest_id) -> Tensor:
     """Scores of a segmentor, resized bilinearly to the masks.
 
     Args:
         segmentor: See :class:`SegmentationConsistency`.
         images: (B, 3, H, W) in [-1, 1].
         mask: (B, H, W) int64.
+        highest: :func:`highest_id`, or a function that remembers its result.
 
     Returns:
         (B, K, H, W).
@@ -72,23 +83,24 @@ def class_scores(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Te
     """
     scores = segmentor(images)
     classes = scores.shape[1]
-    if (highest := int(mask.masked_fill(mask == IGNORE, 0).max())) >= classes:
-        raise DistillError(f'the segmentor has {classes} classes, a mask shows id {highest}: set a '
+    if (found := highest(mask)) >= classes:
+        raise DistillError(f'the segmentor has {classes} classes, a mask shows id {found}: set a '
                            'segmentor of the same classes')
     if scores.shape[-2:] != mask.shape[-2:]:
         scores = F.interpolate(scores, mask.shape[-2:], mode='bilinear', align_corners=False)
     return scores
 
 
-def pixel_losses(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor, probabilities: bool = False
-                 ) -> Tensor:
+def pixel_losses(segmentor: Callable[[Tensor], Tensor], images: Tensor, mask: Tensor, probabilities: bool = False,
+                 highest: Callable[[Tensor], int] = highest_id) -> Tensor:
     """Cross-entropy of a segmentor per pixel, (B, H, W); 0 where the mask is 255.
 
     Args:
         segmentor, probabilities: See :class:`SegmentationConsistency`.
         images: (B, 3, H, W) in [-1, 1].
         mask: (B, H, W) int64, 255 = ignore.
+        highest: See :func:`class_scores`.
     """
-    scores = class_scores(segmentor, images, mask)
+    scores = class_scores(segmentor, images, mask, highest)
     logs = scores.clamp(1e-6, 1).log() if probabilities else scores.log_softmax(1)
     return F.nll_loss(logs, mask, ignore_index=IGNORE, reduction='none')

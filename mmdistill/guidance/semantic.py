@@ -8,6 +8,7 @@ from torch import Tensor
 from ..errors import DistillError
 from ..plan import Request, request_seed
 from ..settings import NonNegative, Positive, Range, setting, validated
+from .memo import BatchMemo
 
 Timestep = Annotated[float, Range(0, 1000)]
 
@@ -52,12 +53,11 @@ class SemanticMatching:
                  beta_label: NonNegative = 0.01, window: Tuple[Timestep, Timestep] = (900, 500),
                  compat: Optional[Literal['released']] = None):
         self.check(dict(window=window), type(self).__name__)
-        self.check_generator({}, generator, type(self).__name__)
         self.beta_noise, self.beta_label, self.window = beta_noise, beta_label, tuple(window)
         self.released, self._generator = compat == 'released', generator
-        self._classes: Dict[int, Tensor] = generator.class_embeddings(requests)
+        self._classes = self._embeddings(generator, requests, type(self).__name__)
         self._unit = 1000 / generator.scheduler.config.num_train_timesteps
-        self._batch: Optional[Tuple] = None
+        self._memo = BatchMemo()
 
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
@@ -68,11 +68,16 @@ class SemanticMatching:
     @classmethod
     def check_generator(cls, settings: Mapping[str, Any], generator: Any, where: str) -> None:
         """Raise a DistillError if the generator has no class embeddings, or its blocks have different ones."""
+        cls._embeddings(generator, (), where)
+
+    @staticmethod
+    def _embeddings(generator: Any, requests: Sequence[Request], where: str) -> Dict[int, Tensor]:
+        """The embedding of each class in the requests."""
         if not hasattr(generator, 'class_embeddings'):
             raise DistillError(f'{where}: semantic matching mixes embeddings of classes, and '
                                f'{type(generator).__name__} has no class condition: use a generator that has one')
         try:
-            generator.class_embeddings(())
+            return generator.class_embeddings(requests)
         except DistillError as error:
             raise DistillError(f'{where}: {error}') from None
 
@@ -87,9 +92,7 @@ class SemanticMatching:
         if level == 1:
             return condition
         name = self._generator.embedded
-        if self._batch is None or self._batch[0] is not condition:  # embeddings are computed once per batch
-            self._batch = condition, self._generator.embed(condition)
-        soft = self._batch[1]
+        soft = self._memo(condition, 'embedded', self._generator.embed, condition)
         embedding, null = soft[name].float(), soft.nulls[name].float()
         draws = [self._draw(embedding.shape[1:], request, t) for request in condition.requests]
         noise, others = (torch.stack(drawn).to(embedding) for drawn in zip(*draws))

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from ..errors import DistillError
 from ..settings import NonNegative, Positive, setting, validated
 from .base import group_rows
+from .memo import BatchMemo
 
 
 class SetMatching:
@@ -53,6 +54,7 @@ class SetMatching:
                  repulsion: NonNegative = 1.0, matching: NonNegative = 1.0, epsilon: Positive = 1e-3,
                  weight: float = 1.0):
         self.repulsion, self.matching, self.epsilon, self.weight = repulsion, matching, epsilon, weight
+        self._memo = BatchMemo()
         self._means: Dict[int, Tensor] = {
             label: torch.as_tensor(np.tensordot(masses[label], points, 1)).flatten()
             for label, points in supports.items()}
@@ -69,12 +71,13 @@ class SetMatching:
         losses = x.new_zeros(len(x))
         for rows in group_rows(batch.requests):
             label = batch.requests[rows[0]].single_class(self._means)
-            losses[rows] = self._loss(x[rows].flatten(1), label, level.alpha) / len(rows)
+            mean = self._memo(batch, (label, x.dtype, x.device), self._means[label].to, x)
+            losses[rows] = self._loss(x[rows].flatten(1), mean, level.alpha) / len(rows)
         return losses
 
-    def _loss(self, z: Tensor, label: int, alpha: float) -> Tensor:
+    def _loss(self, z: Tensor, mean: Tensor, alpha: float) -> Tensor:
         """Loss of the latents (N, D) of one class. The kernel is float64: similar rows have a tiny determinant."""
         unit = F.normalize(z.double(), dim=1)
         kernel = unit @ unit.T + self.epsilon * torch.eye(len(z), dtype=torch.float64, device=z.device)
-        error = z.mean(0) - alpha * self._means[label].to(z)
+        error = z.mean(0) - alpha * mean
         return self.matching * error.square().mean() - self.repulsion * torch.logdet(kernel).to(z.dtype)

@@ -1,5 +1,5 @@
 """Transport matching: entropic optimal transport from a class's samples to its support points."""
-from typing import Dict, Mapping, Optional, Sequence, Tuple
+from typing import Dict, Mapping, Sequence, Tuple
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ..errors import DistillError
 from ..plan import Request, group_numbers, groups_of
 from ..settings import Positive, PositiveInt, validated
+from .memo import BatchMemo
 
 _FAR = 1e6  # cost of padded support points, whose mass 0 then stays 0 in the log domain
 
@@ -64,7 +65,7 @@ class TransportMatching:
         self._masses = {label: torch.as_tensor(masses[label], dtype=torch.float64) for label in labels}
         self._slots = max(map(len, groups.values()), default=0)
         self._finished: Dict[Tuple, Dict[int, Tensor]] = {group: {} for group in groups}  # costs by number
-        self._batch: Optional[Tuple] = None
+        self._memo = BatchMemo()
 
     def ready(self, request: Request) -> bool:
         """Whether all earlier samples of the class are remembered, so that the image is reproducible."""
@@ -88,7 +89,7 @@ class TransportMatching:
 
     def __call__(self, x: Tensor, batch) -> Tensor:
         """Losses (B,) of clean predictions (B, C, h, w), with ``batch.requests``."""
-        points, source, masses, costs = self._problem(x, batch)
+        points, source, masses, costs = self._memo(batch, (x.dtype, x.device), self._problem, x, batch)
         distances = _distance(F.normalize(x.flatten(1), dim=1), points).double()
         cost = torch.cat([distances.masked_fill(masses == 0, _FAR)[:, None], costs], 1)
         from ot.batch import solve_batch
@@ -98,15 +99,13 @@ class TransportMatching:
         return (plan * cost).sum((1, 2)).to(x.dtype)
 
     def _problem(self, x: Tensor, batch) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The constants for all steps of a batch, cached: points (B, K, D) in the dtype of ``x``, and in float64 source
+        """The constants for all steps of a batch: points (B, K, D) in the dtype of ``x``, and in float64 source
         masses (B, 1 + S), target masses (B, K) and costs of finished samples (B, S, K)."""
-        if self._batch is None or self._batch[0] is not batch or self._batch[1].dtype is not x.dtype:
-            if not batch.requests:
-                raise DistillError('transport matching needs the request of each row: give the condition requests')
-            rows = [self._row(request) for request in batch.requests]
-            points, source, masses, costs = (torch.stack(parts).to(x.device) for parts in zip(*rows))
-            self._batch = batch, points.to(x.dtype), source, masses, costs
-        return self._batch[1:]
+        if not batch.requests:
+            raise DistillError('transport matching needs the request of each row: give the condition requests')
+        rows = [self._row(request) for request in batch.requests]
+        points, source, masses, costs = (torch.stack(parts).to(x.device) for parts in zip(*rows))
+        return points.to(x.dtype), source, masses, costs
 
     def _row(self, request: Request) -> Tuple[Tensor, Tensor, Tensor, Tensor]:
         (finished, number), label = self._of(request), request.classes[0]

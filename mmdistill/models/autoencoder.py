@@ -12,6 +12,7 @@ from mmdistill.generation.autoencoders import save_vae
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegative, check_settings, validated
 from .class_balance import ClassBalance
+from .samples import masks_of
 
 
 @MODELS.register_module()
@@ -54,7 +55,13 @@ class AutoencoderTrainer(BaseModel):
         Returns:
             Mode ``'loss'``: dict of losses; ``'predict'``: list of dicts with ``pred_img`` and ``gt_img``;
             ``'tensor'``: the reconstructions (B, 3, H, W).
+
+        Raises:
+            DistillError: With ``class_balance``, a mask has channels or an unknown id.
         """
+        masks = None
+        if mode == 'loss' and self.balance is not None:
+            masks = masks_of(data_samples, len(self.balance.frequency), 'model.class_balance.num_classes')
         inputs = inputs.contiguous(memory_format=torch.channels_last)
         latents = self.autoencoder.encode(inputs).latents
         output = self.autoencoder.decode(latents).sample.float()
@@ -62,9 +69,8 @@ class AutoencoderTrainer(BaseModel):
             all_reduce(std := latents.detach().float().std(), 'mean')
             self.latent_std.lerp_(std, 0.01)
             error, weights = output - inputs, 1.0
-            if self.balance is not None:
-                masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long().to(error.device)
-                self.balance.update(masks)
+            if self.balance is not None and masks is not None:
+                self.balance.update(masks := masks.to(error.device))
                 weights = self.balance(masks)
             return dict(loss_l1=(weights * error.abs()).mean(),
                         loss_mse=self.mse_weight * (weights * error.square()).mean())

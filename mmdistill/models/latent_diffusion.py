@@ -20,6 +20,7 @@ from mmdistill.plan import Request
 from mmdistill.registry import MODELS
 from mmdistill.settings import PositiveInt, Share, check_settings, validated
 from .class_balance import ClassBalance
+from .samples import masks_of
 
 
 class LatentDiffusion(BaseModel):
@@ -212,20 +213,7 @@ class LayoutDiffusion(LatentDiffusion):
 
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
         """Masks (B, H, W); raises a DistillError if a mask has channels, or an id that the network does not know."""
-        for sample in data_samples:
-            if sample.gt_sem_seg.data.ndim != 3 or len(sample.gt_sem_seg.data) != 1:
-                raise DistillError(f'{sample.get("seg_map_path")}: a mask has one channel, whose values are the class '
-                                   'ids, and this one has several: save it as a grey or palette PNG')
-        masks = torch.stack([sample.gt_sem_seg.data[0] for sample in data_samples]).long()
-        count = self.unet.config.num_classes
-        wrong = (masks < 0) | (masks >= count) & (masks != self.null)
-        if wrong.any():  # one synchronisation with the GPU per batch
-            row = int(wrong.flatten(1).any(1).nonzero()[0])
-            ids = masks[row][wrong[row]]
-            raise DistillError(f'{data_samples[row].get("seg_map_path")}: id {int(ids[0])} in {len(ids)} pixels, but '
-                               f'the classes are 0..{count - 1}, and {self.null} is ignored: correct the mask, the '
-                               'list of classes and model.unet.num_classes')
-        return masks
+        return masks_of(data_samples, self.unet.config.num_classes, 'model.unet.num_classes')
 
     def weights(self, condition: Tensor, size: Tuple[int, int]) -> Tensor:
         """Loss weights (B, 1, h, w); in training mode, the class frequencies are updated first."""

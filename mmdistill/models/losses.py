@@ -56,7 +56,7 @@ class TemperatureKLLoss(nn.Module):
             raise DistillError('TemperatureKLLoss needs probabilities in gt_score, rows that sum to 1: apply '
                                f'softmax(logits / {self.temperature:g}) to the teacher\'s logits; for a set with '
                                'weights, wrap the loss: dict(type=\'mmdistill.WeightedLoss\', loss=...)')
-        log_student = F.log_softmax(cls_score / self.temperature, dim=1)
+        log_student = F.log_softmax(_at_least_float32(cls_score) / self.temperature, dim=1)
         target = target.to(log_student.dtype)
         if weight is None:
             loss = F.kl_div(log_student, target, reduction='sum')
@@ -100,11 +100,17 @@ class WeightedLoss(nn.Module):
         """The loss, a scalar, for logits (N, K) and targets (N, K) or class ids (N,); 0 if all weights are 0."""
         if target.ndim == 1:
             return self.loss(cls_score, target, avg_factor=avg_factor, **kwargs)
+        cls_score = _at_least_float32(cls_score)
         target = target.to(cls_score.dtype)
         weight = target.sum(1)
         # The distribution of an image with weight 0 is irrelevant.
         rows = torch.where(weight[:, None] > 0, target / weight[:, None].clamp_min(_TINY), 1 / target.shape[1])
         return self.loss(cls_score, rows, weight=weight, avg_factor=weight.sum().clamp_min(_TINY), **kwargs)
+
+
+def _at_least_float32(values: Tensor) -> Tensor:
+    """Half precision cannot hold small divisors, such as ``_TINY``, or sums over a batch."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 def inner_loss(loss: Any) -> Any:

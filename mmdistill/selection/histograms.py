@@ -14,8 +14,7 @@ from .masks import mask_histogram
 Load = Callable[[Any], np.ndarray]
 
 
-def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: Optional[int] = None, cache=None,
-                     fingerprint: Optional[str] = None,
+def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: Optional[int] = None,
                      progress: Optional[Callable[[Iterable, int], Iterable]] = None) -> np.ndarray:
     """Pixels of each class in each mask, int64 (N, K).
 
@@ -24,11 +23,7 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
         load: Function from an item to its mask uint8 (H, W), ids 0..K-1 and 255 for ignored pixels; picklable.
         num_classes: Number of classes K.
         workers: Processes that call ``load``; default: the number of cores. 0 and 1: no separate process.
-        cache: Path of a .npz file. It is read if it was written for the same ``fingerprint``, number of items and
-            number of classes; otherwise it is written.
-        fingerprint: Hash of the masks (:func:`~mmdistill.files.files_fingerprint`); required with ``cache``.
-        progress: Called as ``progress(iterable, total)``; returns an iterable that shows progress. It is not called if
-            the cache is used.
+        progress: Called as ``progress(iterable, total)``; returns an iterable that shows progress.
 
     Raises:
         DistillError: A mask cannot be read or has an id out of range, or a process died.
@@ -39,18 +34,10 @@ def class_histograms(items: Sequence, load: Load, num_classes: int, *, workers: 
         array([[2, 1, 0],
                [0, 0, 2]])
     """
-    shape = (len(items), num_classes)
-    if cache is not None:
-        if fingerprint is None:
-            raise ValueError('a cache needs a fingerprint of the masks')
-        if (cached := load_histograms(cache, fingerprint, shape)) is not None:
-            return cached
     rows: Iterable[np.ndarray] = count_masks(items, load, num_classes, workers)
-    if progress is not None:
-        rows = progress(rows, len(items))
-    counts = stack_rows(rows, *shape)
-    if cache is not None:
-        save_histograms(cache, counts, str(fingerprint))
+    rows = iter(rows if progress is None else progress(rows, len(items)))
+    counts = stack_rows(rows, len(items), num_classes)
+    exhaust(rows)
     return counts
 
 
@@ -62,6 +49,12 @@ def count_masks(items: Sequence, load: Load, num_classes: int, workers: Optional
 def stack_rows(rows: Iterable[np.ndarray], count: int, num_classes: int) -> np.ndarray:
     """The first ``count`` rows as one array, int64 (count, K)."""
     return np.fromiter(rows, np.dtype((np.int64, num_classes)), count)
+
+
+def exhaust(rows: Iterable) -> None:
+    """Let an iterator end after its last item, so that a progress bar finishes its line and processes end."""
+    for _ in rows:
+        pass
 
 
 def save_histograms(path: Any, counts: np.ndarray, fingerprint: str) -> None:

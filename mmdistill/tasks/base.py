@@ -112,7 +112,7 @@ class Task:
     evaluator: Dict[str, Any]  # config of the metric
     class_metric: str  # prefix of the metrics per class: '{class_metric}.{class}'
     rare_metric: Optional[str] = None  # name of the mean over the rare classes
-    counted: str = 'images'  # unit of class_counts(): 'pixels' or 'images'
+    counted: str = 'images'  # unit of class_totals(): 'pixels' or 'images'
     drawn: Optional[str] = None  # what draw() shows, such as 'mask'; None if annotations are not drawn
 
     def owns(self, dataset: type) -> bool:
@@ -161,6 +161,10 @@ class Task:
     def class_counts(self, dataset: Any, cache: Any = None) -> np.ndarray:
         """Pixels or images of each class, per image, int64 (N, K); ``cache`` is a file for slow counts."""
         raise NotImplementedError
+
+    def class_totals(self, dataset: Any, cache: Any = None) -> np.ndarray:
+        """Pixels or images of each class in the dataset, int64 (K,); ``cache`` as in :meth:`class_counts`."""
+        return self.class_counts(dataset, cache).sum(0)
 
     def check_files(self, dataset: Any) -> None:
         """Raise a DistillError if a file that students would read as a label is missing; no file is opened."""

@@ -1,6 +1,6 @@
 """Latents of the real images of each class, from the generator's autoencoder."""
 import shutil
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 from mmdistill.cache import VARIABLE, Part, in_parts, rows_of, shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
-from mmdistill.weights.hub import network_digest
+from mmdistill.weights.hub import frozen_digest
 
 _PART = 1024  # images per cache file: 32 MB of Stable Diffusion's bfloat16 latents at 512 pixels
 
@@ -30,14 +30,17 @@ class RealLatents:
         batch_size: Images per forward pass of the autoencoder.
 
     Attributes:
-        key: Hash of everything but the image file that affects a latent.
+        key: Hash of everything but the image file that affects a latent; computed on first access.
     """
 
     def __init__(self, run: Any, crop: bool, batch_size: int) -> None:
-        generator = run.generator
         self.run, self.crop, self.batch_size = run, crop, batch_size
-        self.key = config_hash([network_digest(generator.vae), list(generator.image_size), str(generator.dtype),
-                                generator.device.type, crop, batch_size])
+
+    @cached_property
+    def key(self) -> str:
+        generator = self.run.generator
+        return config_hash([frozen_digest(generator.vae), list(generator.image_size), str(generator.dtype),
+                            generator.device.type, self.crop, self.batch_size])
 
     def of(self, images: Mapping[int, np.ndarray], keep: bool = True) -> Iterator[Tuple[int, np.ndarray]]:
         """Yield (class id, latents float32 (B, C, h, w)), in order.

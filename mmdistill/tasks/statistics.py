@@ -61,7 +61,11 @@ class MaskResources(Resources):
         return self._network
 
     def fingerprint(self) -> Optional[str]:
-        return self.segmentor().fingerprint() if self._config else None
+        return self._digest if self._config else None
+
+    @cached_property
+    def _digest(self) -> str:
+        return self.segmentor().fingerprint()
 
     @cached_property
     def _network(self) -> Any:
@@ -107,7 +111,7 @@ class MaskResources(Resources):
         path = Path(run.work_dir, name)
         settings = dict(self._config or {}, checkpoint=None)  # the weights matter, not their path
         empty.fingerprint = config_hash(
-            [run.source.fingerprint(), settings, setting, network.fingerprint(), list(size)])
+            [run.source.fingerprint(), settings, setting, self._digest, list(size)])
         entry, total = shared_entry(kind, f'{empty.fingerprint}{path.suffix}'), len(run.source)
         if is_main_process():
             recall(path, entry, partial(_measured, empty, total), run.logger.info)

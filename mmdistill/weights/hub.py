@@ -4,6 +4,7 @@ import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
+from weakref import WeakKeyDictionary
 
 import torch
 
@@ -22,6 +23,8 @@ Known = Union[type, Tuple[type, ...]]
 _CONFIGS = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
 #: diffusers < 0.30 used one class name for several networks, distinguished by ``norm_type`` (as in diffusers).
 _FORMER_NAMES = {('Transformer2DModel', 'ada_norm_zero'): 'DiTTransformer2DModel'}
+
+_DIGESTS: 'WeakKeyDictionary[Any, str]' = WeakKeyDictionary()  # see frozen_digest
 
 
 class Weights:
@@ -250,6 +253,13 @@ def network_digest(network) -> str:
     for name, value in network.state_dict().items():
         digest.update(name.encode() + value.detach().float().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def frozen_digest(network) -> str:
+    """:func:`network_digest` of a network whose weights no longer change, computed once per object."""
+    if network not in _DIGESTS:
+        _DIGESTS[network] = network_digest(network)
+    return _DIGESTS[network]
 
 
 def dtype_of(name: str) -> torch.dtype:

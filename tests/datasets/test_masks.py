@@ -58,6 +58,27 @@ def test_histograms_are_shared_by_work_dirs(data, tmp_path, monkeypatch):
     assert np.array_equal(masks.histograms(tmp_path / 'c.npz', workers=0), first) and len(seen) == 2 * len(masks)
 
 
+def test_an_entry_of_the_cache_replaces_only_histograms_that_are_not_good(data, tmp_path, monkeypatch):
+    monkeypatch.setenv('MMDISTILL_CACHE', str(tmp_path / 'shared'))
+    masks, path = DatasetMasks(dataset(data)), tmp_path / 'work' / 'class_histograms.npz'
+    counts = masks.histograms(path, workers=0)
+    entry, = (tmp_path / 'shared').rglob('*.npz')
+    for damaged in (b'damaged', entry.read_bytes()[:100]):
+        entry.unlink()  # the file in the work dir is a link to it
+        entry.write_bytes(damaged)
+        before = path.stat()
+        assert np.array_equal(masks.histograms(path, workers=0), counts)
+        assert path.stat().st_ino == before.st_ino and path.stat().st_mtime_ns == before.st_mtime_ns
+    path.rename(tmp_path / 'good.npz')
+    path.write_bytes(b'damaged')
+    assert np.array_equal(masks.histograms(path, workers=0), counts)
+    monkeypatch.setattr(DatasetMasks, 'checked_mask', lambda *_: pytest.fail('read though cached'))
+    path.write_bytes(b'damaged')
+    entry.unlink()
+    entry.write_bytes((tmp_path / 'good.npz').read_bytes())
+    assert np.array_equal(masks.histograms(path, workers=0), counts)
+
+
 def test_pairs_are_squashed(data):
     image, mask = DatasetMasks(dataset(data)).pair(2, (3, 4))
     assert image.shape == (3, 4, 3) and image.dtype == np.uint8 and abs(int(image.mean()) - 120) <= 2

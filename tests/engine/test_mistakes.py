@@ -1,12 +1,16 @@
 """Mistakes in a config: one line that names the key, before anything is read."""
 import re
+from types import SimpleNamespace
 
 import pytest
+from diffusers import FlowMatchEulerDiscreteScheduler
 from mmengine.config import Config
 
 from mmdistill.config import merge_options, read_config
 from mmdistill.engine.check import check_run
+from mmdistill.engine.guiding import GuidanceSettings
 from mmdistill.errors import DistillError
+from mmdistill.generation import NoiseProcess
 
 D3S2 = 'mmdistill::quickstart/d3s2_streets-64x64.py'
 D4M = 'mmdistill::quickstart/d4m_objects-64px.py'
@@ -191,6 +195,9 @@ CLASSIFICATION = [
     ({f'{GUIDE}.objectives': [dict(type='FeatureAlignment', block=(4, 12))]}, r'did you mean blocks\?'),
     ({f'{GUIDE}.objectives': [dict(type='FeatureAlignment')], 'model.generator.compile': True},
      'FeatureAlignment reads inner layers of the network.*remove model.generator.compile'),
+    ({'model.generator.scheduler.rescale_betas_zero_snr': True, f'{GUIDE}.window': (0, 0.4)},
+     r"custom_hooks\.GuidedSynthesisHook: through='linear' divides by the signal, which DDPMScheduler sets to 0 at "
+     r'step 0 of 25: start window at 0\.04 or later'),
     ({f'{GUIDE}.objectives': [dict(type='SemanticMatching')]},
      r"SemanticMatching has no attribute space.*set semantic=dict\(type='SemanticMatching'\)"),
     ({f'{GUIDE}.semantic': dict(type='PointMatching')}, 'PointMatching is an objective.*move it to objectives'),
@@ -243,6 +250,15 @@ def changed(config: str, options: dict) -> Config:
 @pytest.mark.parametrize('config', [D3S2, D4M, DMGD])
 def test_valid_values_pass(config):
     check_run(read_config(config))
+
+
+def test_a_step_without_signal_of_weights_that_were_on_the_hub():
+    """Their scheduler is known when they are loaded, still before real images are read."""
+    settings = GuidanceSettings([dict(type='TransportMatching')], None, dict(window=(0, 0.5), through='linear'))
+    generator = SimpleNamespace(process=NoiseProcess(FlowMatchEulerDiscreteScheduler(), 10), strength=0.9)
+    with pytest.raises(DistillError, match="GuidedSynthesisHook: through='linear' divides by the signal"):
+        settings.check_generator(generator, start_latents=False)
+    settings.check_generator(generator, start_latents=True)
 
 
 @pytest.mark.parametrize('config, options, say', MISTAKES,

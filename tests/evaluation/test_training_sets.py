@@ -3,6 +3,8 @@ import json
 import multiprocessing
 import os
 import time
+import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -97,8 +99,24 @@ def test_one_hot_histograms_of_a_classification_set(tmp_path):
                          metainfo=dict(classes=('a', 'b', 'c'))), Classification(), tmp_path)
     assert real.labels.tolist() == [0, 1, 1, 2]
     assert np.array_equal(real.histograms, [[1, 0, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]])
+    assert np.array_equal(real.totals, real.histograms.sum(0)) and real.totals.dtype == np.int64
     uniform = _set(dict(selector=dict(type='UniformPerClassSelector')), real, budget=3)
     assert sorted(real.labels[uniform.dataset(0)['indices']]) == [0, 1, 2]
+
+
+def test_the_images_per_class_of_a_large_set_need_no_matrix():
+    """Of ImageNet-1K, a row per image with a number per class would take 10 GB."""
+    labels = np.random.default_rng(0).integers(0, 999, 10**5)
+    dataset = SimpleNamespace(metainfo=dict(classes=range(1000)))
+    task = Classification()
+    task.labels = lambda dataset: labels
+    tracemalloc.start()
+    try:
+        totals = task.class_totals(dataset)
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
+    assert totals.shape == (1000, ) and all(totals[label] == (labels == label).sum() for label in (0, 500, 998, 999))
 
 
 @pytest.mark.parametrize('indices, expected', [

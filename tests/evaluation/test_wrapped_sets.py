@@ -33,6 +33,7 @@ def test_the_real_set_has_each_image_once(tmp_path):
     assert real.histograms.shape == (10, 11)
     alone = real_data(SCENES, tmp_path / 'alone')
     np.testing.assert_array_equal(real.histograms[:6], alone.histograms)
+    np.testing.assert_array_equal(real.totals, real.histograms.sum(0))
 
 
 @pytest.mark.parametrize('indices, expected', [

@@ -228,6 +228,13 @@ def test_guidance_of_no_step_is_refused(layout_folder, work):
         build(layout_folder).generate(*work(1), Guidance(guide().objectives, window=(0.4, 0.45)))
 
 
+def test_a_linear_gradient_without_signal_is_refused(layout_folder, work):
+    zero_snr = dict(type='DDIMScheduler', rescale_betas_zero_snr=True, timestep_spacing='trailing')
+    guidance = Guidance(guide().objectives, window=(0, 1), through='linear')
+    with pytest.raises(DistillError, match="guidance: through='linear' divides by the signal, .* start window at"):
+        build(layout_folder, scheduler=zero_snr).generate(*work(1), guidance)
+
+
 def test_an_image_that_is_not_finite_although_its_latents_are(layout_folder, work):
     generator = build(layout_folder, num_steps=2, micro_batch=2)
     requests, masks = work(2)

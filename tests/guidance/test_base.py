@@ -238,6 +238,84 @@ def test_a_window_that_guides_no_step_is_refused(steps, window, every):
     Guidance.check(dict(every=every), 'hook', range(10))
 
 
+class NearNoise:
+    """The squared distance of the noisy latents to a multiple of their level."""
+    space, weight = 'noisy', 0.4
+
+    def __call__(self, x, batch, level):
+        return (x - 3 * level.sigma).pow(4).flatten(1).sum(1)
+
+
+@pytest.mark.parametrize('through', ['x0', 'linear', 'xt'])
+@pytest.mark.parametrize('scheduler', PROCESSES, ids=lambda s: f'{type(s).__name__}-{s.config.get("prediction_type")}')
+def test_clean_and_noisy_objectives_together(parts, scheduler, through):
+    """The gradient of the sum of their energies, as a function of what ``through`` does not hold constant."""
+    denoiser, decoder, objectives, condition = parts
+    process, i, noisy = NoiseProcess(scheduler, 10), 6, NearNoise()
+    alpha, sigma, level = process.alphas[i], process.sigmas[i], process.level(i)
+    x = torch.randn(2, 2, 3, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(5)).requires_grad_()
+    predict = lambda x: process.x0(x, denoiser(x, process.timesteps[i], condition), i)  # noqa: E731
+    x0 = predict(x)
+    eps = ((x - alpha * x0) / sigma).detach()
+    moved = dict(x0=lambda z: x0.detach() + (z - x.detach()), linear=lambda z: (z - sigma * eps) / alpha, xt=predict)
+    z = x.detach().clone().requires_grad_()
+    torch.testing.assert_close(moved[through](z), x0)
+    total = energy(objectives, decoder, moved[through](z), condition) + 0.4 * noisy(z, condition, level).sum()
+    expected, = torch.autograd.grad(total, z)
+    guidance = Guidance(dict(objectives, noisy=noisy), through=through, update='prev', scale=0.3, norm='none')
+    shift, losses = guidance.shift(x, x0, condition, i, process, decoder)
+    torch.testing.assert_close(shift, -0.3 * expected, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(losses['noisy'], noisy(x, condition, level).detach())
+    alone = Guidance([noisy], through=through, update='prev', scale=0.3, norm='none')
+    assert not torch.allclose(shift, alone.shift(x, x0, condition, i, process)[0])
+
+
+@pytest.mark.parametrize('shift', [1.0, 3.0])
+def test_the_posterior_of_flow_matching(shift):
+    """``step='sigma'``: x_i given x_{i+1} is a Gaussian around alpha_i / alpha_{i+1} x_{i+1}, x_{i+1} given x0 one of
+    variance sigma_{i+1}^2, and the precisions of a product of Gaussians add up."""
+    steps, last = 12, shift * 0.001 / (1 + (shift - 1) * 0.001)
+    shares = [1 + (last - 1) * n / (steps - 1) for n in range(steps)]
+    sigmas = [shift * share / (1 + (shift - 1) * share) for share in shares]
+    process = NoiseProcess(FlowMatchEulerDiscreteScheduler(shift=shift), steps)
+    assert process.sigmas == pytest.approx(sigmas, rel=1e-5)
+    direction = torch.ones(1, 2, 3, 3, dtype=torch.float64)
+    guidance = Guidance([Const(direction)], scale=0.3, update='prev', norm='none', step='sigma')
+    for i in range(steps - 1):
+        before, after = sigmas[i], sigmas[i + 1]
+        ratio = (1 - before) / (1 - after)
+        precision = 1 / after**2 + ratio**2 / (before**2 - (ratio * after)**2)
+        assert process.posterior_std(i) == pytest.approx(precision**-0.5, rel=1e-4)
+        moved, _ = guidance.shift(None, direction, None, i, process)
+        torch.testing.assert_close(moved, -0.3 * precision**-0.5 * direction, rtol=1e-4, atol=0)
+    assert process.posterior_std(steps - 1) == 0
+
+
+ZERO_SNR = dict(clip_sample=False, prediction_type='v_prediction', rescale_betas_zero_snr=True,
+                timestep_spacing='trailing')
+
+
+@pytest.mark.parametrize('scheduler', [FlowMatchEulerDiscreteScheduler(), DDIMScheduler(**ZERO_SNR),
+                                       FlowMatchEulerDiscreteScheduler(shift=3.1)])
+def test_a_linear_gradient_needs_a_signal(scheduler):
+    """1 / alpha is infinite, or a rounding error, at the first step of these processes."""
+    process, x = NoiseProcess(scheduler, 8), torch.ones(1, 2, 3, 3, dtype=torch.float64)
+    assert process.alphas[0] < 1e-6 < process.alphas[1]
+    guidance = Guidance([Const(torch.ones_like(x))], window=(0, 0.5), through='linear', norm='none')
+    with pytest.raises(DistillError, match=r"hook: through='linear' divides by the signal, which \w+ sets to 0 at "
+                                           r'step 0 of 8: start window at 0\.13 or later, set a strength .*latents'):
+        guidance.check_signal(process, 0, 'hook')
+    guidance.check_signal(process, 1, 'hook')  # the strength skips the step
+    remedied = Guidance([Const(torch.ones_like(x))], window=(0.13, 0.5), through='linear', norm='none')
+    remedied.check_signal(process, 0, 'hook')
+    assert all(remedied.shift(x, x, None, i, process)[0].isfinite().all() for i in remedied.steps(8))
+    Guidance([Const(torch.ones_like(x))], window=(0, 0.5)).check_signal(process, 0, 'hook')
+    Guidance([], window=(0, 0.5), through='linear', semantic=lambda c, t: c).check_signal(process, 0, 'hook')
+    noisy = Const(1.0)
+    noisy.space = 'noisy'
+    Guidance([noisy], window=(0, 0.5), through='linear', update='prev').check_signal(process, 0, 'hook')
+
+
 def test_the_trace_of_guidance(parts):
     """Losses at the first and last guided step, and the size of the steps, row by row, against a loop."""
     denoiser, decoder, objectives, condition = parts

@@ -81,6 +81,30 @@ def test_statistics_against_numpy(min_area):
             np.testing.assert_allclose(std[c], np.sqrt(variance + EPS), rtol=1e-6)
 
 
+def test_merging_with_no_images_changes_nothing():
+    features, masks = data()
+    statistics, expected = (ClassStatistics(K).fit(features, masks) for _ in range(2))
+    for merged in (statistics.merge(ClassStatistics(K)), ClassStatistics(K).merge(expected)):
+        assert merged.seen_ == 5 and torch.equal(merged.images_, expected.images_) and len(merged.layers) == 2
+        for ours, theirs in zip(merged.layers, expected.layers):
+            assert all(map(torch.equal, ours, theirs))
+
+
+def test_parts_of_other_layers_are_refused():
+    features, masks = data()
+    statistics = ClassStatistics(K).fit(features, masks)
+    kept = statistics.layers
+    for layers, count in ((features[:1], K), ([*features, features[0]], K), (features[::-1], K), (features, K - 1)):
+        classes = masks.clone()
+        classes[masks == count] = 255
+        with pytest.raises(DistillError, match=r'\[\(3, 4\), \(3, 6\)\] cannot be merged with those of \['):
+            statistics.merge(ClassStatistics(count).fit(layers, classes))
+    with pytest.raises(DistillError, match='measure both with the same network'):
+        statistics.fit(features[:1], masks)
+    assert statistics.seen_ == 5 and all(torch.equal(a, b) for n in range(2) for a, b in zip(statistics.layers[n],
+                                                                                             kept[n]))
+
+
 def test_save_and_load(tmp_path):
     features, masks = data()
     statistics = ClassStatistics(K, 0.01, fingerprint='camvid/net').fit(features, masks)

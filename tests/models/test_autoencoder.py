@@ -33,6 +33,26 @@ def test_the_loss_is_weighted_reconstruction(images, masks_as_samples):
     assert set(losses) == {'loss_l1', 'loss_mse'}
 
 
+@pytest.mark.parametrize('wrong, message', [
+    (7, 'None: id 7 in 2 pixels, but the classes are 0..1, and 255 is ignored: .* and model.class_balance.num_classes'),
+    (-1, 'None: id -1 in 2 pixels')])
+def test_unknown_ids_in_masks(wrong, message, images, masks_as_samples):
+    model = AutoencoderTrainer(TINY, class_balance=dict(num_classes=2, gamma=1.0))
+    masks = torch.full((4, 16, 16), 255, dtype=torch.int16)
+    masks[2, 3, :2] = wrong
+    with pytest.raises(DistillError, match=message):
+        model(images, masks_as_samples(masks), mode='loss')
+    assert float(model.latent_std) == 1 and torch.equal(model.balance.frequency, torch.full((2, ), 0.5))
+
+
+def test_masks_with_channels(images, masks_as_samples):
+    model = AutoencoderTrainer(TINY, class_balance=dict(num_classes=2, gamma=1.0))
+    samples = masks_as_samples(torch.zeros(4, 16, 16))
+    samples[1].gt_sem_seg.data = torch.zeros(3, 16, 16)
+    with pytest.raises(DistillError, match='a mask has one channel, .* and this one has several'):
+        model(images, samples, mode='loss')
+
+
 def test_without_weights(images):
     torch.manual_seed(0)
     model = AutoencoderTrainer(TINY)

@@ -46,6 +46,16 @@ def test_zero_at_the_teacher_and_one_hot_labels_are_cross_entropy(logits):
         TemperatureKLLoss(1)(student, F.one_hot(ids, 4)), F.cross_entropy(student, ids))
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision(dtype):
+    """Losses of a large batch are summed in float32."""
+    generator = torch.Generator().manual_seed(1)
+    student, teacher = (30 * torch.randn(2048, 4, generator=generator) for _ in range(2))
+    student = student.to(dtype)
+    expected = F.kl_div(student.double().log_softmax(1), teacher.double().softmax(1), reduction='batchmean')
+    assert TemperatureKLLoss(1)(student, teacher.softmax(1)).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
 def test_avg_factor(logits):
     student, teacher = logits
     loss, target = TemperatureKLLoss(2), (teacher / 2).softmax(1)

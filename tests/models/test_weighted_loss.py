@@ -103,6 +103,21 @@ def test_an_image_of_weight_0_changes_nothing(name, batch):
     assert WeightedLoss(LOSSES[name])(logits, 0 * targets).item() == 0
 
 
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize('name', LOSSES)
+def test_half_precision(name, dtype):
+    """The weights of 128 images are summed in float32, and a batch without weights has the loss 0."""
+    generator = torch.Generator().manual_seed(1)
+    logits = (3 * torch.randn(128, 4, generator=generator)).to(dtype).requires_grad_()
+    targets = F.one_hot(torch.arange(128) % 4, 4).double()
+    weights = (2 * torch.rand(128, generator=generator)).double()
+    loss = WeightedLoss(LOSSES[name])(logits, (targets * weights[:, None]).float())
+    assert loss.item() == pytest.approx(naive(name, logits.double(), targets, weights.float().double()), rel=1e-5)
+    nothing = WeightedLoss(LOSSES[name])(logits, 0 * targets.to(dtype))
+    nothing.backward()
+    assert nothing.item() == 0 and not logits.grad.any()
+
+
 def test_stock_cross_entropy_applies_weights(batch):
     """Without the wrapper the sum is divided by the number of images."""
     logits, ids, weights = batch

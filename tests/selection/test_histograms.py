@@ -1,14 +1,16 @@
 import multiprocessing
 import os
 import signal
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmdistill.errors import DistillError
-from mmdistill.selection import class_histograms, read_mask
 from mmdistill.files import files_fingerprint
+from mmdistill.selection import class_histograms, read_mask
+from mmdistill.selection.histograms import count_masks, load_histograms, save_histograms
 
 
 def load(path):
@@ -19,10 +21,6 @@ def load_or_die(item):
     if item == 40:
         os.kill(os.getpid(), signal.SIGKILL)
     return np.zeros((2, 2), np.uint8)
-
-
-def never(item):
-    raise AssertionError('read though cached')
 
 
 @pytest.fixture
@@ -62,12 +60,10 @@ def test_progress_sees_every_item(files, workers):
 
 
 @pytest.mark.parametrize('workers', [0, 2])
-def test_a_bad_mask_is_named(files, workers, tmp_path):
+def test_a_bad_mask_is_named(files, workers):
     Image.fromarray(np.full((3, 3), 9, np.uint8)).save(files[50])
-    cache = tmp_path / 'cache.npz'
     with pytest.raises(DistillError, match='050.png: id 9'):
-        class_histograms(files, load, 4, workers=workers, cache=cache, fingerprint='x')
-    assert not cache.exists()
+        class_histograms(files, load, 4, workers=workers)
 
 
 def test_a_loader_that_returns_no_mask_is_named():
@@ -80,58 +76,58 @@ def test_a_process_that_dies_is_an_error_and_no_hang():
         class_histograms(range(100), load_or_die, 4, workers=2)
 
 
-def test_cache_is_used_while_the_files_are_unchanged(files, tmp_path):
-    cache = tmp_path / 'work' / 'cache.npz'
-    first = class_histograms(files, load, 4, cache=cache, fingerprint=files_fingerprint(files))
-    again = class_histograms(files, never, 4, cache=cache, fingerprint=files_fingerprint(files))
-    np.testing.assert_array_equal(first, again)
-    assert [p.name for p in cache.parent.iterdir()] == ['cache.npz']
-
-
-@pytest.mark.parametrize('change', ['content', 'touched', 'removed', 'reading', 'classes'])
-def test_the_cache_is_replaced_when_something_changes(files, tmp_path, change):
-    cache = tmp_path / 'cache.npz'
-    class_histograms(files, load, 4, cache=cache, fingerprint=files_fingerprint(files, 'a'))
-    extra, classes = 'a', 4
-    if change == 'content':
-        Image.fromarray(np.full((30, 5), 2, np.uint8)).save(files[3])
-    elif change == 'touched':
-        status = files[3].stat()
-        os.utime(files[3], ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    elif change == 'removed':
-        files = files[:-1]
-    elif change == 'reading':
-        extra = 'b'
-    else:
-        classes = 5
-    read = []
-
-    def counting(path):
-        read.append(path)
-        return load(path)
-
-    counts = class_histograms(files, counting, classes, workers=0, cache=cache,
-                              fingerprint=files_fingerprint(files, extra))
-    assert read == files
-    assert counts[:, :4].tolist() == expected(files)
-    class_histograms(files, never, classes, cache=cache, fingerprint=files_fingerprint(files, extra))
+def test_saved_histograms_belong_to_a_fingerprint_and_a_shape(tmp_path):
+    path, counts = tmp_path / 'work' / 'counts.npz', np.arange(12, dtype=np.int64).reshape(3, 4)
+    save_histograms(path, counts, 'x')
+    np.testing.assert_array_equal(load_histograms(path, 'x', (3, 4)), counts)
+    assert [p.name for p in path.parent.iterdir()] == ['counts.npz']
+    assert load_histograms(path, 'y', (3, 4)) is load_histograms(path, 'x', (3, 5)) is None
+    assert load_histograms(tmp_path / 'none.npz', 'x', (3, 4)) is None
 
 
 @pytest.mark.parametrize('damage', [
     lambda data: b'', lambda data: b'nonsense', lambda data: data[:len(data) // 2],
     lambda data: data[:60] + bytes([data[60] ^ 255, data[61] ^ 255]) + data[62:]])
-def test_a_damaged_cache_is_replaced(files, tmp_path, damage):
-    cache = tmp_path / 'cache.npz'
-    class_histograms(files, load, 4, cache=cache, fingerprint='x')
-    good = cache.read_bytes()
-    cache.write_bytes(damage(good))
-    assert class_histograms(files, load, 4, cache=cache, fingerprint='x').tolist() == expected(files)
-    assert class_histograms(files, never, 4, cache=cache, fingerprint='x').tolist() == expected(files)
+def test_damaged_histograms_count_as_none(tmp_path, damage):
+    path = tmp_path / 'counts.npz'
+    save_histograms(path, np.ones((90, 4), np.int64), 'x')
+    path.write_bytes(damage(path.read_bytes()))
+    assert load_histograms(path, 'x', (90, 4)) is None
 
 
-def test_cache_needs_a_fingerprint(tmp_path):
-    with pytest.raises(ValueError, match='fingerprint'):
-        class_histograms([], load, 4, cache=tmp_path / 'c.npz')
+@pytest.fixture
+def bystander():
+    """A process that has nothing to do with the pools, such as a worker of a DataLoader."""
+    process = multiprocessing.get_context('fork').Process(target=time.sleep, args=(60, ))
+    process.start()
+    yield process
+    process.kill()
+    process.join()
+
+
+@pytest.mark.parametrize('end', ['complete', 'closed', 'bad mask', 'death', 'stopped'])
+def test_only_the_processes_of_the_pool_end(files, bystander, end):
+    if end == 'complete':
+        class_histograms(files, load, 4, workers=2)
+    elif end == 'closed':
+        rows = count_masks(files, load, 4, workers=2)
+        next(rows)
+        assert len(multiprocessing.active_children()) > 1
+        rows.close()
+    elif end == 'death':
+        with pytest.raises(DistillError, match='workers'):
+            class_histograms(range(100), load_or_die, 4, workers=2)
+    else:
+        def stop(rows, total):
+            yield next(iter(rows))
+            rows.throw(KeyboardInterrupt)
+
+        if end == 'bad mask':
+            Image.fromarray(np.full((3, 3), 9, np.uint8)).save(files[50])
+        with pytest.raises(DistillError if end == 'bad mask' else KeyboardInterrupt):
+            class_histograms(files, load, 4, workers=2, progress=stop if end == 'stopped' else None)
+    time.sleep(0.2)
+    assert multiprocessing.active_children() == [bystander] and bystander.is_alive()
 
 
 def test_fingerprint_names_a_missing_file(tmp_path):
