@@ -90,7 +90,7 @@ def main():
     parser.add_argument('--device', default='cpu')
     parser.add_argument('--dtype', default='float32')
     parser.add_argument('--images', type=int, default=1)
-    parser.add_argument('--side', type=int, default=64, help='of the latents')
+    parser.add_argument('--side', type=int, default=64, help='side of the latents')
     parser.add_argument('--rounds', type=int, default=10)
     parser.add_argument('--unet', action='store_true', help='time the whole U-Net, too')
     args = parser.parse_args()

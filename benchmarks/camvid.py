@@ -137,12 +137,12 @@ def table(share, args, sequence=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='of the frames, or stages')
-    parser.add_argument('--split', default='test', choices=['val', 'test'], help='that students are tested on')
+    parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='share of the frames, or stages')
+    parser.add_argument('--split', default='test', choices=['val', 'test'], help='split on which students are tested')
     parser.add_argument('--held-out', nargs='+', default=[None], choices=SEQUENCES, metavar='SEQUENCE',
                         help='training sequences to test on, instead of a split')
-    parser.add_argument('--rows', nargs='+', metavar='ROW', help='of the evaluation config; all by default')
-    parser.add_argument('--students', nargs='+', metavar='NAME', help='of the evaluation config; all by default')
+    parser.add_argument('--rows', nargs='+', metavar='ROW', help='rows of the evaluation config; default: all')
+    parser.add_argument('--students', nargs='+', metavar='NAME', help='students of the evaluation config; default: all')
     parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')
     parser.add_argument('--workers', type=int, default=2, help='students at a time, on one thread each')
     parser.add_argument('--data-root', default='data/camvid')

@@ -68,7 +68,7 @@ def measure(reader: str, files: list) -> None:
 
 if __name__ == '__main__':
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--share', type=float, default=1.0, help='of the images')
+    parser.add_argument('--share', type=float, default=1.0, help='share of the images')
     parser.add_argument('--reader', nargs='+', choices=['index', 'COCO'], default=['index'])
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

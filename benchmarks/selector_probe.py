@@ -75,7 +75,7 @@ def compare(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--budget', type=int, default=19, help='frames to select')
-    parser.add_argument('--draws', type=int, default=6, help='of selectors that draw at random')
+    parser.add_argument('--draws', type=int, default=6, help='number of selections by random selectors')
     parser.add_argument('--selectors', nargs='+', default=[*MASKS, *FEATURES], choices=[*MASKS, *FEATURES],
                         metavar='NAME', help=f'all by default: {", ".join([*MASKS, *FEATURES])}')
     parser.add_argument('--data-root', default='data/camvid')

@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument('points')
     parser.add_argument('work_dirs', nargs='+', type=Path)
     parser.add_argument('--real', metavar='CONFIG')
-    parser.add_argument('--data-root', metavar='FOLDER', help='of the dataset of --real')
+    parser.add_argument('--data-root', metavar='FOLDER', help='data root of the dataset of --real')
     run(measure, parser.parse_args())
 
 

@@ -77,7 +77,7 @@ def main():
     parser.add_argument('--data-root', default='data/camvid')
     parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd')
     parser.add_argument('--budget', type=int, default=19, help='random frames')
-    parser.add_argument('--draws', type=int, default=3, help='of random frames, and classifiers of each set')
+    parser.add_argument('--draws', type=int, default=3, help='number of random selections, and of classifiers per set')
     begin(measure, parser.parse_args())
 
 

@@ -64,9 +64,9 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument('masks', help='folder of the PNG or .mat files, or stuff_*.json')
     command.add_argument('--things', default='', metavar='JSON', help='instances_*.json that belongs to stuff_*.json')
     command.add_argument('--out', required=True, help='folder of the new files')
-    command.add_argument('--images', default='', help='a folder of images: convert the masks of these only')
+    command.add_argument('--images', default='', help='folder of images: convert only the masks of these images')
     command.add_argument('--names', default='', metavar='FILE',
-                         help='text file with one file stem per line: convert these only')
+                         help='text file with one file stem per line: convert only these masks')
     command.add_argument('--crowds', action='store_true', help='include crowd annotations of things (JSON)')
     command.add_argument('--workers', type=_positive, help='number of processes; by default the number of cores')
     command = add(commands.convert_unet)

@@ -157,8 +157,8 @@ def convert(args: argparse.Namespace) -> None:
 def convert_unet(args: argparse.Namespace) -> None:
     """Convert the UNet of a Stable Diffusion checkpoint.
 
-    Converts a checkpoint of the original code, such as that of FreestyleNet, to a diffusers folder, which the setting
-    `unet` of a generator reads. Only tensors are read. It takes about a minute, and memory of the checkpoint's size.
+    Converts a checkpoint of the original code, such as FreestyleNet's, to a diffusers folder, which the setting
+    `unet` of a generator reads. Only tensors are read. This takes about a minute, and as much memory as the checkpoint's size.
     """
     from .generation.conversion import convert_unet as convert
     print(convert(args.checkpoint, args.folder, args.like, args.dtype))
@@ -205,9 +205,9 @@ def _set_folder(folder: str) -> Path:
 def report(args: argparse.Namespace) -> None:
     """Write an HTML page about finished work dirs.
 
-    Each work dir gets a section: those of `mmdistill evaluate` with results, learning curves, classes and metrics of
-    the sets, those of `mmdistill distill` with selection, images and provenance. Real images are read from the folders
-    in --data-root, whatever path the files contain.
+    The page has a section per work dir: results, learning curves, classes and metrics of the sets for `mmdistill
+    evaluate`; selection, images and provenance for `mmdistill distill`. Real images are read only from the folders in
+    --data-root, whatever paths the files contain.
     """
     from .evaluation.report import write_report
     print(write_report(args.work_dirs, args.out, title=args.title, data_roots=args.data_root))
