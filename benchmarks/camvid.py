@@ -137,7 +137,8 @@ def table(share, args, sequence=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES, help='share of the frames, or stages')
+    parser.add_argument('--share', nargs='+', default=['0.05', '0.1'], choices=NAMES,
+                        help='share of the frames, or stages')
     parser.add_argument('--split', default='test', choices=['val', 'test'], help='split on which students are tested')
     parser.add_argument('--held-out', nargs='+', default=[None], choices=SEQUENCES, metavar='SEQUENCE',
                         help='training sequences to test on, instead of a split')

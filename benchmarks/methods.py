@@ -223,7 +223,8 @@ def main():
     parser.add_argument('--choose', action='store_true', help='compare settings on the validation pictures')
     parser.add_argument('--workers', type=int, default=2, help='sets and students at a time, on one thread each')
     parser.add_argument('--imagenette', metavar='FOLDER', help='ImageNette in place of the built-in pictures')
-    parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd', help='autoencoder of the generator of ImageNette')
+    parser.add_argument('--vae', metavar='FOLDER', default='madebyollin/taesd',
+                        help='autoencoder of the generator of ImageNette')
     parser.add_argument('--generator', metavar='FOLDER', default='work_dirs/class-unet_cpu_imagenette-128px/export')
     args = parser.parse_args()
     args.configs, args.choices = (IMAGENETTE, IMAGENETTE_CHOICES) if args.imagenette else (OBJECTS, CHOICES)

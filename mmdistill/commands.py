@@ -158,7 +158,8 @@ def convert_unet(args: argparse.Namespace) -> None:
     """Convert the UNet of a Stable Diffusion checkpoint.
 
     Converts a checkpoint of the original code, such as FreestyleNet's, to a diffusers folder, which the setting
-    `unet` of a generator reads. Only tensors are read. This takes about a minute, and as much memory as the checkpoint's size.
+    `unet` of a generator reads. Only tensors are read. This takes about a minute, and as much memory as the
+    checkpoint's size.
     """
     from .generation.conversion import convert_unet as convert
     print(convert(args.checkpoint, args.folder, args.like, args.dtype))
