@@ -71,6 +71,8 @@ def _shipped() -> Dict[str, Path]:
 
 def _config_error(file: Path, error: Exception) -> DistillError:
     """The error for an exception of ``Config.fromfile``, with the file (possibly a base config), line and reason."""
+    if imported := _import_problem(error):
+        return DistillError(f'cannot read the config {file}: custom_imports: {imported}')
     where, line = _place(file, error)
     reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
     if isinstance(error, RecursionError):
@@ -79,11 +81,28 @@ def _config_error(file: Path, error: Exception) -> DistillError:
         line, reason = error.lineno, error.msg
     elif isinstance(error, FileNotFoundError) and error.filename:
         where, reason = str(file), f'no file {error.filename}, which it or one of its _base_ configs names'
-    elif isinstance(error, ImportError) and isinstance(error.__cause__, ImportError):
-        reason = f'custom_imports: {error.__cause__}'  # without MMEngine's list of folders
     elif line is not None or ' ' not in reason:
         reason = f'{type(error).__name__}: {reason}'
     return DistillError(f'cannot read the config {where}{"" if line is None else f", line {line}"}: {reason}')
+
+
+def _import_problem(error: BaseException) -> str:
+    """Text about an exception in a module of ``custom_imports``: the line of the module, and the reason; '' for others.
+    """
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    while (cause := error.__cause__ or error.__context__) is not None:  # MMEngine replaces ImportError, twice
+        error = cause
+        frames += traceback.walk_tb(error.__traceback__)
+    importing = ('import_modules_from_strings', 'import_module')  # of MMEngine and importlib
+    modules = [frame.f_locals.get('imp') for frame, _ in frames if frame.f_code.co_name == importing[0]]
+    if not modules:
+        return ''
+    if isinstance(error, SyntaxError):
+        return f'{error.filename}, line {error.lineno}: {error.msg}'
+    frame, line = [one for one in frames if not one[0].f_code.co_filename.startswith('<frozen importlib')][-1]
+    if frame.f_code.co_name not in importing:
+        return f'{frame.f_code.co_filename}, line {line}: {type(error).__name__}: {" ".join(str(error).split())}'
+    return f'no module in PYTHONPATH is named {modules[-1]}' if isinstance(error, ImportError) else ''
 
 
 def _place(file: Path, error: Exception) -> Tuple[str, Optional[int]]:

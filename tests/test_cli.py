@@ -118,6 +118,20 @@ def test_a_mistake_in_a_config_file(tmp_path, text, say):
     assert str(error.value).startswith(f'cannot read the config {tmp_path}')
 
 
+@pytest.mark.parametrize('text, say', [
+    ('a = 1\nb = (', r"my_parts\.py, line 2: '\(' was never closed$"),
+    ('a = 1\n\n1 / 0', r'my_parts\.py, line 3: ZeroDivisionError: division by zero$'),
+    ('\nimport nowhere_at_all', r"my_parts\.py, line 2: ModuleNotFoundError: No module named 'nowhere_at_all'$"),
+    ('import json\njson.loads("{")', r'json.*\.py, line \d+: JSONDecodeError: ')])
+def test_a_mistake_in_an_imported_module(tmp_path, monkeypatch, text, say):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'my_parts', raising=False)
+    (tmp_path / 'my_parts.py').write_text(text)
+    (tmp_path / 'a.py').write_text("custom_imports = dict(imports=['my_parts'])")
+    with pytest.raises(DistillError, match=rf'cannot read the config .*a\.py: custom_imports: .*{say}'):
+        read_config(str(tmp_path / 'a.py'))
+
+
 @pytest.mark.parametrize('name, text', [('a.json', '{"a": }'), ('a.yml', 'a: [1'), ('a.txt', 'a = 1'),
                                         ('a.py', b'\xff')])
 def test_a_file_that_is_no_config(tmp_path, name, text):

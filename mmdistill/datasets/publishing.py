@@ -202,4 +202,4 @@ def _ids(weights: Any) -> List[str]:
 
 def _plain(text: Optional[Any]) -> str:
     """Text from a manifest, which is not trusted, without the special characters of Markdown and HTML."""
-    return re.sub(r'[^\w .,:/@()-]+', ' ', str(text or ''))[:200].strip()
+    return re.sub(r'[^\w .,:/@()+-]+', ' ', str(text or ''))[:200].strip()

@@ -115,7 +115,7 @@ def test_norms(size):
 
 
 @pytest.mark.parametrize('update', ['x0', 'prev', 'output'])
-def test_a_gradient_that_is_not_finite_names_request_and_step(parts, update):
+def test_a_loss_that_is_not_finite_names_request_and_step(parts, update):
     denoiser, _, _, condition = parts
     gradient = torch.ones(2, 2, 3, 3, dtype=torch.float64)
     gradient[1, 0, 0, 0] = float('nan')
@@ -123,12 +123,27 @@ def test_a_gradient_that_is_not_finite_names_request_and_step(parts, update):
     run = lambda gradient, **settings: sample(  # noqa: E731
         denoiser, NoiseProcess(PROCESSES[0], 10), noise, condition,
         guidance=Guidance([Const(gradient)], window=(0.7, 1.0), update=update), **settings)
-    with pytest.raises(DistillError, match='request b: the gradient of the guidance is not finite at step 7'):
+    with pytest.raises(DistillError, match='request b: the loss of Const is not finite at step 7: check its settings, lower'):
         run(gradient)
     failures = {}
     skipped = run(gradient, failures=failures)
     assert list(failures) == [1] and 'at step 7' in failures[1] and not skipped[1].isfinite().all()
     assert torch.equal(skipped[0], run(torch.ones_like(gradient))[0])  # the other row is what it would be
+
+
+class Steep:
+    """The second row's loss is 0, and its gradient is infinite or not a number."""
+    space, weight = 'latent', 1.0
+
+    def __call__(self, x, batch):
+        return (x - x.detach()).abs().flatten(1).sum(1) ** torch.tensor([1.0, 0.5])
+
+
+def test_a_gradient_that_is_not_finite_names_request_and_step(parts):
+    denoiser, _, _, condition = parts
+    with pytest.raises(DistillError, match='request b: the gradient of the guidance is not finite at step 7: lower'):
+        sample(denoiser, NoiseProcess(PROCESSES[0], 10), torch.randn(2, 2, 3, 3, dtype=torch.float64), condition,
+               guidance=Guidance([Steep()], window=(0.7, 1.0)))
 
 
 @pytest.mark.parametrize('scheduler', [DDPMScheduler(clip_sample=False, timestep_spacing='linspace'),
