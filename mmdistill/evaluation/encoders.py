@@ -20,7 +20,7 @@ from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.datasets.wrappers import parts_of
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.files import config_hash
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
@@ -187,7 +187,7 @@ class BackboneEncoder(Encoder):
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:
-            missing = [' '.join(str(error).split())[:160]]
+            missing = [one_line(error)]
         if missing:
             raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name}: {missing[0]}')
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))

@@ -7,7 +7,7 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
-from ..errors import DistillError, unfit
+from ..errors import DistillError, one_line, unfit
 from ..plan import Request
 from ..weights.hub import Weights
 
@@ -39,7 +39,7 @@ class PromptEncoder:
         try:
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # transformers raises OSError, TypeError and others for missing files
-            raise unfit(f'{folder}: {" ".join(str(error).split())[:200]}') from None
+            raise unfit(f'{folder}: {one_line(error)}') from None
         return cls(tokenizer, source.load(CLIPTextModel, 'text_encoder', dtype))
 
     def length(self, text: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
 
 import torch
 
-from ..errors import DistillError, unfit
+from ..errors import DistillError, one_line, unfit
 from ..files import file_digest
 from ..settings import check_value
 from .address import local_path, resolve, revision_of
@@ -237,7 +237,7 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
                                             variant=chosen.variant, output_loading_info=True, local_files_only=True)
     except Exception as error:  # diffusers, transformers and safetensors raise many different errors
-        raise unfit(f'{where}: {" ".join(str(error).split())[:300]}') from None
+        raise unfit(f'{where}: {one_line(error)}') from None
     if missing := [*info['missing_keys'], *info.get('mismatched_keys', ())]:
         raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
     return network.eval().requires_grad_(False)

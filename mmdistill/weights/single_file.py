@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterable, Tuple
 import torch
 from torch import Tensor
 
-from ..errors import DistillError, unfit
+from ..errors import DistillError, one_line, unfit
 from .checkpoints import load_checkpoint
 from .layout import LOADABLE
 
@@ -96,7 +96,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
             raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
         network.load_state_dict(tensors, strict=False, assign=network.device.type == 'meta')
     except (KeyError, OSError, RuntimeError, SingleFileComponentError) as error:
-        raise unfit(f'{where}: {" ".join(str(error).split())[:200]}') from None
+        raise unfit(f'{where}: {one_line(error)}') from None
     return network.to(dtype).eval().requires_grad_(False)
 
 
