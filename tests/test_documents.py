@@ -65,6 +65,8 @@ OF_PLANS = [(('requests', *path), value, line) for path, value, line in ENTRIES]
 OF_MANIFESTS = [(('images', *path), value, line) for path, value, line in ENTRIES] + [
     (('images', ), DELETE, 'images is missing'), (('task', ), DELETE, 'task is missing'), (('layout', ), 'x', 'layout'),
     (('layout', ), {}, 'layout.name is missing'), (('libraries', ), dict(torch=2), 'a string'),
+    *((('layout', key), value, 'is not a path') for key in ('image_dir', 'mask_dir', 'ann_file')
+      for value in ('/etc', '../x', 'i/../../x', 'i\0')),
     *((('images', 1, key), value, 'plain names') for key in ('image', 'mask')
       for value in ('../../x.jpg', '/etc/passwd', '', 'a//b', '~/../x', 'http://x/y.jpg'))]
 TEXTS = ['', '{"version": 2', '[]', 'null', '3', '"x"', '[' * 100000, '{"version": 2}', 'nonsense', '\x00' * 50]
