@@ -30,6 +30,7 @@ class SegLayout:
             names, or the label map cannot be inverted. The message lists the layouts with enough classes.
     """
     task: ClassVar[str] = 'segmentation'
+    annotation: ClassVar[str] = 'masks'
     name: str
     image_dir: str
     mask_dir: str
@@ -197,6 +198,7 @@ class ClassLayout:
     mmpretrain reads the ids from the list, so neither the order nor the number of the folders matters.
     """
     task: ClassVar[str] = 'classification'
+    annotation: ClassVar[str] = 'classes'
     name: str = 'imagenet'
     image_dir: str = 'train'  # parent of the class folders, relative to the data root
     image_suffix: str = CLASS_SUFFIXES['JPEG']  # suffix of image files after the stem

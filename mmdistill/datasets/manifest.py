@@ -175,7 +175,8 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
 
     Raises:
         DistillError: There is no set, it is unfinished, or the manifest is invalid: damaged, of another version, with
-            values of a wrong type or range, duplicate ids, paths out of the folder, or an unknown layout.
+            values of a wrong type or range, duplicate ids, paths out of the folder, an invalid layout, or images
+            without the mask or the single class that the task needs.
     """
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():
@@ -186,8 +187,9 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
             raise ValueError('written by another version of mmdistill')
         check_record(manifest, _Manifest)
         check_classes(manifest['classes'], manifest['palette'])
-        check_entries(manifest['images'], len(manifest['classes']))
-        if layout := OF_TASK.get(manifest['task']):  # other packages' tasks have other layouts
+        layout = OF_TASK.get(manifest['task'])  # None for a task of another package
+        check_entries(manifest['images'], len(manifest['classes']), layout and layout.annotation)
+        if layout:
             layout.from_dict(manifest['layout'])
         for image in manifest['images']:
             check_paths(*(image[key] for key in ('image', 'mask', 'latents') if key in image))

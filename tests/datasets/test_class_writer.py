@@ -160,9 +160,22 @@ def test_a_manifest_whose_layout_leaves_the_set(tmp_path, key, value):
     file.write_text(json.dumps(manifest))
     for read in (verify_set, lambda root: distilled_dataset(str(root), pipeline=[]),
                  lambda root: export_set(root, tmp_path / 'out', 'imagefolder')):
-        with pytest.raises(DistillError, match=r'distilled.json is not a readable manifest .*inside the folder\)') as said:
+        with pytest.raises(DistillError, match=r'json is not a readable manifest .*inside the folder\)') as said:
             read(tmp_path / 'set')
         assert '\n' not in str(said.value)
+
+
+@pytest.mark.parametrize('classes', [[], [0, 1]])
+def test_a_manifest_with_an_image_of_no_or_two_classes(tmp_path, classes):
+    make(tmp_path / 'set')
+    file = tmp_path / 'set' / MANIFEST
+    manifest = json.loads(file.read_text())
+    manifest['images'][1]['classes'] = classes
+    file.write_text(json.dumps(manifest))
+    for read in (verify_set, lambda root: distilled_dataset(str(root), pipeline=[]),
+                 lambda root: export_set(root, tmp_path / 'out', 'webdataset')):
+        with pytest.raises(DistillError, match=r'n01440764/00000 shows classes \[.*\]: .* exactly one'):
+            read(tmp_path / 'set')
 
 
 def test_folders_and_lists_that_are_links_out_of_the_set(tmp_path):
