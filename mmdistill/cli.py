@@ -147,8 +147,9 @@ def _line(error: Exception) -> Optional[str]:
     """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
     text = one_line(error)
     if isinstance(error, DistillError):
-        # MMEngine's registries put the name of the class before the message.
-        return re.sub(r'^(class `\w+` in \S+: )+', '', one_line(error, None))
+        # MMEngine's registries put the name of the class before the message, and DataLoader a worker's traceback.
+        return re.sub(r'^(Caught .* Original Traceback .*\bmmdistill\.errors\.\w+: )?(class `\w+` in \S+: )*', '',
+                      one_line(error, None))
     if isinstance(error, KeyError):
         unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', text)
         return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
