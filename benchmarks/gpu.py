@@ -22,6 +22,7 @@ import hub_layout
 import numpy as np
 import torch
 
+from mmdistill.errors import one_line
 from mmdistill.generation import ClassConditionalGenerator, ControlNetGenerator, Img2ImgGenerator, sample
 from mmdistill.generation.cost import GIB
 from mmdistill.generation.passes import Passes
@@ -350,7 +351,7 @@ def measure(args):
                                                                flush=True)))
         except Exception as error:  # the other sections still run
             traceback.print_exc()
-            errors[name] = f'{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ""}'
+            errors[name] = one_line(error, named=True)
         gc.collect()
         if args.device.startswith('cuda'):
             torch.cuda.empty_cache()

@@ -16,7 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from .errors import DistillError
+from .errors import DistillError, one_line
 from .files import link_atomic, make_folder, write_atomic
 
 VARIABLE = 'MMDISTILL_CACHE'
@@ -84,7 +84,7 @@ def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
     except FileNotFoundError:
         raise
     except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(str(error) or type(error).__name__) from None
+        raise ValueError(one_line(error)) from None
     if _checksum(arrays.items()) != metadata.get('crc32'):
         raise ValueError('its checksum differs')
     return arrays, header

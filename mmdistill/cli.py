@@ -8,7 +8,7 @@ from typing import Callable, Optional, Sequence
 
 from . import commands, stopping, terminal
 from .command_config import LAUNCHERS
-from .errors import DistillError, SeveralErrors
+from .errors import DistillError, SeveralErrors, one_line
 from .version import __version__
 
 _DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
@@ -145,10 +145,11 @@ def run(function: Callable[..., None], *args) -> None:
 
 def _line(error: Exception) -> Optional[str]:
     """The line to print for an exception; None for unexpected exceptions, which get a traceback."""
-    text = ' '.join(str(error).split())
+    text = one_line(error)
     if isinstance(error, DistillError):
-        # MMEngine's registries put the name of the class before the message.
-        return re.sub(r'^(class `\w+` in \S+: )+', '', text)
+        # MMEngine's registries put the name of the class before the message, and DataLoader a worker's traceback.
+        return re.sub(r'^(Caught .* Original Traceback .*\bmmdistill\.errors\.\w+: )?(class `\w+` in \S+: )*', '',
+                      one_line(error, None))
     if isinstance(error, KeyError):
         unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', text)
         return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
@@ -156,9 +157,9 @@ def _line(error: Exception) -> Optional[str]:
         where = f' {error.filename}' if error.filename else ''
         return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.kept_files_message()}'
     if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's; torch is not imported
-        return f'out of memory ({text[:200]}): generate fewer images at a time, or smaller ones'
+        return f'out of memory ({text}): generate fewer images at a time, or smaller ones'
     if isinstance(error, RuntimeError) and 'DataLoader worker' in text:
-        return (f'a process that reads data was killed or ran out of memory ({text[:200]}): run the command '
+        return (f'a process that reads data was killed or ran out of memory ({text}): run the command '
                 'again, with fewer workers')
     if isinstance(error, RuntimeError) and 'PytorchStreamWriter failed' in text:
         return ('cannot write a checkpoint, perhaps the disk is full: free it. '

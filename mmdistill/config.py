@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Collection, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .errors import DistillError
+from .errors import DistillError, one_line
 from .registry import Registry  # noqa: F401  says how to install MMEngine, makes `_base_ = 'mmdistill::…'` usable
 from .settings import nearest
 
@@ -74,7 +74,7 @@ def _config_error(file: Path, error: Exception) -> DistillError:
     if imported := _import_problem(error):
         return DistillError(f'cannot read the config {file}: custom_imports: {imported}')
     where, line = _place(file, error)
-    reason = ' '.join(str(error.args[0] if isinstance(error, KeyError) and error.args else error).split())
+    reason = one_line(str(error.args[0]) if isinstance(error, KeyError) and error.args else error)
     if isinstance(error, RecursionError):
         where, line, reason = str(file), None, 'its _base_ configs inherit each other in a circle'
     elif isinstance(error, SyntaxError):
@@ -82,7 +82,7 @@ def _config_error(file: Path, error: Exception) -> DistillError:
     elif isinstance(error, FileNotFoundError) and error.filename:
         where, reason = str(file), f'no file {error.filename}, which it or one of its _base_ configs names'
     elif line is not None or ' ' not in reason:
-        reason = f'{type(error).__name__}: {reason}'
+        reason = one_line(error, named=True)
     return DistillError(f'cannot read the config {where}{"" if line is None else f", line {line}"}: {reason}')
 
 

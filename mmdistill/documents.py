@@ -37,11 +37,17 @@ def read_document(path: Any) -> Dict[str, Any]:
         ValueError: The file is larger than 1 GiB, not JSON, nested too deeply, or not an object.
     """
     try:
-        found = json.loads(read_file(path))
+        return parse_object(read_file(path))
     except FileNotFoundError:
         raise
     except OSError as error:
         raise ValueError(error.strerror or str(error)) from None
+
+
+def parse_object(text: Union[str, bytes]) -> Dict[str, Any]:
+    """The JSON object in a text; raises a ValueError if it is not JSON, nested too deeply, or not an object."""
+    try:
+        found = json.loads(text)
     except RecursionError:
         raise ValueError('it is nested too deeply') from None
     if not isinstance(found, dict):

@@ -1,6 +1,6 @@
 """Exceptions for errors that a user can correct."""
 from contextlib import contextmanager
-from typing import Iterator, List, Sequence, Type
+from typing import Iterator, List, Optional, Sequence, Type, Union
 
 
 class DistillError(ValueError):
@@ -60,6 +60,23 @@ class Problems:
 
 class MissingPackage(DistillError, ImportError):
     """A required package is not installed; the message says how to install it."""
+
+
+def one_line(error: Union[BaseException, str], limit: Optional[int] = 200, named: bool = False) -> str:
+    """The text of an error in one line, without control characters; the name of its type if it has no text.
+
+    Args:
+        error: An exception, of a library or of mmdistill, or its text.
+        limit: Maximum number of characters; None for all.
+        named: Whether the name of the exception's type comes first.
+
+    Example:
+        >>> one_line(RuntimeError('two\\nlines'), named=True)
+        'RuntimeError: two lines'
+    """
+    name = type(error).__name__ if isinstance(error, BaseException) else ''
+    text = ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in str(error)).split())
+    return (f'{name}: {text}' if named and text else text or name)[:limit]
 
 
 def unfit(problem: str) -> DistillError:

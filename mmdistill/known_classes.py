@@ -14,9 +14,9 @@ class KnownClasses(NamedTuple):
     @classmethod
     def of(cls, number: int, names: Any) -> 'KnownClasses':
         """The classes from a config or a checkpoint; names are ignored unless there is one per class."""
-        if isinstance(names, Mapping):  # diffusers' and transformers' id2label
+        if isinstance(names, Mapping) and len(names) >= number:  # diffusers' and transformers' id2label
             names = [names.get(str(label), names.get(label)) for label in range(number)]
-        if isinstance(names, (str, type(None))) or len(names) != number or None in names:
+        if not isinstance(names, (list, tuple)) or len(names) != number or None in names:
             return cls(number)
         names = tuple(map(str, names))
         return cls(number, None if all(re.fullmatch(r'LABEL_\d+', name) for name in names) else names)

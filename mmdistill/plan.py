@@ -69,12 +69,16 @@ class Plan:
         write_json(path, dict(version=PLAN_VERSION, **asdict(self)))
 
     @classmethod
-    def load(cls, path) -> 'Plan':
+    def load(cls, path, annotation: Optional[str] = None) -> 'Plan':
         """Read a plan.
+
+        Args:
+            path: The file.
+            annotation: What each request needs; see :func:`check_entries`.
 
         Raises:
             DistillError: The file is missing, damaged or of another version, or is not a valid plan: without requests,
-                with duplicate or invalid ids, or with values of a wrong type or range.
+                with duplicate or invalid ids, without an annotation, or with values of a wrong type or range.
         """
         try:
             data = read_document(path)
@@ -82,7 +86,7 @@ class Plan:
                 raise ValueError('written by another version of mmdistill')
             check_record(data, cls)
             check_classes(data['classes'], data['palette'])
-            check_entries(data['requests'], len(data['classes']))
+            check_entries(data['requests'], len(data['classes']), annotation)
         except FileNotFoundError:
             raise DistillError(f'no plan at {path}: restore it, or begin the run again in '
                                'another folder') from None
@@ -121,16 +125,17 @@ def check_classes(classes: Sequence[str], palette: Sequence) -> None:
         raise ValueError(f'{len(palette)} colours for {len(classes)} classes')
 
 
-def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> None:
+def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int, annotation: Optional[str] = None) -> None:
     """Check the common fields of a plan's requests or a manifest's images.
 
     Args:
         entries: The requests or images.
         num_classes: Number of classes.
+        annotation: What each entry needs: ``'masks'``, a mask; ``'classes'``, exactly one class. Others: anything.
 
     Raises:
-        ValueError: There are no entries, ids are duplicate or invalid, class ids are not ascending or out of range, or
-            the address of start latents is invalid.
+        ValueError: There are no entries, ids are duplicate or invalid, class ids are not ascending or out of range, an
+            annotation is missing, or the address of start latents is invalid.
     """
     if not entries:
         raise ValueError('it contains no images')
@@ -143,6 +148,10 @@ def check_entries(entries: Sequence[Mapping[str, Any]], num_classes: int) -> Non
         seen.add(name)
         if sorted(set(classes)) != classes or classes and classes[-1] >= num_classes:
             raise ValueError(f'{name} shows classes {classes[:8]}: ascending ids below {num_classes} are needed')
+        if annotation == 'classes' and len(classes) != 1:
+            raise ValueError(f'{name} shows classes {classes[:8]}: classification needs exactly one')
+        if annotation == 'masks' and entry.get('mask') is None:
+            raise ValueError(f'{name} has no mask: segmentation needs one')
         latent = entry.get('latent')
         if latent is not None and not re.fullmatch(r'[^/\\#]+#\d{1,9}/\d{1,9}', latent):
             raise ValueError(f'{name} starts from {latent[:40]!r}, which is not an address of latents')

@@ -21,6 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Callable, Dict, NoReturn, Optional, Tuple
 
+from .errors import one_line
 from .files import write_atomic
 from .parallel import end_children, bind_children
 
@@ -204,8 +205,7 @@ class Stopping:
             return None
         try:
             note = json.loads(self._note.read_bytes()[:10000])
-            text = ''.join(character if character.isprintable() else ' ' for character in str(note['message']))
-            return f'error: rank {int(note["rank"])}: {" ".join(text.split()).removeprefix("error: ")}'
+            return f'error: rank {int(note["rank"])}: {one_line(str(note["message"]), None).removeprefix("error: ")}'
         except (OSError, RecursionError, ValueError, KeyError, TypeError):
             return 'error: another process of this run failed'
 

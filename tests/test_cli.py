@@ -177,6 +177,17 @@ def test_registry_prefixes_are_removed_from_messages(capsys):
         cli.run(dict().__getitem__, 'ours')
 
 
+@pytest.mark.parametrize('workers', [0, 1])
+def test_the_traceback_of_a_worker_is_removed_from_messages(workers):
+    from torch.utils.data import DataLoader
+
+    def read(batch):
+        raise DistillError('a.png: no mask:\ncopy it again')
+
+    with pytest.raises(SystemExit, match='^error: a.png: no mask: copy it again$'):
+        cli.run(lambda: list(DataLoader([0], num_workers=workers, collate_fn=read)))
+
+
 def test_a_launcher_that_did_not_start_the_process(tmp_path, monkeypatch):
     monkeypatch.delenv('SLURM_PROCID', raising=False)
     with pytest.raises(SystemExit, match="--launcher slurm: .*'SLURM_PROCID' is not set"):

@@ -1,5 +1,6 @@
 """Plans and manifests are not trusted: each wrong value is reported in one line that names it."""
 import copy
+import dataclasses
 import json
 from functools import partial
 
@@ -65,6 +66,9 @@ OF_PLANS = [(('requests', *path), value, line) for path, value, line in ENTRIES]
 OF_MANIFESTS = [(('images', *path), value, line) for path, value, line in ENTRIES] + [
     (('images', ), DELETE, 'images is missing'), (('task', ), DELETE, 'task is missing'), (('layout', ), 'x', 'layout'),
     (('layout', ), {}, 'layout.name is missing'), (('libraries', ), dict(torch=2), 'a string'),
+    *((('layout', key), value, 'is not a path') for key in ('image_dir', 'mask_dir', 'ann_file')
+      for value in ('/etc', '../x', 'i/../../x', 'i\0')),
+    (('images', 0, 'mask'), DELETE, 'has no mask'), (('images', 1, 'mask'), None, 'a string'),
     *((('images', 1, key), value, 'plain names') for key in ('image', 'mask')
       for value in ('../../x.jpg', '/etc/passwd', '', 'a//b', '~/../x', 'http://x/y.jpg'))]
 TEXTS = ['', '{"version": 2', '[]', 'null', '3', '"x"', '[' * 100000, '{"version": 2}', 'nonsense', '\x00' * 50]
@@ -93,6 +97,22 @@ def test_manifests(tmp_path, plan, path, value, line):
     file = write_manifest(tmp_path, plan, layout, {})
     file.write_text(json.dumps(changed(json.loads(file.read_text()), path, value)))
     refused(lambda: read_manifest(tmp_path), line)
+
+
+@pytest.mark.parametrize('annotation,key,values,line', [
+    ('masks', 'mask', (None, DELETE), '000 has no mask: segmentation needs one'),
+    ('classes', 'classes', ([], [0, 1], DELETE), '000 shows classes .*: classification needs exactly one')])
+def test_plans_of_a_task(tmp_path, plan, annotation, key, values, line):
+    file = tmp_path / 'plan.json'
+    requests = tuple(dataclasses.replace(one, classes=(1, )) for one in plan.requests)
+    dataclasses.replace(plan, requests=requests).save(file)
+    whole = json.loads(file.read_text())
+    assert Plan.load(file, annotation) == Plan.load(file)
+    for value in values:
+        file.write_text(json.dumps(changed(whole, ('requests', 0, key), value)))
+        Plan.load(file)  # another package's task may need neither
+        with pytest.raises(DistillError, match=f'plan.json is not a readable plan .{line}'):
+            Plan.load(file, annotation)
 
 
 @pytest.mark.parametrize('text', TEXTS)

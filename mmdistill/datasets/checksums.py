@@ -111,8 +111,12 @@ def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -
 
 
 def foreign_files(root: Union[str, Path], folders: Iterable[str], listed: Set[str]) -> Iterator[str]:
-    """Yield the files in these folders that the manifest does not list, as paths relative to the root."""
-    for folder in sorted(set(folders)):
-        for path in sorted(Path(root, folder).rglob('*')):
+    """Yield the files in these folders that the manifest does not list, as paths relative to the root.
+
+    Folders that are links out of the root are not read.
+    """
+    places = [Path(root, folder) for folder in sorted(set(folders))]
+    for place in (place for place in places if place.resolve().is_relative_to(Path(root).resolve())):
+        for path in sorted(place.rglob('*')):
             if not path.is_dir() and (name := path.relative_to(root).as_posix()) not in listed:
                 yield name

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Collection, Dict, Optional, Sequence, Tuple
 
 import numpy as np
 
-from mmdistill.documents import check_record
+from mmdistill.documents import check_paths, check_record
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE, train_ids
 from mmdistill.plan import Plan
@@ -30,6 +30,7 @@ class SegLayout:
             names, or the label map cannot be inverted. The message lists the layouts with enough classes.
     """
     task: ClassVar[str] = 'segmentation'
+    annotation: ClassVar[str] = 'masks'
     name: str
     image_dir: str
     mask_dir: str
@@ -197,6 +198,7 @@ class ClassLayout:
     mmpretrain reads the ids from the list, so neither the order nor the number of the folders matters.
     """
     task: ClassVar[str] = 'classification'
+    annotation: ClassVar[str] = 'classes'
     name: str = 'imagenet'
     image_dir: str = 'train'  # parent of the class folders, relative to the data root
     image_suffix: str = CLASS_SUFFIXES['JPEG']  # suffix of image files after the stem
@@ -218,10 +220,17 @@ class ClassLayout:
 
 
 def _check(values: Dict[str, Any], layout: type) -> None:
+    """Check a layout from a file, which is not trusted: its fields, and that its folders and list are in the set."""
     try:
         check_record(values, layout)
+        places = [osp.normpath(values.get(key) or '') for key in ('image_dir', 'mask_dir', 'ann_file')]
+        check_paths(*(place for place in places if place != '.'))
     except ValueError as error:
         raise DistillError(f'the layout in the manifest of a distilled set cannot be read: {error}') from None
+
+
+#: The layout in the manifest of a set, by the task of the set.
+OF_TASK: Dict[str, Any] = {layout.task: layout for layout in (SegLayout, ClassLayout)}
 
 
 LAYOUTS = {layout.name: layout for layout in (

@@ -9,7 +9,7 @@ import traceback
 from collections import Counter
 from typing import Any, Dict, List, Optional, Sequence, Set
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from .reading import local_files
 
 
@@ -28,7 +28,7 @@ def bad_list(error: BaseException) -> Optional[DistillError]:
     path = getattr(dataset, 'ann_file', None)
     if not isinstance(path, str) or not path or '://' in path:
         return None
-    reason = ' '.join(str(error).split())
+    reason = one_line(error)
     if not osp.isfile(path):
         return DistillError(f'no ann_file at {path}: set data_root and ann_file')
     if 'Unsupported format' in reason:

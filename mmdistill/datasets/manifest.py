@@ -18,7 +18,7 @@ from mmdistill.files import file_digest, remove_temporary, write_atomic, write_j
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
 from mmdistill.settings import NonNegativeInt, Range
 from mmdistill.version import __version__
-from .layouts import ClassLayout, SegLayout
+from .layouts import OF_TASK, ClassLayout, SegLayout
 
 MANIFEST_VERSION = 2
 MANIFEST = 'meta/distilled.json'
@@ -175,7 +175,8 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
 
     Raises:
         DistillError: There is no set, it is unfinished, or the manifest is invalid: damaged, of another version, with
-            values of a wrong type or range, duplicate ids, or paths out of the folder.
+            values of a wrong type or range, duplicate ids, paths out of the folder, an invalid layout, or images
+            without the mask or the single class that the task needs.
     """
     path = Path(root) / MANIFEST
     if not Path(root).is_dir():
@@ -186,7 +187,10 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
             raise ValueError('written by another version of mmdistill')
         check_record(manifest, _Manifest)
         check_classes(manifest['classes'], manifest['palette'])
-        check_entries(manifest['images'], len(manifest['classes']))
+        layout = OF_TASK.get(manifest['task'])  # None for a task of another package
+        check_entries(manifest['images'], len(manifest['classes']), layout and layout.annotation)
+        if layout:
+            layout.from_dict(manifest['layout'])
         for image in manifest['images']:
             check_paths(*(image[key] for key in ('image', 'mask', 'latents') if key in image))
     except FileNotFoundError:

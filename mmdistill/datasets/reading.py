@@ -15,7 +15,7 @@ from mmengine.fileio.backends import backends
 from mmengine.fileio.io import backend_instances
 from PIL import Image, UnidentifiedImageError
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.files import config_hash, files_fingerprint
 
 _ORIENTATION = 0x0112  # EXIF's tag
@@ -206,9 +206,10 @@ def unreadable(path: str, what: str, error: BaseException) -> DistillError:
 
 def _reason(error: BaseException) -> str:
     """The message of an error on one line."""
-    reason = ' '.join(str(getattr(error, 'strerror', None) or getattr(error, 'err', None) or error).split())
-    plain = isinstance(error, (OSError, ValueError, SyntaxError, AssertionError, ImportError, cv2.error))
-    return reason if plain and reason else f'{type(error).__name__}: {reason}'
+    if plain := getattr(error, 'strerror', None) or getattr(error, 'err', None):
+        return one_line(plain)
+    known = (OSError, ValueError, SyntaxError, AssertionError, ImportError, cv2.error)
+    return one_line(error, named=not isinstance(error, known))
 
 
 def _is_plain(value: Any) -> bool:

@@ -6,14 +6,13 @@ from typing import Any, Iterator, List, Mapping, Optional, Union
 import numpy as np
 from PIL import Image
 
-from mmdistill.documents import read_file
+from mmdistill.documents import inside, read_file
 from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
-from .layouts import ClassLayout, SegLayout
+from .layouts import OF_TASK, SegLayout
 from .manifest import MANIFEST, manifest_checksum, read_manifest
 
-_LAYOUTS = {layout.task: layout for layout in (SegLayout, ClassLayout)}
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
 
@@ -35,7 +34,7 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     problems += [f'{name} {reason}' for name, reason in damaged.items()]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
     decoding = None
-    if layout_class := _LAYOUTS.get(manifest['task']):
+    if layout_class := OF_TASK.get(manifest['task']):
         layout: Any = layout_class.from_dict(manifest['layout'])
         decoding = layout.decoding() if isinstance(layout, SegLayout) else None
         problems += _of_layout(Path(root), layout, manifest)
@@ -65,7 +64,7 @@ def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator
     if layout.ann_file:
         requests = [SimpleNamespace(id=image['id'], classes=image['classes']) for image in manifest['images']]
         try:
-            found = read_file(root / layout.ann_file).decode()
+            found = read_file(inside(root, Path(layout.ann_file).as_posix())).decode()
         except (OSError, ValueError) as error:
             yield f'{layout.ann_file} cannot be read ({error})'
         else:

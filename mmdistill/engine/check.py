@@ -93,7 +93,8 @@ def _of_loop(cfg: Mapping[str, Any], name: str) -> Any:
 def load_plan(cfg: Mapping[str, Any], composition: Composition) -> Plan:
     """Load the plan of the work dir; raise a DistillError if it is missing or belongs to another config."""
     path = osp.join(cfg['work_dir'], 'plan.json')
-    plan, found = Plan.load(path), run_hash(cfg, composition)
+    plan = Plan.load(path, getattr(composition.planner, 'annotation', None))
+    found = run_hash(cfg, composition)
     if plan.config_hash != found:
         differences = plan.settings and differing(plan.settings, run_settings(cfg, composition), 'the plan')
         hashes = f'its hash is {plan.config_hash}, that of this config {found}'

@@ -13,7 +13,7 @@ from mmdistill.datasets.reading import check_backend
 from mmdistill.datasets.subsets import bad_indices
 from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.datasets.wrappers import KNOWN, is_wrapper
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.registry import DATASETS
 from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
 from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
@@ -45,7 +45,7 @@ def dataset_errors(where: str) -> Iterator[None]:
                                     None))
         if 'palette does not match classes' in str(error):
             reason = 'metainfo.palette has too many or too few colours for the classes: correct it, or leave it out'
-        raise DistillError(f'{where}: {" ".join(str(reason).split())}') from None
+        raise DistillError(f'{where}: {one_line(reason, None)}') from None
 
 
 def check_dataset(cfg: Any, where: str) -> Dict[str, Tuple[Callable, Mapping[str, Any]]]:

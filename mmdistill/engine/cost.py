@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdistill.components import resolve
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.generation.cost import GIB, Cost, Pace, Workload, estimate
 from mmdistill.generation.outline import NoOutline, outline
 from mmdistill.models.distiller import Distiller
@@ -178,8 +178,7 @@ def _segmentor(settings: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Any,
 
 
 def _line(error: Exception) -> str:
-    text = ' '.join(str(error).split())
-    return text[:200] if isinstance(error, DistillError) else f'{type(error).__name__}: {text[:120]}'
+    return one_line(error, named=not isinstance(error, DistillError))
 
 
 def _number(value: float) -> str:

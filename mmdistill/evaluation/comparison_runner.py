@@ -161,7 +161,7 @@ class ComparisonRunner:
         if rank:
             return {}
         runs = [self._run(job, cache.get(job.key) or {}) for job in jobs]
-        sets = {name: one.values[0] if one.kind == 'data_root' else None for name, one in self.sets.items()}
+        sets = {name: one.values if one.kind == 'data_root' else None for name, one in self.sets.items()}
         results = dict(
             task=self.task.name, protocol=self.id, hash=self.hash, metric=metric, classes=list(self.classes),
             notes=self.notes(), sets=sets, command=self.command, settings=self.stored, rows=summarise(runs), runs=runs)

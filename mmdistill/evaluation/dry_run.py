@@ -52,7 +52,7 @@ def _origin(one: TrainingSet) -> str:
         return f'real ones by {type_name(value)}'
     if one.kind == 'source_of':
         return 'the real sources of a distilled set'
-    return {'data_root': f'distilled: {value}', 'dataset': f'a {type_name(value)}'}.get(
+    return {'data_root': f'distilled: {", ".join(map(str, one.values))}', 'dataset': f'a {type_name(value)}'}.get(
         one.kind, f'the union of {", ".join(member.name for member in one.members)}')
 
 

@@ -12,15 +12,15 @@ from mmengine.logging import print_log
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d
-from torch.utils.data import DataLoader
 
 from mmdistill.bars import ProgressBar
+from mmdistill.batches import read_batches
 from mmdistill.cache import in_parts, rows_of, shared_entry
 from mmdistill.config import read_config
 from mmdistill.datasets.reading import ImageReader, UnionReader
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.datasets.wrappers import parts_of
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.files import config_hash
 from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
@@ -188,7 +188,7 @@ class BackboneEncoder(Encoder):
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:
-            missing = [' '.join(str(error).split())[:160]]
+            missing = [one_line(error)]
         if missing:
             raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name}: {missing[0]}')
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))
@@ -247,11 +247,7 @@ def _folder(encoder: Encoder, paths: Sequence[str], root: Optional[str], cache: 
 def _prepare(encoder: Encoder, workers: int, bar: Optional[ProgressBar], batches: List[Sequence[str]]
              ) -> Iterator[Callable[[], np.ndarray]]:
     """Read batches of images, in worker processes if there are any, and yield functions that encode them."""
-    loader: DataLoader = DataLoader(batches, None, num_workers=workers,  # type: ignore[arg-type]
-                                    collate_fn=partial(_read_batch, encoder.read))
-    for images in loader if batches else ():
-        if isinstance(images, DistillError):
-            raise images
+    for images in read_batches(partial(_read_batch, encoder.read), batches, workers):
         yield partial(_features, encoder, images, bar)
 
 
@@ -262,13 +258,10 @@ def _features(encoder: Encoder, images: Tensor, bar: Optional[ProgressBar]) -> n
         return encoder.encode(images.to(encoder.device)).float().cpu().numpy()
 
 
-def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Union[Tensor, DistillError]:
-    try:
-        images = [read(path) for path in paths]
-    except DistillError as error:  # returned, since DataLoader would replace a worker's message by its traceback
-        return error
+def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Tensor:
+    images = [read(path) for path in paths]
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1:
-        return DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
-                            'transform that gives one size, such as CenterCrop')
+        raise DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
+                           'transform that gives one size, such as CenterCrop')
     return torch.stack(images)

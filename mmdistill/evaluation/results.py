@@ -106,6 +106,15 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     return '\n'.join(f'| {" | ".join(cell.ljust(width) for cell, width in zip(line, widths))} |' for line in lines)
 
 
+def data_roots(results: Mapping[str, Any]) -> Dict[str, List[Path]]:
+    """The data root of each image set, by training set; empty for sets of real images.
+
+    Earlier versions saved only the first one, as a string.
+    """
+    return {name: [Path(root) for root in ([value] if isinstance(value, str) else value or ())]
+            for name, value in results['sets'].items()}
+
+
 def published_table(work_dir: Union[str, Path], root: Union[str, Path]) -> str:
     """The table of a comparison in Markdown with its notes, for the card of one of its sets.
 
@@ -122,8 +131,7 @@ def published_table(work_dir: Union[str, Path], root: Union[str, Path]) -> str:
     try:
         table = markdown(table_cells(results['rows']))
         notes = [str(note) for note in results.get('notes', [])]
-        compared = [Path(folder) for value in results['sets'].values() for folder in
-                    (value if isinstance(value, list) else [value]) if isinstance(folder, str)]
+        compared = [folder for folders in data_roots(results).values() for folder in folders]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DistillError(f'{where}: its results.json has no readable table ({type(error).__name__}: {error})'
                            ) from None

@@ -13,7 +13,8 @@ from ..plan import Request
 from ..settings import NonNegativeInt, validated
 from ..weights.address import local_path
 from ..weights.classes import classes_in
-from ..weights.hub import Weights, check_fit, network_config
+from ..weights.configs import read_config
+from ..weights.hub import Weights, check_fit
 from .autoencoders import vae_factor
 from .unets import ClassUNet
 from .conditions import Condition
@@ -93,7 +94,7 @@ class ClassConditionalGenerator(LatentGenerator):
         part = 'transformer' if (weights.configs / 'transformer').is_dir() else 'unet'
         network = weights.load((DiTTransformer2DModel, ClassUNet), part, dtype)
         if part == 'transformer':
-            set_timestep_shift(network, trained_shift(network_config(weights.folder(part))))
+            set_timestep_shift(network, trained_shift(read_config(weights.folder(part))))
         return dict(network=network)
 
     @classmethod

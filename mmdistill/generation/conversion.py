@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..errors import DistillError
 from ..weights.checkpoints import load_weights
+from ..weights.configs import config_errors, read_config
 from ..weights.hub import config_folder, dtype_of
 from ..weights.single_file import converted
 
@@ -61,18 +62,19 @@ def _config(like: Optional[str], checkpoint: str) -> Dict[str, Any]:
     folder = config_folder(like, checkpoint, ('unet', ))
     place = folder / 'unet' if (folder / 'unet').is_dir() else folder
     try:
-        return dict(UNet2DConditionModel.load_config(place, local_files_only=True))
-    except OSError:
+        return read_config(place)
+    except DistillError:
         raise DistillError(f'no config.json of a UNet in {place}: give a diffusers folder') from None
 
 
 def _converted(found: Dict[str, Tensor], config: Dict[str, Any], checkpoint: str) -> Tuple[Any, Dict[str, Tensor]]:
     """A UNet on the meta device, and all its tensors; raises a DistillError for missing, unknown or wrong tensors."""
-    try:
-        network, tensors = converted(UNet2DConditionModel, config,
-                                     {_PREFIX + name: value for name, value in found.items()})
-    except KeyError as error:
-        raise DistillError(f'{checkpoint} is no UNet of this config: it has no {_PREFIX}{error.args[0]}') from None
+    with config_errors(f'the config for {checkpoint}'):
+        try:
+            network, tensors = converted(UNet2DConditionModel, config,
+                                         {_PREFIX + name: value for name, value in found.items()})
+        except KeyError as error:
+            raise DistillError(f'{checkpoint} is no UNet of this config: it has no {_PREFIX}{error.args[0]}') from None
     wanted = network.state_dict()
     used = set(map(id, tensors.values()))
     problems = [*(f'{name} is missing' for name in wanted if name not in tensors),

@@ -9,7 +9,8 @@ from torch import nn
 
 from ..errors import DistillError
 from ..settings import setting
-from ..weights.hub import class_name, dtype_of, known_configs, network_config
+from ..weights.configs import class_in, config_errors, read_config
+from ..weights.hub import dtype_of, known_configs
 from .counting import META
 from .generators import LatentGenerator
 from .prompts import PromptEncoder
@@ -90,12 +91,13 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     import diffusers
 
     from . import unets
-    config, name = network_config(folder), str(class_name(folder))
+    config = read_config(folder)
+    name = class_in(config)
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
         raise DistillError(f'{folder} holds a {name}, which is not a network of diffusers')
     known = inspect.signature(cls).parameters  # saved configs may have arguments of other versions
-    with META:
+    with META, config_errors(f'{name} in {folder}'):
         network = cls.from_config({key: value for key, value in config.items() if key in known})
     return nn.Module.to(network, META, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of casts
 
@@ -108,8 +110,8 @@ class _BlankPrompts(PromptEncoder):
 
     def __init__(self, folder: Path, dtype: torch.dtype) -> None:
         from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-        config = CLIPTextConfig(**network_config(folder / 'text_encoder'))
-        with META:
+        with META, config_errors(f'{folder}/text_encoder'):
+            config = CLIPTextConfig(**read_config(folder / 'text_encoder'))
             text_encoder = CLIPTextModel(config)
         nn.Module.to(text_encoder, META, dtype)
         self.text_encoder: Any = text_encoder.eval().requires_grad_(False)

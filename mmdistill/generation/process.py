@@ -6,6 +6,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler,
 from torch import Tensor
 
 from ..errors import DistillError
+from ..weights.configs import config_errors
 from .schedulers import scheduler_class
 
 
@@ -49,8 +50,9 @@ class NoiseProcess:
         _check(cls.__name__, config, num_steps)
         # DPM-Solver assumes 3 channels when it removes learned variances, so they are removed before its step.
         learned = cls is DPMSolverMultistepScheduler and config.get('variance_type')
-        self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
-        self._scheduler.set_timesteps(num_steps)
+        with config_errors(f'the config of {cls.__name__}'):
+            self._scheduler = cls.from_config(config, **(dict(variance_type=None) if learned else {}))
+            self._scheduler.set_timesteps(num_steps)
         self.timesteps: Tensor = self._scheduler.timesteps
         self.name, self._num_steps = cls.__name__, num_steps
         self._prediction = config.get('prediction_type', 'flow_prediction')

@@ -7,8 +7,9 @@ from typing import Any, Union
 import torch
 from torch import Tensor
 
-from ..errors import DistillError, unfit
+from ..errors import DistillError
 from ..plan import Request
+from ..weights.configs import config_errors
 from ..weights.hub import Weights
 
 logger = logging.getLogger('mmdistill')
@@ -36,10 +37,8 @@ class PromptEncoder:
         source = Weights.of(weights, ('tokenizer', 'text_encoder'))
         folder = source.configs / 'tokenizer'
         from transformers import CLIPTextModel, CLIPTokenizer
-        try:
+        with config_errors(str(folder)):
             tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        except Exception as error:  # transformers raises OSError, TypeError and others for missing files
-            raise unfit(f'{folder}: {" ".join(str(error).split())[:200]}') from None
         return cls(tokenizer, source.load(CLIPTextModel, 'text_encoder', dtype))
 
     def length(self, text: str) -> int:

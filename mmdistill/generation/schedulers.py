@@ -1,5 +1,4 @@
 """Schedulers that support guidance in the denoising loop."""
-import json
 from pathlib import Path
 from typing import Any, Dict, Optional, Union
 
@@ -8,6 +7,7 @@ from diffusers import (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler
 
 from ..errors import DistillError
 from ..settings import check_settings, nearest, parameters
+from ..weights.configs import class_in, config_errors, read_config
 
 #: The schedulers that can be guided through their clean prediction x0.
 SCHEDULERS = (DDIMScheduler, DDPMScheduler, DPMSolverMultistepScheduler, UniPCMultistepScheduler,
@@ -53,12 +53,11 @@ def load_scheduler(folder: Path, scheduler: SchedulerConfig = None) -> Any:
         DistillError: The config cannot be read, or the scheduler is not allowed.
     """
     changes = dict(type=scheduler) if isinstance(scheduler, str) else dict(scheduler or {})
-    try:
-        config = json.loads((folder / 'scheduler' / 'scheduler_config.json').read_text())
-    except (OSError, ValueError):
-        raise DistillError(f'no readable scheduler/scheduler_config.json in {folder}') from None
-    check_scheduler(scheduler, 'scheduler', config['_class_name'])
-    cls = scheduler_class(changes.pop('type', config['_class_name']))
-    if cls.__name__ != config['_class_name']:
+    config = read_config(folder, 'scheduler/scheduler_config.json')
+    name = class_in(config)
+    check_scheduler(scheduler, 'scheduler', name)
+    cls = scheduler_class(changes.pop('type', name))
+    if cls.__name__ != name:
         config.pop('timestep_spacing', None)
-    return cls.from_config(config, **changes)
+    with config_errors(f'scheduler/scheduler_config.json in {folder}'):
+        return cls.from_config(config, **changes)

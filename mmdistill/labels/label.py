@@ -12,9 +12,9 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from scipy.special import log_softmax
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from mmdistill.bars import ProgressBar
+from mmdistill.batches import read_batches
 from mmdistill.components import resolve
 from mmdistill.datasets.distilled import has_weights
 from mmdistill.datasets.wrapped_configs import inner_configs, map_inner, part_configs
@@ -194,12 +194,10 @@ def _logits(teacher: Teacher, load: Callable[[int], Tensor], indices: Sequence[i
             ) -> Iterator[Tensor]:
     """Yield batches of logits (B, K), on the CPU, for the images that ``load`` returns for the indices."""
     bar = ProgressBar(len(indices), 'views')
+    batches = [indices[start:start + batch_size] for start in range(0, len(indices), batch_size)]
     # Workers are forked, so the dataset need not be picklable.
-    loader: DataLoader = DataLoader(
-        indices, batch_size, num_workers=workers,  # type: ignore[arg-type]
-        collate_fn=lambda batch: _stack([load(index) for index in batch]),
-        multiprocessing_context='fork' if workers else None)
-    for pixels in loader:
+    for pixels in read_batches(lambda batch: _stack([load(index) for index in batch]), batches, workers,
+                               multiprocessing_context='fork' if workers else None):
         yield teacher(pixels.flip(1)).cpu()  # mmpretrain loads BGR
         bar.update(len(pixels))
     bar.close()

@@ -6,7 +6,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import Registry
 
 from mmdistill.datasets.wrapped_configs import part_configs
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.weights.checkpoints import load_checkpoint, trained_classes
 
 
@@ -34,8 +34,7 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
     try:
         network.load_state_dict(loaded['state_dict'])
     except RuntimeError as error:
-        detail = ' '.join(str(error).split())[:160]
-        raise DistillError(f'the weights {checkpoint} do not fit {name}: {detail}') from None
+        raise DistillError(f'the weights {checkpoint} do not fit {name}: {one_line(error)}') from None
     return network.float().eval().requires_grad_(False), loaded.get('meta')
 
 

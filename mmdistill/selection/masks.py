@@ -7,7 +7,7 @@ from typing import Any, Mapping, Optional
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from ..errors import DistillError
+from ..errors import DistillError, one_line
 from ..masks import IGNORE, train_ids
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
@@ -102,7 +102,7 @@ def decode_mask(data: bytes, name: str) -> np.ndarray:
     except DistillError:
         raise
     except _BROKEN as error:
-        reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else ' '.join(str(error).split())
+        reason = 'unknown format' if isinstance(error, UnidentifiedImageError) else one_line(error)
         raise DistillError(f'{name} is not a readable mask ({reason}): copy or create it again') from None
 
 

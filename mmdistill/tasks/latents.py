@@ -2,12 +2,12 @@
 import shutil
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader
 
+from mmdistill.batches import read_batches
 from mmdistill.cache import VARIABLE, Part, in_parts, rows_of, shared_entry
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
@@ -85,13 +85,9 @@ class RealLatents:
 
     def _prepare(self, batches: List[np.ndarray]) -> Iterator[Callable[[], np.ndarray]]:
         """Read batches of images with the run's worker processes, and yield functions that encode them."""
-        images = _Images(self.run.source, self.run.generator.image_size, self.crop)
-        loader: DataLoader = DataLoader(images, batch_sampler=batches,  # type: ignore[arg-type]
-                                        num_workers=self.run.num_workers, collate_fn=list)
-        for batch in loader if batches else ():
-            for error in (image for image in batch if isinstance(image, DistillError)):
-                raise error
-            yield partial(self.encode, batch)
+        read = partial(_read_batch, self.run.source, self.run.generator.image_size, self.crop)
+        for images in read_batches(read, batches, self.run.num_workers):
+            yield partial(self.encode, images)
 
     def encode(self, batch: List[np.ndarray]) -> np.ndarray:
         """Encode images, uint8 (H, W, 3) of the generator's size, to latents (B, C, h, w) float32.
@@ -104,14 +100,5 @@ class RealLatents:
         return generator.encode(pixels.permute(0, 3, 1, 2).float() / 127.5 - 1)[:len(batch)].cpu().numpy()
 
 
-class _Images:
-    """Map-style dataset that reads images for PyTorch's DataLoader."""
-
-    def __init__(self, source: Any, size: Tuple[int, int], crop: bool) -> None:
-        self.source, self.size, self.crop = source, size, crop
-
-    def __getitem__(self, index: int) -> Union[np.ndarray, DistillError]:
-        try:
-            return self.source.image(int(index), self.size, self.crop)
-        except DistillError as error:  # returned, since DataLoader would replace a worker's message by its traceback
-            return error
+def _read_batch(source: Any, size: Tuple[int, int], crop: bool, indices: Sequence[int]) -> List[np.ndarray]:
+    return [source.image(int(index), size, crop) for index in indices]

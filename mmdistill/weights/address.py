@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
-from ..errors import DistillError
+from ..errors import DistillError, one_line
 from ..settings import nearest
 from .layout import LOADABLE, weight_files
 from .public import DIT
@@ -95,8 +95,7 @@ def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch
     try:
         root = _fetch(address, parts, tensors) if fetch else _cached(address)
     except (OSError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub answered: {reason}'
+        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub answered: {one_line(error)}'
                            if fetch else
                            f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
                            'them, or give a folder') from None

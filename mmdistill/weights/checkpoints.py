@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
-from ..errors import DistillError, MissingWeights
+from ..errors import DistillError, MissingWeights, one_line
 from ..lock import one_at_a_time
 from .address import builtin
 
@@ -106,8 +106,8 @@ def check_checkpoint(path: str) -> None:
 
 
 def _unreadable(path: str, error: Exception) -> DistillError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
-    if isinstance(error, pickle.UnpicklingError) or 'weights_only' in reason:  # torch suggests an unsafe option
+    reason = one_line(error)
+    if isinstance(error, pickle.UnpicklingError) or 'weights_only' in str(error):  # torch suggests an unsafe option
         reason = 'it is damaged or not a PyTorch checkpoint'
     return DistillError(f'cannot read weights from {path} ({reason}): give a checkpoint that exists and holds only '
                         'tensors')

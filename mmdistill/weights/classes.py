@@ -1,10 +1,10 @@
 """Classes on which the weights of a generator were trained, from the files in its folder."""
-import json
 from pathlib import Path
 from typing import Any, Optional
 
+from ..errors import DistillError
 from ..known_classes import KnownClasses
-from .hub import network_config
+from .configs import read_config
 
 INDEX = 'model_index.json'  # of a diffusers pipeline; for a DiT, it contains the class names
 
@@ -14,7 +14,7 @@ def classes_in(folder: Path) -> Optional[KnownClasses]:
 
     The names are taken from the network's config, where this package saves them, or from the pipeline's ``id2label``.
     """
-    config: Any = network_config(folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet'))
+    config: Any = read_config(folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet'))
     count = config.get('num_classes', config.get('num_embeds_ada_norm'))
     if not isinstance(count, int):
         return None
@@ -23,6 +23,6 @@ def classes_in(folder: Path) -> Optional[KnownClasses]:
 
 def _labels(folder: Path) -> Any:
     try:
-        return json.loads((folder / INDEX).read_text())['id2label']
-    except (OSError, ValueError, KeyError, TypeError):
+        return read_config(folder, INDEX).get('id2label')
+    except DistillError:
         return None

@@ -1,6 +1,5 @@
 """Loads frozen networks from diffusers folders, single files and the hub."""
 import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, List, Literal, Optional, Sequence, Tuple, Union
@@ -13,6 +12,7 @@ from ..files import file_digest
 from ..settings import check_value
 from .address import local_path, resolve, revision_of
 from .checkpoints import check_checkpoint
+from .configs import class_in, config_errors, read_config
 from .layout import foreign_weights, weight_files
 from .single_file import check_single, load_single, read_single
 
@@ -21,8 +21,6 @@ Known = Union[type, Tuple[type, ...]]
 
 #: Config files of parts that are not networks.
 _CONFIGS = dict(scheduler='scheduler_config.json', tokenizer='tokenizer_config.json')
-#: diffusers < 0.30 used one class name for several networks, distinguished by ``norm_type`` (as in diffusers).
-_FORMER_NAMES = {('Transformer2DModel', 'ada_norm_zero'): 'DiTTransformer2DModel'}
 
 _DIGESTS: 'WeakKeyDictionary[Any, str]' = WeakKeyDictionary()  # see frozen_digest
 
@@ -206,30 +204,15 @@ def _missing_part(place: Path, config: Optional[str], tensors: bool) -> Optional
 def check_network(folder: Path, names: Sequence[str], where: str) -> None:
     """Raise a DistillError unless the ``transformer`` or ``unet`` in a folder has one of these class names."""
     part = folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet')
-    if (name := class_name(part)) not in names:
+    if (name := class_in(read_config(part))) not in names:
         raise DistillError(f'{where}: {part} holds a {name}, not a {" or ".join(names)}')
-
-
-def network_config(folder: Path) -> Dict[str, Any]:
-    """The ``config.json`` in a network's folder; raises a DistillError if it cannot be read."""
-    try:
-        return json.loads((folder / 'config.json').read_text())
-    except (OSError, ValueError):
-        raise unfit(f'no readable config.json in {folder}') from None
-
-
-def class_name(folder: Path) -> Optional[str]:
-    """Current name of the class in the config of a diffusers folder."""
-    config: Any = network_config(folder)
-    name = config.get('_class_name')
-    return _FORMER_NAMES.get((name, config.get('norm_type')), name)
 
 
 def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
     """Load a frozen network from its folder; see :meth:`Weights.load`."""
     cls: Any = known
     if isinstance(known, tuple):
-        names, name = [one.__name__ for one in known], class_name(folder)
+        names, name = [one.__name__ for one in known], class_in(read_config(folder))
         if name not in names:
             raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
         cls = known[names.index(name)]
@@ -237,11 +220,9 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
     if part := _missing_part(folder, None, True):
         raise unfit(f'{where}: no {part}')
     chosen: Any = weight_files(file.name for file in folder.iterdir())
-    try:
+    with config_errors(where):
         network, info = cls.from_pretrained(folder, torch_dtype=dtype, use_safetensors=chosen.safetensors,
                                             variant=chosen.variant, output_loading_info=True, local_files_only=True)
-    except Exception as error:  # diffusers, transformers and safetensors raise many different errors
-        raise unfit(f'{where}: {" ".join(str(error).split())[:300]}') from None
     if missing := [*info['missing_keys'], *info.get('mismatched_keys', ())]:
         raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
     return network.eval().requires_grad_(False)

@@ -1,5 +1,4 @@
 """Loads networks of Stable Diffusion 1.x from single files, with diffusers' conversion."""
-import json
 import struct
 from pathlib import Path
 from typing import Any, Dict, Iterable, Tuple
@@ -7,8 +6,10 @@ from typing import Any, Dict, Iterable, Tuple
 import torch
 from torch import Tensor
 
+from ..documents import parse_object
 from ..errors import DistillError, unfit
 from .checkpoints import load_checkpoint
+from .configs import config_errors, read_config
 from .layout import LOADABLE
 
 _SAVE = 'load it with diffusers ({}.from_single_file) and save it with save_pretrained'
@@ -38,7 +39,7 @@ def check_single(path: Path) -> None:
         try:
             with open(path, 'rb') as stream:
                 size, = struct.unpack('<Q', stream.read(8))
-                names = json.loads(stream.read(min(size, path.stat().st_size)))
+                names = parse_object(stream.read(min(size, path.stat().st_size)))
         except (OSError, ValueError, struct.error):
             raise DistillError(f'{path} is not a complete safetensors file: download it again') from None
         _identify(names, path)
@@ -78,8 +79,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
         DistillError: Tensors are missing or have other shapes.
     """
     where = f'{known.__name__} in {path}'
-    from diffusers.loaders.single_file_utils import SingleFileComponentError
-    try:
+    with config_errors(where):
         if known.__name__ == 'CLIPTextModel':
             prefix = 'cond_stage_model.transformer.'
             network = known(known.config_class.from_pretrained(folder, local_files_only=True))
@@ -87,7 +87,7 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
             if not hasattr(network, 'text_model'):  # transformers 5 has no module text_model
                 tensors = {name.removeprefix('text_model.'): value for name, value in tensors.items()}
         else:
-            config = dict(known.load_config(folder, local_files_only=True))
+            config = read_config(folder)
             if known.__name__ == 'ControlNetModel':
                 config = _control_config(config, state)
             network, tensors = converted(known, config, state)
@@ -95,8 +95,6 @@ def load_single(known: Any, state: Dict[str, Tensor], folder: Path, dtype: torch
         if missing:
             raise unfit(f'{where}: {len(missing)} tensors are missing, the first is {missing[0]}')
         network.load_state_dict(tensors, strict=False, assign=network.device.type == 'meta')
-    except (KeyError, OSError, RuntimeError, SingleFileComponentError) as error:
-        raise unfit(f'{where}: {" ".join(str(error).split())[:200]}') from None
     return network.to(dtype).eval().requires_grad_(False)
 
 

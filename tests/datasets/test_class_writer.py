@@ -1,6 +1,7 @@
 """ClassWriter, its manifest, and the datasets that read the set: DistilledDataset and those of mmpretrain."""
 import hashlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from PIL import Image
 
 import mmdistill.datasets  # noqa: F401
 from mmdistill.datasets import ClassWriter, read_manifest, write_manifest
+from mmdistill.datasets.distilled import distilled_dataset
+from mmdistill.datasets.manifest import MANIFEST
+from mmdistill.datasets.publishing import export_set
 from mmdistill.datasets.verify import verify_set
 from mmdistill.errors import DistillError
 from mmdistill.plan import Plan, Request
@@ -143,3 +147,44 @@ def test_wrong_images_ids_and_sizes(tmp_path):
     (tmp_path / 'train').write_text('')
     with pytest.raises(DistillError, match='another folder'):
         writer.write('a/0', image)
+
+
+@pytest.mark.parametrize('key, value', [
+    ('image_dir', '/etc'), ('image_dir', '../other'), ('image_dir', 'train/../../other'), ('image_dir', 'a' * 999),
+    ('ann_file', '/etc/passwd'), ('ann_file', '../train.txt'), ('ann_file', 'a\0b')])
+def test_a_manifest_whose_layout_leaves_the_set(tmp_path, key, value):
+    make(tmp_path / 'set')
+    file = tmp_path / 'set' / MANIFEST
+    manifest = json.loads(file.read_text())
+    manifest['layout'][key] = value
+    file.write_text(json.dumps(manifest))
+    for read in (verify_set, lambda root: distilled_dataset(str(root), pipeline=[]),
+                 lambda root: export_set(root, tmp_path / 'out', 'imagefolder')):
+        with pytest.raises(DistillError, match=r'json is not a readable manifest .*inside the folder\)') as said:
+            read(tmp_path / 'set')
+        assert '\n' not in str(said.value)
+
+
+@pytest.mark.parametrize('classes', [[], [0, 1]])
+def test_a_manifest_with_an_image_of_no_or_two_classes(tmp_path, classes):
+    make(tmp_path / 'set')
+    file = tmp_path / 'set' / MANIFEST
+    manifest = json.loads(file.read_text())
+    manifest['images'][1]['classes'] = classes
+    file.write_text(json.dumps(manifest))
+    for read in (verify_set, lambda root: distilled_dataset(str(root), pipeline=[]),
+                 lambda root: export_set(root, tmp_path / 'out', 'webdataset')):
+        with pytest.raises(DistillError, match=r'n01440764/00000 shows classes \[.*\]: .* exactly one'):
+            read(tmp_path / 'set')
+
+
+def test_folders_and_lists_that_are_links_out_of_the_set(tmp_path):
+    make(tmp_path / 'set')
+    for name in ('train', 'meta/train.txt'):
+        (tmp_path / 'set' / name).rename(tmp_path / 'moved')
+        (tmp_path / 'set' / name).symlink_to(tmp_path / 'moved')
+        problems = verify_set(tmp_path / 'set')
+        assert problems and all('leads out of' in problem for problem in problems), problems
+        (tmp_path / 'set' / name).unlink()
+        (tmp_path / 'moved').rename(tmp_path / 'set' / name)
+    assert verify_set(tmp_path / 'set') == []

@@ -15,6 +15,7 @@ CHANGES = [
     (swap, r'request \S+ uses the image \S+, but in the dataset number \d is \S+: restore the plan or the data'),
     (lambda plan: plan['requests'][0].update(mask='x.png'),
      r'uses the mask x.png, but in the dataset number \d is \S+: '),
+    (lambda plan: plan['requests'][1].pop('mask'), r'not a readable plan \(\S+ has no mask: segmentation needs one\)'),
     (lambda plan: plan['classes'].reverse(), "class 0 is 'cyclist' in the plan and 'sky' in the dataset: restore")]
 
 

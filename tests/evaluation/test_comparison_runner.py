@@ -2,6 +2,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,9 @@ from mmengine.config import Config
 from mmdistill.cli import main
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner, workers
+from mmdistill.evaluation.dry_run import plan_text
+from mmdistill.evaluation.report.work_dirs import read_work_dir
+from mmdistill.evaluation.results import published_table
 
 CONFIG = """
 _base_ = ['{root}/configs/_base_/datasets/streets.py']
@@ -58,6 +62,23 @@ def counted(monkeypatch):
 
     monkeypatch.setattr('mmdistill.evaluation.comparison_runner.run_jobs', run_here)
     return trained
+
+
+def test_each_image_set_of_a_comparison_has_its_table(config, counted, tmp_path):
+    roots = [str(config.parent / 'distilled'), str(tmp_path / 'second')]
+    shutil.copytree(*roots)
+    cfg = Config.fromfile(config)
+    cfg.image_sets, cfg.training_sets.distilled = 2, dict(data_root=roots)
+    results = ComparisonRunner(cfg, tmp_path / 'work').run()
+    assert results['sets'] == dict(distilled=roots, random_real=None)
+    assert f'distilled: {", ".join(roots)}' in plan_text(ComparisonRunner(cfg, tmp_path / 'work'))
+    tables = {published_table(tmp_path / 'work', root) for root in roots}
+    assert len(tables) == 1 and '| distilled' in tables.pop()
+    with pytest.raises(DistillError, match='is not one of the compared sets'):
+        published_table(tmp_path / 'work', tmp_path)
+    work = read_work_dir(tmp_path / 'work')
+    assert str(work.distilled['distilled'].root) == roots[0] and work.notes == [
+        'The images of distilled are those of the first of its 2 image sets.']
 
 
 def test_a_union_is_trained_on_as_one_set(config, counted, tmp_path):

@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
+from mmdistill.errors import DistillError
 from mmdistill.models.published import published_model
 from mmdistill.config import merge_options, read_config
 from mmdistill.labels import LabelStore, ReplayedViews, Teacher, label
@@ -117,6 +118,19 @@ def test_mistakes_in_one_line(world, tool, config, options, message):
         tool(config, '--cfg-options', *options)
     assert '\n' not in str(caught.value)
     assert (world.store / 'labels.bin').read_bytes() == before and LabelStore(world.store)
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+@pytest.mark.parametrize('change, message', [
+    (lambda pipeline: pipeline.pop(1), r'views of \(3, \d+, \d+\) and .*: end the pipeline with'),
+    (lambda pipeline: pipeline.insert(2, dict(type='Normalize', mean=[0, 0, 0], std=[1, 1, 1])),
+     'the pipeline normalises the images')])
+def test_mistakes_that_a_worker_finds_are_one_line(world, config, workers, change, message):
+    cfg = Config.fromfile(config)
+    change(cfg.train_dataloader.dataset.dataset.pipeline)
+    with pytest.raises(DistillError, match=f'^{message}') as caught:
+        label.label(cfg, 4, workers=workers)
+    assert '\n' not in str(caught.value)
 
 
 def test_other_weights_are_another_teacher(world, tool, config):

@@ -12,7 +12,7 @@ import numpy as np
 from mmengine.fileio import BaseStorageBackend, get, register_backend
 from PIL import Image
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.selection.masks import read_mask
 from .ids import from_matrix, from_pixel_map
 from .index import JsonIndex
@@ -86,7 +86,7 @@ def _read_matrix(files: List[str], *_) -> np.ndarray:
     try:
         ids = loadmat(io.BytesIO(data), variable_names=['S'])['S']
     except Exception as error:  # scipy raises many different errors
-        reason = 'it has no matrix S' if isinstance(error, KeyError) else ' '.join(str(error).split())
+        reason = 'it has no matrix S' if isinstance(error, KeyError) else one_line(error)
         raise DistillError(f'{files[0]} is not a readable mask of COCO-Stuff 10k ({reason}): unpack it again') from None
     return from_matrix(ids, files[0])
 

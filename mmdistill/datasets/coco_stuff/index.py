@@ -10,9 +10,10 @@ import numpy as np
 from mmengine.logging import print_log
 
 from mmdistill.bars import ProgressBar
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
 from mmdistill.masks import IGNORE
 from .ids import FIRST_STUFF, OTHER, train_id
+from .regions import MOST_PIXELS, decode_region
 
 _CHUNK = 1 << 22  # bytes read at a time
 _LONGEST = 1 << 28  # maximum bytes of one value, such as an annotation
@@ -95,8 +96,9 @@ def members(path: str) -> Iterator[Tuple[str, Any, int, int]]:
                     yield (key, *text.value())
                 if text.peek() != '}':
                     text.take(',')
-        except ValueError as error:
-            raise DistillError(f'{path} is not the JSON of an object ({error} at byte {text.before + text.at} of '
+        except (RecursionError, ValueError) as error:
+            reason = 'nested too deeply' if isinstance(error, RecursionError) else error
+            raise DistillError(f'{path} is not the JSON of an object ({reason} at byte {text.before + text.at} of '
                                f'{text.size}): download or unpack it again') from None
 
 
@@ -123,8 +125,8 @@ class JsonIndex:
         sizes: int32 (N, 2), height and width in pixels.
 
     Raises:
-        DistillError: A file is not in COCO's format, an annotation has an unknown category, the files have no image in
-            common, or there are no things.
+        DistillError: A file is not in COCO's format, an id or a size is no whole number or out of range, an annotation
+            has an unknown category, the files have no image in common, or there are no things.
     """
 
     def __init__(self, files: Sequence[str], crowds: bool = False) -> None:
@@ -154,17 +156,22 @@ class JsonIndex:
         try:
             for key, item, start, length in members(path):
                 if key == 'images':
-                    images[int(item['id'])] = (_utf8(item['file_name']), int(item['height']), int(item['width']))
+                    images[_whole(item, 'id')] = (_utf8(item['file_name']), _whole(item, 'height', 1, MOST_PIXELS),
+                                                  _whole(item, 'width', 1, MOST_PIXELS))
                 elif key == 'categories':
-                    things = things or train_id(item['id']) >= 0 and item['id'] < FIRST_STUFF
+                    things = things or _is_thing(item)
                 elif key == 'annotations':
                     annotated = True
                     if self._is_drawn(item, path):
-                        for column, value in zip(columns, (item['image_id'], start, length, number,
+                        for column, value in zip(columns, (_whole(item, 'image_id'), start, length, number,
                                                            item['category_id'] < FIRST_STUFF)):
                             column.append(value)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise DistillError(f'{path} is not a stuff or instances file of COCO: its {key} lack {error}') from None
+        except DistillError:
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            problem = f'{key} {"have" if isinstance(error, ValueError) else "lack"} {error}'
+            raise DistillError(f'{path} is not a stuff or instances file of COCO: its {problem}: correct it, or '
+                               'download it again') from None
         if not images:
             raise DistillError(f'{path} lists no images: give a stuff or instances file of COCO')
         if len(self.files) == 1 and annotated and not things:
@@ -173,7 +180,7 @@ class JsonIndex:
 
     def _is_drawn(self, annotation: Dict[str, Any], path: str) -> bool:
         """Whether an annotation is drawn; raises a DistillError if its category is unknown."""
-        category = annotation['category_id']
+        category = _whole(annotation, 'category_id')
         if category == OTHER:
             return False
         if train_id(category) < 0:
@@ -221,10 +228,10 @@ class JsonIndex:
         for annotation in self.annotations(image_id):
             try:
                 region = decode_region(annotation['segmentation'], height, width)
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, OverflowError, TypeError, ValueError) as error:
                 raise DistillError(f'{" or ".join(self.files)}: annotation {annotation.get("id")} of image {image_id} '
                                    f'has no readable segmentation ({error})') from None
-            np.copyto(mask, train_id(annotation['category_id']), where=region)
+            np.copyto(mask, train_id(int(annotation['category_id'])), where=region)
         return np.ascontiguousarray(mask)
 
     def _row(self, image_id: int) -> int:
@@ -232,6 +239,19 @@ class JsonIndex:
         if row == len(self.ids) or self.ids[row] != image_id:
             raise DistillError(f'{self.files[0]} has no image {image_id}')
         return row
+
+
+def _whole(item: Dict[str, Any], name: str, least: int = -1 << 63, most: int = (1 << 63) - 1) -> int:
+    """The whole number at a key of an item; raises a ValueError for other values and for those out of range."""
+    value = item[name]
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
+    if not isinstance(value, int) or not least <= value <= most:
+        raise ValueError(f'{name}={one_line(repr(value), 40)}, which is no whole number from {least} to {most}')
+    return value
+
+
+def _is_thing(category: Dict[str, Any]) -> bool:
+    return train_id(_whole(category, 'id')) >= 0 and category['id'] < FIRST_STUFF
 
 
 def _utf8(text: str) -> bytes:
@@ -242,27 +262,6 @@ def _utf8(text: str) -> bytes:
         return data
     except UnicodeError:
         return text.encode()
-
-
-def decode_region(segmentation: Any, height: int, width: int) -> np.ndarray:
-    """Decode COCO's polygons or (compressed) run lengths to bool (height, width).
-
-    Raises:
-        ValueError: The run lengths have another size.
-    """
-    from pycocotools import mask as coco
-    if isinstance(segmentation, list):
-        polygons = [polygon for polygon in segmentation if len(polygon) >= 6]
-        if not polygons:
-            return np.zeros((height, width), bool)
-        runs = coco.merge(coco.frPyObjects(polygons, height, width))
-    else:
-        runs = segmentation
-        if list(runs['size']) != [height, width]:
-            raise ValueError(f'its size is {runs["size"]}, the image\'s {[height, width]}')
-        if isinstance(runs['counts'], list):
-            runs = coco.frPyObjects(runs, height, width)
-    return coco.decode(runs).view(bool)
 
 
 def _check_images(images: Dict[int, Any], others: Dict[int, Any], file: str, other: str) -> None:

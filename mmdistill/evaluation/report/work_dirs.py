@@ -4,7 +4,7 @@ import zipfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Callable, Container, Dict, List, Optional, Sequence, Tuple, TypedDict, Union
+from typing import Any, Callable, Container, Dict, List, Mapping, Optional, Sequence, Tuple, TypedDict, Union
 
 import numpy as np
 from safetensors import SafetensorError
@@ -16,6 +16,7 @@ from mmdistill.errors import DistillError
 from mmdistill.plan import check_classes
 from mmdistill.settings import NonNegative, NonNegativeInt
 from mmdistill.tasks.base import Task, task_of_manifest
+from ..results import data_roots as roots_of
 from ..results import read_results
 
 Values = Dict[str, Optional[float]]
@@ -62,7 +63,7 @@ class _Results(_Command):
     metric: str
     classes: List[str]
     notes: List[str]
-    sets: Dict[str, Optional[str]]
+    sets: Dict[str, Union[None, str, List[str]]]
     rows: List[_Row]
     runs: List[_Run]
 
@@ -167,17 +168,28 @@ def read_work_dir(path: Union[str, Path], data_roots: Sequence[Union[str, Path]]
     elif not (path / 'distilled').is_dir():
         raise DistillError(f'{path} holds neither results.json nor a distilled set: give a finished work dir of '
                            'mmdistill evaluate or mmdistill distill')
-    roots = results.get('sets', dict(distilled=path / 'distilled'))
-    found = {name: Path(root) for name, root in roots.items() if root is not None}
-    distilled = {name: DistilledSet(root, read_manifest(root)) for name, root in found.items() if root.is_dir()}
-    notes = [f'The images of {name} are not shown: {root} does not exist.' for name, root in found.items()
-             if name not in distilled]
+    roots = roots_of(results) if results else dict(distilled=[path / 'distilled'])
+    distilled, notes = _first_sets(roots)
     described = results or distilled['distilled'].manifest
     folders = [path, *(one.root.parent for one in distilled.values())]
     return WorkDir(task_of_manifest(described, str(path)), list(described['classes']), distilled, results,
                    _measured(path / 'set_metrics.json', partial(_metrics, names=roots, classes=described['classes'])),
                    _measured(path / 'features.safetensors', _features), _histograms(folders, described['classes']),
                    notes, tuple(map(Path, data_roots)))
+
+
+def _first_sets(roots: Mapping[str, Sequence[Path]]) -> Tuple[Dict[str, DistilledSet], List[str]]:
+    """The first image set of each distilled set, and sentences about those that are not shown."""
+    found: Dict[str, DistilledSet] = {}
+    notes = []
+    for name, (root, *others) in ((name, folders) for name, folders in roots.items() if folders):
+        if not root.is_dir():
+            notes.append(f'The images of {name} are not shown: {root} does not exist.')
+            continue
+        found[name] = DistilledSet(root, read_manifest(root))
+        if others:
+            notes.append(f'The images of {name} are those of the first of its {len(others) + 1} image sets.')
+    return found, notes
 
 
 def _check(results: Dict[str, Any], file: Path) -> None:

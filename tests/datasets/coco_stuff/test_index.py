@@ -106,6 +106,41 @@ def test_files_that_are_something_else(tmp_path, change, say):
         JsonIndex([write(tmp_path / 'a.json', content(**change))])
 
 
+@pytest.mark.parametrize('key, name, value', [
+    ('images', 'id', 'abc'), ('images', 'id', 2**70), ('images', 'id', None), ('images', 'id', 7.5),
+    ('images', 'height', 2**40), ('images', 'width', 0), ('images', 'height', '4'), ('images', 'width', float('inf')),
+    ('images', 'height', -4), ('annotations', 'image_id', 2**70), ('annotations', 'image_id', '7'),
+    ('annotations', 'category_id', 3.5), ('annotations', 'category_id', [1]), ('categories', 'id', 3.5),
+    ('categories', 'id', 'abc')])
+def test_ids_and_sizes_that_are_no_numbers_or_out_of_range(tmp_path, key, name, value):
+    wrong = content()
+    wrong[key][0][name] = value
+    with pytest.raises(DistillError, match=rf'a\.json is not a .* its {key} have {name}=.* no whole number') as said:
+        JsonIndex([write(tmp_path / 'a.json', wrong)])
+    assert '\n' not in str(said.value)
+
+
+def test_whole_numbers_with_a_point(tmp_path):
+    wrong = content()
+    wrong['images'][0].update(id=7.0, height=4.0)
+    wrong['annotations'][1].update(category_id=1.0, image_id=7.0)
+    index, expected = (JsonIndex([write(tmp_path / 'a.json', one)]) for one in (wrong, content()))
+    write(tmp_path / 'a.json', wrong)
+    found = index.mask(7)
+    write(tmp_path / 'a.json', content())
+    assert np.array_equal(found, expected.mask(7))
+
+
+@pytest.mark.parametrize('segmentation', [
+    dict(size=[4, 6], counts=[-1, 25]), dict(size=[4, 6], counts=[2**40]), [[0, 0, 1e300, 0, 6, 4]],
+    [[0, 0, float('nan'), 0, 6, 4]], 5])
+def test_segmentations_out_of_range(tmp_path, segmentation):
+    annotations = [dict(id=5, image_id=7, category_id=92, segmentation=segmentation)]
+    index = JsonIndex([write(tmp_path / 'a.json', content(annotations=annotations))])
+    with pytest.raises(DistillError, match=r'a\.json: annotation 5 of image 7 has no readable segmentation'):
+        index.mask(7)
+
+
 @pytest.mark.parametrize('cut', [1, 20, 100, 260])
 def test_a_file_that_was_cut_off(tmp_path, cut):
     text = json.dumps(content())[:-cut]
@@ -114,7 +149,7 @@ def test_a_file_that_was_cut_off(tmp_path, cut):
         JsonIndex([str(tmp_path / 'a.json')])
 
 
-@pytest.mark.parametrize('text', ['', '[]', '{"images": [1, 2}', '{"a" 1}', 'null'])
+@pytest.mark.parametrize('text', ['', '[]', '{"images": [1, 2}', '{"a" 1}', 'null', '{"a": ' + '[' * 100000])
 def test_no_object(tmp_path, text):
     (tmp_path / 'a.json').write_text(text)
     with pytest.raises(DistillError, match='is not the JSON of an object'):
