@@ -180,7 +180,7 @@ def verify(args: argparse.Namespace) -> None:
         print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root))
         wrong += len(problems)
     if wrong:
-        raise DistillError(f'{wrong} problems')
+        raise DistillError(f'{wrong} problems were found')
 
 
 def export(args: argparse.Namespace) -> None:

@@ -101,7 +101,7 @@ def _import_problem(error: BaseException) -> str:
         return f'{error.filename}, line {error.lineno}: {error.msg}'
     frame, line = [one for one in frames if not one[0].f_code.co_filename.startswith('<frozen importlib')][-1]
     if frame.f_code.co_name not in importing:
-        return f'{frame.f_code.co_filename}, line {line}: {type(error).__name__}: {" ".join(str(error).split())}'
+        return f'{frame.f_code.co_filename}, line {line}: {one_line(error, named=True)}'
     return f'no module in PYTHONPATH is named {modules[-1]}' if isinstance(error, ImportError) else ''
 
 
@@ -234,7 +234,8 @@ def member_names(members: Sequence[Any]) -> List[str]:
 def _move_data(cfg: Config, target: str) -> None:
     """Set ``data_root``, and change every ``data_root`` in the config that is the same folder or below it."""
     if not cfg.get('data_root'):
-        raise DistillError('data_root cannot be set: the config has no data_root of its own; set those of its datasets')
+        raise DistillError('data_root cannot be set: the config has no data_root at the top level; set data_root of '
+                           'its datasets')
     source = cfg.data_root.rstrip('/')
 
     def moved(part: Any) -> Any:

@@ -109,7 +109,7 @@ def inside(root: Any, name: str) -> Path:
     """
     path = Path(root, name)
     if not is_plain(name) or not path.resolve().is_relative_to(Path(root).resolve()):
-        raise DistillError(f'{_short(name)} leads out of {root}: the files of a set have to be in its folder')
+        raise DistillError(f'{_short(name)} is outside {root}: the files of a set have to be in its folder')
     if path.exists() and not path.is_file():
         raise DistillError(f'{_short(name)} in {root} is not a regular file: remove it')
     return path

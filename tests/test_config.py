@@ -72,7 +72,7 @@ def test_data_root_moves_all_data(cfg):
     assert cfg.train_dataloader.dataset.dataset.data_root == '/new/train'
     assert cfg.labels.dataset[0].data_root == '/new'
     assert cfg.training_sets == dict(distilled=dict(data_root='data/settled'), many=dict(data_root=['data/set']))
-    with pytest.raises(DistillError, match='no data_root of its own'):
+    with pytest.raises(DistillError, match='no data_root at the top level'):
         merge_options(Config(dict(model=dict())), {'data_root': '/new'})
 
 

@@ -83,10 +83,11 @@ def by_manifest(data_root: str, kwargs: Dict[str, Any], decided: Dict[str, Any],
     """
     for key, value in decided.items():
         if kwargs.pop(key, value) != value:
-            raise DistillError(f'{key} of {data_root} is {value!r} by its {MANIFEST}: leave it out of the config')
+            raise DistillError(f'{key} contradicts {data_root}/{MANIFEST}, which has {value!r}: leave it out of the '
+                               'config')
     configured = kwargs.pop('metainfo', None) or {}
     if [*map(str, configured.get('classes', metainfo['classes']))] != [*map(str, metainfo['classes'])]:
-        raise DistillError(f'the classes of {data_root} are those of its {MANIFEST}: leave them out of metainfo')
+        raise DistillError(f'metainfo.classes differs from the classes in {data_root}/{MANIFEST}: leave it out')
     return dict(decided, metainfo={**configured, **metainfo})
 
 

@@ -74,7 +74,7 @@ def unlabelled(dataset: Any, files: Iterable[np.ndarray]) -> DistillError:
         reasons.append(f'ignore_index={dataset.ignore_index} makes that class unlabelled')
         advice.append('set ignore_index=255')
     shown = ', '.join(map(str, sorted(ids)[:12])) + (', …' if len(ids) > 12 else '')
-    return DistillError(f'no mask of {type(dataset).__name__} has a labelled pixel: the files hold the ids {shown}; '
+    return DistillError(f'no mask of {type(dataset).__name__} has a labelled pixel: the files contain the ids {shown}; '
                         f'{", ".join(reasons)}: {", and ".join(advice)}')
 
 

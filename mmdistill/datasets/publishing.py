@@ -57,7 +57,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
     check_set(root)
     manifest = read_manifest(root)
     if form != 'webdataset' and manifest['task'] != 'classification':
-        raise DistillError(f'{root} is a set for {manifest["task"]}, and masks do not fit into a folder per class: '
+        raise DistillError(f'{root} is a set for {manifest["task"]}, which cannot be exported as a folder per class: '
                            'use --to webdataset')
     if os.path.lexists(out) and not out.is_dir():
         raise DistillError(f'{out} is not a folder: give a new one')
@@ -150,12 +150,12 @@ def card(manifest: Mapping[str, Any], form: str, note: str, tables: Sequence[str
     lines = [
         '---', f'task_categories: [image-{_plain(manifest["task"])}]',
         'license: other', 'tags: [dataset-distillation, synthetic]', '---', '',
-        f'# Distilled with {_plain(manifest["method"])}', '',
+        f'# Distilled set ({_plain(manifest["method"])})', '',
         f'{len(manifest["images"])} synthetic images for {manifest["source_size"]:,} real ones, made by mmdistill '
         f'{_plain((manifest.get("libraries") or {}).get("mmdistill", ""))}.', '',
         '| | |', '|---|---|', f'| form | {form}: {note} |',
         f'| classes | {len(manifest["classes"])}: {classes}{", …" * (len(manifest["classes"]) > 20)} |',
-        f'| images with a class | {least}{f" to {most}" * (most > least)} |',
+        f'| images per class | {least}{f" to {most}" * (most > least)} |',
         f'| seed | {manifest.get("seed", "")} |',
         f'| weights | {", ".join(map(_plain, loaded)) or "see meta"} |', *_finishing(manifest, form), '',
         '## Licence', 'The images come from the generator\'s weights and from real data: the licences of both apply. '

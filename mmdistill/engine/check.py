@@ -160,9 +160,9 @@ def _check_loops(cfg: Mapping[str, Any]) -> None:
         missing = [key for key in loop if cfg.get(key) is None]
         if 0 < len(missing) < 3:
             present = next(key for key in loop if key not in missing)
-            raise DistillError(f'{present}: MMEngine asks for {", ".join(missing)} with it: leave it out')
+            raise DistillError(f'{present}: MMEngine also needs {", ".join(missing)}: leave it out')
     if cfg.get('test_evaluator') is None:
-        raise DistillError('test_evaluator: MMEngine asks for one: add test_evaluator=[]')
+        raise DistillError('test_evaluator is missing, and MMEngine needs it: add test_evaluator=[]')
 
 
 def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, provided: Collection[str] = ()) -> None:

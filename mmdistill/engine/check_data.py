@@ -95,7 +95,7 @@ def _check_balanced(cfg: Mapping[str, Any], where: str) -> None:
     """Check that a dataset inside ``ClassBalancedDataset`` implements ``get_cat_ids``."""
     component, lacking = resolve(cfg, DATASETS, where), BaseDataset.get_cat_ids
     if inspect.isclass(component) and getattr(component, 'get_cat_ids', lacking) is lacking:
-        raise DistillError(f'{where}: ClassBalancedDataset asks for the classes of an image by get_cat_ids(), which '
+        raise DistillError(f'{where}: ClassBalancedDataset needs the method get_cat_ids(), which '
                            f'{component.__name__} does not have: leave ClassBalancedDataset out; repeated images are '
                            'candidates only once anyway')
 

@@ -43,7 +43,7 @@ class CleaningSettings:
         """
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         if not self.cleaners:
-            raise DistillError(f'{HOOK}.cleaners=[]: name at least one cleaner, or leave the hook out')
+            raise DistillError(f'{HOOK}.cleaners=[]: list at least one cleaner, or leave the hook out')
         check_distinct(self.cleaners, f'{HOOK}.cleaners')
         where = [f'{HOOK}.cleaners.{name}' for name in member_names(self.cleaners)]
         needs = dict(check_part(cfg, CLEANERS, task, key) for cfg, key in zip(self.cleaners, where))

@@ -83,7 +83,7 @@ class Composition:
                 among them, or ``check`` of one of the parts fails.
         """
         if self.planner is None:
-            raise DistillError(f"custom_hooks: no hook makes a plan: add dict(type='{task.plan_hook}', ...)")
+            raise DistillError(f"custom_hooks: no hook plans the images: add dict(type='{task.plan_hook}', ...)")
         if self.planner.annotation != task.annotation:
             raise DistillError(f'custom_hooks: the plan is made from {self.planner.annotation}, but the dataset is for '
                                f'{task.name}: use {task.plan_hook}, or another dataset')

@@ -46,7 +46,7 @@ class GuidanceSettings:
         check_settings(task.resources, self.resources, HOOK, ('run', ))
         check_settings(Guidance, self.guidance, HOOK, ('objectives', ))
         if not self.objectives and not self.semantic:
-            raise DistillError(f'{HOOK}.objectives=[]: name at least one objective, or leave the hook out')
+            raise DistillError(f'{HOOK}.objectives=[]: list at least one objective, or leave the hook out')
         check_distinct(self.objectives, f'{HOOK}.objectives')
         components = list(zip(self._places(), self.objectives))
         components += [(f'{HOOK}.semantic', self.semantic)] if self.semantic else []

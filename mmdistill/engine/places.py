@@ -21,8 +21,8 @@ def check_empty(*folders: str) -> None:
     """Raise a DistillError if a folder that a new run will write to contains files."""
     for folder in folders:
         if any(files for _, _, files in os.walk(folder)):
-            raise DistillError(f'{folder} holds a distilled set: continue it with --resume, remove it, or choose '
-                               'another --work-dir')
+            raise DistillError(f'{folder} already contains a distilled set: continue it with --resume, remove it, or '
+                               'choose another --work-dir')
 
 
 def check_work_dir(work_dir: Optional[str], dataset: Mapping[str, Any], where: str) -> None:

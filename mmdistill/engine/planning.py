@@ -30,8 +30,8 @@ def check_ids(requests: Sequence[Request], writer: Any) -> None:
     for request in requests:
         writer.done(request.id)
         if (key := name_key(request.id)) in known:
-            raise DistillError(f'requests {known[key]!r} and {request.id!r} would be the same file: give them other '
-                               'ids')
+            raise DistillError(f'requests {known[key]!r} and {request.id!r} would be written to the same file: give '
+                               'them other ids')
         known[key] = request.id
 
 
@@ -177,7 +177,7 @@ class PrototypePlanner(ClassPlanner):
     def requests(self, run: Any) -> List[Request]:
         requests = super().requests(run)
         if strength_of(run.runner.cfg.model['generator']) == 1:
-            run.logger.warning('PrototypeHook has hardly an effect if all denoising steps are run: set '
+            run.logger.warning('PrototypeHook has almost no effect if all denoising steps are run: set '
                                'model.generator.strength, the share of the steps that are run, below 1, such as 0.7')
         if short := few_images(run.source, self.ipc):
             run.logger.warning(f'Fewer than {self.ipc} real images, so prototypes are reused with different seeds: '

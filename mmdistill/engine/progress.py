@@ -38,7 +38,7 @@ def log_guidance(runner: Any, traces: Sequence[GuidanceTrace], step: int) -> Non
     runner.logger.info(f'Guidance, first to last guided step: {", ".join(losses)}; a step is '
                        f'{scalars["guidance/step"]:.2%} of the latents', extra=LOG_FILE_ONLY)
     if scalars['guidance/step'] > _LARGE_STEP:
-        runner.logger.warning('A step of guidance this large destroys images: lower the scale of GuidedSynthesisHook')
+        runner.logger.warning('Steps of guidance of this size destroy images: lower the scale of GuidedSynthesisHook')
     runner.visualizer.add_scalars(scalars, step=step)
 
 
@@ -90,7 +90,8 @@ def warn_shape(logger: Any, source: Any, size: Tuple[int, int]) -> None:
     change = (size[1] / size[0]) / (width / height)
     if max(change, 1 / change) > _OTHER_SHAPE:
         logger.warning(f'Images are generated at {size} (height, width), but the first photo has {(height, width)}: '
-                       'masks are squeezed to this shape. Set model.generator.image_size to the shape of the photos')
+                       'masks are resized to this shape without keeping their aspect ratio. Set '
+                       'model.generator.image_size to the shape of the photos')
 
 
 def announce(run: Any) -> None:
@@ -100,7 +101,7 @@ def announce(run: Any) -> None:
     logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size} real ones{_for_each(plan)}'
                 f'{_per_class(plan, counts)}')
     if missing := [name for name, count in counts.items() if not count]:
-        logger.warning(f'No image has: {", ".join(missing)}')
+        logger.warning(f'No image of the plan has these classes: {", ".join(missing)}')
     generator = run.runner.cfg.model['generator']
     logger.info(f'Generator: { {k: v for k, v in generator.items() if isinstance(v, (str, int, float))} }',
                 extra=LOG_FILE_ONLY)

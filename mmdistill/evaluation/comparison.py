@@ -156,7 +156,7 @@ def check_training_set(name: str, spec: Any, comparison: Comparison, task: Task)
 def _parts(spec: Any, where: str) -> Tuple[str, Any]:
     """Key and value of a training set's config."""
     if not isinstance(spec, Mapping) or len(spec) - ('weights' in spec) != 1:
-        raise DistillError(f'{where}: give it exactly one of {", ".join(KINDS)}')
+        raise DistillError(f'{where}: set exactly one of {", ".join(KINDS)}')
     (key, value), = ((key, value) for key, value in spec.items() if key != 'weights')
     check_value(f'{where}.weights', weighted := spec.get('weights', False), bool)
     if weighted and key != 'data_root':

@@ -262,6 +262,6 @@ def _read_batch(read: Callable[[str], Tensor], paths: Sequence[str]) -> Tensor:
     images = [read(path) for path in paths]
     shapes = sorted({tuple(image.shape[1:]) for image in images})
     if len(shapes) > 1:
-        raise DistillError(f'images of sizes {shapes[0]} and {shapes[1]} after the encoder\'s pipeline: end it with a '
-                           'transform that gives one size, such as CenterCrop')
+        raise DistillError(f'the encoder\'s pipeline returns images of sizes {shapes[0]} and {shapes[1]}: end it '
+                           'with a transform that gives one size, such as CenterCrop')
     return torch.stack(images)

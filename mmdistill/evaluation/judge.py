@@ -47,7 +47,7 @@ def judge_agreement(segmentor: Callable[[Tensor], Tensor], masks: DatasetMasks, 
             cells = targets[labelled].astype(np.int64) * classes + logits.argmax(1).cpu().numpy()[labelled]
             confusion += np.bincount(cells, minlength=classes**2).reshape(classes, classes)
     if not confusion.any():
-        raise DistillError('no mask has a labelled pixel: there is nothing for the judge to agree with')
+        raise DistillError('no mask has a labelled pixel, so the judge cannot be compared with the masks')
     hits = confusion.diagonal()
     with np.errstate(invalid='ignore'):
         ious = 100 * hits / (confusion.sum(axis=0) + confusion.sum(axis=1) - hits)

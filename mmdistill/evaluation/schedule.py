@@ -102,7 +102,7 @@ def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[fl
     """Rescale a scheduler's config from ``old`` to ``epochs`` epochs."""
     name = f'{scheduler["type"]} in param_scheduler'
     if not scheduler.get('by_epoch', True):
-        raise DistillError(f'{name} counts iterations (by_epoch=False): have it count epochs, or set train_cfg and '
+        raise DistillError(f'{name} counts iterations (by_epoch=False): set by_epoch=True, or set train_cfg and '
                            'param_scheduler by hand')
     for key in ('begin', 'end', 'T_max'):
         if scheduler.get(key) is not None:
@@ -111,7 +111,7 @@ def _stretch(scheduler: Any, epochs: int, old: int, shares: Optional[Sequence[fl
         scheduler['milestones'] = [max(1, int(share * epochs + 1e-6)) for share in shares] if shares else [
             max(1, _scaled(milestone, epochs, old)) for milestone in scheduler['milestones']]
     if scheduler.get('end') is not None and scheduler['end'] <= scheduler.get('begin', 0):
-        raise DistillError(f'{epochs} epochs leave none to {name}: train longer')
+        raise DistillError(f'{epochs} epochs are too few for {name}: train longer')
 
 
 def _scaled(value: int, epochs: int, old: int) -> int:

@@ -56,7 +56,7 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
         return
     total, gpu = len(left), torch.cuda.is_available()
     workers = min(workers or (1 if gpu else min(4, available_cores())), total)
-    print(f'\n{total} students to train, {workers} at a time; each is kept in {cache.root}', flush=True)
+    print(f'\n{total} students to train, {workers} at a time; results are saved in {cache.root}', flush=True)
     start = time.perf_counter()
 
     def keep(job: Job, result: Dict[str, Any]) -> None:
@@ -75,8 +75,9 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
         except BrokenProcessPool:
             died = 'a process that trains students died, killed or out of memory'
             if workers == 1 and len(left) == before:
-                raise DistillError(f'{died}, even alone; {total - before} of {total} students are finished and kept: '
-                                   'free memory, or use a smaller batch or student, and run the command again'
+                raise DistillError(f'{died}, even when it ran alone; {total - before} of {total} students are '
+                                   'finished and saved: free memory, or use a smaller batch or student, and run the '
+                                   'command again'
                                    ) from None
             workers = max(1, workers // 2)
             print(f'{died}: its students are trained again, {workers} at a time', flush=True)

@@ -161,5 +161,5 @@ def _check_imagenet(classes: Optional[Sequence[str]], class_ids: Sequence[int], 
         return
     for name, wanted, found in zip(classes or (), imagenet_ids(classes or ()) or (), class_ids):
         if wanted != found:
-            raise DistillError(f'{where}: class_ids gives {name} the id {found} of the weights, and ImageNet\'s is '
+            raise DistillError(f'{where}: class_ids maps {name} to id {found} of the weights, and its ImageNet id is '
                                f'{wanted}: correct class_ids, or the order of the dataset\'s classes')

@@ -74,7 +74,8 @@ def _converted(found: Dict[str, Tensor], config: Dict[str, Any], checkpoint: str
             network, tensors = converted(UNet2DConditionModel, config,
                                          {_PREFIX + name: value for name, value in found.items()})
         except KeyError as error:
-            raise DistillError(f'{checkpoint} is no UNet of this config: it has no {_PREFIX}{error.args[0]}') from None
+            raise DistillError(f'{checkpoint} does not match this UNet config: it has no {_PREFIX}{error.args[0]}'
+                               ) from None
     wanted = network.state_dict()
     used = set(map(id, tensors.values()))
     problems = [*(f'{name} is missing' for name in wanted if name not in tensors),
@@ -83,6 +84,6 @@ def _converted(found: Dict[str, Tensor], config: Dict[str, Any], checkpoint: str
                 *(f'{name} is {tuple(tensors[name].shape)} instead of {tuple(value.shape)}'
                   for name, value in wanted.items() if name in tensors and tensors[name].shape != value.shape)]
     if problems:
-        raise DistillError(f'{checkpoint} is no UNet of this config: {len(problems)} tensors do not fit, the first: '
-                           f'{problems[0]}')
+        raise DistillError(f'{checkpoint} does not match this UNet config: {len(problems)} tensors do not fit, the '
+                           f'first: {problems[0]}')
     return network, tensors

@@ -83,7 +83,7 @@ class LatentGenerator:
                  guidance_vae: Optional[nn.Module] = None, gradient_checkpointing: bool = False,
                  strength: Strength = 1.0, compile: Union[bool, dict] = False):
         if image_size is None:
-            raise DistillError('the weights do not say their image size: give the generator image_size')
+            raise DistillError('the weights do not contain their image size: set image_size of the generator')
         if cfg_channels is not None and cfg_channels > vae.config.latent_channels:
             raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')

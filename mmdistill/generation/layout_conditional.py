@@ -62,7 +62,7 @@ class LayoutUNetGenerator(LatentGenerator):
         check_number(settings.get('classes'), settings.get('class_ids'), where)
         super().check(settings, where)
         if settings.get('image_size') is None:
-            raise DistillError(f'{where}: the weights do not say their image size; give it {where}.image_size')
+            raise DistillError(f'{where}: the weights do not contain their image size: set {where}.image_size')
 
     @classmethod
     def check_classes(cls, folder: Path, settings: Mapping[str, Any], where: str) -> None:

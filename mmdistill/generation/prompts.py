@@ -52,13 +52,14 @@ class PromptEncoder:
     def checked(self, request: Request) -> str:
         """The prompt of a request, with a warning if it is too long; raises a DistillError if there is none."""
         if request.prompt is None:
-            raise DistillError(f'request {request.id} has no prompt: plan requests with one')
+            raise DistillError(f'request {request.id} has no prompt: set prompt in the hook that plans the images')
         return self.readable(request, request.prompt)
 
     def readable(self, request: Request, text: str) -> str:
         """Return the text of a request, with a warning if it is too long for CLIP."""
         if not self.fits(text):
-            logger.warning(f'request {request.id}: CLIP reads {self.limit} tokens, the end of its prompt is cut off')
+            logger.warning(f'request {request.id}: its prompt has more than {self.limit} tokens, and CLIP does not '
+                           'read the rest')
         return text
 
     def __call__(self, text: str) -> Tensor:

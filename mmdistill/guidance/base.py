@@ -143,7 +143,7 @@ class Guidance:
             objectives = named
         check_objectives(objectives, update, 'guidance')
         if not objectives and semantic is None:
-            raise DistillError('guidance: no objectives: name at least one, or leave the guidance out')
+            raise DistillError('guidance: no objectives: list at least one, or leave the guidance out')
         self.objectives: Dict[str, Objective] = dict(objectives)
         self.window, self.every, self.semantic = tuple(window), every, semantic
         self.scale, self.through, self.update, self.norm, self.step = scale, through, update, norm, step

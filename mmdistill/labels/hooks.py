@@ -78,7 +78,8 @@ class ReplayedLabelsHook(Hook):
             raise DistillError('ReplayedLabelsHook: train_dataloader.dataset has to be a mmdistill.ReplayedViews, not '
                                f'a {type(dataset).__name__}')
         if not hasattr(runner.train_loop, 'run_epoch'):
-            raise DistillError('ReplayedLabelsHook: views belong to epochs: train by an EpochBasedTrainLoop')
+            raise DistillError('ReplayedLabelsHook: labels of views are stored per epoch: train by an '
+                               'EpochBasedTrainLoop')
         model = check_student(runner, dataset.temperature)
         if getattr(model.data_preprocessor, 'batch_augments', None) is not None:
             raise DistillError('ReplayedLabelsHook: the views are mixed already, and the batch would be mixed again: '
@@ -95,7 +96,8 @@ def check_student(runner: Runner, temperature: float) -> nn.Module:
     model = unwrap(runner.model)
     loss = inner_loss(getattr(getattr(model, 'head', None), 'loss_module', None))
     if isinstance(loss, TemperatureKLLoss) and loss.temperature != temperature:
-        raise DistillError(f'the labels have temperature {temperature:g} and the loss {loss.temperature:g}: use one')
+        raise DistillError(f'the labels have temperature {temperature:g} and the loss {loss.temperature:g}: set both '
+                           'to the same value')
     return model
 
 

@@ -116,7 +116,7 @@ def check_labels(cfg: Config) -> Tuple[Labels, bool]:
         check_dataset(dict(dataset['dataset'], _scope_=scope), f'{where}.dataset')
         train_cfg = cfg.get('train_cfg')
         if not isinstance(train_cfg, Mapping) or not train_cfg.get('max_epochs'):
-            raise DistillError('train_cfg has no max_epochs: replayed views belong to epochs, set them')
+            raise DistillError('train_cfg has no max_epochs: labels of replayed views are stored per epoch: set it')
     elif not {'dataset', 'temperature'} <= options.keys():
         raise DistillError('one label per image needs labels.dataset, the set without labels, and labels.temperature')
     else:
@@ -166,7 +166,7 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
         DistillError: An image is outside ``img_prefix``, the set has image weights, or a logit is not finite.
     """
     if has_weights(dataset):
-        raise DistillError('labels.dataset has weights=True, and a file of one label per image has no place for them: '
+        raise DistillError('labels.dataset has weights=True, and a file with one label per image cannot store weights: '
                            'leave weights out')
     batches = _logits(teacher, lambda index: dataset[index]['inputs'], range(len(dataset)), **settings)
     scores = (torch.cat(list(batches)) / temperature).softmax(1).numpy()
@@ -174,7 +174,8 @@ def _label_images(dataset, teacher: Teacher, temperature: float, path: str, sett
         raise DistillError('the teacher gives logits that are not finite: check its weights and its preprocessing')
     folders = sorted({str(part.img_prefix) for part in real_parts(dataset)})
     if len(folders) > 1:
-        raise DistillError(f'labels.dataset has images in {folders[0]} and {folders[1]}: give datasets of one folder')
+        raise DistillError(f'labels.dataset has images in {folders[0]} and {folders[1]}: give datasets with the same '
+                           'folder of images')
     entries = []
     for i, row in enumerate(scores):
         entry = dataset.get_data_info(i)

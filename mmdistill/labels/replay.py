@@ -123,7 +123,7 @@ class ReplayedViews(torch.utils.data.Dataset):
         labels.check(**self.header())
         if labels.header['epochs'] < epochs:
             raise DistillError(f"the label store {self.store} has {labels.header['epochs']} epochs and the training "
-                               f'takes {epochs}: run mmdistill label with this config, it adds the rest')
+                               f'takes {epochs}: run mmdistill label with this config, which adds the missing epochs')
         self._labels = labels
         return labels
 

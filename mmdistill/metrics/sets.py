@@ -90,7 +90,7 @@ def class_balance(real_counts, distilled_counts, classes: Sequence[str]) -> Dict
         if counts.shape != (len(classes), ) or not (np.isfinite(counts) & (counts >= 0)).all():
             raise DistillError(f'the {name} counts have to be {len(classes)} finite numbers, at least 0')
         if not counts.any():
-            raise DistillError(f'the {name} set has nothing of any class')
+            raise DistillError(f'all class counts of the {name} set are 0')
         shares.append(counts / counts.sum())
     real, distilled = shares
     return dict(

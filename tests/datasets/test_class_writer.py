@@ -184,7 +184,7 @@ def test_folders_and_lists_that_are_links_out_of_the_set(tmp_path):
         (tmp_path / 'set' / name).rename(tmp_path / 'moved')
         (tmp_path / 'set' / name).symlink_to(tmp_path / 'moved')
         problems = verify_set(tmp_path / 'set')
-        assert problems and all('leads out of' in problem for problem in problems), problems
+        assert problems and all('is outside' in problem for problem in problems), problems
         (tmp_path / 'set' / name).unlink()
         (tmp_path / 'moved').rename(tmp_path / 'set' / name)
     assert verify_set(tmp_path / 'set') == []

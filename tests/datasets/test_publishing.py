@@ -157,7 +157,7 @@ def test_the_card_says_what_the_set_is_and_trusts_nothing(make, tmp_path):
     root = make(['a', '<b>|'], weights)
     export_set(root, tmp_path / 'out', 'imagefolder', tables=['| set |\n|---|\n| d |'])
     text = (tmp_path / 'out/README.md').read_text()
-    assert '4 synthetic images for 100 real ones' in text and '| images with a class | 2 |' in text
+    assert '4 synthetic images for 100 real ones' in text and '| images per class | 2 |' in text
     assert '| d |' in text and 'owner/name' in text and 'guide' in text
     assert '/data/own' not in text and '<' not in text and 'x script' in text
     assert 'licences of both apply' in text and '- owner/name: see its publisher\n' in text

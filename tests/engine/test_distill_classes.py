@@ -76,7 +76,7 @@ def finished(tools, config, tmp_path_factory):
 def test_prototypes_without_effect_are_warned_of(tools, config, finished, tmp_path):
     done = tools('distill', config, '--work-dir', tmp_path, '--dry-run', '--cfg-options',
                  'model.generator.strength=1.0')
-    say = 'PrototypeHook has hardly an effect if all denoising steps are run: set model.generator.strength'
+    say = 'PrototypeHook has almost no effect if all denoising steps are run: set model.generator.strength'
     assert done.returncode == 0 and say in done.stdout + done.stderr and say not in finished.log
 
 
@@ -283,7 +283,7 @@ def test_bad_generators_and_writers(refused, weights, sd_folder):
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')
     refused(lines="custom_hooks = [dict(type='MaskSelectionHook', selector=dict(type='RandomSelector', budget=1))]",
             say='plan is made from masks, but the dataset is for classification: use PrototypeHook')
-    refused(lines='custom_hooks = []', say="no hook makes a plan: add dict.type='PrototypeHook'")
+    refused(lines='custom_hooks = []', say="no hook plans the images: add dict.type='PrototypeHook'")
     refused('custom_hooks.0.ipc=0', say='ipc=0 is out of range')
     refused('custom_hooks.0.prompt={thing}', say='the only field')
 

@@ -61,7 +61,7 @@ def test_a_finished_set_is_refused_before_anything_is_written(tools, town, tree)
     assert tools(*options).returncode == 0
     before = tree(town.work)
     done = tools(*options)
-    assert done.returncode == 1 and 'holds a distilled set: continue it with --resume' in done.stderr
+    assert done.returncode == 1 and 'already contains a distilled set: continue it with --resume' in done.stderr
     assert tree(town.work) == before
 
 
@@ -69,7 +69,7 @@ def test_a_finished_set_is_refused_before_anything_is_written(tools, town, tree)
 def test_images_of_another_shape_than_the_photos(tools, town, size, warned):
     done = tools('distill', town.config, '--work-dir', town.work, '--dry-run', '--cfg-options',
                  f'model.generator.image_size={size}'.replace(' ', ''))
-    said = f'Images are generated at {size} (height, width), but the first photo has (32, 32): masks are squeezed'
+    said = f'Images are generated at {size} (height, width), but the first photo has (32, 32): masks are resized'
     assert done.returncode == 0 and (said in done.stdout + done.stderr) == warned, done.stderr
 
 

@@ -61,7 +61,7 @@ def test_class_ids_in_another_order_are_named(dry, dit_folder, tmp_path):  # noq
         done = dry(f'model.generator.class_ids={subset}', 'model.generator.image_size=32', config=config,
                    weights=weights)
         last = done.stderr.splitlines()[-1] if done.stderr else ''
-        named = r"error: .*class_ids gives n01558993 the id 0 of the weights, and ImageNet's is 15: correct"
+        named = r"error: .*class_ids maps n01558993 to id 0 of the weights, and its ImageNet id is 15: correct"
         # Other weights are told by their number of classes, when their networks are built without tensors.
         assert re.match(named, last), done.stderr
     done = dry(config=config, weights=tmp_path / 'DiT-XL-2-256')

@@ -101,7 +101,7 @@ def test_mistakes(tmp_path, options, say):
 def test_a_config_with_a_training_is_not_changed(tmp_path):
     cfg = read_config(str(inherit(tmp_path, 'mmseg', 'drive.py', "train_cfg = dict(by_epoch=True, max_epochs=1)")))
     assert distillation_config(cfg) is cfg
-    with pytest.raises(DistillError, match='train_dataloader: MMEngine asks for optim_wrapper with it: leave it out'):
+    with pytest.raises(DistillError, match='train_dataloader: MMEngine also needs optim_wrapper: leave it out'):
         merge_options(cfg, {'test_dataloader.dataset.type': 'mmseg.DRIVEDataset'})
         check_run(cfg)
 

@@ -36,7 +36,7 @@ def change(town, table):
 def test_masks_of_0_and_255(distil, town):
     change(town, lambda mask: np.where(mask > 2, 255, 0))
     distil(f'{DATA}.reduce_zero_label=True', say=(
-        r'no mask of BaseSegDataset has a labelled pixel: the files hold the ids 0, 255; 255 is always unlabelled, '
+        r'no mask of BaseSegDataset has a labelled pixel: the files contain the ids 0, 255; 255 is always unlabelled, '
         r'reduce_zero_label=True makes 0 unlabelled: save the pixels of classes with their ids, 1, \.\.\., instead of '
         '255, and set reduce_zero_label=False if 0 is a class$'))
     change(town, lambda mask: mask // 255)
@@ -46,7 +46,7 @@ def test_masks_of_0_and_255(distil, town):
 
 def test_masks_of_255_alone(distil, town):
     change(town, lambda mask: mask * 0 + 255)
-    distil(say=r'hold the ids 255; 255 is always unlabelled: save the pixels of classes with their ids, 0, \.\.\.')
+    distil(say=r'contain the ids 255; 255 is always unlabelled: save the pixels of classes with their ids, 0, \.\.\.')
     change(town, lambda mask: mask * 0)
     distil()
 
@@ -66,14 +66,14 @@ class Many(BaseSegDataset):
     town.config.write_text(re.sub(r",\s*'palette': \[\[.*?\]\]", '', config, flags=re.S))
     options = (f'{DATA}.type=mmseg.Many', )
     distil(*options, meta, before=before, say=(
-        r"hold the ids 30; metainfo\.classes does not contain the other classes: add some of them, such as "
+        r"contain the ids 30; metainfo\.classes does not contain the other classes: add some of them, such as "
         r"'c30'$"))
     distil(*options, f'{DATA}.metainfo.classes=[{",".join([*kept[:10], "c30"])}]', before=before)
 
 
 def test_an_ignored_class_alone(distil, town):
     change(town, lambda mask: mask * 0 + 3)
-    distil(f'{DATA}.ignore_index=3', say=r'hold the ids 3; ignore_index=3 makes that class unlabelled: set '
+    distil(f'{DATA}.ignore_index=3', say=r'contain the ids 3; ignore_index=3 makes that class unlabelled: set '
                                          'ignore_index=255$')
 
 

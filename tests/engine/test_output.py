@@ -87,7 +87,8 @@ def test_everything_where_it_is_asked_for(run):
 def test_brief(run):
     done, log = run(MMDISTILL_OUTPUT='brief')
     assert done.stdout.splitlines() == [
-        'warning: of the core', 'warning: of the loop', 'warning: No image has: person'], done.stdout
+        'warning: of the core', 'warning: of the loop', 'warning: No image of the plan has these classes: person'
+    ], done.stdout
     assert 'Plan: 6 images' in log
 
 

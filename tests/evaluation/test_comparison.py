@@ -96,8 +96,8 @@ MISTAKES = [
                                             'num_scenes?'),
     (dict(test_dataset=OBJECTS), "test_dataset.type='mmdistill.ObjectPictures' is a dataset of classification, the "
                                  'protocol trains segmentation'),
-    (_sets(), 'training_sets.mine: give it exactly one of data_root, dataset, selector, source_of, union'),
-    (_sets(data_root='a', source_of='b'), 'training_sets.mine: give it exactly one of data_root'),
+    (_sets(), 'training_sets.mine: set exactly one of data_root, dataset, selector, source_of, union'),
+    (_sets(data_root='a', source_of='b'), 'training_sets.mine: set exactly one of data_root'),
     (_sets(dataroot='a'), 'training_sets.mine.dataroot: unknown key of a training set; did you mean data_root?'),
     (_sets(data_root=[]), 'training_sets.mine.data_root=[] has no image set'),
     (_sets(data_root=3), 'training_sets.mine.data_root=3 has to be a string'),

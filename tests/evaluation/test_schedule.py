@@ -90,7 +90,7 @@ def test_warm_up_keeps_its_share():
     set_epochs(cfg, 1000)
     assert cfg.param_scheduler[0].end == cfg.param_scheduler[1].begin == 100
     assert rates(cfg)[100::10] == pytest.approx(before[10:], abs=1e-9)
-    with pytest.raises(DistillError, match='1 epochs leave none to CosineAnnealingLR'):
+    with pytest.raises(DistillError, match='1 epochs are too few for CosineAnnealingLR'):
         set_epochs(cfg, 1)
 
 

@@ -136,8 +136,8 @@ def test_the_students_heed_the_weights(folder, monkeypatch):
 
 MISTAKES = [
     (dict(data_root='DIR', weights='yes'), "training_sets.mine.weights='yes' has to be True or False"),
-    (dict(weights=True), 'training_sets.mine: give it exactly one of data_root'),
-    (dict(data_root='DIR', weight=True), 'training_sets.mine: give it exactly one of data_root'),
+    (dict(weights=True), 'training_sets.mine: set exactly one of data_root'),
+    (dict(data_root='DIR', weight=True), 'training_sets.mine: set exactly one of data_root'),
     (dict(selector=dict(type='RandomPerClassSelector'), weights=True),
      'training_sets.mine.weights: only a data_root has weights of images, not selector: remove weights'),
     (dict(union=['plain', 'weighted']), "'weighted' has weights and 'plain' has none: give weights=True to all or to"),

@@ -91,7 +91,7 @@ def test_a_loss_that_does_not_heed_them(world, weighted, train):
     cfg = wrapped(online(world))
     cfg.train_dataloader.dataset = weighted
     cfg.model.head.loss.loss.temperature = 5
-    with pytest.raises(DistillError, match='the labels have temperature 4 and the loss 5: use one'):
+    with pytest.raises(DistillError, match='the labels have temperature 4 and the loss 5: set both to the same value'):
         train(cfg)
 
 

@@ -26,7 +26,7 @@ def test_range():
 
 @pytest.mark.parametrize('counts, message', [
     ([1, 2, 3], 'have to be 2 finite numbers'), ([1, -1], 'at least 0'), ([1, np.inf], 'finite numbers'),
-    ([0, 0], 'the distilled set has nothing of any class')])
+    ([0, 0], 'all class counts of the distilled set are 0')])
 def test_refused_in_one_line(counts, message):
     with pytest.raises(DistillError, match=message):
         class_balance([1, 2], counts, 'ab')

@@ -89,7 +89,7 @@ def _wanted(found: Dict[str, str], names: str, images: str) -> Dict[str, str]:
             raise DistillError(f'cannot read {place}: {error.strerror}') from None
         found = {stem: found[stem] for stem in sorted(found.keys() & stems)}
         if not found:
-            raise DistillError(f'none of the masks is named in {place}: give the names, or the images, of the same '
+            raise DistillError(f'no mask matches {place}: give the names, or the images, of the same '
                                'split')
     return found
 

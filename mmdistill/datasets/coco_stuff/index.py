@@ -98,7 +98,7 @@ def members(path: str) -> Iterator[Tuple[str, Any, int, int]]:
                     text.take(',')
         except (RecursionError, ValueError) as error:
             reason = 'nested too deeply' if isinstance(error, RecursionError) else error
-            raise DistillError(f'{path} is not the JSON of an object ({reason} at byte {text.before + text.at} of '
+            raise DistillError(f'{path} is not a JSON object ({reason} at byte {text.before + text.at} of '
                                f'{text.size}): download or unpack it again') from None
 
 

@@ -145,14 +145,14 @@ def test_segmentations_out_of_range(tmp_path, segmentation):
 def test_a_file_that_was_cut_off(tmp_path, cut):
     text = json.dumps(content())[:-cut]
     (tmp_path / 'a.json').write_text(text)
-    with pytest.raises(DistillError, match=r'a\.json is not the JSON of an object .* at byte \d+ of \d+'):
+    with pytest.raises(DistillError, match=r'a\.json is not a JSON object .* at byte \d+ of \d+'):
         JsonIndex([str(tmp_path / 'a.json')])
 
 
 @pytest.mark.parametrize('text', ['', '[]', '{"images": [1, 2}', '{"a" 1}', 'null', '{"a": ' + '[' * 100000])
 def test_no_object(tmp_path, text):
     (tmp_path / 'a.json').write_text(text)
-    with pytest.raises(DistillError, match='is not the JSON of an object'):
+    with pytest.raises(DistillError, match='is not a JSON object'):
         list(members(str(tmp_path / 'a.json')))
 
 
