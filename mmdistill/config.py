@@ -129,13 +129,16 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
 
     Raises:
         DistillError: A key is unknown or leads through a value without keys, a list has no such member or several, the
-            key is a variable that was only used while the file was read, or the config has no ``data_root``.
+            key is a variable that was only used while the file was read, the config has no ``data_root``, or the key
+            is in ``custom_imports``, which have no effect after the file was read.
     """
     options = dict(options)
     if 'data_root' in options:
         _move_data(cfg, options.pop('data_root'))
     for key, value in options.items():
         name, *path = key.split('.')
+        if name == 'custom_imports':
+            raise DistillError(f'{key}: modules are imported while the config file is read: set it in the file')
         if name not in (keys := {*RUNNER_KEYS, *cfg, *known}):
             places = [place for place, _ in _members(cfg, name)]
             raise DistillError(f'{key}: the config has no {name}'

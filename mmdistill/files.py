@@ -115,7 +115,8 @@ def _replace(path: Path, make: Callable[[Path], Any]) -> None:
             os.close(descriptor)
         os.replace(temporary, path)
     except OSError as error:
-        raise DistillError(f'cannot write {path}: {error.strerror or error}; free some disk space or choose '
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise DistillError(f'cannot write {path}: {error.strerror or error}; {"free some disk space or " * full}choose '
                            'another folder, and run the command again') from None
     finally:
         with contextlib.suppress(OSError):

@@ -216,7 +216,10 @@ def _union_problem(value: Any, args: Tuple) -> str:
     if '' in found:
         return ''
     precise = [text for text in found if 'range' in text or 'an item' in text]
-    return precise[0] if precise else f'has to be {_describe(Union[args])}'
+    if not precise:
+        return f'has to be {_describe(Union[args])}'
+    others = [_describe(arg) for arg, text in zip(args, found) if text not in precise and arg is not type(None)]
+    return ', or '.join([*precise[:1], *others])
 
 
 def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:

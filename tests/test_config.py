@@ -138,3 +138,8 @@ def test_a_variable_that_was_used_when_the_file_was_read():
         merge_options(cfg, {'guidance.scale': 3})
     merge_options(cfg, {'encoder.type': 'F', 'test_dataloader.batch_size': 2})
     assert cfg.encoder == dict(type='F') and cfg.val_dataloader.batch_size == 1 and cfg.test_dataloader.batch_size == 2
+
+
+def test_modules_cannot_be_imported_later(cfg):
+    with pytest.raises(DistillError, match='custom_imports.imports: modules are imported while the config file is'):
+        merge_options(cfg, {'custom_imports.imports': 'my_parts'})

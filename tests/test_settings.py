@@ -32,6 +32,8 @@ DOES_NOT_FIT = [
     ([1, 'a'], List[int], "has an item 'a' that has to be a whole number"), ([1], Tuple[int, int], 'has to be 2'),
     ([0, 2], WINDOW, r'has an item 2 that is out of range'), ([], dict, 'has to be a dict'),
     (3, Mapping[str, Any], 'has to be a dict'),
+    (1.5, Union[PositiveInt, Share], r'has to be in \[0, 1\], or a whole number'),
+    (0, Union[PositiveInt, str, None], 'has to be at least 1, or a string$'),
 ]
 
 

@@ -98,7 +98,8 @@ def announce(run: Any) -> None:
     """Log the plan of a run: what will be generated, from which data, and in which folder."""
     plan, logger = run.plan, run.logger
     counts = _class_counts(plan)
-    logger.info(f'Plan: {len(plan.requests)} images from {plan.source_size} real ones{_for_each(plan)}'
+    images = f'{len(plan.requests)} image{"s" * (len(plan.requests) > 1)}'
+    logger.info(f'Plan: {images} from {plan.source_size} real ones{_for_each(plan)}'
                 f'{_per_class(plan, counts)}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image of the plan has these classes: {", ".join(missing)}')

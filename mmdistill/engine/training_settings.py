@@ -27,7 +27,7 @@ def changed_settings(cfg: Config) -> str:
         old = read_document(Path(cfg.work_dir) / _NAME)
     except (OSError, ValueError):
         return ''
-    return differing(old, _settings(cfg), 'the training so far')
+    return differing(old, _settings(cfg), 'the last start of this training')
 
 
 def store_settings(cfg: Config) -> None:

@@ -151,7 +151,7 @@ def check_histograms(histograms) -> np.ndarray:
     counts = counts.astype(np.int64, copy=False)
     if counts.min() < 0:
         raise DistillError(f'class histograms are counts of pixels: mask {counts.min(axis=1).argmin()} has a negative '
-                           'one')
+                           'count')
     return counts
 
 

@@ -189,8 +189,8 @@ def test_resume_goes_on(trained, tools):
     assert done.returncode == 0, done.stderr[-2000:]
     iterations = [int(number) for number in re.findall(r'Iter\(train\) *\[ *(\d+)/33\]', done.stdout)]
     assert iterations[0] > 20 and iterations[-1] == 33
-    assert ('iter_30.pth is resumed with other settings: train_cfg.max_iters is 30 in the training so far and 33 in '
-            'the config\n') in done.stdout + done.stderr
+    assert ('iter_30.pth is resumed with other settings: train_cfg.max_iters is 30 in the last start of this training '
+            'and 33 in the config\n') in done.stdout + done.stderr
     done = tools(*trained.command, 'train_cfg.max_iters=33', '--resume')
     assert done.returncode == 0 and 'other settings' not in done.stdout + done.stderr
 
