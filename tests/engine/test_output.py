@@ -3,7 +3,7 @@ import re
 
 import pytest
 
-from mmdistill.engine.progress import _per_class
+from mmdistill.engine.progress import _class_counts, _per_class
 from mmdistill.plan import Plan, Request
 
 NOISE = re.compile(r'System environment|default_hooks|before_train_epoch|mmengine - INFO|Iter\(test\)|OneDL')
@@ -95,9 +95,10 @@ def test_brief(run):
 def test_the_plans_line_tells_images_from_classes():
 
     def text(*requests):
-        return _per_class(Plan('D3S2', 'hash', 0, ('a', 'b'), (), 9, tuple(
+        plan = Plan('D3S2', 'hash', 0, ('a', 'b'), (), 9, tuple(
             Request(str(number), number, classes=classes, candidate=candidate)
-            for number, (classes, candidate) in enumerate(requests))))
+            for number, (classes, candidate) in enumerate(requests)))
+        return _per_class(plan, _class_counts(plan))
 
     assert text(((0, ), 0), ((1, ), 0)) == ', 1 per class for 2 classes'
     assert text(((0, ), 0), ((1, ), 0), ((0, ), 1), ((1, ), 1)) == ', 1 per class for 2 classes'
