@@ -1,4 +1,4 @@
-"""Additions to MMEngine's training: checks, training on a subset of the dataset, bfloat16 on a CPU."""
+"""Additions to MMEngine's training: resuming, training on a subset of the dataset, bfloat16 on a CPU."""
 import copy
 import logging
 import os
@@ -13,24 +13,17 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from mmdistill.components import check_component, resolve
-from mmdistill.config import member_names
-from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrappers import keep_samples, parts_of
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
-from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
+from mmdistill.registry import OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
-from mmdistill.weights.checkpoints import check_exists
-from .runtime import check_runtime
 from .training_settings import changed_settings
 from .wrapped_data import wrapped_dataset_errors
 
@@ -52,42 +45,6 @@ class BFloat16OptimWrapper(OptimWrapper):
         device = next(model.parameters()).device.type
         with super().optim_context(model), torch.autocast(device, torch.bfloat16):
             yield
-
-
-def check_training(cfg: Mapping[str, Any], name: str) -> None:
-    """Check loop, optimizer, hooks of mmdistill and ``indices`` of a training config of any OpenMMLab package.
-
-    Args:
-        cfg: The config.
-        name: Its file name, for messages.
-
-    Raises:
-        DistillError: The config has a mistake. The message names the key and the remedy.
-    """
-    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
-        raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
-    check_runtime(cfg)
-    if isinstance(path := cfg.get('load_from'), str):
-        check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
-    scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
-    loop = dict(cfg['train_cfg'])
-    loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')
-    check_component({**scope, **loop}, LOOPS, 'train_cfg', ('runner', 'dataloader'))
-    if optimizer := cfg['optim_wrapper'].get('optimizer'):
-        resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
-    _check_hooks(cfg.get('custom_hooks') or [], scope)
-    if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
-        check_subsets(dataset, 'train_dataloader.dataset')
-
-
-def _check_hooks(hooks: Sequence[Any], scope: Mapping[str, str]) -> None:
-    """Check that all hooks are registered, and check the settings of mmdistill's hooks."""
-    for name, hook in zip(member_names(hooks), hooks):
-        if isinstance(hook, Hook):
-            continue
-        settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
-        if resolve(settings, HOOKS, f'custom_hooks.{name}').__module__.startswith('mmdistill.'):
-            check_component(settings, HOOKS, f'custom_hooks.{name}')
 
 
 def unwrap(model: Any) -> Any:
