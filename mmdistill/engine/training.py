@@ -19,7 +19,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from mmdistill.datasets.wrappers import keep_samples, parts_of
+from mmdistill.config import member_names
+from mmdistill.datasets.wrappers import keep_samples, other_classes, parts_of
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.registry import OPTIM_WRAPPERS
@@ -55,10 +56,11 @@ def unwrap(model: Any) -> Any:
 def build_loops(runner: Runner) -> None:
     """Build the loops of a training and the datasets that they read.
 
-    For models with ``reads_annotations``, check that all masks and all listed images exist.
+    For models with ``reads_annotations``, check that all masks and all listed images exist. For a distilled set, check
+    that the model and the validation set have its classes.
 
     Raises:
-        DistillError: A dataset cannot be built, or one of its files is missing.
+        DistillError: A dataset cannot be built, one of its files is missing, or the classes differ.
     """
     for name in ('train', 'val'):
         cfg = runner.cfg.get(f'{name}_dataloader') or {}
@@ -69,6 +71,26 @@ def build_loops(runner: Runner) -> None:
         if loop is not None and getattr(unwrap(runner.model), 'reads_annotations', False):
             data = loop.dataloader.dataset
             task_of_dataset(type(parts_of(data)[0].dataset)).source(data).check_files()
+    _check_classes(runner)
+
+
+def _check_classes(runner: Runner) -> None:
+    """Raise a DistillError if a distilled training set has other classes than the validation set or a head."""
+    data = runner.train_loop.dataloader.dataset
+    names = (getattr(data, 'metainfo', None) or {}).get('classes')
+    if not names or not any(hasattr(part.dataset, 'manifest') for part in parts_of(data)):
+        return
+    validation = runner.val_loop and getattr(runner.val_loop.dataloader.dataset, 'metainfo', None) or {}
+    if (others := validation.get('classes')) and (difference := other_classes(others, names)):
+        raise DistillError(f'train_dataloader.dataset has other classes than val_dataloader.dataset: {difference}; '
+                           'give a set with the same classes, in the same order')
+    for key in ('decode_head', 'auxiliary_head', 'head'):
+        heads = runner.cfg.model.get(key) or []
+        for place, head in [('', heads)] if isinstance(heads, Mapping) else zip(member_names(heads), heads):
+            number = head.get('num_classes') if isinstance(head, Mapping) else None
+            if number is not None and number != len(names):
+                raise DistillError(f'{".".join(filter(None, ("model", key, place)))}.num_classes={number}, but the '
+                                   f'training set has {len(names)} classes: set it to {len(names)}')
 
 
 def continue_training(cfg: Any, resume: bool) -> None:
