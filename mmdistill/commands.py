@@ -62,8 +62,8 @@ def train(args: argparse.Namespace) -> None:
     CONFIG is any training config of MMEngine; it can use components of mmdistill.
     """
     from .components import check_parts
-    from .engine.training import (build_loops, check_training, continue_training, discard_partial_checkpoint,
-                                  guard_loading)
+    from .engine.training import build_loops, continue_training, discard_partial_checkpoint, guard_loading
+    from .engine.training_checks import check_training
     from .registry import MODELS
 
     def check(cfg: 'Config') -> None:

@@ -13,7 +13,8 @@ from .settings import NO_SETTINGS, check_settings, nearest
 from .weights.checkpoints import check_exists
 
 
-def check_component(cfg: Any, registry: Registry, where: str, provided: Collection[str] = ()) -> Callable:
+def check_component(cfg: Any, registry: Registry, where: str, provided: Collection[str] = (), values: bool = True
+                    ) -> Callable:
     """Resolve the ``type`` of a component and check its settings; nothing is built.
 
     If the class has a class method ``check(settings, where)``, it is called for checks beyond the signature, such as
@@ -26,7 +27,7 @@ def check_component(cfg: Any, registry: Registry, where: str, provided: Collecti
     """
     component = resolve(cfg, registry, where)
     settings = {key: value for key, value in cfg.items() if key not in NO_SETTINGS}
-    check_settings(component, settings, where, provided)
+    check_settings(component, settings, where, provided, values)
     if callable(check := getattr(component, 'check', None)) and inspect.ismethod(check):
         check(settings, where)
     return component

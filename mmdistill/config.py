@@ -74,7 +74,7 @@ def _config_error(file: Path, error: Exception) -> DistillError:
     if imported := _import_problem(error):
         return DistillError(f'cannot read the config {file}: custom_imports: {imported}')
     where, line = _place(file, error)
-    reason = one_line(str(error.args[0]) if isinstance(error, KeyError) and error.args else error)
+    reason = one_line(error)
     if isinstance(error, RecursionError):
         where, line, reason = str(file), None, 'its _base_ configs inherit each other in a circle'
     elif isinstance(error, SyntaxError):

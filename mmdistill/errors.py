@@ -75,7 +75,8 @@ def one_line(error: Union[BaseException, str], limit: Optional[int] = 200, named
         'RuntimeError: two lines'
     """
     name = type(error).__name__ if isinstance(error, BaseException) else ''
-    text = ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in str(error)).split())
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)  # not its repr
+    text = ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in text).split())
     return (f'{name}: {text}' if named and text else text or name)[:limit]
 
 

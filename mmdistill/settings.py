@@ -109,8 +109,8 @@ def is_open(component: Callable) -> bool:
         for function in functions)
 
 
-def check_settings(component: Callable, settings: Mapping[str, Any], where: str, provided: Collection[str] = ()
-                   ) -> None:
+def check_settings(component: Callable, settings: Mapping[str, Any], where: str, provided: Collection[str] = (),
+                   values: bool = True) -> None:
     """Check the settings in a config against the signature of a class or function.
 
     Args:
@@ -118,6 +118,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
         settings: The settings, possibly with ``type`` and ``_scope_``.
         where: Key of the component in the config.
         provided: Parameters that come from elsewhere, so that the config may omit them.
+        values: Whether to check the values too; False for classes with wrong annotations.
 
     Raises:
         DistillError: A setting is unknown or missing, or a value has a wrong type or range.
@@ -129,7 +130,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
         if key not in known:
             raise DistillError(f'{where}.{key}: unknown setting of {name}{nearest(key, known)}')
         parameter, hint = known[key]
-        if value is not parameter.default:  # defaults of other packages do not always match their annotations
+        if values and value is not parameter.default:  # defaults of other packages may not match their annotations
             check_value(f'{where}.{key}', value, hint)
     for key, (parameter, _) in known.items():
         if parameter.default is parameter.empty and key not in settings and key not in provided:

@@ -103,7 +103,7 @@ def test_the_config_of_a_training_with_weights(root, tmp_path):
     from mmengine.registry import DefaultScope
 
     from mmdistill.config import read_config
-    from mmdistill.engine.training import check_training
+    from mmdistill.engine.training_checks import check_training
     text = re.search(r'```python\n# my_training.py\n(.*?)```', (root / 'docs/evaluation.md').read_text(), re.S)
     (tmp_path / 'my_training.py').write_text(text[1])
     cfg = read_config(str(tmp_path / 'my_training.py'))
@@ -147,7 +147,7 @@ def test_the_guide_for_user_data_builds_and_guides(own, capfd):
     from safetensors.torch import save_file
 
     from mmdistill.config import read_config
-    from mmdistill.engine.training import check_training
+    from mmdistill.engine.training_checks import check_training
     cfg = read_config('my_guide.py')
     check_training(cfg, 'my_guide.py')
     for loader in (cfg.train_dataloader, cfg.val_dataloader, cfg.test_dataloader):

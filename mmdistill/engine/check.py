@@ -2,29 +2,27 @@
 import inspect
 import os
 import os.path as osp
-from typing import Any, Collection, Dict, Literal, Mapping, Optional
+from typing import Any, Collection, Dict, Mapping, Optional, Union
 
-from mmengine.hooks import Hook
-from mmengine.registry import VISBACKENDS
 
 from mmdistill.components import check_component, check_spelling, resolve
-from mmdistill.config import RUNNER_KEYS, member_names, without_scope
+from mmdistill.config import RUNNER_KEYS, without_scope
 from mmdistill.differences import differing, json_values
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash
 from mmdistill.plan import Plan
-from mmdistill.registry import GENERATORS, HOOKS, LOOPS, MODELS, VISUALIZERS, WRITERS
+from mmdistill.registry import GENERATORS, LOOPS, MODELS, WRITERS
 from mmdistill.settings import check_value, setting
 from mmdistill.tasks.base import Task
 from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
 from .places import check_work_dir, set_folders
+from .runner_parts import check_hooks, check_visualizer
 from .runtime import check_runtime
 
 SCOPE = 'mmdistill'
-_TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict],
-            log_level=Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']])
+_TOP = dict(work_dir=Optional[str], env_cfg=dict, randomness=Optional[dict], log_processor=Optional[dict])
 
 
 def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
@@ -41,17 +39,14 @@ def check_run(cfg: Mapping[str, Any], resume: bool = False) -> None:
     _check_keys(cfg)
     _check_type(cfg['model'], MODELS, 'model', 'Distiller')
     _check_type(cfg['test_cfg'], LOOPS, 'test_cfg', 'DistillLoop', ('runner', 'dataloader', 'evaluator'))
+    if not _of_loop(cfg, 'method'):
+        raise DistillError("test_cfg.method='' is empty: give the method a name")
     key = cfg['test_cfg'].get('dataset_key', KEY)
     task = check_dataloader(cfg['test_dataloader'], key)
     check_work_dir(cfg.get('work_dir'), cfg['test_dataloader']['dataset'], key)
     check_unused(written)
     _check_loops(cfg)
     composition = _check_hooks(cfg)
-    if cfg.get('visualizer'):
-        check_component(cfg['visualizer'], VISUALIZERS, 'visualizer')
-        backends = cfg['visualizer'].get('vis_backends') or ()
-        for name, backend in zip(member_names(backends), backends):
-            check_component(backend, VISBACKENDS, f'visualizer.vis_backends.{name}', ('save_dir', ))
     generator = cfg['model']['generator']
     if task is not None:  # the task of a distilled set is known only from its manifest
         check_fit(task, generator, cfg['test_cfg'].get('writer'))
@@ -161,8 +156,9 @@ def _check_loops(cfg: Mapping[str, Any]) -> None:
         if 0 < len(missing) < 3:
             present = next(key for key in loop if key not in missing)
             raise DistillError(f'{present}: MMEngine also needs {", ".join(missing)}: leave it out')
-    if cfg.get('test_evaluator') is None:
+    if (evaluator := cfg.get('test_evaluator')) is None:
         raise DistillError('test_evaluator is missing, and MMEngine needs it: add test_evaluator=[]')
+    check_value('test_evaluator', evaluator, Union[list, dict])
 
 
 def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, provided: Collection[str] = ()) -> None:
@@ -173,19 +169,9 @@ def _check_type(cfg: Mapping[str, Any], registry, where: str, expected: str, pro
 
 
 def _check_hooks(cfg: Mapping[str, Any]) -> Composition:
-    """Check the hooks and return the parts that they define."""
+    """Check the visualizer and the hooks, and return the parts that the hooks define."""
     composition = Composition()
-    hooks = cfg.get('custom_hooks') or []
-    if isinstance(hooks, (str, Mapping)):
-        raise DistillError('custom_hooks: give it a list of dict(type=..., ...)')
-    listed = [(f'custom_hooks.{name}', hook) for name, hook in zip(member_names(hooks), hooks)
-              if not isinstance(hook, Hook)]
-    default = [(f'default_hooks.{name}', hook) for name, hook in (cfg.get('default_hooks') or {}).items()
-               if isinstance(hook, Mapping)]
-    for where, hook in listed + default:
-        if isinstance(hook, Mapping):
-            hook = {key: value for key, value in hook.items() if key != 'priority'}
-        component = check_component(hook, HOOKS, where)
-        if inspect.isclass(component) and issubclass(component, ComposingHook):
-            HOOKS.build(dict(hook)).compose(composition)
+    for _, hook in check_hooks(cfg, {}, check_visualizer(cfg.get('visualizer'), {})):
+        if isinstance(hook, ComposingHook):
+            hook.compose(composition)
     return composition

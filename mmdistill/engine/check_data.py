@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple
 
 from mmengine.dataset import BaseDataset, ClassBalancedDataset, ConcatDataset
-from torch.utils.data import DataLoader
 
 from mmdistill.components import check_component, resolve
 from mmdistill.datasets.listing import bad_list, no_images
@@ -15,11 +14,10 @@ from mmdistill.datasets.wrapped_configs import in_scope, inner_configs
 from mmdistill.datasets.wrappers import KNOWN, is_wrapper
 from mmdistill.errors import DistillError, one_line
 from mmdistill.registry import DATASETS
-from mmdistill.settings import NonNegativeInt, PositiveInt, check_value, nearest
+from mmdistill.settings import NonNegativeInt, PositiveInt, check_value
 from mmdistill.tasks.base import Task, all_tasks, task_of_datasets
 from .pipelines import check_pipelines
-
-_LOADER_KEYS = {*inspect.signature(DataLoader).parameters, 'num_batch_per_epoch'}
+from .runner_parts import check_loader
 
 
 @contextmanager
@@ -108,14 +106,7 @@ def _named_by_strings(cfg: Any) -> Any:
 
 def check_dataloader(cfg: Mapping[str, Any], where: str) -> Optional[Task]:
     """Check ``test_dataloader`` and return the task of its dataset; None if the task is known only from its files."""
-    for key in cfg:
-        if key not in _LOADER_KEYS:
-            raise DistillError(f'test_dataloader.{key}: unknown setting{nearest(key, _LOADER_KEYS)}')
-    check_value('test_dataloader.batch_size', cfg.get('batch_size', 1), PositiveInt)
-    check_value('test_dataloader.num_workers', cfg.get('num_workers', 0), NonNegativeInt)
-    if 'dataset' not in cfg:
-        raise DistillError('test_dataloader.dataset: the real dataset is missing: give it dict(type=..., '
-                           'data_root=...)')
+    check_loader(cfg, 'test_dataloader')
     found = check_dataset(cfg['dataset'], where)
     classes = {key: component for key, (component, _) in found.items() if inspect.isclass(component)}
     for key, component in classes.items():

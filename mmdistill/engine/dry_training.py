@@ -1,11 +1,22 @@
 """The plan of a training, for ``mmdistill train --dry-run``."""
+import inspect
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, List
+from typing import Any, List, Optional
 
+from diffusers import AutoencoderTiny
 from mmengine.config import Config
 
+from mmdistill.components import resolve
+from mmdistill.errors import DistillError
+from mmdistill.generation.autoencoders import save_vae
 from mmdistill.labels.hooks import ReplayedLabelsHook
+from mmdistill.models.latent_diffusion import LatentDiffusion
+from mmdistill.registry import MODELS
+from mmdistill.weights.address import local_path
+from mmdistill.weights.address import resolve as find_weights
+from mmdistill.weights.hub import check_weights
 from .composition import ComposingHook
 from .hooks.composing import MaskSelectionHook
 from .hooks.export import ExportHook
@@ -18,7 +29,8 @@ _CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # hooks whose ``befor
 def plan_text(cfg: Config, resume: bool) -> str:
     """Build a training, and describe what it trains, for how long, from which start, and where it writes its output.
 
-    Nothing is trained, and nothing is written to the work dir.
+    Nothing is trained, nothing is downloaded, and nothing is written to the work dir. An autoencoder on the hub that is
+    not in the local cache is not checked; a small random one takes its place.
 
     Args:
         cfg: The training config; changed in place.
@@ -32,6 +44,7 @@ def plan_text(cfg: Config, resume: bool) -> str:
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
         cfg.work_dir, cfg.visualizer = scratch, None  # some visualizers write to other places
         cfg.experiment_name = Path(scratch).name  # MMEngine's default name only changes once per second
+        missing = _replace_autoencoder(cfg.model, scratch)
         runner = Runner.from_cfg(cfg)
         build_loops(runner)
         runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
@@ -40,7 +53,34 @@ def plan_text(cfg: Config, resume: bool) -> str:
         for hook in runner.hooks:
             if isinstance(hook, _CHECKS):
                 hook.before_train(runner)
-        return '\n'.join([*_lines(runner), *_start(runner, resume), f'Output: {folder}'])
+        hub = [f'Weights: {missing} is on the hub; it was neither downloaded nor checked'] if missing else []
+        return '\n'.join([*_lines(runner), *hub, *_start(runner, resume), f'Output: {folder}'])
+
+
+def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
+    """Replace an autoencoder on the hub by the one in the local cache, or by a random one in the folder ``scratch``.
+
+    Returns:
+        The address of an autoencoder that is not in the cache; None if there is none.
+    """
+    address, component = model.get('vae'), resolve(model, MODELS, 'model')
+    latent = inspect.isclass(component) and issubclass(component, LatentDiffusion)
+    if not latent or not isinstance(address, str) or local_path(address) is not None:
+        return None
+    with suppress(DistillError):
+        cached = str(find_weights(address, fetch=False))
+        check_weights(cached, ('vae', ), 'model.vae')
+        model.vae = cached
+        return None
+    factor = (model.get('unet') or {}).get('layout_factor')
+    levels = factor.bit_length() if isinstance(factor, int) and factor > 0 else 4
+    if isinstance(factor, int) and factor != 2**(levels - 1):
+        raise DistillError(f'model.unet.layout_factor={factor}: it has to be a power of 2, as in every autoencoder')
+    channels, blocks = (8, ) * levels, (1, ) * levels
+    save_vae(AutoencoderTiny(encoder_block_out_channels=channels, decoder_block_out_channels=channels,
+                             num_encoder_blocks=blocks, num_decoder_blocks=blocks), Path(scratch))
+    model.vae = scratch
+    return address
 
 
 def _lines(runner: Any) -> List[str]:

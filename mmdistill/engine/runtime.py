@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Mapping, Optional
 
 from mmdistill.errors import DistillError
-from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings
+from mmdistill.settings import NonNegativeInt, PositiveInt, check_settings, check_value
 
 
 @dataclass
@@ -30,8 +30,11 @@ class Environment:
     resource_limit: PositiveInt = 4096
 
 
+_LEVEL = Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']]
+
+
 def check_runtime(cfg: Mapping[str, Any]) -> None:
-    """Check ``randomness`` and ``env_cfg`` of a config.
+    """Check ``randomness``, ``env_cfg`` and ``log_level`` of a config.
 
     Raises:
         DistillError: A setting is unknown, or has a wrong type.
@@ -44,3 +47,6 @@ def check_runtime(cfg: Mapping[str, Any]) -> None:
         if not isinstance(settings, Mapping):
             raise DistillError(f'{where}={settings!r} has to be a dict')
         check_settings(schema, settings, where)
+    check_value('log_level', cfg.get('log_level'), _LEVEL)
+    timeout = (environment.get('dist_cfg') or {}).get('timeout')
+    check_value('env_cfg.dist_cfg.timeout', timeout, Optional[PositiveInt])

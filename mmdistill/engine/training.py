@@ -1,4 +1,4 @@
-"""Additions to MMEngine's training: checks, training on a subset of the dataset, bfloat16 on a CPU."""
+"""Additions to MMEngine's training: resuming, training on a subset of the dataset, bfloat16 on a CPU."""
 import copy
 import logging
 import os
@@ -13,24 +13,18 @@ from typing import Any, Iterator, List, Mapping, Optional, Sequence
 import torch
 from mmengine.dataset import InfiniteSampler
 from mmengine.dist import is_main_process
-from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
-from mmengine.registry import OPTIMIZERS
 from mmengine.runner import Runner
 from mmengine.runner.base_loop import BaseLoop
 
-from mmdistill.components import check_component, resolve
 from mmdistill.config import member_names
-from mmdistill.datasets.subsets import check_subsets
-from mmdistill.datasets.wrappers import keep_samples, parts_of
+from mmdistill.datasets.wrappers import keep_samples, other_classes, parts_of
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
-from mmdistill.registry import HOOKS, LOOPS, OPTIM_WRAPPERS
+from mmdistill.registry import OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
-from mmdistill.weights.checkpoints import check_exists
-from .runtime import check_runtime
 from .training_settings import changed_settings
 from .wrapped_data import wrapped_dataset_errors
 
@@ -54,42 +48,6 @@ class BFloat16OptimWrapper(OptimWrapper):
             yield
 
 
-def check_training(cfg: Mapping[str, Any], name: str) -> None:
-    """Check loop, optimizer, hooks of mmdistill and ``indices`` of a training config of any OpenMMLab package.
-
-    Args:
-        cfg: The config.
-        name: Its file name, for messages.
-
-    Raises:
-        DistillError: The config has a mistake. The message names the key and the remedy.
-    """
-    if missing := [key for key in ('model', 'train_dataloader', 'train_cfg', 'optim_wrapper') if not cfg.get(key)]:
-        raise DistillError(f'{name} is not a training config: it has no {", ".join(missing)}')
-    check_runtime(cfg)
-    if isinstance(path := cfg.get('load_from'), str):
-        check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
-    scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
-    loop = dict(cfg['train_cfg'])
-    loop.setdefault('type', 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop')
-    check_component({**scope, **loop}, LOOPS, 'train_cfg', ('runner', 'dataloader'))
-    if optimizer := cfg['optim_wrapper'].get('optimizer'):
-        resolve({**scope, **optimizer}, OPTIMIZERS, 'optim_wrapper.optimizer')
-    _check_hooks(cfg.get('custom_hooks') or [], scope)
-    if isinstance(dataset := cfg['train_dataloader'].get('dataset'), Mapping):
-        check_subsets(dataset, 'train_dataloader.dataset')
-
-
-def _check_hooks(hooks: Sequence[Any], scope: Mapping[str, str]) -> None:
-    """Check that all hooks are registered, and check the settings of mmdistill's hooks."""
-    for name, hook in zip(member_names(hooks), hooks):
-        if isinstance(hook, Hook):
-            continue
-        settings = {**scope, **{key: value for key, value in hook.items() if key != 'priority'}}
-        if resolve(settings, HOOKS, f'custom_hooks.{name}').__module__.startswith('mmdistill.'):
-            check_component(settings, HOOKS, f'custom_hooks.{name}')
-
-
 def unwrap(model: Any) -> Any:
     """The model inside MMEngine's wrapper for several processes, or the model itself."""
     return model.module if is_model_wrapper(model) else model
@@ -98,10 +56,11 @@ def unwrap(model: Any) -> Any:
 def build_loops(runner: Runner) -> None:
     """Build the loops of a training and the datasets that they read.
 
-    For models with ``reads_annotations``, check that all masks and all listed images exist.
+    For models with ``reads_annotations``, check that all masks and all listed images exist. For a distilled set, check
+    that the model and the validation set have its classes.
 
     Raises:
-        DistillError: A dataset cannot be built, or one of its files is missing.
+        DistillError: A dataset cannot be built, one of its files is missing, or the classes differ.
     """
     for name in ('train', 'val'):
         cfg = runner.cfg.get(f'{name}_dataloader') or {}
@@ -112,6 +71,26 @@ def build_loops(runner: Runner) -> None:
         if loop is not None and getattr(unwrap(runner.model), 'reads_annotations', False):
             data = loop.dataloader.dataset
             task_of_dataset(type(parts_of(data)[0].dataset)).source(data).check_files()
+    _check_classes(runner)
+
+
+def _check_classes(runner: Runner) -> None:
+    """Raise a DistillError if a distilled training set has other classes than the validation set or a head."""
+    data = runner.train_loop.dataloader.dataset
+    names = (getattr(data, 'metainfo', None) or {}).get('classes')
+    if not names or not any(hasattr(part.dataset, 'manifest') for part in parts_of(data)):
+        return
+    validation = runner.val_loop and getattr(runner.val_loop.dataloader.dataset, 'metainfo', None) or {}
+    if (others := validation.get('classes')) and (difference := other_classes(others, names)):
+        raise DistillError(f'train_dataloader.dataset has other classes than val_dataloader.dataset: {difference}; '
+                           'give a set with the same classes, in the same order')
+    for key in ('decode_head', 'auxiliary_head', 'head'):
+        heads = runner.cfg.model.get(key) or []
+        for place, head in [('', heads)] if isinstance(heads, Mapping) else zip(member_names(heads), heads):
+            number = head.get('num_classes') if isinstance(head, Mapping) else None
+            if number is not None and number != len(names):
+                raise DistillError(f'{".".join(filter(None, ("model", key, place)))}.num_classes={number}, but the '
+                                   f'training set has {len(names)} classes: set it to {len(names)}')
 
 
 def continue_training(cfg: Any, resume: bool) -> None:

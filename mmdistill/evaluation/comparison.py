@@ -13,7 +13,7 @@ from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
 from mmdistill.engine.check_data import check_dataset
-from mmdistill.engine.training import check_training
+from mmdistill.engine.training_checks import check_training
 from mmdistill.errors import DistillError, MissingWeights, Problems
 from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget

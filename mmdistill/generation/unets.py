@@ -7,6 +7,7 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d import UNet2DOutput
 from torch import Tensor, nn
 
+from ..errors import DistillError
 from .palette import render_one_hot
 
 
@@ -18,6 +19,15 @@ def _stock_unet(in_channels: int, out_channels: int, block_out_channels: Sequenc
         layers_per_block=layers_per_block, norm_num_groups=16, attention_head_dim=32,
         down_block_types=('DownBlock2D', ) * plain + ('AttnDownBlock2D', ) * attention_levels,
         up_block_types=('AttnUpBlock2D', ) * attention_levels + ('UpBlock2D', ) * plain, **settings)
+
+
+def _check_levels(block_out_channels: Sequence[int], attention_levels: int) -> None:
+    if not block_out_channels or any(number < 16 or number % 16 for number in block_out_channels):
+        raise DistillError(f'model.unet.block_out_channels={list(block_out_channels)}: give at least one number, each '
+                           'a multiple of 16')
+    if not 0 <= attention_levels <= len(block_out_channels):
+        raise DistillError(f'model.unet.attention_levels={attention_levels}: the network has '
+                           f'{len(block_out_channels)} levels (block_out_channels): give at most this number')
 
 
 class LayoutUNet(ModelMixin, ConfigMixin):
@@ -48,6 +58,7 @@ class LayoutUNet(ModelMixin, ConfigMixin):
                  block_out_channels: Sequence[int] = (48, 96, 128), layers_per_block: int = 1,
                  attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
+        _check_levels(block_out_channels, attention_levels)
         self.layout = nn.Conv2d(num_classes + 1, layout_channels, layout_factor, layout_factor)
         self.unet = _stock_unet(latent_channels + layout_channels, latent_channels, block_out_channels,
                                 layers_per_block, attention_levels)
@@ -78,6 +89,7 @@ class ClassUNet(ModelMixin, ConfigMixin):
                  block_out_channels: Sequence[int] = (64, 96, 128), layers_per_block: int = 1,
                  attention_levels: int = 1, classes: Optional[Sequence[str]] = None) -> None:
         super().__init__()
+        _check_levels(block_out_channels, attention_levels)
         # The table is outside of the stock network, which takes embeddings, so that embeddings can be mixed.
         self.labels = nn.Embedding(num_classes + 1, 4 * block_out_channels[0])
         self.unet = _stock_unet(latent_channels, latent_channels, block_out_channels, layers_per_block,

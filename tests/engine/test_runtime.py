@@ -11,7 +11,7 @@ from mmdistill.config import merge_options, read_config
 from mmdistill.engine.check import check_run
 from mmdistill.engine.inherited import distillation_config
 from mmdistill.engine.runtime import Environment, Processes, Randomness, check_runtime
-from mmdistill.engine.training import check_training
+from mmdistill.engine.training_checks import check_training
 from mmdistill.errors import DistillError
 
 WRONG = [

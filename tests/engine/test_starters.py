@@ -8,7 +8,7 @@ from PIL import Image
 from mmdistill import cli
 from mmdistill.config import read_config
 from mmdistill.engine.check import check_run
-from mmdistill.engine.training import check_training
+from mmdistill.engine.training_checks import check_training
 from mmdistill.starters.data import code, read_data
 from tests.conftest import save_layout_unet
 

@@ -105,6 +105,38 @@ def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsy
     assert [path.name for path in work.iterdir()] == ['iter_20.pth']
 
 
+@pytest.mark.parametrize('config, options', [
+    ('layout-unet_streets-64x64', ['val_dataloader.dataset.num_scenes=4']), ('class-unet_objects-64px', [])])
+def test_a_dry_run_does_not_ask_the_hub(root, tmp_path, monkeypatch, capsys, config, options):
+    def connect(*args, **kwargs):
+        raise AssertionError('a connection')
+    monkeypatch.setattr('huggingface_hub.HfApi.repo_info', connect)
+    monkeypatch.setattr('socket.create_connection', connect)
+    command = ['train', str(root / f'configs/generators/{config}.py'), '--work-dir', str(tmp_path / 'work'),
+               '--dry-run', '--cfg-options', 'model.vae=no-such-owner/taesd', *options]
+    main(command)
+    lines = capsys.readouterr().out.splitlines()
+    assert 'Weights: no-such-owner/taesd is on the hub; it was neither downloaded nor checked' in lines
+    assert lines[-1] == f'Output: {tmp_path / "work"}' and any(line.startswith('Plan: train ') for line in lines)
+    for option, error in (('model.unet.block_out_channels=[7]', 'model.unet.block_out_channels=[7]: '),
+                          ('model.unet.layout_factor=3', 'model.unet.layout_factor')):
+        with pytest.raises(SystemExit) as end:
+            main([*command, option])
+        assert error in str(end.value.code)
+
+
+def test_a_dry_run_reads_an_autoencoder_in_the_cache(root, tmp_path, monkeypatch, capsys):
+    folder = root / 'mmdistill/toy/weights/streets'
+    monkeypatch.setattr('mmdistill.weights.address._cached', lambda address: folder)
+    command = ['train', str(root / 'configs/generators/layout-unet_streets-64x64.py'), '--work-dir', str(tmp_path),
+               '--dry-run', '--cfg-options', 'model.vae=no-such-owner/taesd', 'val_dataloader.dataset.num_scenes=4']
+    main(command)
+    assert 'is on the hub' not in capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        main([*command, 'model.unet.layout_factor=8'])
+    assert 'model.unet.layout_factor=8, but the latents of' in str(end.value.code)
+
+
 def _missing(data):
     (data / 'masks/3.png').unlink()
 
