@@ -11,7 +11,7 @@ from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
 from .layouts import ClassLayout, SegLayout
-from .manifest import MANIFEST, manifest_checksum, read_manifest
+from .manifest import MANIFEST, RESTORE, manifest_checksum, read_manifest
 
 _LAYOUTS = {layout.task: layout for layout in (SegLayout, ClassLayout)}
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
@@ -52,9 +52,8 @@ def check_set(root: Union[str, Path]) -> None:
     """Raise a DistillError with the first problem of a set (:func:`verify_set`) and the number of the others."""
     if problems := verify_set(root):
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
-        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; resume its run, which generates '
-                           'damaged and missing images again, or copy the set again; remove files that do not belong '
-                           'to it')
+        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; {RESTORE}; remove files that '
+                           'do not belong to it')
 
 
 def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:

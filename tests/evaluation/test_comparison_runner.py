@@ -122,6 +122,7 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(config, counted, tmp_pat
     assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings are finished' for n in range(2)]
     assert found[5].endswith(' x 4 runs = 8 trainings; 3 finished, 5 left')
     (config.parent / 'distilled/meta/distilled.json').unlink()
+    (config.parent / 'plan.json').touch()
     with pytest.raises(SystemExit, match='distilled has no meta/distilled.json, so it is unfinished: .* or leave'):
         lines('trainings=1')
 
