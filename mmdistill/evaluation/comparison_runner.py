@@ -17,7 +17,8 @@ from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
-from .comparison import check_comparison, check_distilled_sets
+from .comparison import check_comparison
+from .distilled_sets import check_distilled_sets
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
@@ -59,7 +60,7 @@ class ComparisonRunner:
             encoder: Any = resolve(settings.encoder, ENCODERS, 'encoder') if settings.encoder else None
             if hasattr(encoder, 'check_weights'):
                 encoder.check_weights(settings.encoder, 'encoder')
-        check_distilled_sets(settings, self.task, problems)
+        check_distilled_sets(settings.training_sets, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
