@@ -24,6 +24,7 @@ from .protocols import load_protocol, student_config, student_models, weighted_c
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
 from .schedule import settings_by_size
 from .training_sets import RealData, TrainingSet, build_dataset
+from .trial import try_students
 from .workers import Job, run_jobs
 
 
@@ -148,6 +149,12 @@ class ComparisonRunner:
                         work_dir=str(self.cache.path(key).with_suffix('')))))
         return jobs
 
+    def try_students(self, jobs: Sequence[Job]) -> None:
+        """Try the students of ``jobs`` (:func:`.try_students`); without jobs, on images of the real training set."""
+        arguments = dict(train_dataset_cfg=self.real.subset([0]))
+        try_students(jobs or [Job('train_dataset', name, 0, 1, {}, dict(arguments, student_cfg=config))
+                              for name, config in self.configs.items()], self.cache)
+
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
         """Train every student that has no cached result; write ``results.json`` and return its content.
 
@@ -156,6 +163,7 @@ class ComparisonRunner:
         """
         _ = self.real.encoder  # loads the encoder before anything is trained
         jobs, cache, metric = self.jobs(), self.cache, self.task.metric
+        try_students(jobs[rank::world], cache)
         run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
         while rank == 0 and any(cache.get(job.key) is None for job in jobs):
             time.sleep(1)  # the launcher ends all processes when one of them fails
