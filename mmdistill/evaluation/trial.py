@@ -21,6 +21,15 @@ from .workers import Job, worker_pool
 _IMAGES = 2  # some layers need more than one image in training
 
 
+class _Config(Config):
+    """A config that is logged without formatting, which takes longer than a step of training."""
+
+    @property
+    def pretty_text(self) -> str:
+        """The config in one line."""
+        return repr(self._cfg_dict)
+
+
 def try_students(jobs: Sequence[Job], cache: ResultCache) -> None:
     """Try the students that have no cached result, each in one process and once for all its training sets.
 
@@ -93,7 +102,7 @@ def _build(student: str, cfg: Config) -> Runner:
     cfg.visualizer = None  # some visualizers write to other places
     cfg.experiment_name = f'trial_{config_hash([cfg.to_dict(), time.time_ns()])}'
     with _explained(f'student {student} cannot be built', f'correct overrides, or the config of students.{student}'):
-        runner = Runner.from_cfg(cfg)
+        runner = Runner.from_cfg(_Config(cfg.to_dict()))
     for key, build in (
             ('train_dataloader', lambda: runner.train_loop),
             ('optim_wrapper', lambda: setattr(runner, 'optim_wrapper', runner.build_optim_wrapper(
