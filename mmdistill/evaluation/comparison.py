@@ -71,6 +71,7 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
         _check_dataset(getattr(comparison, key), task, key)
     for name, spec in comparison.training_sets.items():
         check_training_set(name, spec, comparison, task)
+    _check_sizes(comparison, task)
     if comparison.encoder:
         check_component(comparison.encoder, ENCODERS, 'encoder')
     check_schedule(protocol, comparison.ipc, comparison.epochs)
@@ -107,6 +108,23 @@ def _check_networks(comparison: Comparison, protocol: Config, task: Task, proble
             resolve(dict(model, _scope_=task.scope), MODELS, f'students.{name}.model')
         with weights():
             check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
+
+
+def _check_sizes(comparison: Comparison, task: Task) -> None:
+    """Check that only one of ``budget`` and ``ipc`` is set."""
+    if comparison.budget is not None and comparison.ipc is not None:
+        keep, remove = ('ipc', 'budget') if task.annotation == 'classes' else ('budget', 'ipc')
+        raise DistillError(f'{remove}={getattr(comparison, remove)} and {keep}={getattr(comparison, keep)}: the size '
+                           f'of baselines for {task.name} is {keep}; remove {remove}')
+
+
+def check_budget(comparison: Comparison, images: int) -> None:
+    """Raise a DistillError if ``budget`` is larger than the real training set of ``images`` images."""
+    budget, names = comparison.budget, [name for name, spec in comparison.training_sets.items()
+                                        if 'selector' in spec and 'budget' not in spec['selector']]
+    if names and isinstance(budget, int) and budget > images:
+        raise DistillError(f'budget={budget} is out of range: train_dataset has {images} images, use 1..{images} '
+                           f'(for the training sets {", ".join(names)})')
 
 
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,13 +17,14 @@ from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
-from .comparison import check_comparison
+from .building import build_dataset
+from .comparison import check_budget, check_comparison
 from .distilled_sets import check_distilled_sets
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
 from .schedule import settings_by_size
-from .training_sets import RealData, TrainingSet, build_dataset
+from .training_sets import RealData, TrainingSet
 from .trial import try_students
 from .workers import Job, run_jobs
 
@@ -64,6 +65,7 @@ class ComparisonRunner:
         check_distilled_sets(settings.training_sets, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
+        check_budget(settings, len(self.real.dataset))
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}

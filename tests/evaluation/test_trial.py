@@ -19,7 +19,7 @@ test_dataset = dict(photos, data_prefix=dict(img_path='images/test', seg_map_pat
 protocol = 'mmdistill::students/unet_streets-64x64.py'
 overrides = {{'train_cfg.max_iters': 3, 'model.backbone.base_channels': 4, 'model.decode_head.in_channels': 4,
              'param_scheduler': []}}
-training_sets = dict(random=dict(selector=dict(type='RandomSelector')))
+training_sets = dict({{name: dict(selector=dict(type='RandomSelector')) for name in ('again', 'random')}})
 budget = 2
 """
 
@@ -60,7 +60,7 @@ def test_wrong_overrides(evaluate, option, message):
 
 
 def test_images_that_a_student_cannot_take(evaluate):
-    for dry, name in ((True, 'train_dataset'), (False, 'random')):  # a dry run selects no images by their masks
+    for dry, name in ((True, 'train_dataset'), (False, 'again')):  # a dry run selects no images by their masks
         line, = evaluate((90, 120), (64, 64), dry=dry).splitlines()
         assert re.match(f'error: training set {name}, student default: its images .90x120 pixels. cannot be trained on '
                         r'\(AssertionError: .*\): if their size is the reason, resize the images by a Resize in '
@@ -68,6 +68,15 @@ def test_images_that_a_student_cannot_take(evaluate):
     line, = evaluate((64, 64), (90, 120), dry=False).splitlines()
     assert 'student default cannot be tested on images of 90x120 pixels (AssertionError' in line
     assert evaluate((64, 64), (64, 64)) == ''
+
+
+def test_mistakes_that_need_the_datasets(evaluate):
+    found = [evaluate((64, 64), (64, 64), option) for option in (
+        'overrides.model.decode_head.num_classes=9', 'budget=70', 'training_sets.random.selector.budget=70')]
+    assert found[0].startswith('error: overrides: num_classes=9 in the model, but the test set has 2 classes')
+    assert found[1] == ('error: budget=70 is out of range: train_dataset has 3 images, use 1..3 (for the training sets '
+                        'again, random)')
+    assert found[2].startswith('error: training_sets.random.selector: budget 70 is out of range: the set has 3 images')
 
 
 def fail(seed):
