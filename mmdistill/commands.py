@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import stopping
 from .command_config import command_config, launcher_ranks, load_config, lock_work_dir, own_device
-from .errors import DistillError
+from .errors import DistillError, Problems
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -170,17 +170,18 @@ def verify(args: argparse.Namespace) -> None:
 
     Checks that every file in the manifest can be read and has its checksum, that masks have valid ids and the size of
     their image, and that there are no other files. Problems are listed, one line per file, and the exit status is 1.
-    `mmdistill distill --resume` generates damaged images again.
+    `mmdistill distill … --resume` writes damaged and missing files again.
     """
     from .datasets.verify import summary, verify_set
-    wrong = 0
-    for root in args.sets:
-        root = _set_folder(root)
-        problems = verify_set(root)
-        print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root))
-        wrong += len(problems)
+    wrong, errors = 0, Problems()
+    for root in map(_set_folder, args.sets):
+        with errors.collect():
+            problems = verify_set(root)
+            print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root), flush=True)
+            wrong += len(problems)
     if wrong:
-        raise DistillError(f'{wrong} problems were found')
+        errors.errors.append(DistillError(f'{wrong} problems were found'))
+    errors.report()
 
 
 def export(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ from mmdistill.documents import inside
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
 from mmdistill.tasks.base import task_of_manifest
-from .manifest import MANIFEST, read_manifest
+from .manifest import MANIFEST, RESTORE, read_manifest
 from .subsets import check_subset
 from .verify import check_set
 from .wrappers import parts_of
@@ -95,6 +95,5 @@ def listed_file(data_root: str, name: str) -> str:
     """The path of a file in the manifest; raises a DistillError if it is missing or a link out of the set."""
     path = str(inside(data_root, name))
     if not osp.isfile(path):
-        raise DistillError(f'{path} is in {MANIFEST} but not on disk: restore it, or delete the manifest '
-                           'and run mmdistill distill … --resume')
+        raise DistillError(f'{path} is in {MANIFEST} but not on disk: {RESTORE}')
     return path

@@ -22,6 +22,7 @@ from .layouts import OF_TASK, ClassLayout, SegLayout
 
 MANIFEST_VERSION = 2
 MANIFEST = 'meta/distilled.json'
+RESTORE = 'copy the set again, or run mmdistill distill … --resume, which writes damaged and missing files again'
 # Distribution names. OpenMMLab's packages are installed as the maintained forks (onedl-*) or as the originals.
 _OPENMMLAB = ('mmengine', 'mmcv', 'mmsegmentation', 'mmpretrain', 'mmdetection', 'mmdet')
 _LIBRARIES = ('torch', 'torchvision', 'numpy', 'pillow', 'diffusers', 'transformers', 'scikit-learn', 'POT',
@@ -194,8 +195,16 @@ def read_manifest(root: Union[str, Path]) -> Dict[str, Any]:
         for image in manifest['images']:
             check_paths(*(image[key] for key in ('image', 'mask', 'latents') if key in image))
     except FileNotFoundError:
-        raise DistillError(f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume') from None
+        raise DistillError(_no_manifest(Path(root))) from None
     except ValueError as error:
-        raise DistillError(f'{path} is not a readable manifest ({error}): delete it and run '
-                           'mmdistill distill … --resume') from None
+        raise DistillError(f'{path} is not a readable manifest ({error}): {RESTORE}') from None
     return manifest
+
+
+def _no_manifest(root: Path) -> str:
+    if (root / 'distilled').is_dir():
+        return f'{root} is a work dir, not a distilled set: give {root / "distilled"}'
+    if ((root.parent if root.name == 'distilled' else root) / 'plan.json').is_file():
+        return f'{root} has no {MANIFEST}, so it is unfinished: run mmdistill distill … --resume'
+    return (f'{root} is not a distilled set: it has no {MANIFEST}, and there is no plan.json of an unfinished run; '
+            'give the folder "distilled" of a work dir of mmdistill distill')

@@ -11,7 +11,7 @@ from mmdistill.errors import DistillError
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
 from .layouts import OF_TASK, SegLayout
-from .manifest import MANIFEST, manifest_checksum, read_manifest
+from .manifest import MANIFEST, RESTORE, manifest_checksum, read_manifest
 
 _UNREADABLE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 
@@ -28,10 +28,7 @@ def verify_set(root: Union[str, Path]) -> List[str]:
     """
     manifest = read_manifest(root)
     damaged = dict(damaged_files(root, manifest['images']))
-    problems = []
-    if 'checksum' in manifest and manifest['checksum'] != manifest_checksum(manifest):
-        problems.append(f'{MANIFEST} was changed after it was written: its checksum differs')
-    problems += [f'{name} {reason}' for name, reason in damaged.items()]
+    problems = [*_of_manifest(manifest), *(f'{name} {reason}' for name, reason in damaged.items())]
     listed = {image[kind] for image in manifest['images'] for kind in ('image', 'mask', 'latents') if kind in image}
     decoding = None
     if layout_class := OF_TASK.get(manifest['task']):
@@ -49,11 +46,24 @@ def verify_set(root: Union[str, Path]) -> List[str]:
 
 def check_set(root: Union[str, Path]) -> None:
     """Raise a DistillError with the first problem of a set (:func:`verify_set`) and the number of the others."""
-    if problems := verify_set(root):
+    _report(root, verify_set(root), f'{RESTORE}; remove files that do not belong to it')
+
+
+def check_checksums(root: Union[str, Path], manifest: Mapping[str, Any]) -> None:
+    """Like :func:`check_set`, but the files in the ``manifest`` are only compared with their checksums, not decoded."""
+    damaged = damaged_files(root, manifest['images'])
+    _report(root, [*_of_manifest(manifest), *(f'{name} {reason}' for name, reason in damaged)], RESTORE)
+
+
+def _of_manifest(manifest: Mapping[str, Any]) -> Iterator[str]:
+    if 'checksum' in manifest and manifest['checksum'] != manifest_checksum(manifest):
+        yield f'{MANIFEST} was changed after it was written: its checksum differs'
+
+
+def _report(root: Union[str, Path], problems: List[str], advice: str) -> None:
+    if problems:
         others = f' (and {len(problems) - 1} more: mmdistill verify {root})' if len(problems) > 1 else ''
-        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; resume its run, which generates '
-                           'damaged and missing images again, or copy the set again; remove files that do not belong '
-                           'to it')
+        raise DistillError(f'{root} is incomplete or damaged: {problems[0]}{others}; {advice}')
 
 
 def _of_layout(root: Path, layout: Any, manifest: Mapping[str, Any]) -> Iterator[str]:

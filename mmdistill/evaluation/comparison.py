@@ -8,8 +8,6 @@ from mmengine.config import Config
 
 from mmdistill.components import check_component, check_parts, check_spelling, resolve
 from mmdistill.config import RUNNER_KEYS
-from mmdistill.datasets.distilled import check_weights
-from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.datasets.wrapped_configs import bare, part_configs, scoped
 from mmdistill.engine.check_data import check_dataset
@@ -18,7 +16,7 @@ from mmdistill.errors import DistillError, MissingWeights, Problems
 from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
-from mmdistill.tasks.base import Task, all_tasks, task_of_manifest, task_of_scope
+from mmdistill.tasks.base import Task, all_tasks, task_of_scope
 from .protocols import load_protocol, override, student_models
 from .schedule import check_schedule
 from .training_sets import KINDS, READS
@@ -73,6 +71,7 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
         _check_dataset(getattr(comparison, key), task, key)
     for name, spec in comparison.training_sets.items():
         check_training_set(name, spec, comparison, task)
+    _check_sizes(comparison, task)
     if comparison.encoder:
         check_component(comparison.encoder, ENCODERS, 'encoder')
     check_schedule(protocol, comparison.ipc, comparison.epochs)
@@ -111,13 +110,21 @@ def _check_networks(comparison: Comparison, protocol: Config, task: Task, proble
             check_parts(protocol.model if model is None else model, MODELS, f'students.{name}.model')
 
 
-def check_distilled_sets(comparison: Comparison, task: Task, problems: Problems) -> None:
-    """Collect errors for distilled sets that are missing, unreadable, of another task or without image weights."""
-    for name, spec in comparison.training_sets.items():
-        roots = spec.get('data_root', [])
-        for root in [roots] if isinstance(roots, str) else roots:
-            with problems.collect():
-                _check_set(root, f'training_sets.{name}', task, spec.get('weights', False))
+def _check_sizes(comparison: Comparison, task: Task) -> None:
+    """Check that only one of ``budget`` and ``ipc`` is set."""
+    if comparison.budget is not None and comparison.ipc is not None:
+        keep, remove = ('ipc', 'budget') if task.annotation == 'classes' else ('budget', 'ipc')
+        raise DistillError(f'{remove}={getattr(comparison, remove)} and {keep}={getattr(comparison, keep)}: the size '
+                           f'of baselines for {task.name} is {keep}; remove {remove}')
+
+
+def check_budget(comparison: Comparison, images: int) -> None:
+    """Raise a DistillError if ``budget`` is larger than the real training set of ``images`` images."""
+    budget, names = comparison.budget, [name for name, spec in comparison.training_sets.items()
+                                        if 'selector' in spec and 'budget' not in spec['selector']]
+    if names and isinstance(budget, int) and budget > images:
+        raise DistillError(f'budget={budget} is out of range: train_dataset has {images} images, use 1..{images} '
+                           f'(for the training sets {", ".join(names)})')
 
 
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -162,18 +169,6 @@ def _parts(spec: Any, where: str) -> Tuple[str, Any]:
     if weighted and key != 'data_root':
         raise DistillError(f'{where}.weights: only a data_root has weights of images, not {key}: remove weights')
     return key, value
-
-
-def _check_set(root: Any, where: str, task: Task, weighted: bool) -> None:
-    try:
-        manifest = read_manifest(root)
-    except DistillError as error:
-        raise DistillError(f'{where}.data_root: {error}, or leave the set out with {where}=None') from None
-    found = task_of_manifest(manifest, root).name
-    if found != task.name:
-        raise DistillError(f'{where}.data_root={root!r} is a set of {found}, the protocol trains {task.name}')
-    if weighted:
-        check_weights(root, manifest)
 
 
 def _check_union(value: Any, where: str, comparison: Comparison) -> None:

@@ -17,12 +17,15 @@ from mmdistill.errors import Problems
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
-from .comparison import check_comparison, check_distilled_sets
+from .building import build_dataset
+from .comparison import check_budget, check_comparison
+from .distilled_sets import check_distilled_sets
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
 from .schedule import settings_by_size
-from .training_sets import RealData, TrainingSet, build_dataset
+from .training_sets import RealData, TrainingSet
+from .trial import try_students
 from .workers import Job, run_jobs
 
 
@@ -59,9 +62,10 @@ class ComparisonRunner:
             encoder: Any = resolve(settings.encoder, ENCODERS, 'encoder') if settings.encoder else None
             if hasattr(encoder, 'check_weights'):
                 encoder.check_weights(settings.encoder, 'encoder')
-        check_distilled_sets(settings, self.task, problems)
+        check_distilled_sets(settings.training_sets, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
+        check_budget(settings, len(self.real.dataset))
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}
@@ -147,6 +151,12 @@ class ComparisonRunner:
                         work_dir=str(self.cache.path(key).with_suffix('')))))
         return jobs
 
+    def try_students(self, jobs: Sequence[Job]) -> None:
+        """Try the students of ``jobs`` (:func:`.try_students`); without jobs, on images of the real training set."""
+        arguments = dict(train_dataset_cfg=self.real.subset([0]))
+        try_students(jobs or [Job('train_dataset', name, 0, 1, {}, dict(arguments, student_cfg=config))
+                              for name, config in self.configs.items()], self.cache)
+
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
         """Train every student that has no cached result; write ``results.json`` and return its content.
 
@@ -155,6 +165,7 @@ class ComparisonRunner:
         """
         _ = self.real.encoder  # loads the encoder before anything is trained
         jobs, cache, metric = self.jobs(), self.cache, self.task.metric
+        try_students(jobs[rank::world], cache)
         run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
         while rank == 0 and any(cache.get(job.key) is None for job in jobs):
             time.sleep(1)  # the launcher ends all processes when one of them fails

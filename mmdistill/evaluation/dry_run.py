@@ -11,13 +11,14 @@ def plan_text(runner: ComparisonRunner) -> str:
     """Describe what a comparison will train and for how long, what is finished, and where the results are written.
 
     Distilled sets and other datasets are read and checked as for a run. Baselines whose selection needs the masks or
-    features of the whole real set are skipped, unless these are in the work dir. Nothing is written.
+    features of the whole real set are skipped, unless these are in the work dir. Every student is tried. Nothing is
+    written.
 
     Raises:
         DistillError: A training set fails a check (all failing ones are listed).
     """
     settings, task, problems = runner.settings, runner.task, Problems()
-    finished, lines = 0, []
+    finished, lines, known = 0, [], []
     for name, one in runner.sets.items():
         with problems.collect():
             jobs = [] if one.selected_later() else runner.jobs([name])
@@ -28,6 +29,9 @@ def plan_text(runner: ComparisonRunner) -> str:
             lines.append(f'  {name}: {images} images{f", {several} image sets" if several > 1 else ""}, {_origin(one)}'
                          + (f'; {done} of {len(jobs)} trainings are finished' if done else ''))
             finished += done
+            known += jobs
+    with problems.collect():
+        runner.try_students(known)
     problems.report()
     runs, students, sets = settings.image_sets * settings.trainings, list(runner.configs), len(runner.sets)
     total = runs * len(students) * sets

@@ -62,8 +62,8 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
         epochs: Number of epochs to which the schedule is finally rescaled; None: unchanged.
 
     Raises:
-        DistillError: The model has a ``class_weight`` for another number of classes, has no head for the protocol's
-            loss, or the schedule cannot be rescaled.
+        DistillError: ``overrides`` change ``num_classes``, the model has a ``class_weight`` for another number of
+            classes or no head for the protocol's loss, or the schedule cannot be rescaled.
     """
     cfg = copy.deepcopy(protocol)
     if model is not None:
@@ -81,6 +81,7 @@ def student_config(protocol: Config, model: Optional[dict], test_dataset: dict, 
     _set_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     fit_to_size(cfg, num_classes, ipc)
     override(cfg, overrides or {})
+    _check_classes([cfg.model, cfg.get('data_preprocessor')], num_classes)
     if epochs is not None:
         set_epochs(cfg, epochs)
     return cfg
@@ -131,6 +132,14 @@ def _set_classes(parts: Any, num_classes: int) -> None:
                                f'{num_classes}: change class_weight in the config of the student')
         if isinstance(part.get('num_classes'), int):
             part['num_classes'] = num_classes
+
+
+def _check_classes(parts: Any, num_classes: int) -> None:
+    """Raise a DistillError if overrides have changed ``num_classes`` of a part."""
+    found = {part['num_classes'] for part in _dicts(parts) if 'num_classes' in part} - {num_classes, None}
+    if found:
+        raise DistillError(f'overrides: num_classes={found.pop()!r} in the model, but the test set has {num_classes} '
+                           'classes, and its number is used for every student: remove num_classes from overrides')
 
 
 def _dicts(part: Any) -> Iterator[dict]:

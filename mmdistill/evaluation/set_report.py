@@ -9,9 +9,9 @@ from safetensors.numpy import save
 from mmdistill.datasets.wrappers import real_parts
 from mmdistill.files import write_atomic, write_json
 from mmdistill.metrics import class_balance, set_metrics
+from .building import build_dataset
 from .encoders import encode_dataset
 from .comparison_runner import ComparisonRunner
-from .training_sets import build_dataset
 
 Judge = Callable[[Any], Dict[str, float]]
 _PROJECTED = 2000

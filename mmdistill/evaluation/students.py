@@ -70,6 +70,12 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
     return cfg
 
 
+def import_scope(cfg: Config) -> None:
+    """Register the components of a student's OpenMMLab package, which may differ from the caller's."""
+    for part in ('datasets', 'models'):
+        importlib.import_module(f'{cfg.default_scope}.{part}')
+
+
 def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str, evaluations: int = 1
                   ) -> Dict[str, Any]:
     """Train a stock model of mmseg or mmpretrain on a set and test it. MMEngine's globals are restored afterwards.
@@ -87,9 +93,7 @@ def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_
         (iteration or epoch, metric of the task) of all evaluations; and ``seconds`` of training and evaluation.
     """
     cfg = student_runner_config(student_cfg, train_dataset_cfg, seed, work_dir, evaluations)
-    # Registers the components of the student's OpenMMLab package, which may differ from the caller's.
-    for part in ('datasets', 'models'):
-        importlib.import_module(f'{cfg.default_scope}.{part}')
+    import_scope(cfg)
     # A unique name: MMEngine's default name only changes once per second.
     cfg.experiment_name = f'student_{config_hash([cfg.to_dict(), time.time_ns()])}'
     curve = _Curve(task_of_scope(cfg.default_scope, "the student's config").metric, 'max_iters' not in cfg.train_cfg)

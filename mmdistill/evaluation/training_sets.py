@@ -1,22 +1,21 @@
 """The training sets of a comparison: distilled sets, and baselines of selected real images."""
-import importlib
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
 from mmdistill.components import resolve
-from mmdistill.datasets.listing import no_images
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.datasets.wrapped_configs import bare, part_config, scoped, without_pipeline
+from mmdistill.datasets.wrapped_configs import part_config, scoped, without_pipeline
 from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
-from mmdistill.engine.wrapped_data import wrapped_dataset_errors
 from mmdistill.errors import DistillError
 from mmdistill.lock import one_at_a_time
-from mmdistill.registry import DATASETS, ENCODERS, SELECTORS
+from mmdistill.registry import ENCODERS, SELECTORS
 from mmdistill.selection.base import resolve_budget
 from mmdistill.tasks.base import Task
+from .building import build_wrapped
 from .encoders import encode_dataset
 from .guards import check_classes, check_overlap, paths_of
 
@@ -195,13 +194,21 @@ class TrainingSet:
         if self.kind != 'selector':
             return None
         selector, total = self.values[0], len(self.real.dataset)
-        budget = resolve_budget(selector.get('budget', self.budget), total)
+        with self._named():
+            budget = resolve_budget(selector.get('budget', self.budget), total, 'images')
         per_class = getattr(resolve(selector, SELECTORS, 'selector'), 'per_class', False)
         return None if per_class else budget
 
     @property
     def _draws(self) -> bool:
         return self.kind == 'selector' and _draws(self.values[0])
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except DistillError as error:
+            raise DistillError(f'training_sets.{self.name}.selector: {error}') from None
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
         """The dataset config of one image set, without a pipeline. Indices beyond the last image set wrap around.
@@ -215,7 +222,8 @@ class TrainingSet:
         if self.kind == 'selector':
             number = image_set if self._draws else 0
             if number not in self._selected:  # cached, since herding a large set is slow
-                self._selected[number] = self.real.select(self.values[0], self.budget, number)
+                with self._named():
+                    self._selected[number] = self.real.select(self.values[0], self.budget, number)
             return self.real.subset(self._selected[number])
         value = self.values[image_set % len(self.values)]
         if self.kind == 'source_of':
@@ -262,29 +270,3 @@ def same_image(recorded: str, path: str, data_root: Optional[str]) -> bool:
         return old == new
     below = new.relative_to(data_root).parts
     return old.parts[-len(below):] == below
-
-
-def build_dataset(cfg: Mapping[str, Any], scope: str, where: str = 'dataset') -> Any:
-    """Build a dataset without its pipeline, each image of a wrapped dataset once.
-
-    Args:
-        cfg: Its config. Wrappers do not repeat images, but an image that two wrapped datasets list occurs twice.
-        scope: ``'mmseg'`` or ``'mmpretrain'``.
-        where: The config's key, for messages.
-
-    Raises:
-        DistillError: The dataset is empty or cannot be built.
-    """
-    return real_dataset(build_wrapped(cfg, scope, where), distinct=False)
-
-
-def build_wrapped(cfg: Mapping[str, Any], scope: str, where: str) -> Any:
-    """Like :func:`build_dataset`, but keeps the wrappers."""
-    importlib.import_module(f'{scope}.datasets')
-    cfg = bare(scoped(cfg, scope))
-    with wrapped_dataset_errors(cfg, where):
-        dataset = DATASETS.build(cfg)
-        dataset.full_init()
-        if not len(dataset):
-            raise ValueError(no_images(dataset))
-    return dataset

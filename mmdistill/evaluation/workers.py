@@ -2,16 +2,18 @@
 import multiprocessing
 import sys
 import time
+import traceback
 import warnings
-from concurrent.futures import as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Optional, Sequence
 
 import torch
 
 from mmdistill.engine.loading import restrict_loading
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, one_line
+from mmdistill.files import write_atomic
 from mmdistill.parallel import available_cores, process_pool
 from mmdistill.terminal import quiet_mmengine
 from .results import ResultCache
@@ -49,13 +51,13 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
         workers: Students trained at a time; default: 1 on a GPU, the number of cores up to 4 on a CPU.
 
     Raises:
-        DistillError: A training process died even when it ran alone.
+        DistillError: A training failed, or its process died even when it ran alone.
     """
     left = [job for job in jobs if cache.get(job.key) is None]
     if not left:
         return
-    total, gpu = len(left), torch.cuda.is_available()
-    workers = min(workers or (1 if gpu else min(4, available_cores())), total)
+    total = len(left)
+    workers = min(workers or (1 if torch.cuda.is_available() else min(4, available_cores())), total)
     print(f'\n{total} students to train, {workers} at a time; results are saved in {cache.root}', flush=True)
     start = time.perf_counter()
 
@@ -71,7 +73,7 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
     while left:
         before = len(left)
         try:
-            _train(left, keep, min(workers, before), 'spawn' if gpu else 'fork')
+            _train(left, keep, cache, min(workers, before))
         except BrokenProcessPool:
             died = 'a process that trains students died, killed or out of memory'
             if workers == 1 and len(left) == before:
@@ -83,19 +85,38 @@ def run_jobs(jobs: Sequence[Job], cache: ResultCache, summary: Callable[[dict], 
             print(f'{died}: its students are trained again, {workers} at a time', flush=True)
 
 
-def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], workers: int, start: str) -> None:
-    """Train students in ``workers`` processes and pass each result to ``keep``.
+def worker_pool(workers: int) -> ContextManager[ProcessPoolExecutor]:
+    """Context with a pool of processes for students.
 
     A process that has initialized CUDA cannot be forked; otherwise, forking avoids repeated imports.
     """
-    context = multiprocessing.get_context(start if sys.platform == 'linux' else 'spawn')
-    with process_pool(workers, context, _start_worker) as pool:
+    forks = sys.platform == 'linux' and not torch.cuda.is_available()
+    return process_pool(workers, multiprocessing.get_context('fork' if forks else 'spawn'), _start_worker)
+
+
+def _train(jobs: Sequence[Job], keep: Callable[[Job, Dict[str, Any]], None], cache: ResultCache, workers: int
+           ) -> None:
+    """Train students in ``workers`` processes and pass each result to ``keep``."""
+    with worker_pool(workers) as pool:
         futures = {pool.submit(train_student, **job.arguments): job for job in jobs}
         died = None
         for future in as_completed(futures):
-            if isinstance(future.exception(), BrokenProcessPool):
-                died = future.exception()
+            error = future.exception()
+            if isinstance(error, BrokenProcessPool):
+                died = error
                 continue  # others may have finished before the crash
+            if error is not None:
+                raise _failure(futures[future], error, cache) from None
             keep(futures[future], future.result())
         if died is not None:
             raise died
+
+
+def _failure(job: Job, error: BaseException, cache: ResultCache) -> DistillError:
+    """The error of a training in one line; its traceback is written next to the result that is missing."""
+    path = cache.path(job.key).with_suffix('.log')
+    write_atomic(path, ''.join(traceback.format_exception(error)).encode())
+    text = one_line(error, 300, named=not isinstance(error, DistillError))
+    return DistillError(f'training set {job.set}, student {job.student}, seed {job.arguments["seed"]}: the training '
+                        f'failed ({text}); finished students are kept; the traceback '
+                        f'is in {path}')

@@ -78,5 +78,6 @@ def test_a_listed_file_is_missing(tmp_path, lost):
 
 
 def test_unfinished_set(tmp_path):
-    with pytest.raises(DistillError, match='unfinished'):
+    (tmp_path / 'plan.json').touch()
+    with pytest.raises(DistillError, match='so it is unfinished: run mmdistill distill … --resume'):
         MMSEG_DATASETS.build(dict(type='mmdistill.DistilledDataset', data_root=str(tmp_path)))

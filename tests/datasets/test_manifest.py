@@ -4,6 +4,7 @@ import json
 import numpy as np
 import pytest
 
+from mmdistill.cli import main
 from mmdistill.datasets.layouts import LAYOUTS, SegLayout
 from mmdistill.datasets.manifest import MANIFEST, library_versions, read_manifest, write_manifest
 from mmdistill.datasets.writers import SegWriter
@@ -99,3 +100,32 @@ def test_unreadable_manifest(tmp_path, text):
 def test_no_such_set(tmp_path):
     with pytest.raises(DistillError, match='no distilled set at'):
         read_manifest(tmp_path / 'nowhere')
+
+
+def test_a_folder_that_is_no_set(tmp_path):
+    (tmp_path / 'photos').mkdir()
+    with pytest.raises(DistillError, match='photos is not a distilled set: it has no meta/distilled.json, and there is '
+                                           'no plan.json'):
+        read_manifest(tmp_path / 'photos')
+    (tmp_path / 'plan.json').touch()
+    with pytest.raises(DistillError, match='photos is not a distilled set'):  # another folder of a work dir
+        read_manifest(tmp_path / 'photos')
+    with pytest.raises(DistillError, match='so it is unfinished: run mmdistill distill … --resume'):
+        read_manifest(tmp_path)
+    (tmp_path / 'distilled').mkdir()
+    with pytest.raises(DistillError, match='so it is unfinished: run mmdistill distill … --resume'):
+        read_manifest(tmp_path / 'distilled')
+    with pytest.raises(DistillError, match='is a work dir, not a distilled set: give .*/distilled'):
+        read_manifest(tmp_path)
+
+
+def test_verify_checks_every_folder(tmp_path, plan, capsys):
+    for name in ('photos', 'comparison'):
+        (tmp_path / name).mkdir()
+    fill(tmp_path / 'whole', plan)
+    write_manifest(tmp_path / 'whole', plan, LAYOUTS['ade20k'], {})
+    with pytest.raises(SystemExit) as end:
+        main(['verify', *(str(tmp_path / name) for name in ('photos', 'whole', 'comparison'))])
+    lines = str(end.value.code).splitlines()
+    assert len(lines) == 2 and all('is not a distilled set' in line for line in lines)
+    assert capsys.readouterr().out.splitlines()[0].startswith(f'{tmp_path}/whole: ')

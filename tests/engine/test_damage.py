@@ -62,6 +62,21 @@ def test_resume_generates_only_damaged_images_again(tools, streets, finished, wo
     assert all((root / name).stat().st_mtime_ns == times[root / name] for name in untouched)
 
 
+def test_resume_writes_an_unreadable_manifest_again(tools, streets, finished, work, tree):
+    root = work / 'distilled'
+    image, other = json.loads((root / 'meta/distilled.json').read_text())['images'][:2]
+    with pytest.raises(DistillError, match='distill … --resume, which writes damaged and missing files again'):
+        (root / image['image']).unlink()
+        distilled_dataset(str(root), pipeline=[])
+    (root / other['image']).write_bytes((root / other['mask']).read_bytes())
+    (root / 'meta/distilled.json').write_text('[]')
+    with pytest.raises(DistillError, match='distill … --resume, which writes damaged and missing files again'):
+        verify_set(root)
+    done = tools('distill', streets, '--work-dir', work, '--resume')
+    assert done.returncode == 0 and '4 images exist, 2 are to be generated' in done.stdout, done.stderr
+    assert tree(root) == tree(finished / 'distilled') and verify_set(root) == []
+
+
 def test_a_line_of_the_journal_that_was_cut_short(tools, streets, finished, work, tree):
     journal, = work.glob('checksums.*.jsonl')
     lines = journal.read_bytes().splitlines(keepends=True)

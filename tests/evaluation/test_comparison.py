@@ -75,6 +75,7 @@ MISTAKES = [
     (dict(evaluations=0), 'evaluations=0 is out of range: it has to be at least 1'),
     (dict(ipc=0), 'ipc=0 is out of range'),
     (dict(budget=-1), 'budget=-1 is out of range'),
+    (dict(ipc=5), 'ipc=5 and budget=3: the size of baselines for segmentation is budget; remove ipc'),
     (dict(budget=1.5), 'budget=1.5 is out of range'),
     (dict(budget='all'), "budget='all' has to be"),
     (dict(epochs=2.5), 'epochs=2.5 has to be a whole number or None'),

@@ -13,6 +13,7 @@ import pytest
 from mmengine.config import Config
 
 from mmdistill.cli import main
+from mmdistill.datasets.manifest import MANIFEST, manifest_checksum, read_manifest
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner, workers
 from mmdistill.evaluation.dry_run import plan_text
@@ -90,8 +91,12 @@ def test_a_union_is_trained_on_as_one_set(config, counted, tmp_path):
     assert len({run['metrics']['mIoU'] for run in results['runs']}) == 3
     ComparisonRunner(cfg, tmp_path / 'a').run()
     assert len(counted) == 3
-    image = next((config.parent / 'distilled').glob('images/*.png'))
-    image.write_bytes(next((config.parent / 'distilled').glob('images/*2.png')).read_bytes())  # a member changes
+    root = config.parent / 'distilled'
+    manifest = read_manifest(root)  # a member changes
+    first, last = manifest['images'][0], manifest['images'][-1]
+    (root / first['image']).write_bytes((root / last['image']).read_bytes())
+    first['sha256']['image'] = last['sha256']['image']
+    (root / MANIFEST).write_text(json.dumps(dict(manifest, checksum=manifest_checksum(manifest))))
     ComparisonRunner(cfg, tmp_path / 'a').run()
     assert [one[0] for one in counted[3:]] == ['distilled', 'both']
 
@@ -143,8 +148,31 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(config, counted, tmp_pat
     assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings are finished' for n in range(2)]
     assert found[5].endswith(' x 4 runs = 8 trainings; 3 finished, 5 left')
     (config.parent / 'distilled/meta/distilled.json').unlink()
+    (config.parent / 'plan.json').touch()
     with pytest.raises(SystemExit, match='distilled has no meta/distilled.json, so it is unfinished: .* or leave'):
         lines('trainings=1')
+
+
+@pytest.mark.parametrize('spec', [
+    dict(data_root='{root}'), dict(dataset=dict(type='mmdistill.DistilledDataset', data_root='{root}', indices=2)),
+    dict(dataset=dict(type='RepeatDataset', times=2, dataset=dict(
+        type='mmdistill.DistilledDataset', data_root='{root}')))])
+def test_an_altered_set_is_an_error(config, counted, tmp_path, spec):
+    root = config.parent / 'distilled'
+    cfg = Config.fromfile(config)
+    cfg.training_sets = eval(repr(dict(distilled=spec, again=spec)).replace('{root}', str(root)))
+    cfg.dump(tmp_path / 'comparison.py')
+    command = ['evaluate', str(tmp_path / 'comparison.py'), '--work-dir', str(tmp_path / 'work')]
+    main([*command, '--dry-run'])
+    first, other = sorted((root / 'images').iterdir())[:2]
+    first.write_bytes(other.read_bytes())
+    for option in (['--dry-run'], []):
+        with pytest.raises(SystemExit) as end:
+            main([*command, *option])
+        line, = str(end.value.code).splitlines()  # once per set
+        assert re.match(f"error: training_sets.again.*data_root: {root} is incomplete or damaged: images/"
+                        f"{first.name} was changed: its checksum differs; copy the set again, or", line)
+    assert not counted
 
 
 def test_one_option_asks_for_the_validation_set(config, counted, tmp_path, monkeypatch):

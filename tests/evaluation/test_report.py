@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 from mmdistill.datasets.manifest import MANIFEST_VERSION
 from mmdistill.toy.street_scenes import PALETTE, street_scene
+from mmdistill.cli import main
 from mmdistill.errors import DistillError
 from mmdistill.evaluation.report import write_report
 
@@ -181,3 +182,9 @@ def test_no_page_of_nothing(run):
     with pytest.raises(DistillError, match='cannot read images'):
         write_report([run])
     assert not (run / 'report.html').exists()
+
+
+def test_a_data_root_that_does_not_exist(comparison, tmp_path):
+    with pytest.raises(SystemExit, match=f'error: --data-root {tmp_path}/nowhere: there is no such folder'):
+        main(['report', str(comparison), '--data-root', str(tmp_path), '--data-root', str(tmp_path / 'nowhere')])
+    assert not (comparison / 'report.html').exists()

@@ -33,6 +33,15 @@ def test_overrides_come_last():
     assert cfg.train_dataloader.batch_size == 8 and cfg.train_dataloader.num_workers == 4
 
 
+@pytest.mark.parametrize('change', [{'model.head.num_classes': 9}, {'model.head': dict(num_classes=9)},
+                                    {'data_preprocessor.num_classes': 9}])
+def test_overrides_do_not_change_the_number_of_classes(change):
+    protocol = load_protocol('rded-tiny')
+    assert student_config(protocol, None, TEST, 9, change).model.head.num_classes == 9
+    with pytest.raises(DistillError, match='overrides: num_classes=9 in the model, but the test set has 10 classes'):
+        student_config(protocol, None, TEST, 10, change)
+
+
 def test_weights_of_other_classes_are_refused():
     protocol = load_protocol('mmseg_m2f-tiny')
     head = dict(num_classes=11, loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0] * 11))

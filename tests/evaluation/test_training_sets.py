@@ -11,7 +11,8 @@ import pytest
 
 from mmdistill.datasets import histograms
 from mmdistill.errors import DistillError
-from mmdistill.evaluation.training_sets import RealData, TrainingSet, build_dataset, same_image
+from mmdistill.evaluation.building import build_dataset
+from mmdistill.evaluation.training_sets import RealData, TrainingSet, same_image
 from mmdistill.tasks.classification import Classification
 from mmdistill.tasks.segmentation import Segmentation
 

@@ -4,11 +4,12 @@ import pytest
 from mmengine.config import Config
 
 from mmdistill.errors import DistillError
+from mmdistill.evaluation.building import build_dataset
 from mmdistill.evaluation.comparison import check_comparison
 from mmdistill.evaluation.guards import paths_of
 from mmdistill.evaluation.protocols import load_protocol, protocol_names
 from mmdistill.evaluation.students import student_runner_config
-from mmdistill.evaluation.training_sets import RealData, TrainingSet, build_dataset
+from mmdistill.evaluation.training_sets import RealData, TrainingSet
 from mmdistill.tasks.classification import Classification
 from mmdistill.tasks.segmentation import Segmentation
 from mmdistill.toy.street_scenes import CLASSES

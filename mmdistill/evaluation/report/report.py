@@ -37,11 +37,13 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
         data_roots: Folders of real data; source images of a distilled set are only shown from these folders.
 
     Raises:
-        DistillError: A work dir is not finished (:func:`~.work_dirs.read_work_dir`), an image cannot be read, or the
-            page cannot be written.
+        DistillError: A work dir is not finished (:func:`~.work_dirs.read_work_dir`), a data root does not exist, an
+            image cannot be read, or the page cannot be written.
     """
     if not work_dirs:
         raise DistillError('a report needs at least one work dir')
+    if missing := [str(root) for root in data_roots if not Path(root).is_dir()]:
+        raise DistillError(f'--data-root {missing[0]}: there is no such folder: give folders of real images')
     works = [read_work_dir(path, data_roots) for path in work_dirs]
     names = dict.fromkeys(name for work in works for name in work.sets)
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}

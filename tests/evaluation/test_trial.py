@@ -1,0 +1,94 @@
+"""Students that cannot be built, trained or tested: one line before the first training, also in a dry run."""
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from mmdistill.cli import main
+from mmdistill.evaluation import workers
+from mmdistill.evaluation.results import ResultCache
+from mmdistill.evaluation.workers import Job, run_jobs
+
+CONFIG = """
+photos = dict(
+    type='mmseg.BaseSegDataset', data_root='{folder}/data', img_suffix='.png', data_prefix=dict(
+        img_path='images/train', seg_map_path='masks/train'), metainfo=dict(classes=('road', 'sky')))
+train_dataset = dict(photos)
+test_dataset = dict(photos, data_prefix=dict(img_path='images/test', seg_map_path='masks/test'))
+protocol = 'mmdistill::students/unet_streets-64x64.py'
+overrides = {{'train_cfg.max_iters': 3, 'model.backbone.base_channels': 4, 'model.decode_head.in_channels': 4,
+             'param_scheduler': []}}
+training_sets = dict({{name: dict(selector=dict(type='RandomSelector')) for name in ('again', 'random')}})
+budget = 2
+"""
+
+
+@pytest.fixture
+def evaluate(tmp_path):
+    """Function: height and width of training and test images, options → what ``mmdistill evaluate`` says at its end."""
+    def check(train, test, *options, dry=True):
+        rng = np.random.default_rng(0)
+        for part, size in (('train', train), ('test', test)):
+            for kind in ('images', 'masks'):
+                (tmp_path / 'data' / kind / part).mkdir(parents=True, exist_ok=True)
+            for number in range(3):
+                cv2.imwrite(str(tmp_path / f'data/images/{part}/{number}.png'), rng.integers(0, 256, (*size, 3)))
+                cv2.imwrite(str(tmp_path / f'data/masks/{part}/{number}.png'), rng.integers(0, 2, size))
+        (tmp_path / 'config.py').write_text(CONFIG.format(folder=tmp_path))
+        command = ['evaluate', str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'work')]
+        try:
+            main([*command, *['--dry-run'] * dry, *(['--cfg-options', *options] if options else [])])
+        except SystemExit as end:
+            assert not (tmp_path / 'work/cells').exists()
+            return str(end.code)
+        return ''
+
+    return check
+
+
+@pytest.mark.parametrize('option, message', [
+    ('overrides.optim_wrapper.optimizer.lr=abc', 'optim_wrapper cannot be built .TypeError: .*correct overrides.optim'),
+    ('overrides.optim_wrapper.optimizer.learning_rate=1', 'optim_wrapper cannot be built .*learning_rate'),
+    ('overrides.train_dataloader.batch_size=0', 'train_dataloader cannot be built .*batch_size'),
+    ("overrides.param_scheduler=[dict(type='PolyLR',pover=1)]", 'param_scheduler cannot be built .*pover'),
+    ('overrides.model.decode_head.channel=1', 'cannot be built .TypeError: .*channel.*: correct overrides')])
+def test_wrong_overrides(evaluate, option, message):
+    for dry in (True, False):
+        line, = evaluate((64, 64), (64, 64), option, dry=dry).splitlines()
+        assert re.match(f'error: student default:? {message}', line), line
+
+
+def test_images_that_a_student_cannot_take(evaluate):
+    for dry, name in ((True, 'train_dataset'), (False, 'again')):  # a dry run selects no images by their masks
+        line, = evaluate((90, 120), (64, 64), dry=dry).splitlines()
+        assert re.match(f'error: training set {name}, student default: its images .90x120 pixels. cannot be trained on '
+                        r'\(AssertionError: .*\): if their size is the reason, resize the images by a Resize in '
+                        'train_dataloader.dataset.pipeline', line), line
+    line, = evaluate((64, 64), (90, 120), dry=False).splitlines()
+    assert 'student default cannot be tested on images of 90x120 pixels (AssertionError' in line
+    assert evaluate((64, 64), (64, 64)) == ''
+
+
+def test_mistakes_that_need_the_datasets(evaluate):
+    found = [evaluate((64, 64), (64, 64), option) for option in (
+        'overrides.model.decode_head.num_classes=9', 'budget=70', 'training_sets.random.selector.budget=70')]
+    assert found[0].startswith('error: overrides: num_classes=9 in the model, but the test set has 2 classes')
+    assert found[1] == ('error: budget=70 is out of range: train_dataset has 3 images, use 1..3 (for the training sets '
+                        'again, random)')
+    assert found[2].startswith('error: training_sets.random.selector: budget 70 is out of range: the set has 3 images')
+
+
+def fail(seed):
+    raise RuntimeError('two\nlines')
+
+
+def test_a_training_that_fails_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, 'train_student', fail)
+    job = Job('first', 'small', 0, 1, dict(i=0), dict(seed=7))
+    with pytest.raises(workers.DistillError) as caught:
+        run_jobs([job], ResultCache(tmp_path / 'cells'), str, 1)
+    log, = (tmp_path / 'cells').glob('*.log')
+    assert str(caught.value) == ('training set first, student small, seed 7: the training failed (RuntimeError: two '
+                                 f'lines); finished students are kept; the traceback is in {log}')
+    assert 'in fail' in log.read_text()
