@@ -1,6 +1,8 @@
 """Mistakes in the config of a training: one line that names the key, before anything is read; also in a dry run."""
 import copy
+import importlib
 import re
+from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -135,3 +137,16 @@ def test_a_training_without_validation_passes():
     for key in ('val_dataloader', 'val_cfg', 'val_evaluator', 'visualizer', 'param_scheduler', 'default_hooks'):
         cfg.pop(key)
     check_training(Config(cfg.to_dict()), 'x.py')
+
+
+@pytest.mark.parametrize('package', ['mmseg', 'mmpretrain'])
+def test_stock_configs_pass(package):
+    """Every 40th training config of the package."""
+    importlib.import_module(f'{package}.utils').register_all_modules(init_default_scope=False)
+    folder = Path(importlib.import_module(package).__path__[0], '.mim', 'configs')
+    paths = [path for path in sorted(folder.rglob('*.py')) if '_base_' not in path.parts]
+    configs = [read_config(str(path)) for path in paths[::40]]
+    trainings = [cfg for cfg in configs if cfg.get('train_cfg') and cfg.get('optim_wrapper')]
+    assert len(trainings) >= 10
+    for cfg in trainings:
+        check_training(cfg, cfg.filename)
