@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator, List, Mapping, Optional, Sequence
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
@@ -56,8 +56,8 @@ def unwrap(model: Any) -> Any:
 def build_loops(runner: Runner) -> None:
     """Build the loops of a training and the datasets that they read.
 
-    For models with ``reads_annotations``, check that all masks and all listed images exist. For a distilled set, check
-    that the model and the validation set have its classes.
+    For models with ``reads_annotations``, check that all masks and all listed images exist. Check that
+    the model and, for a distilled set, the validation set fit the classes of the training set.
 
     Raises:
         DistillError: A dataset cannot be built, one of its files is missing, or the classes differ.
@@ -75,22 +75,37 @@ def build_loops(runner: Runner) -> None:
 
 
 def _check_classes(runner: Runner) -> None:
-    """Raise a DistillError if a distilled training set has other classes than the validation set or a head."""
+    """Raise a DistillError if the model or the validation set does not fit the classes of the training set.
+
+    All classes of a distilled set have to agree. In other trainings, a segmentor must not have fewer classes.
+    """
     data = runner.train_loop.dataloader.dataset
     names = (getattr(data, 'metainfo', None) or {}).get('classes')
-    if not names or not any(hasattr(part.dataset, 'manifest') for part in parts_of(data)):
+    if not names:
         return
+    distilled = _is_distilled(data)
     validation = runner.val_loop and getattr(runner.val_loop.dataloader.dataset, 'metainfo', None) or {}
-    if (others := validation.get('classes')) and (difference := other_classes(others, names)):
+    others = validation.get('classes') if distilled else None
+    if others and (difference := other_classes(others, names)):
         raise DistillError(f'train_dataloader.dataset has other classes than val_dataloader.dataset: {difference}; '
                            'give a set with the same classes, in the same order')
-    for key in ('decode_head', 'auxiliary_head', 'head'):
-        heads = runner.cfg.model.get(key) or []
-        for place, head in [('', heads)] if isinstance(heads, Mapping) else zip(member_names(heads), heads):
-            number = head.get('num_classes') if isinstance(head, Mapping) else None
-            if number is not None and number != len(names):
-                raise DistillError(f'{".".join(filter(None, ("model", key, place)))}.num_classes={number}, but the '
-                                   f'training set has {len(names)} classes: set it to {len(names)}')
+    for key in ('decode_head', 'auxiliary_head', 'head') if distilled else ('decode_head', ):
+        for place, number in _numbers_of_classes(runner.cfg.model.get(key), f'model.{key}').items():
+            if number != len(names) and (distilled or 1 < number < len(names)):
+                raise DistillError(f'{place}.num_classes={number}, but the training set has {len(names)} classes: set '
+                                   f'it to {len(names)}')
+
+
+def _is_distilled(data: Any) -> bool:
+    return hasattr(data, 'full_init') and any(hasattr(part.dataset, 'manifest') for part in parts_of(data))
+
+
+def _numbers_of_classes(heads: Any, key: str) -> Dict[str, int]:
+    """Key and ``num_classes`` of each head in the config of a head or a list of heads."""
+    named = {key: heads} if not isinstance(heads, (list, tuple)) else {
+        f'{key}.{name}': head for name, head in zip(member_names(heads), heads)}
+    return {place: head['num_classes'] for place, head in named.items()
+            if isinstance(head, Mapping) and isinstance(head.get('num_classes'), int)}
 
 
 def continue_training(cfg: Any, resume: bool) -> None:

@@ -57,6 +57,12 @@ def test_another_number_of_classes_than_the_student(config):
         'error: model.decode_head.num_classes=5, but the training set has 11 classes: set it to 11')
 
 
+def test_a_segmentor_with_fewer_classes_than_real_masks(root, tmp_path):
+    command = ['train', str(root / 'configs/students/unet_streets-64x64.py'), '--work-dir', str(tmp_path / 'work'),
+               '--dry-run', '--cfg-options', 'model.decode_head.num_classes=5', *SHORT]
+    assert refused(command).startswith('error: model.decode_head.num_classes=5, but the training set has 11 classes')
+
+
 def test_the_same_classes_are_trained(config, tmp_path, capsys):
     command = config(CLASSES)
     main([*command[:2], '--dry-run', *command[2:]])
