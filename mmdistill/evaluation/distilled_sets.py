@@ -40,14 +40,18 @@ def _distilled_roots(spec: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
 
 
 def _check_set(root: str, where: str, key: str, task: Task, weighted: bool, compared: bool) -> None:
+    advice = f', or leave the set out with {where}=None'
     try:
         manifest = read_manifest(root)
-        if not compared:
-            check_checksums(root, manifest)
     except DistillError as error:
-        raise DistillError(f'{where}.{key}: {error}, or leave the set out with {where}=None') from None
+        raise DistillError(f'{where}.{key}: {error}{advice}') from None
     found = task_of_manifest(manifest, root).name
     if found != task.name:
         raise DistillError(f'{where}.{key}={root!r} is a set of {found}, the protocol trains {task.name}')
     if weighted:
         check_weights(root, manifest)
+    if not compared:
+        try:
+            check_checksums(root, manifest)
+        except DistillError as error:
+            raise DistillError(f'{where}.{key}: {error}{advice}') from None
