@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
+import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 
@@ -17,6 +18,7 @@ from .results import ResultCache
 from .students import import_scope, student_runner_config
 from .workers import Job, worker_pool
 
+_LARGE = 20_000_000  # parameters of a student of which a step takes minutes without a GPU; it is only built
 _IMAGES = 2  # some layers need more than one image in training
 
 
@@ -66,6 +68,8 @@ def try_students(jobs: Sequence[Job], cache: ResultCache) -> None:
 def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) -> None:
     """Build a student's training, and train it for one step on a batch of each training set with another image size.
 
+    Without a GPU, a large student is only built.
+
     Args:
         student: Its name.
         cfg: Its config.
@@ -79,6 +83,8 @@ def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) ->
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
         configs = {row: student_runner_config(cfg, dataset, 0, scratch) for row, dataset in training_sets.items()}
         runner = _build(student, configs[name])
+        if not torch.cuda.is_available() and sum(one.numel() for one in runner.model.parameters()) > _LARGE:
+            return
         collate = runner.train_dataloader.collate_fn
         pipeline = pipeline_of(configs[name].train_dataloader.dataset)
         sizes: List[Tuple[int, ...]] = []

@@ -42,8 +42,8 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     """
     if not work_dirs:
         raise DistillError('a report needs at least one work dir')
-    if missing := [str(root) for root in data_roots if not Path(root).is_dir()]:
-        raise DistillError(f'--data-root {missing[0]}: there is no such folder: give folders of real images')
+    for root in data_roots:
+        check_folder(root)
     works = [read_work_dir(path, data_roots) for path in work_dirs]
     names = dict.fromkeys(name for work in works for name in work.sets)
     colours = {name: f's{number % SERIES}' for number, name in enumerate(names)}
@@ -61,6 +61,12 @@ def write_report(work_dirs: Sequence[Union[str, Path]], out: Optional[Union[str,
     out = Path(out) if out is not None else Path(work_dirs[0]) / 'report.html'
     write_atomic(out, page.encode())
     return out
+
+
+def check_folder(root: Union[str, Path]) -> None:
+    """Raise a DistillError if a folder of real data does not exist."""
+    if not Path(root).is_dir():
+        raise DistillError(f'--data-root {root}: there is no such folder: give folders of real images')
 
 
 def templates() -> Environment:
