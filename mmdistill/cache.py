@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from .documents import parse_object
 from .errors import DistillError, one_line
 from .files import link_atomic, make_folder, write_atomic
 
@@ -79,7 +80,7 @@ def read_arrays(path: Any) -> Tuple[Dict[str, np.ndarray], Any]:
     """
     try:
         with safe_open(path, 'np') as file:
-            metadata = json.loads((file.metadata() or {})[_KEY])
+            metadata = parse_object((file.metadata() or {})[_KEY])
             arrays, header = {name: file.get_tensor(name) for name in file.keys()}, metadata['header']
     except FileNotFoundError:
         raise

@@ -44,12 +44,17 @@ def read_document(path: Any) -> Dict[str, Any]:
         raise ValueError(error.strerror or str(error)) from None
 
 
-def parse_object(text: Union[str, bytes]) -> Dict[str, Any]:
-    """The JSON object in a text; raises a ValueError if it is not JSON, nested too deeply, or not an object."""
+def parse_json(text: Union[str, bytes]) -> Any:
+    """The JSON value in a text; raises a ValueError if it is not JSON, or nested too deeply."""
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except RecursionError:
         raise ValueError('it is nested too deeply') from None
+
+
+def parse_object(text: Union[str, bytes]) -> Dict[str, Any]:
+    """The JSON object in a text; raises a ValueError if it is not JSON, nested too deeply, or not an object."""
+    found = parse_json(text)
     if not isinstance(found, dict):
         raise ValueError('it is not a JSON object')
     return found

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any, Iterator
 
+from .documents import parse_object
 from .errors import DistillError
 
 try:
@@ -99,7 +100,7 @@ def _acquire(path: Path, wait: bool = False) -> Any:
 
 def _holder(path: Path) -> str:
     try:
-        found = json.loads(path.read_text()[:4096])
+        found = parse_object(path.read_text()[:4096])
         return f'{found["command"]} (process {found["pid"]} on {found["host"]} since {found["since"]})'
     except (OSError, ValueError, KeyError, TypeError):
         return 'another process'

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Mapping, Set, Tuple, Union
 
-from mmdistill.documents import inside, read_file
+from mmdistill.documents import inside, parse_json, read_file
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest
 
@@ -45,7 +45,7 @@ class Journal:
                 continue
             for line in lines:
                 try:
-                    name, digests = json.loads(line)
+                    name, digests = parse_json(line)
                     self._known.setdefault(name, []).append(dict(digests))
                 except (ValueError, TypeError):
                     continue

@@ -7,7 +7,7 @@ from typing import Any, Dict, Sequence
 
 from mmengine.dist import barrier, is_main_process
 
-from mmdistill.documents import read_file
+from mmdistill.documents import read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_json
 from mmdistill.tasks.clusters import SUPPORTS
@@ -79,11 +79,11 @@ class Inputs:
 
     def _read(self, begun: bool) -> Dict[str, Any]:
         try:
-            found = json.loads(read_file(self.path))
-            if not isinstance(found, dict) or begun and 'data' not in found:
+            found = read_document(self.path)
+            if begun and 'data' not in found:
                 raise ValueError('it has no fingerprint of the data')
             return found
-        except (OSError, RecursionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             if isinstance(error, FileNotFoundError) and not begun:  # the run was killed right after planning
                 return {}
             raise DistillError(f'{self.path} is not readable ({error}): restore it, or begin another run in another '

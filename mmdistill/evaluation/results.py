@@ -1,11 +1,10 @@
 """Cached results of students, and tables of them."""
-import json
 import statistics
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmdistill.differences import differing
-from mmdistill.documents import read_file
+from mmdistill.documents import read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import config_hash, write_json
 
@@ -29,9 +28,9 @@ class ResultCache:
     def get(self, key: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
         """The cached metrics of a key, or None."""
         try:
-            found = json.loads(read_file(self.path(key)))
+            found = read_document(self.path(key))
             return found['metrics'] if found['checksum'] == config_hash(found['metrics']) else None
-        except (OSError, RecursionError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def put(self, key: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
@@ -161,11 +160,11 @@ def read_results(work_dir: Union[str, Path], expected: Optional[str] = None,
     """
     path = Path(work_dir) / 'results.json'
     try:
-        results = json.loads(read_file(path))
+        results = read_document(path)
         found, _ = results['hash'], results['runs']
     except FileNotFoundError:
         return None
-    except (OSError, RecursionError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DistillError(f'{path} is not a readable result of mmdistill evaluate ({error}): remove it or choose '
                            'another --work-dir') from None
     if expected is not None and found != expected:

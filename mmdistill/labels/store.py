@@ -16,7 +16,7 @@ from typing import Any, Dict, List, Optional, Union
 import numpy as np
 from scipy.special import softmax
 
-from mmdistill.documents import read_file
+from mmdistill.documents import parse_object, read_document
 from mmdistill.errors import DistillError
 from mmdistill.files import file_digest, write_atomic, write_json
 
@@ -56,7 +56,7 @@ class LabelStore:
             state = 'is unfinished' if (self.path / _RECORDS).exists() else 'does not exist'
             raise DistillError(f'the label store {path} {state}: run mmdistill label with the config of the training')
         try:
-            self.header: Dict[str, Any] = json.loads(read_file(self.path / HEADER))
+            self.header: Dict[str, Any] = read_document(self.path / HEADER)
             if self.header.pop('format') != _FORMAT:
                 raise ValueError('written by another version')
             dtype = record_type(self.header['num_classes'], self.header['top_k'])
@@ -138,7 +138,7 @@ class LabelWriter:
     def _resume(self) -> None:
         try:
             with np.load(self.path / _PROGRESS, allow_pickle=False) as data:
-                found, self.done = json.loads(str(data['header'])), int(data['done'])
+                found, self.done = parse_object(str(data['header'])), int(data['done'])
                 self._sums, self._counts, digest = data['sums'], data['counts'], str(data['digest'])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise DistillError(f'the label store {self.path} is damaged ({error}): delete it') from None

@@ -173,9 +173,10 @@ class ClassDiffusion(LatentDiffusion):
     def condition(self, data_samples: Sequence[Any]) -> Tensor:
         """Class ids (B,); raises a DistillError if the network lacks a class."""
         labels = torch.stack([sample.gt_label[0] for sample in data_samples]).long()
-        if labels.max() >= self.null:
-            raise DistillError(f'class id {int(labels.max())} in the dataset, but model.unet.num_classes is '
-                               f'{self.null}: set it to the number of classes')
+        wrong = labels[(labels < 0) | (labels >= self.null)].tolist()
+        if wrong:
+            raise DistillError(f'class id {wrong[0]} in the dataset, but model.unet.num_classes is {self.null}: set it '
+                               'to the number of classes; ids begin with 0')
         return labels
 
     def requests(self, condition: Tensor) -> Tuple[List[Request], None]:

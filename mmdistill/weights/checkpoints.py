@@ -1,5 +1,4 @@
 """Safe loading of checkpoints and safetensors files: only tensors and plain values are read."""
-import json
 import pickle
 import re
 import zipfile
@@ -12,6 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 
+from ..documents import parse_json
 from ..errors import DistillError, MissingWeights, one_line
 from ..lock import one_at_a_time
 from .address import builtin
@@ -144,7 +144,7 @@ def _safetensors_meta(path: str) -> Dict[str, Any]:
     """``meta`` with the class names in the metadata of a safetensors file; empty without names."""
     with safe_open(path, 'pt') as file:
         names = (file.metadata() or {}).get(CLASSES)
-    return {} if names is None else dict(meta=dict(dataset_meta=dict(classes=json.loads(names))))
+    return {} if names is None else dict(meta=dict(dataset_meta=dict(classes=parse_json(names))))
 
 
 def load_weights(path: str) -> Dict[str, Any]:

@@ -16,7 +16,7 @@ from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
 from mmdistill.toy.street_scenes import CLASSES
-from mmdistill.weights.hub import network_config
+from mmdistill.weights.configs import read_config as network_config
 
 SHORT = ['train_cfg.max_iters=30', 'train_cfg.val_interval=30', 'default_hooks.logger.interval=1',
          'train_dataloader.batch_size=4', 'train_dataloader.dataset.num_scenes=4', 'val_dataloader.batch_size=4',

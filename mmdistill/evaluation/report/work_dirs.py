@@ -1,5 +1,4 @@
 """Reads work dirs for the report."""
-import json
 import zipfile
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.documents import check_record, read_document
+from mmdistill.documents import check_record, parse_object, read_document
 from mmdistill.errors import DistillError
 from mmdistill.plan import check_classes
 from mmdistill.settings import NonNegative, NonNegativeInt
@@ -222,8 +221,8 @@ def _metrics(file: Path, names: Container[str], classes: Sequence[str]) -> Dict[
     """Read the metrics of the sets with these names."""
     metrics = read_document(file)
     check_record(metrics, _Metrics)
-    if metrics['encoder'] is not None and not isinstance(json.loads(metrics['encoder']), dict):
-        raise ValueError('encoder is not a config')
+    if metrics['encoder'] is not None:
+        parse_object(metrics['encoder'])
     for one in metrics['sets'].values():
         if any(set(one['balance'][side]) != set(classes) for side in ('real', 'distilled')):
             raise ValueError('balance has other classes')
