@@ -45,7 +45,7 @@ def test_the_second_run_names_the_first_and_starts_after_its_end(tmp_path, holde
     assert not (tmp_path / LOCK).exists()
 
 
-@pytest.mark.parametrize('text', ['', '[]', 'nonsense', '{"pid": 1}'])
+@pytest.mark.parametrize('text', ['', '[]', 'nonsense', '{"pid": 1}', '[' * 4000])
 def test_an_unreadable_holder(tmp_path, holder, text):
     (tmp_path / LOCK).write_text(text)
     with pytest.raises(DistillError, match='is in use by another process'):

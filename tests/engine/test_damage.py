@@ -92,7 +92,7 @@ def test_a_line_of_the_journal_that_was_cut_short(tools, streets, finished, work
 def test_a_journal_that_cannot_be_read_counts_as_none(tmp_path):
     (tmp_path / 'checksums.0.jsonl').symlink_to('nowhere')
     (tmp_path / 'checksums.1.jsonl').mkdir()
-    (tmp_path / 'checksums.2.jsonl').write_text('["a", {}]\n["b"')
+    (tmp_path / 'checksums.2.jsonl').write_text('["a", {}]\n["b"\n' + '[' * 100000)
     journal = Journal(tmp_path, tmp_path, lambda name: {})
     journal.read()
     assert len(journal) == 1 and journal.holds('a')

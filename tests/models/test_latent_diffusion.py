@@ -93,6 +93,12 @@ def test_validation_is_the_same_at_every_time(classes, vae_folder, images, class
     assert model.unet.given[2].tolist() == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize('wrong', [-1, 5])
+def test_ids_of_classes_that_the_network_does_not_have(classes, images, classes_as_samples, wrong):
+    with pytest.raises(DistillError, match=f'class id {wrong} in the dataset, but model.unet.num_classes is 5: set'):
+        classes()(images, classes_as_samples([0, 4, wrong, 1]), mode='loss')
+
+
 @pytest.mark.parametrize('drop', [0.0, 0.1, 1.0])
 def test_the_share_that_is_trained_without_its_class(classes, classes_as_samples, drop):
     model, labels = classes(class_drop=drop), [1] * 1000
