@@ -69,6 +69,7 @@ def test_no_manifest_before_all_files_are_there(tmp_path, plan):
     fill(tmp_path, plan, skip=['001'])
     with pytest.raises(DistillError, match=r'lacks 2 files .* images/training/001.jpg: .*--resume'):
         write_manifest(tmp_path, plan, LAYOUTS['ade20k'], {})
+    (tmp_path / 'plan.json').touch()
     with pytest.raises(DistillError, match='unfinished: run mmdistill distill'):
         read_manifest(tmp_path)
 

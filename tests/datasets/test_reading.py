@@ -226,7 +226,7 @@ def test_storage_backends(archive):
                  reader(backend_args=archive), reader(LoadImageFromFile(backend_args=archive), backend_args=dict(
                      backend='local'))):
         assert (read('a/3.png') == 3).all() and read.size('a/3.png') == (9, 9)
-        with pytest.raises(DistillError, match='a/99.png is not a readable image .KeyError: "There is no item'):
+        with pytest.raises(DistillError, match='a/99.png is not a readable image .KeyError: There is no item'):
             read('a/99.png')
     for args, say in ((dict(backend='zpi'), "no storage backend 'zpi' is registered: use one of"),
                       (dict(archive, file='/no/file.zip'), r"'test_archive' cannot be used .No such file"),

@@ -179,7 +179,7 @@ def test_the_report_and_the_students_data(tools, finished, tmp_path):
     (['custom_hooks.LabelCleaningHook.cleaners.LossThreshold.factor=0'],
      r'cleaners\.LossThreshold\.factor=0 is out of range'),
     (['custom_hooks.LabelCleaningHook.segmentor=None'], 'LabelCleaningHook: MajorityVote needs a segmentor'),
-    (['custom_hooks.LabelCleaningHook.cleaners=[]'], r'LabelCleaningHook.cleaners=\[\]: name at least one'),
+    (['custom_hooks.LabelCleaningHook.cleaners=[]'], r'LabelCleaningHook.cleaners=\[\]: list at least one'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=1'],
      r'cleaners\.MajorityVote: MajorityVote needs at least 2 images per mask, the plan has 1: raise .*images_per_mask'),
     (['custom_hooks.MaskSelectionHook.images_per_mask=0'], r'images_per_mask=0 is out of range'),
