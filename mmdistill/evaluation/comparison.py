@@ -196,7 +196,10 @@ def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
     overrides = comparison.overrides or {}
     check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
     override(protocol, overrides)
-    check_training(protocol, name)
+    try:
+        check_training(protocol, name)
+    except DistillError as error:
+        raise DistillError(f'{name} with overrides: {error}' if overrides else str(error)) from None
     return protocol, task
 
 

@@ -96,8 +96,8 @@ def test_blocks_that_the_network_lacks_are_refused_before_real_images_are_read(t
 def test_a_step_that_destroys_images_is_warned_of(tools, config, tmp_path):
     loud, quiet = (tools('distill', config, '--work-dir', tmp_path / str(scale), '--cfg-options',
                          f'custom_hooks.1.scale={scale}') for scale in (1e6, 1e-3))
-    assert 'destroys images: lower the scale' in loud.stdout + loud.stderr
-    assert 'destroys images' not in quiet.stdout + quiet.stderr
+    assert 'destroy images: lower the scale' in loud.stdout + loud.stderr
+    assert 'destroy images' not in quiet.stdout + quiet.stderr
 
 
 def test_a_plan_belongs_to_a_config_however_it_is_inherited(tools, root, tmp_path):

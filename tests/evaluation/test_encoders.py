@@ -190,7 +190,8 @@ def test_refused_in_one_line(backbone, photos, tmp_path):
     deep = dict(RESNET, backbone=dict(RESNET['backbone'], depth=34))
     refused('do not fit the backbone of the given model: backbone.layer1.2', BackboneEncoder, deep, path, RESIZE)
     for workers in (0, 1):
-        refused('^images of sizes', encode_dataset, backbone(pipeline=[]), photos, workers=workers)
+        refused("^the encoder's pipeline returns images of sizes", encode_dataset, backbone(pipeline=[]), photos,
+                workers=workers)
     broken = photos.get_data_info(3)['img_path']
     for content in (b'no image', b''):
         Path(broken).write_bytes(content)

@@ -48,15 +48,16 @@ def evaluate(tmp_path):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('overrides.optim_wrapper.optimizer.lr=abc', 'optim_wrapper cannot be built .TypeError: .*correct overrides.optim'),
-    ('overrides.optim_wrapper.optimizer.learning_rate=1', 'optim_wrapper cannot be built .*learning_rate'),
-    ('overrides.train_dataloader.batch_size=0', 'train_dataloader cannot be built .*batch_size'),
-    ("overrides.param_scheduler=[dict(type='PolyLR',pover=1)]", 'param_scheduler cannot be built .*pover'),
-    ('overrides.model.decode_head.channel=1', 'cannot be built .TypeError: .*channel.*: correct overrides')])
+    ('optim_wrapper.optimizer.lr=abc', r"protocol .* with overrides: optim_wrapper\.optimizer\.lr='abc': '<=' not"),
+    ('optim_wrapper.optimizer.learning_rate=1', r'protocol .* optim_wrapper\.optimizer\.learning_rate: unknown '),
+    ('train_dataloader.batch_size=0', r'protocol .* with overrides: train_dataloader\.batch_size=0 is out of range'),
+    ("param_scheduler=[dict(type='PolyLR',pover=1)]", r'protocol .* param_scheduler\.PolyLR\.pover: .*mean power'),
+    ('model.decode_head.channel=1', 'student default cannot be built .TypeError: .*channel.*: correct overrides'),
+    ('optim_wrapper.paramwise_cfg=3', 'student default: optim_wrapper cannot be built .TypeError: .*overrides.optim')])
 def test_wrong_overrides(evaluate, option, message):
     for dry in (True, False):
-        line, = evaluate((64, 64), (64, 64), option, dry=dry).splitlines()
-        assert re.match(f'error: student default:? {message}', line), line
+        line, = evaluate((64, 64), (64, 64), f'overrides.{option}', dry=dry).splitlines()
+        assert re.match(f'error: {message}', line), line
 
 
 def test_images_that_a_student_cannot_take(evaluate):

@@ -56,7 +56,7 @@ def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, 
 def test_a_student_that_kills_its_process_does_not_affect_others(jobs, tmp_path):
     cache, made = ResultCache(tmp_path / 'cells'), jobs({'3': 100})
     with pytest.raises(DistillError, match='a process that trains students died, .*; 3 of 4 students are finished '
-                                           'and kept: .*'):
+                                           'and saved: .*'):
         run_jobs(made, cache, say, 2)
     assert [cache.get(job.key) is None for job in made] == [False, False, False, True]
 

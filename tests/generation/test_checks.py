@@ -31,7 +31,7 @@ def test_right_settings(cls, settings):
 
 @pytest.mark.parametrize('cls,settings,message', [
     (LayoutUNetGenerator, dict(image_sice=64), 'g.image_sice: unknown setting of LayoutUNetG.*; did you mean image_s'),
-    (LayoutUNetGenerator, {}, 'give it g.image_size'),
+    (LayoutUNetGenerator, {}, 'do not contain their image size: set g.image_size'),
     (LayoutUNetGenerator, dict(image_size=64, unet='x'), 'g.unet: unknown setting'),
     (LayoutUNetGenerator, dict(image_size=64, num_classes=3), 'g.num_classes: unknown setting'),
     (LayoutUNetGenerator, dict(image_size=(64, 64, 3)), 'g.image_size'),

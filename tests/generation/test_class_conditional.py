@@ -197,7 +197,7 @@ def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):
             generator.generate([Request('x', 1, classes=classes)])
     unsized = shutil.copytree(folders / 'ClassUNet', tmp_path / 'copy')
     ClassUNet(3, 4, block_out_channels=(16, 32)).save_pretrained(unsized / 'unet')
-    with pytest.raises(DistillError, match='give the generator image_size'):
+    with pytest.raises(DistillError, match='do not contain their image size: set image_size of the generator'):
         build(unsized)
 
 

@@ -155,7 +155,7 @@ def test_a_wrong_mask_names_its_request(layout_folder, work, mask, message):
 
 @pytest.mark.parametrize('settings,message', [
     (dict(image_size=30), 'multiple of 8'),
-    (dict(image_size=None), 'give the generator image_size'),
+    (dict(image_size=None), 'do not contain their image size: set image_size of the generator'),
     (dict(image_size=36), 'multiple of 8'),
     (dict(dtype='float8'), 'float8'),
     (dict(micro_batch=0), 'micro_batch'),
