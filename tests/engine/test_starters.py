@@ -101,7 +101,7 @@ def test_a_folder_of_photos_with_ones_own_generator(init, photos, tmp_path, tool
         path.write_text(text.replace('work_dirs/my_run_generator/export', str(tmp_path / 'weights')))
     done = tools('distill', tmp_path / 'my_run.py', '--work-dir', tmp_path / 'work', '--dry-run', '--cfg-options',
                  'model.generator.image_size=32', 'model.generator.scheduler=None')
-    assert done.returncode == 0 and 'Plan: 1 images from 6' in done.stdout, done.stderr
+    assert done.returncode == 0 and 'Plan: 1 image from 6' in done.stdout, done.stderr
     done = tools('train', tmp_path / 'my_run_generator.py', '--work-dir', tmp_path / 'vae', '--cfg-options',
                  'train_cfg.max_iters=1', 'train_cfg.val_interval=1', f'model.vae={tmp_path}/weights/vae',
                  'model.unet.layout_factor=4', 'model.unet.layout_channels=16', 'model.unet.block_out_channels=[16,32]',
@@ -133,7 +133,7 @@ def test_a_controlnet_for_ones_own_classes(init, photos, sd_folder, tmp_path, to
     done = tools('distill', tmp_path / 'my_run.py', '--work-dir', tmp_path / 'work', '--dry-run', '--cfg-options',
                  f'model.generator.weights={sd_folder}', f'model.generator.controlnet={sd_folder}/colours',
                  'model.generator.guidance_vae=None', 'model.generator.image_size=32')
-    assert done.returncode == 0 and 'Plan: 1 images from 6' in done.stdout, done.stderr
+    assert done.returncode == 0 and 'Plan: 1 image from 6' in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize('dataset, generator, say', [
