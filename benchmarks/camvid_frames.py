@@ -8,7 +8,7 @@ import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.cli import run
 from mmdistill.config import read_config
 from mmdistill.datasets.manifest import read_manifest
-from mmdistill.evaluation.training_sets import build_dataset
+from mmdistill.evaluation.building import build_dataset
 from mmdistill.tasks.segmentation import Segmentation
 
 CONFIG = 'configs/_base_/datasets/camvid.py'

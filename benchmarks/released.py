@@ -22,7 +22,7 @@ from mmdistill.config import merge_options, read_config
 from mmdistill.engine.inherited import distillation_config
 from mmdistill.evaluation import markdown
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
-from mmdistill.evaluation.training_sets import build_dataset
+from mmdistill.evaluation.building import build_dataset
 from mmdistill.generation import ClassConditionalGenerator
 from mmdistill.registry import GENERATORS
 from mmdistill.tasks.classification import Classification

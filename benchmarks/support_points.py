@@ -20,7 +20,7 @@ import ot
 from mmdistill.cli import run
 from mmdistill.config import merge_options, read_config
 from mmdistill.evaluation.encoders import LatentEncoder, encode_dataset
-from mmdistill.evaluation.training_sets import build_dataset
+from mmdistill.evaluation.building import build_dataset
 from mmdistill.generation.autoencoders import load_vae, vae_factor
 from mmdistill.selection import ClassClusters
 from mmdistill.tasks.classification import Classification

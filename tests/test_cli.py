@@ -151,7 +151,7 @@ def test_a_component_that_nobody_registered(tmp_path, capsys):
     config.write_text(textwrap.dedent("""
         default_scope = 'mmseg'
         model = dict(type='EncoderDecodr')
-        train_dataloader = dict(batch_size=1)
+        train_dataloader = dict(batch_size=1, dataset=dict(type='mmdistill.StreetScenes', num_scenes=2, pipeline=[]))
         train_cfg = dict(max_epochs=1)
         optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
     """))

@@ -168,7 +168,7 @@ def test_the_comparison_for_user_data_builds(own):
     from mmdistill.config import read_config
     from mmdistill.datasets import DatasetMasks, SegWriter, write_manifest
     from mmdistill.evaluation import ComparisonRunner
-    from mmdistill.evaluation.training_sets import build_dataset
+    from mmdistill.evaluation.building import build_dataset
     from mmdistill.plan import Plan, Request
     cfg = read_config('my_comparison.py')
     cfg.budget = 2

@@ -111,7 +111,7 @@ def sample(
                 finite = guided.shift.isfinite().flatten(1).all(1)
                 for name, loss in guided.losses.items():  # the cause of a gradient that is not finite
                     nonfinite.check(loss.where(finite.logical_not(), 0), i, f'the loss of {name} is',
-                                    'check its settings, lower')
+                                    'check its settings, ')
                 nonfinite.check(guided.shift, i, 'the gradient of the guidance is')
                 if record is not None:
                     record.add(guided.losses, guided.shift, guided.unshifted)
@@ -168,10 +168,10 @@ class _NonFiniteRows:
         self.first = x.new_full((len(x), ), -1, dtype=torch.long)
         self.reasons: List[str] = []
 
-    def check(self, value: Tensor, i: int, what: str, advice: str = 'lower') -> None:
+    def check(self, value: Tensor, i: int, what: str, advice: str = '') -> None:
         bad = value.isfinite().view(len(value), -1).all(1).logical_not()
         self.first = torch.where(bad & (self.first < 0), len(self.reasons), self.first)
-        self.reasons.append(f'{what} not finite at step {i}: {advice} the scale of guidance, or run the networks in '
+        self.reasons.append(f'{what} not finite at step {i}: {advice}lower the scale of guidance, or run the networks in '
                             'float32')
 
     def report(self, condition: Condition, failures: Optional[Dict[int, str]]) -> None:
