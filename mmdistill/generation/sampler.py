@@ -171,8 +171,8 @@ class _NonFiniteRows:
     def check(self, value: Tensor, i: int, what: str, advice: str = '') -> None:
         bad = value.isfinite().view(len(value), -1).all(1).logical_not()
         self.first = torch.where(bad & (self.first < 0), len(self.reasons), self.first)
-        self.reasons.append(f'{what} not finite at step {i}: {advice}lower the scale of guidance, or run the networks in '
-                            'float32')
+        self.reasons.append(f'{what} not finite at step {i}: {advice}lower the scale of guidance, or run the networks '
+                            'in float32')
 
     def report(self, condition: Condition, failures: Optional[Dict[int, str]]) -> None:
         """Write the reason for each non-finite row to ``failures``; if that is None, raise the first."""
