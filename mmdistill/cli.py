@@ -8,7 +8,7 @@ from typing import Callable, Optional, Sequence
 
 from . import commands, stopping, terminal
 from .command_config import LAUNCHERS
-from .errors import DistillError, SeveralErrors, one_line
+from .errors import DistillError, SeveralErrors, one_line, unregistered
 from .version import __version__
 
 _DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
@@ -151,8 +151,7 @@ def _line(error: Exception) -> Optional[str]:
         return re.sub(r'^(Caught .* Original Traceback .*\bmmdistill\.errors\.\w+: )?(class `\w+` in \S+: )*', '',
                       one_line(error, None))
     if isinstance(error, KeyError):
-        unknown = re.search(r'[\w.]+ is not in the [\w:]+ registry', text)
-        return unknown and f'{unknown.group()}: check its spelling, default_scope and custom_imports'
+        return unregistered(error)
     if isinstance(error, OSError) and error.errno in _DISK:
         where = f' {error.filename}' if error.filename else ''
         return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.kept_files_message()}'

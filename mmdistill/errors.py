@@ -1,4 +1,5 @@
 """Exceptions for errors that a user can correct."""
+import re
 from contextlib import contextmanager
 from typing import Iterator, List, Optional, Sequence, Type, Union
 
@@ -78,6 +79,12 @@ def one_line(error: Union[BaseException, str], limit: Optional[int] = 200, named
     text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)  # not its repr
     text = ' '.join(''.join(letter if letter.isprintable() else ' ' for letter in text).split())
     return (f'{name}: {text}' if named and text else text or name)[:limit]
+
+
+def unregistered(error: BaseException) -> Optional[str]:
+    """Text about a type that is in no registry, from the exception of MMEngine; None for other exceptions."""
+    found = re.search(r'[\w.]+ is not in the [\w:]+ registry', one_line(error, None))
+    return found and f'{found.group()}: check its spelling, default_scope and custom_imports'
 
 
 def unfit(problem: str) -> DistillError:

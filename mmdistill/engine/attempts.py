@@ -1,10 +1,9 @@
 """Builds the cheap components of a config to see whether they can be built."""
 import copy
-import re
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterator, Mapping
 
-from mmdistill.errors import DistillError, one_line
+from mmdistill.errors import DistillError, one_line, unregistered
 from mmdistill.settings import NO_SETTINGS
 
 Build = Callable[[Dict[str, Any]], Any]
@@ -12,9 +11,9 @@ Build = Callable[[Dict[str, Any]], Any]
 
 def reason(error: BaseException) -> str:
     """The message of an exception in one line; with its type if the message says too little alone."""
+    if unknown := unregistered(error):
+        return unknown
     text = one_line(error, None)
-    if unknown := re.match(r"[\w.]+ is not in the [\w:]+ registry", text):
-        return f'{unknown[0]}: check its spelling, default_scope and custom_imports'
     return text if ' ' in text and not isinstance(error, LookupError) else one_line(error, None, named=True)
 
 

@@ -18,7 +18,7 @@ from .results import ResultCache
 from .students import import_scope, student_runner_config
 from .workers import Job, worker_pool
 
-_LARGE = 20_000_000  # parameters of a student of which a step takes minutes without a GPU; it is only built
+_LARGE = 20_000_000  # parameters; without a GPU, a step of a larger student takes minutes, so it is only built
 _IMAGES = 2  # some layers need more than one image in training
 
 

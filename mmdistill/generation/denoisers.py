@@ -7,7 +7,7 @@ from .conditions import Condition
 
 
 def unet_multiple(unet: Any) -> int:
-    """The number of which the sides of a U-Net's latents must be multiples."""
+    """The sides of a U-Net's latents must be multiples of this number."""
     return 2**(len(unet.config.block_out_channels) - 1)
 
 

@@ -18,7 +18,8 @@ GUIDES = dict(
     ADE20KDataset='segformer_mit-b0_8xb2-160k_ade20k-512x512',
     COCOStuffDataset='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512',
     COCOStuff='pspnet_r50-d8_4xb4-80k_coco-stuff164k-512x512')
-# Side of a square with about the area of a layout UNet's images, and the number of which their sides are multiples.
+# The images of a layout UNet have about the area of a square with the first side; their sides are multiples of the
+# second number.
 _MASK_SIZE = 256, 32
 
 
