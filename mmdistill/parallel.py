@@ -76,9 +76,22 @@ def process_pool(workers: int, context: BaseContext, initializer: Callable[..., 
         pool.shutdown(cancel_futures=True)
 
 
+def inheriting_context() -> BaseContext:
+    """Context whose processes inherit the memory and the imports of this one, where this is possible.
+
+    A process that has initialized CUDA cannot be forked, and merely asking whether there is a GPU may do so.
+    """
+    import torch
+    return multiprocessing.get_context(
+        'fork' if sys.platform == 'linux' and not torch.cuda.is_available() else 'spawn')
+
+
 def run_apart(function: Callable[..., Any], *arguments: Any) -> int:
-    """Call a function in a separate process and return its exit status."""
-    process = multiprocessing.get_context('spawn').Process(target=_begin, args=(os.getpid(), function, arguments))
+    """Call a function in a separate process and return its exit status.
+
+    The calling process must not have computed anything with several threads: OpenMP cannot be used after a fork.
+    """
+    process = inheriting_context().Process(target=_begin, args=(os.getpid(), function, arguments))  # type: ignore
     process.start()
     process.join()
     return process.exitcode or 0

@@ -91,7 +91,8 @@ def quiet() -> Iterator[None]:
         logger.setLevel(logging.ERROR)  # for libraries that are already imported
     loggers = [logging.getLogger(name) for name in _LOGGERS]
     before = [list(logger.handlers) for logger in loggers]
-    loggers[0].addHandler(Terminal())
+    if not any(isinstance(handler, Terminal) for handler in loggers[0].handlers):  # of a process that was forked
+        loggers[0].addHandler(Terminal())
     loggers[1].addHandler(logging.NullHandler())
     if not sys.warnoptions:  # python -W or PYTHONWARNINGS
         logging.captureWarnings(True)

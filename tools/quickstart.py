@@ -118,21 +118,24 @@ def main() -> None:
     import mmdistill.registry  # noqa: F401  makes 'mmdistill::' and 'mmseg::' usable in _base_
     from mmdistill.terminal import quiet_mmengine
     quiet_mmengine()
-    from mmdistill.evaluation import ResultCache, ComparisonRunner, markdown, table_cells
+    from mmdistill.evaluation import ComparisonRunner, ResultCache, markdown, run_comparisons, table_cells
     from mmdistill.evaluation.report import write_report
     from mmdistill.files import write_json
 
-    cells, rows, text = ResultCache(args.work_dir / 'cells'), [], []
+    cells, rows, text, comparisons = ResultCache(args.work_dir / 'cells'), [], [], []
     folders = dict(streets=args.work_dir / 'comparison', objects=args.work_dir / 'objects/comparison')
     parts = [part for part in PARTS if part in args.parts]
     remarks = []
     for part in parts:
         comparison, notes = dict(streets=streets, objects=objects)[part](args, cells)
         comparison.image_sets = args.seeds
-        results = ComparisonRunner(comparison, folders[part]).run(args.workers)
-        rows += [dict(row, data=part) for row in results['rows']]
-        text += ['', PARTS[part], markdown(table_cells(results['rows']))]
+        comparisons.append((comparison, folders[part]))
         remarks.append(notes)
+    # After all sets are distilled, since OpenMP cannot be used in the processes that are forked later.
+    results = run_comparisons([ComparisonRunner(*one) for one in comparisons], args.workers)
+    for part, result in zip(parts, results):
+        rows += [dict(row, data=part) for row in result['rows']]
+        text += ['', PARTS[part], markdown(table_cells(result['rows']))]
     write_json(args.work_dir / 'results.json', rows)
     print('\n'.join(text))
     flags = f' --seeds {args.seeds}' * (args.seeds != 1) + f' --sets {" ".join(args.sets)}' * (

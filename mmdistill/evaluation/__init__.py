@@ -5,7 +5,7 @@ from mmdistill.lazy import lazy_exports
 __getattr__, __all__ = lazy_exports(__name__, {
     'class_accuracy': ['ClassAccuracy'],
     'class_iou': ['ClassIoU'],
-    'comparison_runner': ['ComparisonRunner'],
+    'comparison_runner': ['ComparisonRunner', 'run_comparisons'],
     'results': ['ResultCache', 'markdown', 'rare_classes', 'read_results', 'summarise', 'table_cells'],
     'students': ['train_student'],
     'training_metrics': ['MeanLoss', 'PSNR'],

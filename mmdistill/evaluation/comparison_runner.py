@@ -148,14 +148,15 @@ class ComparisonRunner:
                                libraries=versions)
                     jobs.append(Job(name, student, image_set, images, key, dict(
                         student_cfg=config, train_dataset_cfg=dataset, seed=run, evaluations=settings.evaluations,
-                        work_dir=str(self.cache.path(key).with_suffix('')))))
+                        work_dir=str(self.cache.path(key).with_suffix(''))), self.cache, self.task.metric))
         return jobs
 
     def try_students(self, jobs: Sequence[Job]) -> None:
         """Try the students of ``jobs`` (:func:`.try_students`); without jobs, on images of the real training set."""
         arguments = dict(train_dataset_cfg=self.real.subset([0]))
-        try_students(jobs or [Job('train_dataset', name, 0, 1, {}, dict(arguments, student_cfg=config))
-                              for name, config in self.configs.items()], self.cache)
+        try_students(jobs or [
+            Job('train_dataset', name, 0, 1, {}, dict(arguments, student_cfg=config), self.cache, self.task.metric)
+            for name, config in self.configs.items()])
 
     def run(self, workers: Optional[int] = None, rank: int = 0, world: int = 1) -> Dict[str, Any]:
         """Train every student that has no cached result; write ``results.json`` and return its content.
@@ -163,18 +164,15 @@ class ComparisonRunner:
         Each of ``world`` processes trains its share, ``workers`` students at a time (:func:`.run_jobs`). Rank 0 waits
         for all others; the other ranks return an empty dict.
         """
-        _ = self.real.encoder  # loads the encoder before anything is trained
-        jobs, cache, metric = self.jobs(), self.cache, self.task.metric
-        try_students(jobs[rank::world], cache)
-        run_jobs(jobs[rank::world], cache, lambda result: f'{metric} {result[metric]:.1f}', workers)
-        while rank == 0 and any(cache.get(job.key) is None for job in jobs):
-            time.sleep(1)  # the launcher ends all processes when one of them fails
-        if rank:
-            return {}
-        runs = [self._run(job, cache.get(job.key) or {}) for job in jobs]
+        results, = run_comparisons([self], workers, rank, world) or [{}]
+        return results
+
+    def _results(self, jobs: Sequence[Job]) -> Dict[str, Any]:
+        """Write ``results.json`` when all students of :meth:`jobs` are trained; return its content."""
+        runs = [self._run(job, job.result or {}) for job in jobs]
         sets = {name: one.values if one.kind == 'data_root' else None for name, one in self.sets.items()}
         results = dict(
-            task=self.task.name, protocol=self.id, hash=self.hash, metric=metric, classes=list(self.classes),
+            task=self.task.name, protocol=self.id, hash=self.hash, metric=self.task.metric, classes=list(self.classes),
             notes=self.notes(), sets=sets, command=self.command, settings=self.stored, rows=summarise(runs), runs=runs)
         write_json(self.work_dir / 'results.json', results)
         return results
@@ -197,6 +195,28 @@ class ComparisonRunner:
     def rare(self) -> List[str]:
         """Classes with less than 1 % of the real set's pixels, if the task has a metric for rare classes."""
         return rare_classes(self.real.histograms, self.classes) if self.task.rare_metric else []
+
+
+def run_comparisons(runners: Sequence[ComparisonRunner], workers: Optional[int] = None, rank: int = 0, world: int = 1
+                    ) -> List[Dict[str, Any]]:
+    """Train the students of several comparisons together, so that no process waits for the end of the first one.
+
+    Args:
+        runners: The comparisons.
+        workers, rank, world: See :meth:`ComparisonRunner.run`.
+
+    Returns:
+        list: The results of each comparison, as :meth:`ComparisonRunner.run` returns them; empty if ``rank`` is not 0.
+    """
+    for runner in runners:
+        _ = runner.real.encoder  # loads the encoder before anything is trained
+    by_runner = [runner.jobs() for runner in runners]
+    jobs = [job for part in by_runner for job in part]
+    try_students(jobs[rank::world])
+    run_jobs(jobs[rank::world], workers)
+    while rank == 0 and any(job.result is None for job in jobs):
+        time.sleep(1)  # the launcher ends all processes when one of them fails
+    return [] if rank else [runner._results(part) for runner, part in zip(runners, by_runner)]
 
 
 def _content(cfg: dict, dataset) -> Any:

@@ -22,7 +22,7 @@ def plan_text(runner: ComparisonRunner) -> str:
     for name, one in runner.sets.items():
         with problems.collect():
             jobs = [] if one.selected_later() else runner.jobs([name])
-            done = sum(runner.cache.get(job.key) is not None for job in jobs)
+            done = sum(job.result is not None for job in jobs)
             sizes: List[Optional[int]] = [*dict.fromkeys(job.images for job in jobs)] or [one.planned_images()]
             images = ' or '.join('?' if size is None else f'{size:,}' for size in sizes)
             several = runner.image_sets(name)

@@ -14,7 +14,6 @@ from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.errors import DistillError, Problems, one_line
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
-from .results import ResultCache
 from .students import import_scope, student_runner_config
 from .workers import Job, worker_pool
 
@@ -31,19 +30,18 @@ class _Config(Config):
         return repr(self._cfg_dict)
 
 
-def try_students(jobs: Sequence[Job], cache: ResultCache) -> None:
+def try_students(jobs: Sequence[Job]) -> None:
     """Try the students that have no cached result, each in one process and once for all its training sets.
 
     Args:
         jobs: The students.
-        cache: The finished results.
 
     Raises:
         DistillError: A student cannot be built, trained or tested (all failing students are listed).
     """
     groups: Dict[Tuple[str, str], Dict[str, Job]] = {}
     for job in jobs:
-        if cache.get(job.key) is None:  # sets with image weights have another loss
+        if job.result is None:  # sets with image weights have another loss
             key = job.student, config_hash(job.arguments['student_cfg'].to_dict())
             groups.setdefault(key, {}).setdefault(job.set, job)
     if not groups:

@@ -86,9 +86,9 @@ def fail(seed):
 
 def test_a_training_that_fails_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(workers, 'train_student', fail)
-    job = Job('first', 'small', 0, 1, dict(i=0), dict(seed=7))
+    job = Job('first', 'small', 0, 1, dict(i=0), dict(seed=7), ResultCache(tmp_path / 'cells'), 'mIoU')
     with pytest.raises(workers.DistillError) as caught:
-        run_jobs([job], ResultCache(tmp_path / 'cells'), str, 1)
+        run_jobs([job], 1)
     log, = (tmp_path / 'cells').glob('*.log')
     assert str(caught.value) == ('training set first, student small, seed 7: the training failed (RuntimeError: two '
                                  f'lines); finished students are kept; the traceback is in {log}')
