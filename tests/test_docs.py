@@ -127,8 +127,8 @@ def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_pa
     cfg = Config.fromfile('my_generator.py')
     for loader in (cfg.train_dataloader, cfg.val_dataloader):
         dataset = mmseg.registry.DATASETS.build(loader.dataset)
-        assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, 192, 256)
-    assert cfg.model.unet.num_classes == len(dataset.metainfo['classes']) and cfg.train_dataloader.batch_size == 8
+        assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, 384, 512)
+    assert cfg.model.unet.num_classes == len(dataset.metainfo['classes']) and cfg.train_dataloader.batch_size == 4
 
 
 @pytest.fixture

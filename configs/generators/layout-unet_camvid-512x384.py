@@ -9,11 +9,11 @@ _base_ = './layout-unet_camvid-256x192.py'
 max_iters = 16000
 image_scale = (512, 384)
 resize = dict(_scope_='mmseg', type='Resize', scale=image_scale, keep_ratio=False)
-pipeline = [_base_.load_pipeline[0], _base_.load_pipeline[1], resize, _base_.load_pipeline[-1]]
+load_pipeline = [_base_.load_pipeline[0], _base_.load_pipeline[1], resize, _base_.load_pipeline[-1]]
 model = dict(unet=dict(block_out_channels=(64, 96, 128, 192)))
-flip = dict(_scope_='mmseg', type='RandomFlip', prob=0.5)
-train_dataloader = dict(batch_size=4, dataset=dict(pipeline=[*pipeline[:-1], flip, pipeline[-1]]))
-val_dataloader = dict(batch_size=8, dataset=dict(pipeline=pipeline))
+flip_pipeline = [*load_pipeline[:-1], dict(_scope_='mmseg', type='RandomFlip', prob=0.5), load_pipeline[-1]]
+train_dataloader = dict(batch_size=4, dataset=dict(pipeline=flip_pipeline))
+val_dataloader = dict(batch_size=8, dataset=dict(pipeline=load_pipeline))
 optim_wrapper = dict(type='BFloat16OptimWrapper')
 restarts = dict(
     type='CosineRestartLR', periods=[7900, 8000], restart_weights=[1, 1], eta_min_ratio=0.02, by_epoch=False, begin=100)

@@ -1,21 +1,12 @@
 # A small stock mmseg network for CamVid at 256x192: the student, and (on the whole train split) the guiding segmentor.
 # It is trained from scratch; predictions are compared with the masks at their original size, 480x360.
 # mmdistill train configs/students/unet_camvid-256x192.py
-_base_ = ['../_base_/students/mmseg.py', '../_base_/models/unet-s.py', '../_base_/datasets/camvid.py']
+_base_ = ['../_base_/students/mmseg.py', '../_base_/models/unet-m.py', '../_base_/datasets/camvid.py']
 
 max_iters = 600
 model = dict(
     data_preprocessor=dict(size=(192, 256), test_cfg=dict(size=(192, 256))),
-    backbone=dict(
-        num_stages=5,
-        strides=(2, 1, 1, 1, 1),
-        enc_num_convs=(1, 2, 2, 2, 2),
-        dec_num_convs=(1, 2, 2, 2),
-        downsamples=(True, True, True, True),
-        enc_dilations=(1, 1, 1, 1, 1),
-        dec_dilations=(1, 1, 1, 1)),
     decode_head=dict(
-        in_index=4,
         # 1 / ln(1.02 + share of the pixels) of the train split (ENet, arXiv 1606.02147). avg_non_ignore stays
         # off, because mmseg does not support it together with class weights and ignored pixels.
         loss_decode=dict(class_weight=[5.6, 4.3, 33.6, 3.3, 15.5, 8.7, 31.5, 32.0, 12.8, 38.0, 43.9])))

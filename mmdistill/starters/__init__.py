@@ -5,7 +5,8 @@ from typing import Optional
 from mmdistill.errors import DistillError
 from mmdistill.files import write_atomic
 from .data import Data, read_data
-from .texts import GENERATORS, GUIDES, training_text
+from .texts import GENERATORS, GUIDES
+from .trainings import guide_file, guide_text, training_text
 
 __all__ = ['GENERATORS', 'write_config']
 
@@ -34,7 +35,9 @@ def write_config(out: str, path: str, generator: Optional[str] = None) -> str:
     training = file.with_name(f'{file.stem}_generator.py')
     texts = {file: GENERATORS[generator][data.task](data, training)}
     if generator == 'train-your-own':
-        texts[training] = training_text(data, training)
+        texts[training] = training_text(data)
+        if data.task == 'segmentation':
+            texts[guide_file(training)] = guide_text(data)
     if existing := [str(target) for target in texts if target.exists()]:
         raise DistillError(f'{existing[0]} exists: remove it, or choose another name')
     origin = f'mmdistill init {out}\n#   --dataset {path} --generator {generator}'
@@ -44,8 +47,7 @@ def write_config(out: str, path: str, generator: Optional[str] = None) -> str:
         write_atomic(target, '\n'.join(map(str.rstrip, with_head.splitlines())).encode() + b'\n')
     weights = [line[2:] for line in texts[file].splitlines() if line.startswith('# Weights: ')]
     commands = [f'mmdistill distill {out} --dry-run', f'mmdistill distill {out}']
-    if training in texts:
-        commands.insert(0, f'mmdistill train {training}')
+    commands = [*(f'mmdistill train {name}' for name in texts if name != file), *commands]
     return '\n'.join([*(f'Written: {target}' for target in texts), *weights, 'Next:',
                       *(f'  {command}' for command in commands)])
 

@@ -9,7 +9,7 @@ from mmengine.config import Config
 from PIL import Image
 
 from mmdistill.config import read_config
-from mmdistill.datasets.wrapped_configs import part_configs
+from mmdistill.datasets.wrapped_configs import part_configs, with_pipeline, without_pipeline
 from mmdistill.engine.inherited import dataset_scope
 from mmdistill.errors import DistillError
 from mmdistill.registry import DATASETS
@@ -43,7 +43,7 @@ class Data:
         return len(self.classes)
 
     def image_size(self, side: int, unit: int) -> Tuple[int, int]:
-        """A size (height, width) with the aspect ratio of the first photo and about the area of a square.
+        """A size (height, width) of about the shape and area of the first photo, but at most the area of a square.
 
         Args:
             side: Side of the square.
@@ -56,12 +56,13 @@ class Data:
         prefix = first.get('data_prefix')
         folder = osp.join(first.get('data_root') or '', (prefix or {}).get('img_path') or '' if isinstance(
             prefix, Mapping) else '')
-        aspect = 1.0
+        aspect, area = 1.0, side**2
         with suppress(OSError, ValueError, Image.DecompressionBombError):
             name = min(name for name in os.listdir(folder) if name.endswith(first.get('img_suffix', '.jpg')))
             with Image.open(osp.join(folder, name)) as photo:
                 aspect = min(max(photo.width / photo.height, 0.25), 4)
-        height, width = (max(round(side * scale / unit), 1) * unit for scale in (aspect**-0.5, aspect**0.5))
+                area = min(area, photo.width * photo.height)
+        height, width = (max(round(area**0.5 * scale / unit), 1) * unit for scale in (aspect**-0.5, aspect**0.5))
         return height, width
 
 
@@ -137,3 +138,15 @@ def _members(value: Any) -> Tuple[str, str, List[Tuple[str, Any]]]:
         return '{', '}', [(f'{key!r}: ', one) for key, one in value.items()]
     first = {key: value[key] for key in ('_scope_', 'type') if key in value}
     return 'dict(', ')', [(f'{key}=', one) for key, one in {**first, **value}.items()]
+
+
+def data_lines(data: Data, pipeline: Optional[str] = None) -> List[str]:
+    """Lines with the dataset. If ``pipeline`` is given, the name of a variable, it replaces the pipeline."""
+    cfg = data.cfg if pipeline is None else with_pipeline(without_pipeline(data.cfg), ['@'])
+    roots = {part.get('data_root') for _, part in part_configs(cfg)}
+    text = 'dataset = ' + code(cfg, before=10).replace("['@']", str(pipeline))
+    lines = ['', f'custom_imports = {code(data.imports)}'] if data.imports else []
+    if len(roots) == 1 and isinstance(root := roots.pop(), str):
+        where = '# The real data. To change the folder: --cfg-options data_root=/path/to/the/data'
+        return [*lines, where, f'data_root = {root!r}', text.replace(f'data_root={root!r}', 'data_root=data_root')]
+    return [*lines, '# The real data.', text]

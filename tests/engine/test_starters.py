@@ -1,4 +1,5 @@
 """``mmdistill init``: the written configs pass the checks, and mistakes are reported in one line."""
+import os
 import re
 
 import numpy as np
@@ -62,13 +63,23 @@ def test_freestylenet_asks_for_its_converted_unet(init, sd_folder):
     ('mmseg::_base_/datasets/pascal_voc12_aug.py', 21), ('mmseg::_base_/datasets/drive.py', 2), (NETTE, 10),
     ('mmpretrain::_base_/datasets/cub_bs8_384.py', 200)])
 def test_training_ones_own(init, dataset, classes):
-    """Two configs: that of the generator passes the checks of a training and writes the weights of the other."""
+    """The configs of the trainings pass their checks and write the weights of the run, for masks also of the guide."""
     printed, cfg = init(dataset, 'train-your-own')
     training = read_config('my_run_generator.py')
     check_training(training, 'my_run_generator.py')
     assert training.model.unet.num_classes == classes
     assert cfg.model.generator.weights == 'work_dirs/my_run_generator/export'
     assert printed.index('mmdistill train my_run_generator.py') < printed.index('mmdistill distill my_run.py')
+    assert os.path.exists('my_run_guide.py') == dataset.startswith('mmseg')
+    if not os.path.exists('my_run_guide.py'):
+        return
+    guide, hook = read_config('my_run_guide.py'), cfg.custom_hooks[1]
+    check_training(guide, 'my_run_guide.py')
+    assert guide.model.decode_head.num_classes == classes and cfg.test_cfg.method == 'D3S2'
+    assert hook.segmentor.config == 'my_run_guide.py' and hook.segmentor.checkpoint.startswith('work_dirs/my_run_guide/')
+    assert guide.model.data_preprocessor.size == hook.segmentor.size == tuple(
+        side // 2 for side in cfg.model.generator.image_size)
+    assert printed.index('mmdistill train my_run_guide.py') < printed.index('mmdistill distill my_run.py')
 
 
 DATASET = '''
@@ -95,13 +106,15 @@ def photos(tmp_path):
 def test_a_folder_of_photos_with_ones_own_generator(init, photos, tmp_path, tools):
     init(photos)  # masks of other classes than those of public weights
     save_layout_unet(tmp_path / 'weights', 3)
-    for name in ('my_run.py', 'my_run_generator.py'):
-        path = tmp_path / name
-        text = path.read_text()
-        path.write_text(text.replace('work_dirs/my_run_generator/export', str(tmp_path / 'weights')))
-    done = tools('distill', tmp_path / 'my_run.py', '--work-dir', tmp_path / 'work', '--dry-run', '--cfg-options',
-                 'model.generator.image_size=32', 'model.generator.scheduler=None')
-    assert done.returncode == 0 and 'Plan: 1 image from 6' in done.stdout, done.stderr
+    done = tools('train', tmp_path / 'my_run_guide.py', '--work-dir', tmp_path / 'guide', '--cfg-options',
+                 'train_cfg.max_iters=1', 'train_dataloader.batch_size=2')
+    assert done.returncode == 0, done.stderr[-2000:]
+    guide = 'custom_hooks.GuidedSynthesisHook.segmentor'
+    done = tools('distill', tmp_path / 'my_run.py', '--work-dir', tmp_path / 'work', '--cfg-options',
+                 'model.generator.image_size=32', 'model.generator.num_steps=3', 'model.generator.scheduler=None',
+                 f'model.generator.weights={tmp_path}/weights', f'{guide}.config={tmp_path}/my_run_guide.py',
+                 f'{guide}.checkpoint={tmp_path}/guide/export/model.safetensors')
+    assert done.returncode == 0 and 'Distilled set is complete: 1 image' in done.stdout, done.stderr
     done = tools('train', tmp_path / 'my_run_generator.py', '--work-dir', tmp_path / 'vae', '--cfg-options',
                  'train_cfg.max_iters=1', 'train_cfg.val_interval=1', f'model.vae={tmp_path}/weights/vae',
                  'model.unet.layout_factor=4', 'model.unet.layout_channels=16', 'model.unet.block_out_channels=[16,32]',
@@ -110,10 +123,10 @@ def test_a_folder_of_photos_with_ones_own_generator(init, photos, tmp_path, tool
 
 
 @pytest.mark.parametrize('shape, size', [
-    ((360, 480), (224, 288)), ((480, 360), (288, 224)), ((50, 50), (256, 256)), ((10, 900), (128, 512)),
-    (None, (256, 256))])
+    ((360, 480), (384, 512)), ((480, 360), (512, 384)), ((1080, 1920), (384, 704)), ((50, 50), (64, 64)),
+    ((10, 900), (64, 192)), (None, (512, 512))])
 def test_the_size_follows_the_photos(init, photos, tmp_path, shape, size):
-    """The aspect ratio of the first photo, about 256x256 pixels, multiples of 32."""
+    """The shape and about the size of the first photo, at most the area of 512x512, multiples of 64."""
     first = tmp_path / 'photos/images/0.png'
     if shape:
         Image.fromarray(np.zeros((*shape, 3), np.uint8)).save(first)
