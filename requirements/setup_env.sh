@@ -52,19 +52,23 @@ say_progress() {
     done
 }
 
+# begin WHAT: announces the next step.
+begin() {
+    number=$((number + 1))
+    echo "[$number/$steps] $1"
+    echo "### $1" >>"$log"
+}
+
 # step WHAT COMMAND...: runs the command with its output in the log.
 step() {
-    local what=$1 start code=0
+    local start code=0
+    begin "$1"
     shift
-    number=$((number + 1))
-    echo "[$number/$steps] $what"
-    echo "### $what" >>"$log"
     start=$(wc -l <"$log")
     say_progress "$start" 2>/dev/null &
     watcher=$!
-    disown "$watcher"
     "$@" >>"$log" 2>&1 || code=$?
-    kill "$watcher" 2>/dev/null || true
+    { kill "$watcher" && wait "$watcher"; } 2>/dev/null || true  # without bash's report of the killed job
     watcher=
     [ "$code" = 0 ] && return
     tail -n "+$start" "$log" | grep -v '^WARNING' | tail -n 15 >&2
@@ -141,7 +145,7 @@ touch "$log"
 step 'build tools' pip --upgrade 'setuptools>=77,<81' wheel ninja pip
 step 'torch and torchvision (the long download: 5 GB with its CUDA libraries)' pip torch torchvision
 if have_ops; then
-    step "mmcv with its compiled ops: there already" true
+    begin "mmcv with its compiled ops: there already"
 else
     nvcc_fits >/dev/null 2>&1 || \
         echo "note: a GPU, but no nvcc of torch's CUDA version: mmcv's ops are compiled for the CPU only (see docs/install.md)"
