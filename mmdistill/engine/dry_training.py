@@ -21,7 +21,7 @@ from .composition import ComposingHook
 from .hooks.composing import MaskSelectionHook
 from .hooks.export import ExportHook
 from .runner import Runner
-from .training import build_loops, continue_training, unwrap
+from .training import build_loops, build_optimization, continue_training, unwrap
 
 _CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # hooks whose ``before_train`` only checks
 
@@ -47,9 +47,7 @@ def plan_text(cfg: Config, resume: bool) -> str:
         missing = _replace_autoencoder(cfg.model, scratch)
         runner = Runner.from_cfg(cfg)
         build_loops(runner)
-        runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
-        if runner.param_schedulers is not None:
-            runner.build_param_scheduler(runner.param_schedulers)
+        build_optimization(runner)
         for hook in runner.hooks:
             if isinstance(hook, _CHECKS):
                 hook.before_train(runner)

@@ -74,6 +74,14 @@ def build_loops(runner: Runner) -> None:
     _check_classes(runner)
 
 
+def build_optimization(runner: Runner) -> None:
+    """Build the optimizer and the schedulers of a training, as ``Runner.train`` does when it begins."""
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
+    if runner.param_schedulers is not None:
+        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+
+
 def _check_classes(runner: Runner) -> None:
     """Raise a DistillError if the model or the validation set does not fit the classes of the training set.
 
@@ -234,8 +242,6 @@ def restrict_training(runner: Runner, indices: Sequence[int]) -> None:
             'selected samples (of one GPU), and drop_last=True drops incomplete batches: lower the batch size, or set '
             'drop_last=False')
     # The schedulers have changed the learning rates of the optimizer: build both again.
-    runner.optim_wrapper = runner.build_optim_wrapper(copy.deepcopy(cfg.optim_wrapper))
+    runner.optim_wrapper = copy.deepcopy(cfg.optim_wrapper)
     runner.param_schedulers = copy.deepcopy(cfg.get('param_scheduler'))
-    runner.scale_lr(runner.optim_wrapper, runner.auto_scale_lr)
-    if runner.param_schedulers is not None:
-        runner.param_schedulers = runner.build_param_scheduler(runner.param_schedulers)
+    build_optimization(runner)

@@ -7,10 +7,11 @@ from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
 import torch
 from mmengine.config import Config
-from mmengine.runner import Runner
 
 from mmdistill.config import type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of
+from mmdistill.engine.runner import Runner
+from mmdistill.engine.training import build_optimization
 from mmdistill.errors import DistillError, Problems, one_line
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
@@ -104,17 +105,15 @@ def _build(student: str, cfg: Config) -> Runner:
     """The runner of a student with everything that it needs to train, before the first step."""
     cfg.visualizer = None  # some visualizers write to other places
     cfg.experiment_name = f'trial_{config_hash([cfg.to_dict(), time.time_ns()])}'
-    with _explained(f'student {student} cannot be built', f'correct overrides, or the config of students.{student}'):
-        runner = Runner.from_cfg(_Config(cfg.to_dict()))
-    for key, build in (
-            ('train_dataloader', lambda: runner.train_loop),
-            ('optim_wrapper', lambda: setattr(runner, 'optim_wrapper', runner.build_optim_wrapper(
-                runner.optim_wrapper))),
-            ('param_scheduler', lambda: runner.param_schedulers and runner.build_param_scheduler(
-                runner.param_schedulers)),
-            ('test_dataloader', lambda: runner.val_loop)):
+    what = f'student {student} cannot be built from its config with overrides'
+    advice = f'correct overrides, or the config of students.{student}'
+    with _explained(what, advice):
+        runner: Any = Runner.from_cfg(_Config(cfg.to_dict()))
+    for key, loop in dict(train_dataloader='train_loop', test_dataloader='val_loop').items():
         with _explained(f'student {student}: {key} cannot be built', f'correct overrides.{key}, or the protocol'):
-            build()
+            getattr(runner, loop)
+    with _explained(what, advice):
+        build_optimization(runner)
     with _explained(f'student {student}: a hook fails', 'correct overrides.custom_hooks, or the protocol'):
         for stage in ('before_run', 'before_train', 'before_train_epoch'):
             runner.call_hook(stage)

@@ -76,7 +76,8 @@ def test_training_ones_own(init, dataset, classes):
     guide, hook = read_config('my_run_guide.py'), cfg.custom_hooks[1]
     check_training(guide, 'my_run_guide.py')
     assert guide.model.decode_head.num_classes == classes and cfg.test_cfg.method == 'D3S2'
-    assert hook.segmentor.config == 'my_run_guide.py' and hook.segmentor.checkpoint.startswith('work_dirs/my_run_guide/')
+    assert hook.segmentor.config == 'my_run_guide.py'
+    assert hook.segmentor.checkpoint == 'work_dirs/my_run_guide/export/model.safetensors'
     assert guide.model.data_preprocessor.size == hook.segmentor.size == tuple(
         side // 2 for side in cfg.model.generator.image_size)
     assert printed.index('mmdistill train my_run_guide.py') < printed.index('mmdistill distill my_run.py')
