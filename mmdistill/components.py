@@ -103,7 +103,10 @@ def _suggestion(name: str, registry: Registry) -> str:
         with suppress(Exception):
             if registry.get(f'{scope}.{name}') is not None:
                 return f'; did you mean {scope}.{name}?'
-    return nearest(name, _names(registry, name.rpartition('.')[0]))
+    scope, _, bare = name.rpartition('.')
+    names = {known.rpartition('.')[2]: known for known in _names(registry, scope)}
+    close = difflib.get_close_matches(bare, sorted(names), 1, 0.6)  # without the scope, which is always similar
+    return f'; did you mean {names[close[0]]}?' if close else nearest('', names.values())
 
 
 def _names(registry: Registry, scope: str) -> Set[str]:

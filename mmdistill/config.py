@@ -144,19 +144,20 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
             raise DistillError(f'{key}: the config has no {name}'
                                + (f', but {", ".join(places)}: set that' if places else nearest(name, keys)))
         if name not in known and (place := _copy_of(cfg, name)):
-            raise DistillError(f'{key}: {name} is a variable of the config file, whose value is in {place}: set that')
+            where = name if key == name else f'{key}: {name}'
+            raise DistillError(f'{where} is a variable of the config file, whose value is in {place}: set that')
         cfg[name] = _changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
 
 
 def _copy_of(cfg: Config, name: str) -> str:
     """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none.
 
-    A dict is found under any key; other values are found only under the variable's own name.
+    Dicts and lists are found under any key; other values are found only under the variable's own name.
     """
     if name in RUNNER_KEYS or name not in cfg:
         return ''
     value = cfg[name]
-    anywhere = None if isinstance(value, dict) else name
+    anywhere = None if value and isinstance(value, (dict, list, tuple)) else name
     return next((place for place, found in _members(cfg, anywhere) if found == value), '')
 
 
@@ -210,9 +211,10 @@ def _index(members: List[Any], name: str, where: str) -> int:
         return int(name)
     types = [type_name(member) for member in members]
     if types.count(name) != 1:
-        found = f'{where} has {types.count(name)} of them: use the number' if name in types else (
-            f'{where} has {", ".join(filter(None, types)) or "no members with a type"}')
-        raise DistillError(f'{where}.{name} does not exist or is not unique: {found}')
+        if name in types:
+            raise DistillError(f'{where}.{name} is not unique: {where} has {types.count(name)} of them: use the number')
+        known = ', '.join(filter(None, types)) or 'no members with a type'
+        raise DistillError(f'{where}.{name} does not exist: {where} has {known}')
     return types.index(name)
 
 

@@ -12,7 +12,8 @@ _DICT = re.compile(r'''dict\(.*\)|\{\s*['"\w.]+\s*:.*\}''', re.S)
 
 
 def read_options(texts: Sequence[str]) -> Dict[str, Any]:
-    """Read options as MMEngine's ``DictAction`` does; in addition, a value may be a Python dict, or a list with dicts.
+    """Read options as MMEngine's ``DictAction`` does, with two differences: a value may be a Python dict or a list
+    with dicts, and spaces in texts are kept.
 
     Args:
         texts: ``'KEY=VALUE'`` each, with a dotted key.
@@ -23,6 +24,8 @@ def read_options(texts: Sequence[str]) -> Dict[str, Any]:
     Example:
         >>> read_options(['model.depth=18', "overrides=dict(train_cfg=dict(max_iters=300))", "a={'b.c': [1, 2]}"])
         {'model.depth': 18, 'overrides': {'train_cfg': {'max_iters': 300}}, 'a': {'b.c': [1, 2]}}
+        >>> read_options(['data_root=my data/train', "folders=['my data', 'b']"])
+        {'data_root': 'my data/train', 'folders': ['my data', 'b']}
     """
     options: Dict[str, Any] = {}
     for text in texts:
@@ -36,6 +39,9 @@ def read_options(texts: Sequence[str]) -> Dict[str, Any]:
                 raise DistillError(f'--cfg-options {text}: the value is no dict of Python, perhaps because quotes are '
                                    f'missing: quote the option, and each text in it: "{key}=dict(a=1, b=\'text\')", or '
                                    f'set {key}.a=1')
+        if (spaced := _with_spaces(value.strip())) is not None:
+            options[key] = spaced
+            continue
         read = argparse.Namespace(cfg_options=None)
         try:
             DictAction([], 'cfg_options')(argparse.ArgumentParser(), read, [text])
@@ -43,6 +49,16 @@ def read_options(texts: Sequence[str]) -> Dict[str, Any]:
             raise DistillError(f'--cfg-options: {error}') from None
         options.update(read.cfg_options)
     return options
+
+
+def _with_spaces(text: str) -> Any:
+    """A text or a Python list with spaces, which ``DictAction`` removes; None for other values."""
+    if ' ' not in text:
+        return None
+    found = _python(text)
+    if isinstance(found, (str, list, tuple)):
+        return found
+    return None if ',' in text or text.startswith(('[', '(')) else text
 
 
 def _has_dict(value: Any) -> bool:

@@ -195,6 +195,7 @@ def _problem(value: Any, hint: Any) -> str:
     return '' if base not in _PLAIN or _PLAIN[base][1](value) else f'has to be {_PLAIN[base][0]}'
 
 
+_OUTSIDE = 'is out of range: it has to be '
 _SEQUENCES = (tuple, list, collections.abc.Sequence, collections.abc.Iterable)
 _MAPPINGS = (dict, collections.abc.Mapping, collections.abc.MutableMapping)
 _PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # type → (its description, test of a value)
@@ -209,7 +210,7 @@ _PLAIN: Dict[Any, Tuple[str, Callable[[Any], bool]]] = {  # type → (its descri
 
 def _range_problem(value: Any, extras: Tuple) -> str:
     bounds = [extra for extra in extras if isinstance(extra, Range) and value is not None and value not in extra]
-    return f'is out of range: it has to be {bounds[0]}' if bounds else ''
+    return f'{_OUTSIDE}{bounds[0]}' if bounds else ''
 
 
 def _union_problem(value: Any, args: Tuple) -> str:
@@ -219,8 +220,10 @@ def _union_problem(value: Any, args: Tuple) -> str:
     precise = [text for text in found if 'range' in text or 'an item' in text]
     if not precise:
         return f'has to be {_describe(Union[args])}'
+    if 'an item' in precise[0]:
+        return precise[0]
     others = [_describe(arg) for arg, text in zip(args, found) if text not in precise and arg is not type(None)]
-    return ', or '.join([*precise[:1], *others])
+    return ', or '.join([precise[0], *(text.removeprefix(_OUTSIDE) for text in precise[1:]), *others])
 
 
 def _sequence_problem(value: Any, base: Any, args: Tuple, hint: Any) -> str:

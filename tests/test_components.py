@@ -61,6 +61,8 @@ def test_mistakes(cfg, message):
 def test_mistakes_elsewhere():
     with pytest.raises(DistillError, match='did you mean mmseg.ADE20KDataset'):
         check_component(dict(type='mmseg.ADE20KDatase'), DATASETS, 'train_dataset')
+    with pytest.raises(DistillError, match="'mmseg.Qqq' is unknown in registry 'dataset'$"):
+        check_component(dict(type='mmseg.Qqq'), DATASETS, 'train_dataset')
     with pytest.raises(DistillError, match="encoder.pool='y' has to be a whole number"):
         check_component(dict(type='LatentEncoder', vae='x', image_size=64, pool='y'), ENCODERS, 'encoder')
 

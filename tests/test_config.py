@@ -53,9 +53,23 @@ def test_values_that_configs_share_stay_apart():
     assert (shared.val.batch_size, shared.test.batch_size) == (2, 1)
 
 
+def test_variables_that_were_copied(cfg):
+    """Setting them would have no effect."""
+    cfg.steps, cfg.sides, cfg.mine = [dict(type='Resize', scale=1)], (3, 4), [dict(type='Other')]
+    cfg.train_dataloader.dataset.pipeline = [dict(type='Resize', scale=1)]
+    cfg.model.size = (3, 4)
+    for option, where in (('steps.Resize.scale', 'train_dataloader.dataset.pipeline'), ('sides', 'model.size')):
+        name = option.partition('.')[0]
+        prefix = '' if option == name else f'{option}: '
+        with pytest.raises(DistillError, match=f'^{prefix}{name} is a variable of the .*, whose value is in {where}:'):
+            merge_options(cfg, {option: 2})
+    merge_options(cfg, {'mine.Other.scale': 2})
+    assert cfg.mine == [dict(type='Other', scale=2)]
+
+
 @pytest.mark.parametrize('option, message', [
     ({'custom_hooks.GuideHook.scale': 2}, r'custom_hooks.GuideHook .*ClassPlanHook, GuidedSynthesisHook, Twice'),
-    ({'custom_hooks.Twice.scale': 2}, 'custom_hooks has 2 of them'),
+    ({'custom_hooks.Twice.scale': 2}, 'custom_hooks.Twice is not unique: custom_hooks has 2 of them: use the number'),
     ({'custom_hooks.7.scale': 2}, 'custom_hooks.7 does not exist: custom_hooks has 4 members'),
     ({'custom_hooks.-1.scale': 2}, 'custom_hooks.-1 does not exist'),
     ({'model.weights.folder': 2}, 'model.weights is None'),
@@ -117,7 +131,7 @@ def test_a_number_that_was_used_when_the_file_was_read_and_a_name_that_is_deeper
     """The keys in which they are, or may be, are named."""
     cfg = Config(dict(max_iters=600, ipc_of_mine=3, train_cfg=dict(max_iters=600), custom_hooks=[
         dict(type='a.P', ipc=10), dict(type='G', scale=1), dict(type='G', scale=1)]))
-    with pytest.raises(DistillError, match=r'^max_iters: .* variable .* in train_cfg\.max_iters: set that$'):
+    with pytest.raises(DistillError, match=r'^max_iters is a variable .* in train_cfg\.max_iters: set that$'):
         merge_options(cfg, dict(max_iters=2))
     with pytest.raises(DistillError, match=r'^ipc: the config has no ipc, but custom_hooks\.P\.ipc: set that$'):
         merge_options(cfg, dict(ipc=2))

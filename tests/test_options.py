@@ -18,7 +18,7 @@ def test_dicts(text, value):
     assert read_options([f'overrides={text}', 'a.b=2']) == {'overrides': value, 'a.b': 2}
 
 
-@pytest.mark.parametrize('text', ['{}', 'a {}, photo', '{thing}', 'a photo of {}', '1,2', '[1,2]', '(a,b)', 'None',
+@pytest.mark.parametrize('text', ['{}', 'a {}, photo', '{thing}', '1,2', '[1,2]', '(a,b)', 'None',
                                   'true', '1e-3', "'x'", 'dict', 'a=b', '{:s}'])
 def test_other_values(text):
     options = argparse.Namespace(found=None)
@@ -48,3 +48,12 @@ def test_overrides_of_a_comparison(tmp_path, capsys):
         found.add(capsys.readouterr().out)
     text, = found
     assert '; 7 iterations of batch size' in text
+
+
+@pytest.mark.parametrize('text, value', [
+    ('a=my data/new train', 'my data/new train'), ("a='my data'", 'my data'), ('a=[1, 2]', [1, 2]),
+    ("a=['my data', 'b']", ['my data', 'b']), ('a=x, y', ['x', 'y']), ('a=(my, data)', ('my', 'data')),
+    ('a= 3', 3), ('a=photos (new)', 'photos (new)'), ('a=a photo of {}', 'a photo of {}')])
+def test_spaces_in_a_text_are_kept(text, value):
+    """MMEngine's ``DictAction`` removes them."""
+    assert read_options([text]) == {'a': value}

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from mmdistill.errors import DistillError
+from mmdistill.generation.generators import Size
+from mmdistill.selection.base import Budget
 from mmdistill.settings import (NonNegative, NonNegativeInt, Positive, PositiveInt, Share, check_settings, check_value,
                                 validated)
 
@@ -34,6 +36,8 @@ DOES_NOT_FIT = [
     (3, Mapping[str, Any], 'has to be a dict'),
     (1.5, Union[PositiveInt, Share], r'has to be in \[0, 1\], or a whole number'),
     (0, Union[PositiveInt, str, None], 'has to be at least 1, or a string$'),
+    (0, Budget, r'is out of range: it has to be at least 1, or in \(0, 1\)$'),
+    ((0, 64), Size, 'has an item 0 that is out of range: it has to be at least 1$'),
 ]
 
 

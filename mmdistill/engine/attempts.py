@@ -14,6 +14,8 @@ def reason(error: BaseException) -> str:
     if unknown := unregistered(error):
         return unknown
     text = one_line(error, None)
+    if isinstance(error, TypeError) and 'not supported between instances' in text:
+        return f'it has the wrong type ({text})'
     return text if ' ' in text and not isinstance(error, LookupError) else one_line(error, None, named=True)
 
 

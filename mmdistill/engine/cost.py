@@ -118,10 +118,14 @@ def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
     listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares if value)
     stage = max(cost.stages, key=lambda name: cost.stages[name])
     found = [f'Cost: {_number(cost.total)} TFLOP for {cost.images} images: {listed}',
-             f'Memory: about {cost.peak:.1f} GiB at micro_batch={cost.micro_batch}: {cost.weights:.1f} of weights, '
-             f'{cost.stages[stage]:.1f} of activations in {stage}, the device\'s runtime not included']
+             f'Memory: about {_gib(cost.peak)} GiB at micro_batch={cost.micro_batch}: {_gib(cost.weights)} of weights, '
+             f'{_gib(cost.stages[stage])} of activations in {stage}, the device\'s runtime not included']
     ranks = f' on {cost.processes} devices' if cost.processes > 1 else ''
     return [*found, f'Time: {_time(3600 * cost.hours(rate))} at {rate:g} TFLOP/s{ranks}'] if rate else found
+
+
+def _gib(value: float) -> str:
+    return f'{value:.1f}' if value >= 0.05 else 'under 0.1'
 
 
 class PaceHook(Hook):

@@ -24,6 +24,7 @@ from .schedulers import SchedulerConfig, check_scheduler, load_scheduler
 Size = Union[PositiveInt, Tuple[PositiveInt, PositiveInt]]
 Strength = Annotated[float, Range(0, 1, above=True)]
 
+_MOST_PIXELS = 178_956_970  # Pillow refuses to read larger images
 _NOT_DECODED = 'the image that the autoencoder made of finite latents is not finite: are its weights whole?'
 
 logger = logging.getLogger('mmdistill')
@@ -99,6 +100,9 @@ class LatentGenerator:
         first_step(num_steps, strength)  # raises an error if the strength leaves no step
         self.sources: Dict[str, dict] = {}
         self._batches = MicroBatches(self)
+        if (pixels := self.image_size[0] * self.image_size[1]) > _MOST_PIXELS:
+            raise DistillError(f'image_size={self.image_size} has {pixels:,} pixels: use at most {_MOST_PIXELS:,}, '
+                               'since larger images cannot be read')
         factor = vae_factor(vae)
         if any(side % (factor * multiple) for side in self.image_size):
             unit = factor * multiple

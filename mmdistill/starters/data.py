@@ -25,7 +25,8 @@ class Data:
         cfg: Config of the training split, with the scope of its package.
         dataset_class: Name of the dataset class; for wrapped datasets, of the first one inside.
         task: ``'segmentation'`` or ``'classification'``.
-        classes: Class names from the config or the dataset class; None if neither has them.
+        classes: Class names from the config, the dataset class or, for a folder per class, the names of the folders;
+            None if there are none.
         imports: ``custom_imports`` of the config.
     """
     path: str
@@ -53,9 +54,7 @@ class Data:
             The size; it is square if no photo is found on this machine.
         """
         _, first = next(part_configs(self.cfg))
-        prefix = first.get('data_prefix')
-        folder = osp.join(first.get('data_root') or '', (prefix or {}).get('img_path') or '' if isinstance(
-            prefix, Mapping) else '')
+        folder = _image_folder(first)
         aspect, area = 1.0, side**2
         with suppress(OSError, ValueError, Image.DecompressionBombError):
             name = min(name for name in os.listdir(folder) if name.endswith(first.get('img_suffix', '.jpg')))
@@ -92,8 +91,23 @@ def read_data(path: str) -> Data:
     task.check_dataset(component, first, f'--dataset {path}')
     named = [first.get('metainfo'), first, getattr(component, 'METAINFO', None)]
     classes = next(filter(None, ((one or {}).get('classes') for one in named)), None)
+    if not classes and task.name == 'classification' and not first.get('ann_file'):
+        classes = _subfolders(_image_folder(first))
     return Data(path, dataset, component.__name__, task.name,
                 classes if isinstance(classes, (list, tuple)) else None, cfg.get('custom_imports'))
+
+
+def _image_folder(part: Mapping[str, Any]) -> str:
+    """The folder of a dataset's images."""
+    prefix = part.get('data_prefix') or ''
+    return osp.join(part.get('data_root') or '', prefix if isinstance(prefix, str) else prefix.get('img_path') or '')
+
+
+def _subfolders(folder: str) -> Optional[List[str]]:
+    """Sorted names of the folders in a folder; None if there are none on this machine."""
+    with suppress(OSError):
+        return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir()) or None
+    return None
 
 
 def _scoped(cfg: Dict[str, Any], scope: Optional[str]) -> Dict[str, Any]:

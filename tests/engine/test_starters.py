@@ -172,6 +172,18 @@ def test_a_file_that_is_there_is_kept(init, tmp_path):
         init(ADE, name='my_run')
 
 
+def test_a_folder_for_each_class_gives_the_classes(init, tmp_path):
+    for name in ('rose', 'daisy', 'tulip'):
+        (tmp_path / 'flowers/train' / name).mkdir(parents=True)
+    (tmp_path / 'd.py').write_text(
+        "default_scope = 'mmpretrain'\ntrain_dataloader = dict(dataset=dict(type='CustomDataset', "
+        f"data_root={str(tmp_path / 'flowers')!r}, data_prefix='train'))")
+    init(tmp_path / 'd.py', 'train-your-own')
+    training = read_config('my_run_generator.py')
+    check_training(training, 'my_run_generator.py')
+    assert training.model.unet.num_classes == 3
+
+
 def test_custom_imports_come_along(init, tmp_path):
     (tmp_path / 'd.py').write_text(f"custom_imports = dict(imports=['json'])\n_base_ = '{ADE}'")
     assert init(tmp_path / 'd.py')[1].custom_imports.imports == ['json']

@@ -48,7 +48,7 @@ def evaluate(tmp_path):
 
 
 @pytest.mark.parametrize('option, message', [
-    ('optim_wrapper.optimizer.lr=abc', r"protocol .* with overrides: optim_wrapper\.optimizer\.lr='abc': '<=' not"),
+    ('optim_wrapper.optimizer.lr=abc', r"protocol .* optim_wrapper\.optimizer\.lr='abc': it has the wrong type"),
     ('optim_wrapper.optimizer.learning_rate=1', r'protocol .* optim_wrapper\.optimizer\.learning_rate: unknown '),
     ('train_dataloader.batch_size=0', r'protocol .* with overrides: train_dataloader\.batch_size=0 is out of range'),
     ("param_scheduler=[dict(type='PolyLR',pover=1)]", r'protocol .* param_scheduler\.PolyLR\.pover: .*mean power'),

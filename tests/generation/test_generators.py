@@ -154,7 +154,7 @@ def test_a_wrong_mask_names_its_request(layout_folder, work, mask, message):
 
 
 @pytest.mark.parametrize('settings,message', [
-    (dict(image_size=30), 'multiple of 8'),
+    (dict(image_size=30), 'multiple of 8'), (dict(image_size=(80000, 80000)), 'has 6,400,000,000 pixels'),
     (dict(image_size=None), 'do not contain their image size: set image_size of the generator'),
     (dict(image_size=36), 'multiple of 8'),
     (dict(dtype='float8'), 'float8'),
