@@ -131,6 +131,14 @@ def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_pa
     assert cfg.model.unet.num_classes == len(dataset.metainfo['classes']) and cfg.train_dataloader.batch_size == 4
 
 
+def test_the_comparison_of_own_classes(pages, tmp_path):
+    from mmdistill.config import read_config
+    from mmdistill.evaluation.comparison import check_comparison
+    (tmp_path / 'c.py').write_text(pages['my_flowers_comparison.py'])
+    comparison = check_comparison(read_config(str(tmp_path / 'c.py')))
+    assert [*comparison.training_sets] == ['random_real', 'herding_real', 'distilled'] and comparison.ipc == 10
+
+
 @pytest.fixture
 def own(pages, tmp_path, monkeypatch):
     """A folder with the data and the configs of the comparison of user data."""

@@ -107,7 +107,7 @@ def damaged_files(root: Union[str, Path], images: Iterable[Mapping[str, Any]]) -
                 elif kind in digests and file_digest(path) != digests[kind]:
                     yield image[kind], 'was changed: its checksum differs'
             except (OSError, DistillError) as error:
-                yield image[kind], str(error)
+                yield image[kind], str(error).removeprefix(f'{image[kind]} ')
 
 
 def foreign_files(root: Union[str, Path], folders: Iterable[str], listed: Set[str]) -> Iterator[str]:

@@ -53,13 +53,15 @@ def training_text(data: Data) -> str:
     return '\n'.join([
         '# This trains the generator. On a CPU, use a batch size of 4 and max_iters = 8000. If the CPU has bfloat16,',
         "# optim_wrapper = dict(type='BFloat16OptimWrapper') makes it twice as fast.",
-        f'# Weights: {TAESD}', "_base_ = 'mmdistill::_base_/schedules/generator.py'", '',
+        f'# Weights: {TAESD}; from a folder: --cfg-options model.vae=/path/to/taesd',
+        "_base_ = 'mmdistill::_base_/schedules/generator.py'", '',
         f'pipeline = {code(pipeline, before=11)}', *data_lines(data, 'pipeline'), '',
         f"model = dict(type='{network}', cache_latents=True, vae='madebyollin/taesd',", f'             {model})',
         f'train_dataloader = dict(batch_size={batch}, num_workers=2, persistent_workers=True, dataset=dataset)',
         '# During the training, samples for the first batch of this dataset are drawn.',
         f"val_dataloader = dict(batch_size={batch}, sampler=dict(type='DefaultSampler', shuffle={not masks}), "
         'dataset=dataset)',
+        '# Change the length here, since the learning rates depend on it, too.',
         'max_iters = 20000', 'param_scheduler = [_base_.warmup, dict(_base_.cosine, end=max_iters)]',
         'train_cfg = dict(max_iters=max_iters, val_interval=2000)'])
 
