@@ -2,7 +2,7 @@
 import argparse
 import os
 import os.path as osp
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator, Optional, Tuple
@@ -55,7 +55,7 @@ def _kept_images(work_dir: Path) -> str:
 
 
 def _kept_checkpoint(work_dir: Path) -> str:
-    from .engine.training import checkpoints
+    from .engine.resuming import checkpoints
     found = checkpoints(work_dir)
     return (f'the last checkpoint is {found[-1]}; the same command with --resume continues from it' if found else
             f'no checkpoint is in {work_dir} yet; the same command starts again')
@@ -93,14 +93,19 @@ def own_device(local: int) -> str:
 
 @contextmanager
 def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> Iterator[None]:
-    """Context that locks the work dir, in the process of rank 0."""
+    """Context that locks the work dir, in the process of rank 0. After a DistillError, an empty work dir is removed."""
     from .lock import locked
     if stopping.current.rank:
         yield
         return
-    with locked(cfg.work_dir, f'mmdistill {args.command} {args.config}'):
-        stopping.current.discard_notes(cfg.work_dir)
-        yield
+    try:
+        with locked(cfg.work_dir, f'mmdistill {args.command} {args.config}'):
+            stopping.current.discard_notes(cfg.work_dir)
+            yield
+    except DistillError:
+        with suppress(OSError):  # it contains files
+            os.rmdir(cfg.work_dir)
+        raise
 
 
 def command_config(args: argparse.Namespace) -> 'Config':

@@ -50,10 +50,12 @@ def distill(args: argparse.Namespace) -> None:
             check_empty(*set_folders(cfg.work_dir))
 
     cfg = distillation_config(load_config(args, check))
+    from .engine.failures import supervised
     from .engine.runner import Runner
     cfg.test_cfg.update(resume=args.resume, dry_run=args.dry_run, tflops=args.tflops)
-    with lock_work_dir(args, cfg):
-        Runner.from_cfg(cfg).test()
+    with lock_work_dir(args, cfg), supervised(cfg.work_dir) as runners:
+        runners.append(Runner.from_cfg(cfg))
+        runners[0].test()
 
 
 def train(args: argparse.Namespace) -> None:
@@ -62,7 +64,8 @@ def train(args: argparse.Namespace) -> None:
     CONFIG is any training config of MMEngine; it can use components of mmdistill.
     """
     from .components import check_parts
-    from .engine.training import build_loops, continue_training, discard_partial_checkpoint, guard_loading
+    from .engine.resuming import continue_training, discard_partial_checkpoint, guard_loading
+    from .engine.training import build_loops
     from .engine.training_checks import check_training
     from .registry import MODELS
 
@@ -77,18 +80,19 @@ def train(args: argparse.Namespace) -> None:
         if stopping.current.rank == 0:
             print(text)
         return
+    from .engine.failures import supervised
     from .engine.runner import Runner
     from .engine.training_bar import TrainingBarHook
-    from .engine.training_settings import store_settings
+    from .engine.training_settings import SettingsHook
     from .terminal import shows_all
-    with lock_work_dir(args, cfg):
+    with lock_work_dir(args, cfg), supervised(cfg.work_dir) as runners:
         continue_training(cfg, args.resume)
-        guard_loading(runner := Runner.from_cfg(cfg))
+        runners.append(runner := Runner.from_cfg(cfg))
+        guard_loading(runner)
+        runner.register_hook(SettingsHook(cfg))
         if sys.stdout.isatty() and not runner.rank and not shows_all():
             runner.register_hook(TrainingBarHook())
         build_loops(runner)
-        if not runner.rank:
-            store_settings(cfg)
         with discard_partial_checkpoint(cfg.work_dir):
             runner.train()
 

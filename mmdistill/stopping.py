@@ -129,7 +129,7 @@ class Stopping:
             if self.number is not None or self._peer() is not None:
                 self.end()
             time.sleep(0.1)
-        if _lost_peer(error):
+        if lost_peer(error):
             self.fail('error: another process of this run ended without an error message, perhaps killed or out of '
                       f'memory: {self.kept_files_message()}')
         end_bar()
@@ -229,7 +229,7 @@ def _state(path: Path) -> Any:
         return None
 
 
-def _lost_peer(error: BaseException) -> bool:
+def lost_peer(error: BaseException) -> bool:
     """Whether a process group raised the error because another process ended."""
     return type(error).__name__ in ('DistBackendError', 'DistNetworkError', 'DistStoreError') or any(
         word in str(error) for word in ('gloo', 'NCCL', 'Connection closed by peer', 'Connection reset by peer'))

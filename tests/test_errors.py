@@ -1,5 +1,6 @@
 """Texts of errors."""
 import pytest
+import requests
 
 from mmdistill.errors import DistillError, one_line
 from mmdistill.weights.address import resolve
@@ -19,4 +20,18 @@ def test_an_answer_of_the_hub_that_begins_with_an_empty_line(monkeypatch):
 
     monkeypatch.setattr('huggingface_hub.HfApi.repo_info', refuse)
     with pytest.raises(DistillError, match='the hub answered: 401: no access ask its owner$'):
+        resolve('someone/model')
+
+
+def test_a_hub_that_cannot_be_reached(monkeypatch, tmp_path):
+    text = "(MaxRetryError('HTTPSConnectionPool(host=...): Max retries exceeded ...'))"
+
+    def fail(*_, **options):
+        raise requests.exceptions.ConnectionError(text)
+
+    monkeypatch.setattr('huggingface_hub.HfApi.repo_info', fail)
+    monkeypatch.setattr('huggingface_hub.constants.HF_HUB_CACHE', str(tmp_path))
+    with pytest.raises(DistillError, match=r'^no weights at someone/model: there is no such folder, and the hub cannot '
+                                           r'be reached \(ConnectionError\), nor is it in the local cache: connect to '
+                                           'the network, or give the path of a local folder instead$'):
         resolve('someone/model')

@@ -72,7 +72,9 @@ def check_subset(root: str, count: int, indices: Any, where: str = 'indices') ->
     """
     chosen, advice = count, 'if they were meant for the real dataset, leave them out'
     if isinstance(indices, int):
-        chosen = min(abs(indices), count)
+        if (chosen := abs(indices)) > count:
+            raise DistillError(f'{where}={indices} is out of range, since the distilled set {root} has {count} images: '
+                               f'{advice}')
     elif isinstance(indices, (list, tuple)):
         if outside := _outside(indices, count):
             raise DistillError(f'{where}={shorten(str(list(indices)))}: {outside[0]} is out of range, since the '

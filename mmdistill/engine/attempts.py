@@ -19,6 +19,13 @@ def reason(error: BaseException) -> str:
     return text if ' ' in text and not isinstance(error, LookupError) else one_line(error, None, named=True)
 
 
+def is_fault_of_machine(error: BaseException) -> bool:
+    """Whether an exception is no mistake of the user, but a full disk or memory, for example."""
+    if isinstance(error, OSError):
+        return bool(error.errno) and not isinstance(error, FileNotFoundError)
+    return isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError'
+
+
 @contextmanager
 def errors_at(key: str) -> Iterator[None]:
     """Context that replaces an exception by a :class:`DistillError` that names the ``key`` of the config.
@@ -28,8 +35,7 @@ def errors_at(key: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        fault = isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError)
-        if fault or isinstance(error, (DistillError, MemoryError)) or type(error).__name__ == 'OutOfMemoryError':
+        if isinstance(error, DistillError) or is_fault_of_machine(error):
             raise
         raise DistillError(f'{key}: {reason(error)}') from error
 

@@ -18,7 +18,7 @@ from .check_data import check_dataloader
 from .composition import ComposingHook, Composition
 from .inherited import KEY, check_unused, distillation_config
 from .places import check_work_dir, set_folders
-from .runner_parts import check_hooks, check_visualizer
+from .runner_parts import check_hooks, check_visualizer, incomplete_loop
 from .runtime import check_runtime
 
 SCOPE = 'mmdistill'
@@ -152,10 +152,8 @@ def _check_keys(cfg: Mapping[str, Any]) -> None:
 def _check_loops(cfg: Mapping[str, Any]) -> None:
     """Check that MMEngine's runner accepts the keys of training and validation."""
     for loop in (('train_dataloader', 'train_cfg', 'optim_wrapper'), ('val_dataloader', 'val_cfg', 'val_evaluator')):
-        missing = [key for key in loop if cfg.get(key) is None]
-        if 0 < len(missing) < 3:
-            present = next(key for key in loop if key not in missing)
-            raise DistillError(f'{present}: MMEngine also needs {", ".join(missing)}: leave it out')
+        if incomplete := incomplete_loop(cfg, *loop):
+            raise DistillError(f'{incomplete}: leave it out')
     if (evaluator := cfg.get('test_evaluator')) is None:
         raise DistillError('test_evaluator is missing, and MMEngine needs it: add test_evaluator=[]')
     check_value('test_evaluator', evaluator, Union[list, dict])

@@ -7,6 +7,7 @@ from typing import Any, List, Optional
 
 from diffusers import AutoencoderTiny
 from mmengine.config import Config
+from mmengine.hooks import EMAHook
 
 from mmdistill.components import resolve
 from mmdistill.errors import DistillError
@@ -20,24 +21,27 @@ from mmdistill.weights.hub import check_weights
 from .composition import ComposingHook
 from .hooks.composing import MaskSelectionHook
 from .hooks.export import ExportHook
+from .resuming import continue_training, guard_loading
 from .runner import Runner
-from .training import build_loops, build_optimization, continue_training, unwrap
+from .training import build_loops, build_optimization, unwrap
+from .training_trial import try_training
 
 _CHECKS = (ComposingHook, ExportHook, ReplayedLabelsHook)  # hooks whose ``before_train`` only checks
 
 
 def plan_text(cfg: Config, resume: bool) -> str:
-    """Build a training, and describe what it trains, for how long, from which start, and where it writes its output.
+    """Build and try a training, and describe what it trains, for how long, from where, and where it writes its output.
 
-    Nothing is trained, nothing is downloaded, and nothing is written to the work dir. An autoencoder on the hub that is
-    not in the local cache is not checked; a small random one takes its place.
+    Nothing is kept of the trial, nothing is downloaded, and nothing is written to the work dir. An autoencoder on the
+    hub that is not in the local cache is not checked; a small random one takes its place.
 
     Args:
         cfg: The training config; changed in place.
         resume: Whether the training in the work dir would be resumed.
 
     Raises:
-        DistillError: See :func:`~.training.build_loops` and :func:`~.training.continue_training`.
+        DistillError: See :func:`~.training.build_loops`, :func:`~.resuming.continue_training`,
+            :func:`~.resuming.guard_loading` and :func:`~.training_trial.try_training`.
     """
     continue_training(cfg, resume)
     folder = cfg.work_dir
@@ -51,8 +55,12 @@ def plan_text(cfg: Config, resume: bool) -> str:
         for hook in runner.hooks:
             if isinstance(hook, _CHECKS):
                 hook.before_train(runner)
+        lines = _lines(runner)
+        if resume and cfg.load_from:
+            _try_resuming(runner)
+        tried = try_training(runner)
         hub = [f'Weights: {missing} is on the hub; it was neither downloaded nor checked'] if missing else []
-        return '\n'.join([*_lines(runner), *hub, *_start(runner, resume), f'Output: {folder}'])
+        return '\n'.join([*lines, *hub, *_start(runner, resume), tried, f'Output: {folder}'])
 
 
 def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
@@ -79,6 +87,14 @@ def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
                              num_encoder_blocks=blocks, num_decoder_blocks=blocks), Path(scratch))
     model.vae = scratch
     return address
+
+
+def _try_resuming(runner: Any) -> None:
+    for hook in runner.hooks:
+        if isinstance(hook, EMAHook):  # reads the average from the checkpoint
+            hook.before_run(runner)
+    guard_loading(runner)
+    runner.load_or_resume()
 
 
 def _lines(runner: Any) -> List[str]:

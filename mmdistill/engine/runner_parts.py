@@ -53,6 +53,14 @@ def check_loop(cfg: Any, where: str, default: str, provided: Collection[str], sc
             check_value(f'{where}.{key}', cfg[key], hint)
 
 
+def incomplete_loop(cfg: Mapping[str, Any], *keys: str) -> Optional[str]:
+    """Text about the ``keys`` of a loop if MMEngine's runner refuses them, since only some are set; else None."""
+    missing = [key for key in keys if cfg.get(key) is None]
+    if not 0 < len(missing) < len(keys):
+        return None
+    return f'{next(key for key in keys if key not in missing)}: MMEngine also needs {", ".join(missing)}'
+
+
 def check_evaluator(cfg: Any, where: str, scope: Scope) -> None:
     """Check an evaluator: the config of a metric, a list of them, or ``dict(metrics=[...])``."""
     if isinstance(cfg, Mapping) and 'metrics' in cfg:

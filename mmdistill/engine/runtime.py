@@ -30,17 +30,29 @@ class Environment:
     resource_limit: PositiveInt = 4096
 
 
+@dataclass
+class LearningRateScale:
+    """``auto_scale_lr``: what ``Runner.scale_lr`` reads."""
+    enable: bool = False
+    base_batch_size: Optional[PositiveInt] = None
+
+
+_VALUES = dict(resume=Optional[bool], load_from=Optional[str], experiment_name=Optional[str],
+                    default_scope=Optional[str], find_unused_parameters=Optional[bool])
 _LEVEL = Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']]
 
 
 def check_runtime(cfg: Mapping[str, Any]) -> None:
-    """Check ``randomness``, ``env_cfg`` and ``log_level`` of a config.
+    """Check ``randomness``, ``env_cfg``, ``auto_scale_lr`` and the top-level keys of a config that hold one value.
 
     Raises:
         DistillError: A setting is unknown, or has a wrong type.
     """
     environment = cfg.get('env_cfg') or {}
+    for key, hint in _VALUES.items():
+        check_value(key, cfg.get(key), hint)
     for schema, where, settings in ((Randomness, 'randomness', cfg.get('randomness') or {}),
+                                    (LearningRateScale, 'auto_scale_lr', cfg.get('auto_scale_lr') or {}),
                                     (Environment, 'env_cfg', environment),
                                     (Processes, 'env_cfg.mp_cfg', isinstance(environment, Mapping) and
                                      environment.get('mp_cfg') or {})):

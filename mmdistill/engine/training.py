@@ -1,19 +1,10 @@
-"""Additions to MMEngine's training: resuming, training on a subset of the dataset, bfloat16 on a CPU."""
+"""Additions to MMEngine's training: training on a subset of the dataset, bfloat16 on a CPU."""
 import copy
-import logging
-import os
-import re
-import time
-import zipfile
-import zlib
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence
+from contextlib import contextmanager
+from typing import Any, Dict, Mapping, Sequence
 
 import torch
 from mmengine.dataset import InfiniteSampler
-from mmengine.dist import is_main_process
-from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmengine.runner import Runner
@@ -21,11 +12,9 @@ from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill.config import member_names
 from mmdistill.datasets.wrappers import keep_samples, other_classes, parts_of
-from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
 from mmdistill.registry import OPTIM_WRAPPERS
 from mmdistill.tasks.base import task_of_dataset
-from .training_settings import changed_settings
 from .wrapped_data import wrapped_dataset_errors
 
 
@@ -114,101 +103,6 @@ def _numbers_of_classes(heads: Any, key: str) -> Dict[str, int]:
         f'{key}.{name}': head for name, head in zip(member_names(heads), heads)}
     return {place: head['num_classes'] for place, head in named.items()
             if isinstance(head, Mapping) and isinstance(head.get('num_classes'), int)}
-
-
-def continue_training(cfg: Any, resume: bool) -> None:
-    """Set ``resume`` and ``load_from`` of a training config: the newest complete checkpoint is resumed.
-
-    If the only checkpoint is incomplete, the training starts again. A warning names the settings that have changed;
-    they apply from now on.
-
-    Args:
-        cfg: The training config; changed in place.
-        resume: Whether to resume the training in the work dir.
-
-    Raises:
-        DistillError: The work dir contains a training and ``resume`` is False, or none of several checkpoints is
-            complete.
-    """
-    cfg.resume, folder = resume, Path(cfg.work_dir)
-    found = checkpoints(folder)
-    if not resume and found:
-        raise DistillError(f'{folder} holds a training ({found[-1].name}): continue it with --resume, remove it, or '
-                           'choose another --work-dir')
-    for path in reversed(found):
-        if is_complete(path):
-            cfg.load_from = str(path)
-            if gone := _missing_last_checkpoint(folder):
-                print_log(f'{folder / "last_checkpoint"} names {gone}, which does not exist: resuming from {path}',
-                          'current', logging.WARNING)
-            if changes := changed_settings(cfg):
-                print_log(f'{path.name} is resumed with other settings: {changes}', 'current', logging.WARNING)
-            return
-        next_step = 'resuming from the one before' if len(found) > 1 else 'starting again'
-        print_log(f'{path} is incomplete or damaged: {next_step}', 'current', logging.WARNING)
-    if len(found) == 1:
-        cfg.resume = False
-        return
-    if found:
-        raise DistillError(f'none of the checkpoints in {folder} is complete; the last is {found[-1].name}: remove '
-                           'them to start again, or choose another --work-dir')
-    if resume and (gone := _missing_last_checkpoint(folder)):
-        raise DistillError(f'{folder / "last_checkpoint"} names {gone}, which does not exist, and {folder} has no '
-                           'other checkpoint: restore it, or remove last_checkpoint to start again')
-
-
-def guard_loading(runner: Runner) -> None:
-    """Make ``runner`` raise a DistillError if the checkpoint does not fit the training."""
-    load = runner.load_or_resume
-
-    def guarded() -> None:
-        try:
-            load()
-        except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
-            if isinstance(error, DistillError):
-                raise
-            raise DistillError(f'{runner._load_from} does not fit this training '
-                               f'({type(error).__name__}: {error}): remove it, or give another checkpoint') from None
-
-    runner.load_or_resume = guarded  # type: ignore[method-assign]
-
-
-@contextmanager
-def discard_partial_checkpoint(folder: str) -> Iterator[None]:
-    """Context that removes an incomplete checkpoint if the block ends with an exception."""
-    start = time.time()
-    try:
-        yield
-    except BaseException:
-        for path in checkpoints(Path(folder))[-1:] if is_main_process() else ():
-            with suppress(OSError):
-                if path.stat().st_mtime >= start - 1 and not is_complete(path):
-                    path.unlink()
-        raise
-
-
-def _missing_last_checkpoint(folder: Path) -> Optional[Path]:
-    """The checkpoint that the file ``last_checkpoint`` of MMEngine names, if it does not exist; else None."""
-    try:
-        path = Path(read_file(folder / 'last_checkpoint')[:4096].decode().strip())
-        return None if os.path.isfile(path) or os.path.isfile(folder / path.name) else path
-    except (OSError, ValueError):
-        return None
-
-
-def checkpoints(folder: Path) -> List[Path]:
-    """The checkpoints in the work dir of a training, the newest last."""
-    return sorted((path for path in folder.glob('*.pth') if re.fullmatch(r'(iter|epoch)_\d+', path.stem)),
-                  key=lambda path: int(path.stem.partition('_')[2]))
-
-
-def is_complete(path: Path) -> bool:
-    """Whether the archive of a checkpoint is complete and its checksums are correct."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (OSError, zipfile.BadZipFile, EOFError, zlib.error):
-        return False
 
 
 def is_training(runner: Runner) -> bool:

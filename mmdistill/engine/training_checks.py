@@ -3,9 +3,9 @@ from typing import Any, Mapping
 
 from mmdistill.datasets.subsets import check_subsets
 from mmdistill.errors import DistillError
-from mmdistill.weights.checkpoints import check_exists
+from mmdistill.weights.checkpoints import check_checkpoint, check_exists
 from .optimizing import check_optimization
-from .runner_parts import check_evaluator, check_hooks, check_loader, check_loop, check_visualizer
+from .runner_parts import check_evaluator, check_hooks, check_loader, check_loop, check_visualizer, incomplete_loop
 from .runtime import check_runtime
 
 
@@ -27,13 +27,22 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     check_runtime(cfg)
     if isinstance(path := cfg.get('load_from'), str):
         check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
+        if '://' not in path:
+            try:
+                check_checkpoint(path)
+            except DistillError as error:
+                raise DistillError(f'load_from: {error}') from None
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
     loop = dict(cfg['train_cfg'])
     default = 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop'
     check_loop(loop, 'train_cfg', default, ('runner', 'dataloader'), scope)
     check_optimization(cfg, scope)
     check_loader(cfg['train_dataloader'], 'train_dataloader', scope)
-    if cfg.get('val_dataloader') and cfg.get('val_cfg') is not None and cfg.get('val_evaluator') is not None:
+    for part in ('val', 'test'):
+        keys = f'{part}_dataloader', f'{part}_cfg', f'{part}_evaluator'
+        if incomplete := incomplete_loop(cfg, *keys):
+            raise DistillError(f'{incomplete}: give all three, or set all three to None')
+    if cfg.get('val_dataloader'):
         check_loop(cfg['val_cfg'], 'val_cfg', 'ValLoop', ('runner', 'dataloader', 'evaluator'), scope)
         check_loader(cfg['val_dataloader'], 'val_dataloader', scope)
         check_evaluator(cfg['val_evaluator'], 'val_evaluator', scope)

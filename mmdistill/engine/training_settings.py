@@ -1,9 +1,11 @@
 """Finds the settings that have changed when a training is resumed."""
 import json
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 from mmengine.config import Config
+from mmengine.dist import master_only
+from mmengine.hooks import Hook
 
 from mmdistill.differences import differing, json_values
 from mmdistill.documents import read_document
@@ -30,9 +32,22 @@ def changed_settings(cfg: Config) -> str:
     return differing(old, _settings(cfg), 'the last start of this training')
 
 
-def store_settings(cfg: Config) -> None:
-    """Write the settings of a training to its work dir, for :func:`changed_settings`."""
-    write_atomic(Path(cfg.work_dir) / _NAME, json.dumps(_settings(cfg), indent=1).encode())
+class SettingsHook(Hook):
+    """Writes the settings of a training to its work dir after the first iteration, for :func:`changed_settings`.
+
+    Args:
+        cfg: The training config.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        self._new: Optional[Dict[str, Any]] = _settings(cfg)
+
+    @master_only
+    def after_train_iter(self, runner: Any, *args: Any, **kwargs: Any) -> None:
+        """Write the settings once."""
+        if self._new is not None:
+            write_atomic(Path(runner.work_dir) / _NAME, json.dumps(self._new, indent=1).encode())
+            self._new = None
 
 
 def _settings(cfg: Config) -> Dict[str, Any]:

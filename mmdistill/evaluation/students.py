@@ -3,18 +3,14 @@ import copy
 import importlib
 import math
 import time
-from collections import OrderedDict
-from contextlib import contextmanager
 from typing import Any, Dict, List, Tuple
 
 from mmengine.config import Config
 from mmengine.hooks import Hook
-from mmengine.logging import MessageHub, MMLogger
-from mmengine.registry import DefaultScope
 from mmengine.runner import Runner
-from mmengine.visualization import Visualizer
 
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline
+from mmdistill.engine.runner import restored_globals
 from mmdistill.files import config_hash
 from mmdistill.tasks.base import task_of_scope
 
@@ -29,25 +25,6 @@ class _Curve(Hook):
     def after_val_epoch(self, runner, metrics=None) -> None:
         self.points.append((runner.epoch if self.by_epoch else runner.iter, metrics[self.metric]))
         self.last = dict(metrics)
-
-
-@contextmanager
-def _restored_globals():
-    """Restores MMEngine's global loggers, message hubs, visualizers and scopes on exit.
-
-    MMEngine uses the latest instance of each, so a nested runner would replace those of the outer runner.
-    """
-    managers = (MMLogger, MessageHub, Visualizer, DefaultScope)
-    before = [OrderedDict(manager._instance_dict) for manager in managers]
-    try:
-        yield
-    finally:
-        for name in MMLogger._instance_dict.keys() - before[0].keys():
-            for handler in MMLogger._instance_dict[name].handlers:
-                handler.close()
-        for manager, instances in zip(managers, before):
-            manager._instance_dict.clear()
-            manager._instance_dict.update(instances)
 
 
 def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_dir: str,
@@ -98,7 +75,7 @@ def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_
     cfg.experiment_name = f'student_{config_hash([cfg.to_dict(), time.time_ns()])}'
     curve = _Curve(task_of_scope(cfg.default_scope, "the student's config").metric, 'max_iters' not in cfg.train_cfg)
     start = time.perf_counter()
-    with _restored_globals():
+    with restored_globals():
         runner = Runner.from_cfg(cfg)
         runner.register_hook(curve)
         runner.train()

@@ -50,8 +50,10 @@ class LatentDiffusion(BaseModel):
                  num_sampling_steps: PositiveInt = 20, data_preprocessor: Optional[dict] = None) -> None:
         check_settings(self.network, unet, f'{type(self).__name__}: unet', ('latent_channels', ))
         super().__init__(data_preprocessor=data_preprocessor)
-        # In a list, so that it is in neither the state dict nor the averaged (EMA) copy.
-        self._frozen = [load_vae(vae).eval().requires_grad_(False)]
+        try:  # in a list, so that it is in neither the state dict nor the averaged (EMA) copy
+            self._frozen = [load_vae(vae).eval().requires_grad_(False)]
+        except DistillError as error:
+            raise DistillError(f'model.vae: {error}') from None
         self.scheduler = DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
                                        clip_sample=False)
         self.drop = drop

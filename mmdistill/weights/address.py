@@ -95,14 +95,22 @@ def resolve(weights: str, parts: Sequence[str] = (), tensors: bool = True, fetch
     try:
         root = _fetch(address, parts, tensors) if fetch else _cached(address)
     except (OSError, ValueError) as error:
-        raise DistillError(f'no weights at {weights}: there is no such folder, and the hub answered: {one_line(error)}'
-                           if fetch else
+        raise DistillError(_failure(weights, error) if fetch else
                            f'the configs of {weights} are not in the local cache of the hub: the first run fetches '
                            'them, or give a folder') from None
     if root is None or not (root / address.inside).exists():
         raise DistillError(f'no weights at {weights}: {address.repo} on the hub has no {address.inside or "weights"} '
                            'that can be read')
     return root / address.inside
+
+
+def _failure(weights: str, error: Exception) -> str:
+    """Text about an exception of the hub's client, which has an HTTP response if the hub has answered."""
+    missing = f'no weights at {weights}: there is no such folder, and the hub'
+    if isinstance(error, OSError) and not error.errno and getattr(error, 'response', None) is None:
+        return (f'{missing} cannot be reached ({type(error).__name__}), nor is it in the local cache: connect to the '
+                'network, or give the path of a local folder instead')
+    return f'{missing} answered: {one_line(error)}'
 
 
 def _fetch(address: Address, parts: Sequence[str], tensors: bool) -> Optional[Path]:

@@ -94,7 +94,8 @@ def test_indices_that_were_left_in_a_config_of_the_distilled_set(town, distilled
         DATASETS.build(dict(stock, indices=[0, 3]))
     assert len(DATASETS.build(dict(ours, indices=1))) == 1
     check_subsets(dict(stock, indices=[1]), 'train')
-    check_subsets(dict(stock, indices=7), 'train')
+    with pytest.raises(DistillError, match=rf'^train\.indices=7 is out of range, since the distilled set {distilled} '):
+        check_subsets(dict(stock, indices=7), 'train')
     check_subsets(dict(stock, data_root=str(town.data), indices=[99]), 'train')  # no distilled set
     assert said == [f'{key}: 1 of the 2 images of the distilled set {distilled} are read; if they were meant for the '
                     'real dataset, leave them out' for key in ('indices', 'train.indices')]

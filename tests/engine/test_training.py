@@ -11,7 +11,7 @@ from mmengine.config import Config
 from safetensors.torch import load_file
 
 from mmdistill.cli import main
-from mmdistill.engine.training import continue_training, discard_partial_checkpoint
+from mmdistill.engine.resuming import continue_training, discard_partial_checkpoint
 from mmdistill.errors import DistillError
 from mmdistill.generation import LayoutUNetGenerator
 from mmdistill.plan import Request
@@ -75,7 +75,7 @@ def test_an_autoencoder_of_another_factor_is_refused_before_the_first_iteration(
                         'images: set it to 4', last), last
 
 
-def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsys):
+def test_a_dry_run_says_what_is_trained_and_writes_nothing(trained, root, tmp_path, capsys):
     config, work = root / 'configs/generators/layout-unet_streets-64x64.py', tmp_path / 'work'
     command = ['train', str(config), '--work-dir', str(work), '--dry-run', '--cfg-options', *SHORT,
                'model.vae=mmdistill://streets', 'model.unet.block_out_channels=[32,32]']
@@ -89,9 +89,11 @@ def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsy
     lines = capsys.readouterr().out.splitlines()
     assert not work.exists()
     assert re.fullmatch(r'Plan: train LayoutDiffusion, [\d.]+ million parameters, for 30 iterations of 4 images',
-                        lines[-4])
-    assert lines[-3:] == ['Data: 4 images of StreetScenes (train_dataloader.dataset)',
-                          'Validation: every 30 iterations on 4 images', f'Output: {work}']
+                        lines[-5])
+    assert lines[-4:] == ['Data: 4 images of StreetScenes (train_dataloader.dataset)',
+                          'Validation: every 30 iterations on 4 images',
+                          'Trial: one step on 2 training images and the metrics of one validation image succeeded',
+                          f'Output: {work}']
     assert 'model.unet.num_classes: the network has 5 classes' in refused('model.unet.num_classes=5')
     assert 'no weights at /no/vae' in refused('model.vae=/no/vae')
     assert "load_from='/no/start.pth': there is no such file" in refused('load_from=/no/start.pth')
@@ -99,6 +101,9 @@ def test_a_dry_run_says_what_is_trained_and_writes_nothing(root, tmp_path, capsy
     work.mkdir()
     torch.save(dict(state_dict={}), work / 'iter_20.pth')
     assert 'holds a training (iter_20.pth): continue it with --resume' in refused()
+    assert re.fullmatch(r'error: \S+iter_20.pth does not fit this training \(missing keys in source state_dict: .*',
+                        refused('--resume'))
+    shutil.copy(trained.folder / 'unet/iter_20.pth', work)
     capsys.readouterr()
     main([*command, 'randomness.seed=1', '--resume'])
     assert f'Start: {work}/iter_20.pth, which is resumed' in capsys.readouterr().out
@@ -200,7 +205,7 @@ def test_resume_skips_an_incomplete_checkpoint(trained, tools, tmp_path):
 
 def test_a_last_checkpoint_that_does_not_exist(tmp_path, monkeypatch):
     said: list = []
-    monkeypatch.setattr('mmdistill.engine.training.print_log', lambda message, *_: said.append(message))
+    monkeypatch.setattr('mmdistill.engine.resuming.print_log', lambda message, *_: said.append(message))
     cfg, last = Config(dict(work_dir=str(tmp_path))), tmp_path / 'last_checkpoint'
     last.write_text('/no/such/iter_9.pth')
     continue_training(cfg, False)  # a new training writes its own

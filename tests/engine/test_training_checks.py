@@ -142,7 +142,7 @@ def test_a_training_without_validation_passes():
 
 @pytest.mark.parametrize('package', ['mmseg', 'mmpretrain'])
 def test_stock_configs_pass(package):
-    """Every 40th training config of the package."""
+    """Every 40th training config of the package, except those that MMEngine refuses."""
     importlib.import_module(f'{package}.utils').register_all_modules(init_default_scope=False)
     folder = Path(importlib.import_module(package).__path__[0], '.mim', 'configs')
     paths = [path for path in sorted(folder.rglob('*.py')) if '_base_' not in path.parts]
@@ -152,5 +152,6 @@ def test_stock_configs_pass(package):
             trainings.append(read_config(str(path)))
     trainings = [cfg for cfg in trainings if cfg.get('train_cfg') and cfg.get('optim_wrapper')]
     assert len(trainings) >= 10
+    trainings = [cfg for cfg in trainings if cfg.get('val_cfg') is None or cfg.get('val_dataloader') is not None]
     for cfg in trainings:
         check_training(cfg, cfg.filename)

@@ -1,0 +1,114 @@
+"""Failures of a run in one line; a run that is refused before its first iteration leaves no log."""
+import os.path as osp
+import re
+import shutil
+import traceback
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Iterator, List, Optional, Set
+
+from mmengine.runner.base_loop import BaseLoop
+
+from mmdistill import stopping
+from mmdistill.errors import DistillError, one_line
+from .attempts import is_fault_of_machine
+from .runner import Runner, restored_globals
+
+#: What fails, and what to correct.
+READ_TRAIN = 'train_dataloader: a sample cannot be read', 'correct the file, or train_dataloader.dataset.pipeline'
+READ_VAL = 'val_dataloader: a sample cannot be read', 'correct the file, or val_dataloader.dataset.pipeline'
+TRAIN = 'the first iteration fails', 'correct model, or train_dataloader.dataset.pipeline'
+VAL = 'the model cannot be validated', 'correct model, or val_dataloader.dataset.pipeline'
+EVALUATE = 'val_evaluator: the metrics cannot be computed', 'correct val_evaluator'
+
+
+@contextmanager
+def failing(what: str, advice: str) -> Iterator[None]:
+    """Context that replaces an exception by a :class:`DistillError`, except faults of the machine."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, DistillError) or is_fault_of_machine(error):
+            raise
+        raise DistillError(f'{what} ({_reason(error)}): {advice}') from error
+
+
+@contextmanager
+def supervised(folder: Any) -> Iterator[List[Runner]]:
+    """Context of a run. Failures of data, model and metrics become one line, and their traceback is logged.
+
+    If a DistillError is raised before the run has begun, the folders of its log are removed. The log of a distillation
+    with a plan is kept.
+
+    Args:
+        folder: The work dir.
+
+    Yields:
+        A list; the caller adds the runner.
+    """
+    before, runners = _logs(folder), []  # type: ignore[var-annotated]
+    try:
+        with restored_globals():
+            yield runners
+    except DistillError:
+        if not any(runner.begun for runner in runners) and not Path(folder, 'plan.json').is_file():
+            for path in _logs(folder) - before if not stopping.current.rank else ():
+                shutil.rmtree(path, ignore_errors=True)
+        raise
+    except Exception as error:
+        runner = runners[0] if runners else None
+        if runner is None or runner.rank or (place := _place(runner, error)) is None:
+            raise
+        what, advice = place
+        log = osp.join(runner.log_dir, f'{runner.timestamp}.log')
+        with suppress(OSError), open(log, 'a') as file:
+            traceback.print_exception(error, file=file)
+        kept = f'; {stopping.current.kept_files_message()}' if runner.begun else ''
+        raise DistillError(f'{what} ({_reason(error)}): {advice}; the traceback is in {log}{kept}') from None
+
+
+def _logs(folder: Any) -> Set[Path]:
+    """The log folders in a work dir; their names are dates."""
+    return {path for path in Path(folder).glob('*') if re.fullmatch(r'\d{8}_\d{6}', path.name)}
+
+
+def _place(runner: Runner, error: Exception) -> Any:
+    """Which of the failures above an exception in a training is; None for others."""
+    killed = 'DataLoader worker (pid' in str(error)
+    if killed or is_fault_of_machine(error) or stopping.lost_peer(error):
+        return None
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    modules = [frame.f_globals.get('__name__', '') for frame in frames]
+
+    def within(loop: Any) -> bool:
+        return isinstance(loop, BaseLoop) and any(frame.f_locals.get('self') is loop for frame in frames)
+
+    validates = within(runner._val_loop)
+    if not validates and not within(runner._train_loop):
+        return None
+    if any(name.startswith('torch.utils.data.') for name in modules):
+        return READ_VAL if validates else READ_TRAIN
+    if validates:
+        return EVALUATE if any(name.startswith('mmengine.evaluator.') for name in modules) else VAL
+    return None if runner.begun else TRAIN
+
+
+def _reason(error: Exception) -> str:
+    """The message of an exception in one line, with the image that was read.
+
+    An exception of a process of a DataLoader contains its traceback, of which only the last line is used.
+    """
+    text = str(error).strip()
+    if 'Original Traceback' in text:
+        return one_line(text.splitlines()[-1], 300)
+    path, text = _image(error), one_line(error, 300, named=True)
+    return text if path is None or path in text else f'{path}: {text}'
+
+
+def _image(error: Exception) -> Optional[str]:
+    """The path of the image that a transform of OpenMMLab processed when it raised an exception."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        sample = frame.f_locals.get('results')
+        if isinstance(sample, dict) and isinstance(sample.get('img_path'), str):
+            return sample['img_path']
+    return None
