@@ -38,7 +38,7 @@ class LearningRateScale:
 
 
 _VALUES = dict(resume=Optional[bool], load_from=Optional[str], experiment_name=Optional[str],
-                    default_scope=Optional[str], find_unused_parameters=Optional[bool])
+               default_scope=Optional[str], find_unused_parameters=Optional[bool])
 _LEVEL = Optional[Literal['CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG', 'NOTSET']]
 
 
