@@ -118,15 +118,6 @@ def _check_sizes(comparison: Comparison, task: Task) -> None:
                            f'of baselines for {task.name} is {keep}; remove {remove}')
 
 
-def check_budget(comparison: Comparison, images: int) -> None:
-    """Raise a DistillError if ``budget`` is larger than the real training set of ``images`` images."""
-    budget, names = comparison.budget, [name for name, spec in comparison.training_sets.items()
-                                        if 'selector' in spec and 'budget' not in spec['selector']]
-    if names and isinstance(budget, int) and budget > images:
-        raise DistillError(f'budget={budget} is out of range: train_dataset has {images} images, use 1..{images} '
-                           f'(for the training sets {", ".join(names)})')
-
-
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """The training sets that are not None, so that a set can be skipped from the command line."""
     sets = values.get('training_sets')

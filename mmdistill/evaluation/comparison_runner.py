@@ -13,17 +13,18 @@ from mmdistill.datasets.manifest import content_digest, library_versions
 from mmdistill.datasets.wrapped_configs import without_pipeline
 from mmdistill.datasets.wrappers import real_dataset
 from mmdistill.differences import json_values
-from mmdistill.errors import Problems
+from mmdistill.errors import Problems, counted
 from mmdistill.files import config_hash, files_fingerprint, write_json
 from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
+from .baseline_sizes import check_sizes
 from .building import build_dataset
-from .comparison import check_budget, check_comparison
+from .comparison import check_comparison
 from .distilled_sets import check_distilled_sets
 from .guards import check_soft_labels, paths_of
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
-from .schedule import settings_by_size
+from .schedule import check_evaluations, settings_by_size
 from .training_sets import RealData, TrainingSet
 from .trial import try_students
 from .workers import Job, run_jobs
@@ -65,14 +66,15 @@ class ComparisonRunner:
         check_distilled_sets(settings.training_sets, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
-        check_budget(settings, len(self.real.dataset))
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}
+        check_sizes(self.sets, self.real, settings.budget, settings.ipc, len(self.classes))
         self.configs = {}
         for name, model in student_models(settings.students or {'default': None}).items():
             self.configs[name] = student_config(self.protocol, model, test, len(self.classes), settings.overrides,
                                              settings.ipc, settings.epochs)
+            check_evaluations(self.configs[name], settings.evaluations)
         # Adding sets, students or runs continues a comparison; another protocol or test set starts a new one.
         compared = {'protocol': self.protocol.to_dict(), settings.tested: test, 'overrides': settings.overrides,
                     'epochs': settings.epochs}
@@ -83,7 +85,8 @@ class ComparisonRunner:
         """Sentences to print below the results table."""
         settings, task = self.settings, self.task
         split = 'validation' if settings.split == 'val' else 'test'
-        notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} {split} images after the last iteration, '
+        images = counted(len(self.test), f'{split} image')
+        notes = [f'Protocol `{self.id}`: {task.metric} on {images} after the last iteration, '
                  'mean ± standard deviation (of the sample) over the runs.']
         if settings.evaluations > 1:
             notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the {split} set during '
@@ -96,7 +99,7 @@ class ComparisonRunner:
             notes += self._other_sizes(settings.ipc or self.rules['ipc'])
         if settings.epochs:
             full = by_size.get('epochs') or self.protocol.train_cfg.max_epochs
-            notes.append(f'The schedule was shortened: {settings.epochs} epochs instead of {full}.')
+            notes.append(f'The schedule was shortened: {counted(settings.epochs, "epoch")} instead of {full}.')
         if settings.overrides:
             notes.append(f'Deviations from the protocol: {json.dumps(settings.overrides)}.')
         if self.rare:

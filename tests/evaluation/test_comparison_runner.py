@@ -145,7 +145,7 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(config, counted, tmp_pat
     main(['evaluate', str(config), '--work-dir', str(tmp_path / 'work')])
     found = lines('trainings=2')
     # The second run was one of the other random set.
-    assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings are finished' for n in range(2)]
+    assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings finished' for n in range(2)]
     assert found[5].endswith(' x 4 runs = 8 trainings; 3 finished, 5 left')
     (config.parent / 'distilled/meta/distilled.json').unlink()
     (config.parent / 'plan.json').touch()

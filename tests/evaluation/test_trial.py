@@ -77,7 +77,8 @@ def test_mistakes_that_need_the_datasets(evaluate):
     assert found[0].startswith('error: overrides: num_classes=9 in the model, but the test set has 2 classes')
     assert found[1] == ('error: budget=70 is out of range: train_dataset has 3 images, use 1..3 (for the training sets '
                         'again, random)')
-    assert found[2].startswith('error: training_sets.random.selector: budget 70 is out of range: the set has 3 images')
+    assert found[2] == ('error: training_sets.random.selector.budget=70 is out of range: train_dataset has 3 images, '
+                        'use 1..3')
 
 
 def fail(seed):
