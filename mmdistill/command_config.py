@@ -118,6 +118,9 @@ def command_config(args: argparse.Namespace) -> 'Config':
         from dataclasses import fields
 
         from .evaluation.comparison import Comparison
+        from .evaluation.protocols import joined
         known = [field.name for field in fields(Comparison)]
+        if isinstance(cfg.get('overrides'), dict):
+            cfg.overrides = joined(cfg.overrides)  # before the options, which win
     merge_options(cfg, options, known)
     return cfg

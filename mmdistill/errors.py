@@ -93,8 +93,11 @@ def counted(number: int, what: str) -> str:
 
 def unregistered(error: BaseException) -> Optional[str]:
     """Text about a type that is in no registry, from the exception of MMEngine; None for other exceptions."""
-    found = re.search(r'[\w.]+ is not in the [\w:]+ registry', one_line(error, None))
-    return found and f'{found.group()}: check its spelling, default_scope and custom_imports'
+    found = re.search(r'([\w.]+) is not in the (?:(\w+)::)?([\w ]+?) registry', one_line(error, None))
+    if not found:
+        return None
+    from .components import similar  # it imports this module
+    return found.group() + (similar(*found.groups()) or ': check its spelling, default_scope and custom_imports')
 
 
 def unfit(problem: str) -> DistillError:

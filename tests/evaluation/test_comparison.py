@@ -97,6 +97,10 @@ MISTAKES = [
                                             'num_scenes?'),
     (dict(test_dataset=OBJECTS), "test_dataset.type='mmdistill.ObjectPictures' is a dataset of classification, the "
                                  'protocol trains segmentation'),
+    (dict(protocol='idc_hard-tiny', overrides={'model.decode_head': {}}), "train_dataset.type='mmdistill.StreetScenes' "
+     'is a dataset of segmentation, the protocol trains classification: give one of its datasets, or another protocol'),
+    (dict(train_dataset=dict(_delete_=True, _scope_='mmpretrain', type='CustomDataset')), "train_dataset.type='mm"
+     "pretrain.CustomDataset' is a dataset of classification, the protocol trains segmentation"),
     (_sets(), 'training_sets.mine: set exactly one of data_root, dataset, selector, source_of, union'),
     (_sets(data_root='a', source_of='b'), 'training_sets.mine: set exactly one of data_root'),
     (_sets(dataroot='a'), 'training_sets.mine.dataroot: unknown key of a training set; did you mean data_root?'),

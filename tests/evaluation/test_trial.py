@@ -53,6 +53,8 @@ def evaluate(tmp_path):
     ('train_dataloader.batch_size=0', r'protocol .* with overrides: train_dataloader\.batch_size=0 is out of range'),
     ("param_scheduler=[dict(type='PolyLR',pover=1)]", r'protocol .* param_scheduler\.PolyLR\.pover: .*mean power'),
     ('model.decode_head.channel=1', r'student default cannot be built from .* with overrides: model: .*channel'),
+    ('model.decode_head.loss_decode.type=CrosEntropyLoss', r'student default cannot be built from .* overrides: model: '
+     'CrosEntropyLoss is not in the mmseg::model registry; did you mean CrossEntropyLoss[?]$'),
     ('optim_wrapper.paramwise_cfg=3', r'student default .* with overrides: optim_wrapper: paramwise_cfg should')])
 def test_wrong_overrides(evaluate, option, message):
     for dry in (True, False):
