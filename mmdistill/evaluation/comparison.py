@@ -211,6 +211,8 @@ def _check_dataset(cfg: Any, task: Task, where: str) -> None:
             if inspect.isclass(component) and other.name != task.name and other.owns(component):
                 raise DistillError(f'{key}.type={part["type"]!r} is a dataset of {other.name}, the protocol trains '
                                    f'{task.name}: give one of its datasets, or another protocol')
+        if inspect.isclass(component):
+            task.check_dataset(component, part, key)
     check_dataset(cfg, where)
     check_subsets(cfg, where)
 
