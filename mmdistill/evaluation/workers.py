@@ -9,6 +9,7 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Sequence
 
 import torch
 
+from mmdistill.datasets.reading import unreadable
 from mmdistill.engine.loading import restrict_loading
 from mmdistill.errors import DistillError, counted, one_line
 from mmdistill.files import write_atomic
@@ -121,6 +122,9 @@ def _failure(job: Job, error: BaseException) -> DistillError:
     path = job.cache.path(job.key).with_suffix('.log')
     write_atomic(path, ''.join(traceback.format_exception(error)).encode())
     text = one_line(error, 300, named=not isinstance(error, DistillError))
+    _, unread, image = one_line(error, None).partition('failed to load image: ')  # mmcv's message
+    if unread:
+        text = str(unreadable(image, 'image', ValueError(unread)))
     return DistillError(f'training set {job.set}, student {job.student}, seed {job.arguments["seed"]}: the training '
                         f'failed ({text}); finished students are kept; the traceback '
                         f'is in {path}')
