@@ -107,6 +107,17 @@ def test_a_test_set_with_a_wrong_file(evaluate, tmp_path, monkeypatch, kind, nam
     assert not (tmp_path / 'work/cells').exists() and not (tmp_path / 'work/class_histograms.npz').exists()
 
 
+def test_a_real_set_with_a_wrong_mask_that_no_student_reads(evaluate, tmp_path):
+    evaluate((64, 64), (64, 64))
+    cv2.imwrite(str(tmp_path / 'data/masks/train/2.png'), np.full((64, 64), 7))
+    with open(tmp_path / 'config.py', 'a') as file:
+        file.write('training_sets = dict(mine=dict(dataset=dict(photos, indices=[0, 1])))\n')
+    with pytest.raises(SystemExit) as end:
+        main(['evaluate', str(tmp_path / 'config.py'), '--work-dir', str(tmp_path / 'work')])
+    assert 'masks/train/2.png: id 7 in 4096 pixels is out of range' in str(end.value.code)
+    assert not (tmp_path / 'work/cells').exists()
+
+
 def fail(seed, error=None):
     raise error or RuntimeError('two\nlines')
 
