@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable, Iterator, Optional, Tuple
 
 from . import stopping
-from .errors import DistillError
+from .errors import DistillError, counted
 from .files import make_folder
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _kept_checkpoint(work_dir: Path) -> str:
 
 def _kept_students(work_dir: Path) -> str:
     count = len(list((work_dir / 'cells').glob('*.json')))
-    return f'{count} finished students are in {work_dir / "cells"}; the same command continues'
+    return f'{counted(count, "finished student")} in {work_dir / "cells"}; the same command continues'
 
 
 KEPT = dict(distill=_kept_images, train=_kept_checkpoint, evaluate=_kept_students)
@@ -123,6 +123,9 @@ def command_config(args: argparse.Namespace) -> 'Config':
         from dataclasses import fields
 
         from .evaluation.comparison import Comparison
+        from .evaluation.protocols import joined
         known = [field.name for field in fields(Comparison)]
+        if isinstance(cfg.get('overrides'), dict):
+            cfg.overrides = joined(cfg.overrides)  # before the options, which win
     merge_options(cfg, options, known)
     return cfg

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from . import stopping
 from .command_config import command_config, launcher_ranks, load_config, lock_work_dir, own_device
-from .errors import DistillError, Problems
+from .errors import DistillError, Problems, counted
 
 if TYPE_CHECKING:
     from mmengine.config import Config
@@ -184,7 +184,7 @@ def verify(args: argparse.Namespace) -> None:
             print('\n'.join(f'{root}: {problem}' for problem in problems) or summary(root), flush=True)
             wrong += len(problems)
     if wrong:
-        errors.errors.append(DistillError(f'{wrong} problems were found'))
+        errors.errors.append(DistillError(f'{counted(wrong, "problem")} found'))
     errors.report()
 
 

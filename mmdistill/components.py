@@ -2,8 +2,9 @@
 import difflib
 import inspect
 from contextlib import nullcontext, suppress
-from typing import Any, Callable, Collection, Iterable, Mapping, Set
+from typing import Any, Callable, Collection, Iterable, Mapping, Optional, Set
 
+from mmengine import registry as registries
 from mmengine.registry import Registry
 
 from .config import member_names
@@ -95,6 +96,14 @@ def check_spelling(keys: Iterable[str], known: Collection[str], where: str = '')
         near = [] if key in known else difflib.get_close_matches(key, sorted(known), 1, 0.8)
         if near and abs(len(near[0]) - len(key)) <= 2:
             raise DistillError(f'{where}{key}: unknown key of the config; did you mean {near[0]}?')
+
+
+def similar(name: str, scope: Optional[str], registry: str) -> str:
+    """``'; did you mean X?'`` for an unknown name in the registry of this name and scope; '' if none is similar."""
+    root: Any = next((one for one in vars(registries).values() if isinstance(one, Registry) and one.name == registry),
+                     None)
+    known = _names(root.children.get(scope, root), '') if root is not None else ()
+    return text if 'did you mean' in (text := nearest(name, known)) else ''
 
 
 def _suggestion(name: str, registry: Registry) -> str:

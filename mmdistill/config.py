@@ -146,7 +146,7 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
         if name not in known and (place := _copy_of(cfg, name)):
             where = name if key == name else f'{key}: {name}'
             raise DistillError(f'{where} is a variable of the config file, whose value is in {place}: set that')
-        cfg[name] = _changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
+        cfg[name] = changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
 
 
 def _copy_of(cfg: Config, name: str) -> str:
@@ -181,7 +181,7 @@ def _members(cfg: Config, name: Optional[str] = None) -> Iterator[Tuple[str, Any
             yield from walk(cfg[key], key, '')
 
 
-def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
+def changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
     """A copy of ``old``, the value at key ``where`` of the config, with ``value`` at ``path``."""
     if not path:
         if not isinstance(value, dict):
@@ -190,16 +190,16 @@ def _changed(old: Any, path: Sequence[str], value: Any, where: str) -> Any:
         if value.pop('_delete_', False) or not isinstance(old, (dict, list)):
             return ConfigDict(value)
         for key, part in value.items():
-            old = _changed(old, [key], part, where)
+            old = changed(old, [key], part, where)
         return old
     name, rest = path[0], path[1:]
     if isinstance(old, list):
         index = _index(old, name, where)
-        return [*old[:index], _changed(old[index], rest, value, f'{where}.{name}'), *old[index + 1:]]
+        return [*old[:index], changed(old[index], rest, value, f'{where}.{name}'), *old[index + 1:]]
     if not isinstance(old, dict):
         raise DistillError(f'{where}.{name} cannot be set: {where} is {old!r}; set {where} as a whole')
     new = old.copy()
-    new[name] = _changed(old[name] if name in old else ConfigDict(), rest, value, f'{where}.{name}')
+    new[name] = changed(old[name] if name in old else ConfigDict(), rest, value, f'{where}.{name}')
     return new
 
 

@@ -81,10 +81,23 @@ def one_line(error: Union[BaseException, str], limit: Optional[int] = 200, named
     return (f'{name}: {text}' if named and text else text or name)[:limit]
 
 
+def counted(number: int, what: str) -> str:
+    """A number with its noun in singular or plural.
+
+    Example:
+        >>> counted(1, 'class'), counted(2000, 'image')
+        ('1 class', '2,000 images')
+    """
+    return f'{number:,} {what}' + ('' if number == 1 else 'es' if what.endswith('s') else 's')
+
+
 def unregistered(error: BaseException) -> Optional[str]:
     """Text about a type that is in no registry, from the exception of MMEngine; None for other exceptions."""
-    found = re.search(r'[\w.]+ is not in the [\w:]+ registry', one_line(error, None))
-    return found and f'{found.group()}: check its spelling, default_scope and custom_imports'
+    found = re.search(r'([\w.]+) is not in the (?:(\w+)::)?([\w ]+?) registry', one_line(error, None))
+    if not found:
+        return None
+    from .components import similar  # it imports this module
+    return found.group() + (similar(*found.groups()) or ': check its spelling, default_scope and custom_imports')
 
 
 def unfit(problem: str) -> DistillError:

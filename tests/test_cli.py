@@ -156,7 +156,8 @@ def test_a_component_that_nobody_registered(tmp_path, capsys):
         optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.1))
     """))
     code, text = said(capsys, 'train', str(config), '--work-dir', str(tmp_path / 'work'))
-    assert 'EncoderDecodr is not in the mmseg::model registry' in str(code) and str(code).startswith('error: ')
+    assert str(code).startswith('error: ')
+    assert 'EncoderDecodr is not in the mmseg::model registry; did you mean EncoderDecoder?' in str(code)
     assert '\n' not in code
 
 

@@ -17,7 +17,7 @@ from mmdistill.registry import DATASETS, ENCODERS, MODELS, SELECTORS
 from mmdistill.selection.base import Budget
 from mmdistill.settings import PositiveInt, check_value, nearest, parameters
 from mmdistill.tasks.base import Task, all_tasks, task_of_scope
-from .protocols import load_protocol, override, student_models
+from .protocols import joined, load_protocol, override, student_models
 from .schedule import check_schedule
 from .training_sets import KINDS, READS
 
@@ -64,11 +64,12 @@ def check_comparison(cfg: Config, problems: Optional[Problems] = None) -> Compar
         DistillError: A key is unknown, missing or has a wrong value.
     """
     comparison = _read(cfg)
-    protocol, task = _check_protocol(comparison)
+    protocol, task = _protocol(comparison)
     if not getattr(comparison, comparison.tested):
         raise DistillError(f'split={comparison.split!r}: the evaluation config has no {comparison.tested}: give one')
     for key in dict.fromkeys(('train_dataset', 'test_dataset', comparison.tested)):
         _check_dataset(getattr(comparison, key), task, key)
+    _check_overrides(comparison, protocol)
     for name, spec in comparison.training_sets.items():
         check_training_set(name, spec, comparison, task)
     _check_sizes(comparison, task)
@@ -88,6 +89,8 @@ def _read(cfg: Config) -> Comparison:
                            'its place')
     values = {key: value for key, value in _plain(cfg.to_dict()).items() if key in fields and value is not None}
     values.update(_enabled_sets(values))
+    if isinstance(values.get('overrides'), Mapping):
+        values['overrides'] = joined(values['overrides'])
     for key, (parameter, hint) in fields.items():
         if parameter.default is parameter.empty and not values.get(key):
             raise DistillError(f'the evaluation config has no {key}: see configs/evaluation')
@@ -116,15 +119,6 @@ def _check_sizes(comparison: Comparison, task: Task) -> None:
         keep, remove = ('ipc', 'budget') if task.annotation == 'classes' else ('budget', 'ipc')
         raise DistillError(f'{remove}={getattr(comparison, remove)} and {keep}={getattr(comparison, keep)}: the size '
                            f'of baselines for {task.name} is {keep}; remove {remove}')
-
-
-def check_budget(comparison: Comparison, images: int) -> None:
-    """Raise a DistillError if ``budget`` is larger than the real training set of ``images`` images."""
-    budget, names = comparison.budget, [name for name, spec in comparison.training_sets.items()
-                                        if 'selector' in spec and 'budget' not in spec['selector']]
-    if names and isinstance(budget, int) and budget > images:
-        raise DistillError(f'budget={budget} is out of range: train_dataset has {images} images, use 1..{images} '
-                           f'(for the training sets {", ".join(names)})')
 
 
 def _enabled_sets(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -187,31 +181,38 @@ def _check_union(value: Any, where: str, comparison: Comparison) -> None:
                            'has none: give weights=True to all or to none')
 
 
-def _check_protocol(comparison: Comparison) -> Tuple[Config, Task]:
-    """The protocol with the config's ``overrides``, and its task."""
+def _protocol(comparison: Comparison) -> Tuple[Config, Task]:
+    """The protocol and its task."""
     protocol, name = load_protocol(comparison.protocol), f'protocol {comparison.protocol}'
     task = task_of_scope(protocol.get('default_scope'), name)
     if not protocol.get('test_dataloader'):
         raise DistillError(f'{name} has no test_dataloader: give a config that trains and tests')
-    overrides = comparison.overrides or {}
+    return protocol, task
+
+
+def _check_overrides(comparison: Comparison, protocol: Config) -> None:
+    """Merge the config's ``overrides`` into the protocol, in place, and check the training."""
+    overrides, name = comparison.overrides or {}, f'protocol {comparison.protocol}'
     check_spelling([key.partition('.')[0] for key in overrides], {*_RUNNER, *protocol}, 'overrides.')
     override(protocol, overrides)
     try:
         check_training(protocol, name)
     except DistillError as error:
         raise DistillError(f'{name} with overrides: {error}' if overrides else str(error)) from None
-    return protocol, task
 
 
 def _check_dataset(cfg: Any, task: Task, where: str) -> None:
     check_value(where, cfg, dict)
-    cfg = bare(scoped(cfg, task.scope))
+    scopes = [other.scope for other in all_tasks()]
+    cfg = bare(scoped(cfg, cfg['_scope_'] if cfg.get('_scope_') in scopes else task.scope))
     for key, part in part_configs(cfg, where):
         component = resolve(part, DATASETS, key)
         for other in all_tasks():
             if inspect.isclass(component) and other.name != task.name and other.owns(component):
                 raise DistillError(f'{key}.type={part["type"]!r} is a dataset of {other.name}, the protocol trains '
-                                   f'{task.name}: give one of its datasets')
+                                   f'{task.name}: give one of its datasets, or another protocol')
+        if inspect.isclass(component):
+            task.check_dataset(component, part, key)
     check_dataset(cfg, where)
     check_subsets(cfg, where)
 

@@ -4,26 +4,26 @@ import math
 import time
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
 from mmengine.config import Config
 
 from mmdistill.components import resolve
-from mmdistill.datasets.manifest import content_digest, library_versions
+from mmdistill.datasets.manifest import library_versions
 from mmdistill.datasets.wrapped_configs import without_pipeline
-from mmdistill.datasets.wrappers import real_dataset
 from mmdistill.differences import json_values
-from mmdistill.errors import Problems
-from mmdistill.files import config_hash, files_fingerprint, write_json
+from mmdistill.errors import Problems, counted
+from mmdistill.files import config_hash, write_json
 from mmdistill.registry import ENCODERS
 from mmdistill.tasks.base import class_names, task_of_scope
-from .building import build_dataset
-from .comparison import check_budget, check_comparison
+from .baseline_sizes import check_sizes
+from .building import build_dataset, identity
+from .comparison import check_comparison
 from .distilled_sets import check_distilled_sets
-from .guards import check_soft_labels, paths_of
+from .guards import check_several, check_soft_labels
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
-from .schedule import settings_by_size
+from .schedule import check_evaluations, settings_by_size
 from .training_sets import RealData, TrainingSet
 from .trial import try_students
 from .workers import Job, run_jobs
@@ -65,14 +65,17 @@ class ComparisonRunner:
         check_distilled_sets(settings.training_sets, self.task, problems)
         problems.report()
         self.classes = class_names(self.test.metainfo.get('classes'), settings.tested)
-        check_budget(settings, len(self.real.dataset))
+        check_several(self.classes, settings.tested, self.task.counted)
         budget = settings.budget if settings.ipc is None else settings.ipc * len(self.classes)
+        self._datasets: Dict[Tuple[str, int], Tuple[dict, Any, int]] = {}
         self.sets = {name: TrainingSet(name, spec, self.real, budget, settings.training_sets)
                      for name, spec in settings.training_sets.items()}
+        check_sizes(self.sets, self.real, settings.budget, settings.ipc, len(self.classes))
         self.configs = {}
         for name, model in student_models(settings.students or {'default': None}).items():
             self.configs[name] = student_config(self.protocol, model, test, len(self.classes), settings.overrides,
                                              settings.ipc, settings.epochs)
+            check_evaluations(self.configs[name], settings.evaluations)
         # Adding sets, students or runs continues a comparison; another protocol or test set starts a new one.
         compared = {'protocol': self.protocol.to_dict(), settings.tested: test, 'overrides': settings.overrides,
                     'epochs': settings.epochs}
@@ -83,7 +86,8 @@ class ComparisonRunner:
         """Sentences to print below the results table."""
         settings, task = self.settings, self.task
         split = 'validation' if settings.split == 'val' else 'test'
-        notes = [f'Protocol `{self.id}`: {task.metric} on {len(self.test):,} {split} images after the last iteration, '
+        images = counted(len(self.test), f'{split} image')
+        notes = [f'Protocol `{self.id}`: {task.metric} on {images} after the last iteration, '
                  'mean ± standard deviation (of the sample) over the runs.']
         if settings.evaluations > 1:
             notes.append(f'`best` is the highest of {settings.evaluations} evaluations on the {split} set during '
@@ -96,7 +100,7 @@ class ComparisonRunner:
             notes += self._other_sizes(settings.ipc or self.rules['ipc'])
         if settings.epochs:
             full = by_size.get('epochs') or self.protocol.train_cfg.max_epochs
-            notes.append(f'The schedule was shortened: {settings.epochs} epochs instead of {full}.')
+            notes.append(f'The schedule was shortened: {counted(settings.epochs, "epoch")} instead of {full}.')
         if settings.overrides:
             notes.append(f'Deviations from the protocol: {json.dumps(settings.overrides)}.')
         if self.rare:
@@ -125,17 +129,10 @@ class ComparisonRunner:
         Raises:
             DistillError: A training set fails a check (:meth:`.TrainingSet.check`).
         """
-        settings, versions, datasets = self.settings, library_versions(), {}
+        settings, versions = self.settings, library_versions()
         counts = {name: self.image_sets(name) for name in names or self.sets}
-        for name in counts:
-            training_set = self.sets[name]
-            for image_set in range(counts[name]):
-                cfg = training_set.dataset(image_set)
-                built = build_dataset(cfg, self.task.scope, f'training_sets.{name}.dataset')
-                training_set.check(built, self.test)
-                if self.rules.get('labels') == 'soft':
-                    check_soft_labels(name, built)
-                datasets[name, image_set] = cfg, _content(cfg, built), len(built)
+        datasets = {(name, image_set): self._dataset(name, image_set) for name in counts
+                    for image_set in range(counts[name])}
         jobs = []
         for run in range(settings.image_sets * settings.trainings):
             for name, count in counts.items():
@@ -150,6 +147,30 @@ class ComparisonRunner:
                         student_cfg=config, train_dataset_cfg=dataset, seed=run, evaluations=settings.evaluations,
                         work_dir=str(self.cache.path(key).with_suffix(''))), self.cache, self.task.metric))
         return jobs
+
+    def _dataset(self, name: str, image_set: int) -> Tuple[dict, Any, int]:
+        """An image set of a training set after its checks: config, identity for the cache, number of images."""
+        if (name, image_set) not in self._datasets:
+            training_set = self.sets[name]
+            cfg = training_set.dataset(image_set)
+            built = build_dataset(cfg, self.task.scope, f'training_sets.{name}.dataset')
+            training_set.check(built, self.test)
+            if self.rules.get('labels') == 'soft':
+                check_soft_labels(name, built)
+            self._datasets[name, image_set] = cfg, identity(cfg, built), len(built)
+        return self._datasets[name, image_set]
+
+    def check_first(self) -> None:
+        """Find mistakes before the whole real set is encoded or counted: try the students on the sets that need
+        neither, and read the annotations of the test set.
+
+        Raises:
+            DistillError: A student cannot be trained or tested, or an annotation cannot be read.
+        """
+        known = [name for name, one in self.sets.items() if not one.selected_later()]
+        if len(known) < len(self.sets):
+            self.try_students(self.jobs(known) if known else [])
+        self.task.check_annotations(self.test, self.work_dir / f'{self.settings.split}_histograms.npz')
 
     def try_students(self, jobs: Sequence[Job]) -> None:
         """Try the students of ``jobs`` (:func:`.try_students`); without jobs, on images of the real training set."""
@@ -209,24 +230,15 @@ def run_comparisons(runners: Sequence[ComparisonRunner], workers: Optional[int] 
         list: The results of each comparison, as :meth:`ComparisonRunner.run` returns them; empty if ``rank`` is not 0.
     """
     for runner in runners:
+        if rank == 0:
+            runner.check_first()
         _ = runner.real.encoder  # loads the encoder before anything is trained
     by_runner = [runner.jobs() for runner in runners]
     jobs = [job for part in by_runner for job in part]
     try_students(jobs[rank::world])
+    for runner in runners if rank == 0 else ():
+        _ = runner.rare  # for the notes: reads all real masks, which may have mistakes
     run_jobs(jobs[rank::world], workers)
     while rank == 0 and any(job.result is None for job in jobs):
         time.sleep(1)  # the launcher ends all processes when one of them fails
     return [] if rank else [runner._results(part) for runner, part in zip(runners, by_runner)]
-
-
-def _content(cfg: dict, dataset) -> Any:
-    """Identity of a training set for the cache: the bytes of a distilled set, or the list of files of another set."""
-    if cfg['type'] == 'mmdistill.UnionDataset':
-        members = [real_dataset(member, distinct=False) for member in dataset.wrapper.datasets]
-        return [_content(part, member) for part, member in zip(cfg['datasets'], members)]
-    if cfg['type'] == 'mmdistill.DistilledDataset':
-        settings = {key: value for key, value in cfg.items() if key not in ('type', 'data_root', '_scope_')}
-        digest = content_digest(cfg['data_root'])
-        return dict(settings, digest=digest) if settings else digest
-    paths = paths_of(dataset)
-    return dict(cfg, files=files_fingerprint([path for path in paths if '://' not in path], '\n'.join(paths)))

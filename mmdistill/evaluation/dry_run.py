@@ -2,8 +2,9 @@
 from typing import Any, List, Optional
 
 from mmdistill.config import type_name
-from mmdistill.errors import Problems
+from mmdistill.errors import Problems, counted
 from .comparison_runner import ComparisonRunner
+from .schedule import training_length
 from .training_sets import TrainingSet
 
 
@@ -24,10 +25,10 @@ def plan_text(runner: ComparisonRunner) -> str:
             jobs = [] if one.selected_later() else runner.jobs([name])
             done = sum(job.result is not None for job in jobs)
             sizes: List[Optional[int]] = [*dict.fromkeys(job.images for job in jobs)] or [one.planned_images()]
-            images = ' or '.join('?' if size is None else f'{size:,}' for size in sizes)
+            images = ' or '.join('? images' if size is None else counted(size, 'image') for size in sizes)
             several = runner.image_sets(name)
-            lines.append(f'  {name}: {images} images{f", {several} image sets" if several > 1 else ""}, {_origin(one)}'
-                         + (f'; {done} of {len(jobs)} trainings are finished' if done else ''))
+            lines.append(f'  {name}: {images}{f", {several} image sets" if several > 1 else ""}, {_origin(one)}'
+                         + (f'; {done} of {counted(len(jobs), "training")} finished' if done else ''))
             finished += done
             known += jobs
     with problems.collect():
@@ -37,16 +38,12 @@ def plan_text(runner: ComparisonRunner) -> str:
     total = runs * len(students) * sets
     split = 'validation' if settings.split == 'val' else 'test'
     return '\n'.join([
-        f'Protocol {runner.id}: {task.metric} on {len(runner.test):,} {split} images; {_length(runner)}',
+        f'Protocol {runner.id}: {task.metric} on {counted(len(runner.test), f"{split} image")}; {_length(runner)}',
         'Training sets:', *lines,
         f'Students: {", ".join(students)}',
-        f'Plan: {_count(sets, "training set")} x {_count(len(students), "student")} x {_count(runs, "run")} = '
-        f'{_count(total, "training")}; {finished:,} finished, {total - finished:,} left',
+        f'Plan: {counted(sets, "training set")} x {counted(len(students), "student")} x {counted(runs, "run")} = '
+        f'{counted(total, "training")}; {finished:,} finished, {total - finished:,} left',
         *_measurements(runner), f'Output: {runner.work_dir}'])
-
-
-def _count(number: int, what: str) -> str:
-    return f'{number:,} {what}{"s" * (number != 1)}'
 
 
 def _origin(one: TrainingSet) -> str:
@@ -64,9 +61,8 @@ def _length(runner: ComparisonRunner) -> str:
     """The length of the training of each student."""
     found = {}
     for cfg in runner.configs.values():
-        loop, batch = cfg.train_cfg, cfg.train_dataloader.get('batch_size')
-        length = f'{loop["max_iters"]:,} iterations' if loop.get('max_iters') else f'{loop.get("max_epochs")} epochs'
-        found[f'{length} of batch size {batch}'] = True
+        length = counted(*training_length(cfg))
+        found[f'{length} of batch size {cfg.train_dataloader.get("batch_size")}'] = True
     return ' or '.join(found)
 
 

@@ -27,6 +27,17 @@ def check_classes(name: str, classes: Sequence[str], test_classes: Sequence[str]
                                f'there {there!r}): give both the same metainfo.classes')
 
 
+def check_several(classes: Sequence[str], where: str, counted: str) -> None:
+    """Raise a DistillError if the dataset at key ``where`` has only one class.
+
+    With one class, the loss of a student is 0; mmseg's heads would even take its output for that of two classes.
+    """
+    if len(classes) < 2:
+        raise DistillError(f'{where} has only the class {classes[0]!r}, and students need at least two: add a class '
+                           f'for the other {counted}, such as background, to metainfo.classes of all datasets, and '
+                           'label them with its id')
+
+
 def check_labels(name: str, labels: np.ndarray, classes: Sequence[str]) -> None:
     """Raise a DistillError unless every class of the set ``name`` occurs in its ``labels``, int (N,) class ids."""
     empty = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)

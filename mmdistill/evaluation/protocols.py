@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from mmengine.config import Config, ConfigDict
 
-from mmdistill.config import merge_options, read_config, type_name
+from mmdistill.config import changed, merge_options, read_config, type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline, without_pipeline
 from mmdistill.errors import DistillError
 from mmdistill.settings import PositiveInt, check_value
@@ -31,6 +31,34 @@ def load_protocol(name: str) -> Config:
         raise DistillError(f'no protocol {name!r}: choose among {", ".join(protocol_names())}, or give the path of a '
                            'config')
     return read_config(f'mmdistill::protocols/{name}.py')
+
+
+def joined(overrides: Mapping[str, Any]) -> Dict[str, Any]:
+    """Overrides with dotted keys merged into the dict of their first part, if there is one; later values win.
+
+    Example:
+        >>> joined({'train_cfg.max_iters': 6, 'train_cfg': {'max_iters': 30}, 'model.depth': 18})
+        {'train_cfg': {'max_iters': 30}, 'model.depth': 18}
+    """
+    found: Dict[str, Any] = {}
+    for key, value in overrides.items():
+        name, *path = key.split('.')
+        if isinstance(overrides.get(name), Mapping):
+            for part in reversed(path):
+                value = {part: value}
+            key, value = name, _merged(found.get(name, {}), value, name)
+        found[key] = value
+    return found
+
+
+def _merged(old: Any, new: Any, where: str) -> Any:
+    """Like :func:`~mmdistill.config.changed`, but keeps ``_delete_``, which is meant for the protocol."""
+    if not isinstance(new, Mapping) or not isinstance(old, (Mapping, list)) or new.get('_delete_'):
+        return new
+    for key, value in new.items():
+        old = changed(old, [key], value, where) if isinstance(old, list) else {
+            **old, key: _merged(old.get(key), value, f'{where}.{key}')}
+    return old
 
 
 def override(protocol: Config, overrides: Mapping[str, Any]) -> None:

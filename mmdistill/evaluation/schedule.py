@@ -1,7 +1,7 @@
 """Protocol settings that depend on the number of classes and images per class, and rescaled schedules."""
 from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Sequence, Tuple
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.settings import NonNegative, Positive, PositiveInt, check_value, nearest
 
 Row = Tuple[Optional[PositiveInt], Optional[PositiveInt], Mapping]
@@ -62,6 +62,20 @@ def check_schedule(cfg: MutableMapping[str, Any], ipc: Optional[int], epochs: Op
     lengths = [settings['epochs'] for _, _, settings in rows if 'epochs' in settings]
     if longest := epochs or max(lengths, default=None):
         set_epochs(cfg, longest)
+
+
+def training_length(cfg: Mapping[str, Any]) -> Tuple[int, str]:
+    """The length of a training: number and unit, ``'iteration'`` or ``'epoch'``."""
+    loop = cfg['train_cfg']
+    return (loop['max_iters'], 'iteration') if loop.get('max_iters') else (loop['max_epochs'], 'epoch')
+
+
+def check_evaluations(cfg: Mapping[str, Any], evaluations: int) -> None:
+    """Raise a DistillError if a training is too short for this number of evaluations."""
+    length, unit = training_length(cfg)
+    if evaluations > length:
+        raise DistillError(f'evaluations={evaluations} is out of range: the students are trained for '
+                           f'{counted(length, unit)}, use 1..{length}')
 
 
 def fit_to_size(cfg: MutableMapping[str, Any], classes: int, ipc: Optional[int]) -> None:

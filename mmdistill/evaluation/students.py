@@ -13,6 +13,7 @@ from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline
 from mmdistill.engine.runner import restored_globals
 from mmdistill.files import config_hash
 from mmdistill.tasks.base import task_of_scope
+from .schedule import training_length
 
 
 class _Curve(Hook):
@@ -35,7 +36,7 @@ def student_runner_config(student_cfg: Config, train_dataset_cfg: dict, seed: in
     cfg.val_dataloader, cfg.val_cfg = cfg.test_dataloader, dict(type='ValLoop')
     cfg.val_evaluator = dict(task_of_scope(cfg.get('default_scope'), "the student's config").evaluator)
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    length = cfg.train_cfg.get('max_iters') or cfg.train_cfg.max_epochs
+    length, _ = training_length(cfg)
     cfg.train_cfg.val_interval = math.ceil(length / evaluations)
     for key in ('val_begin', 'dynamic_intervals'):
         cfg.train_cfg.pop(key, None)

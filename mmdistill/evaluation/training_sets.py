@@ -133,6 +133,11 @@ READS: Dict[str, Callable[[RealData], tuple]] = dict(
 MEASURED = dict(histograms='class_histograms.npz', features='real_features')
 
 
+def selects_per_class(selector: Mapping[str, Any]) -> bool:
+    """Whether the budget of a selector is per class, from its config."""
+    return selector.get('per_class', getattr(resolve(selector, SELECTORS, 'selector'), 'per_class', False))
+
+
 def _draws(selector: dict) -> bool:
     return getattr(resolve(selector, SELECTORS, 'selector'), 'stochastic', False)
 
@@ -195,9 +200,8 @@ class TrainingSet:
             return None
         selector, total = self.values[0], len(self.real.dataset)
         with self._named():
-            budget = resolve_budget(selector.get('budget', self.budget), total, 'images')
-        per_class = getattr(resolve(selector, SELECTORS, 'selector'), 'per_class', False)
-        return None if per_class else budget
+            budget = resolve_budget(selector.get('budget', self.budget), total, 'image')
+        return None if selects_per_class(selector) else budget
 
     @property
     def _draws(self) -> bool:

@@ -9,8 +9,9 @@ from typing import Any, Callable, ContextManager, Dict, List, Optional, Sequence
 
 import torch
 
+from mmdistill.datasets.reading import unreadable
 from mmdistill.engine.loading import restrict_loading
-from mmdistill.errors import DistillError, one_line
+from mmdistill.errors import DistillError, counted, one_line
 from mmdistill.files import write_atomic
 from mmdistill.parallel import available_cores, inheriting_context, process_pool
 from mmdistill.terminal import quiet_mmengine
@@ -61,7 +62,7 @@ def run_jobs(jobs: Sequence[Job], workers: Optional[int] = None) -> None:
     total = len(left)
     at_once = min(workers or (1 if torch.cuda.is_available() else min(4, available_cores())), total)
     folders = ', '.join(dict.fromkeys(str(job.cache.root) for job in left))
-    print(f'\n{total} students to train, {at_once} at a time; results are saved in {folders}', flush=True)
+    print(f'\n{counted(total, "student")} to train, {at_once} at a time; results are saved in {folders}', flush=True)
     taken: Dict[Tuple[str, str], List[float]] = {}  # seconds by kind of student
 
     def keep(job: Job, result: Dict[str, Any]) -> None:
@@ -81,7 +82,7 @@ def run_jobs(jobs: Sequence[Job], workers: Optional[int] = None) -> None:
         except BrokenProcessPool:
             died = 'a process that trains students died, killed or out of memory'
             if at_once == 1 and len(left) == before:
-                raise DistillError(f'{died}, even when it ran alone; {total - before} of {total} students are '
+                raise DistillError(f'{died}, even when it ran alone; {total - before} of {counted(total, "student")} '
                                    'finished and saved: free memory, or use a smaller batch or student, and run the '
                                    'command again'
                                    ) from None
@@ -121,6 +122,9 @@ def _failure(job: Job, error: BaseException) -> DistillError:
     path = job.cache.path(job.key).with_suffix('.log')
     write_atomic(path, ''.join(traceback.format_exception(error)).encode())
     text = one_line(error, 300, named=not isinstance(error, DistillError))
+    _, unread, image = one_line(error, None).partition('failed to load image: ')  # mmcv's message
+    if unread:
+        text = str(unreadable(image, 'image', ValueError(unread)))
     return DistillError(f'training set {job.set}, student {job.student}, seed {job.arguments["seed"]}: the training '
                         f'failed ({text}); finished students are kept; the traceback '
                         f'is in {path}')

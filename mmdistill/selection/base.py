@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.base import BaseEstimator
 
-from ..errors import DistillError
+from ..errors import DistillError, counted
 from ..settings import NonNegativeInt, Range, check_value, parameters
 
 Budget = Union[Annotated[int, Range(1)], Annotated[float, Range(0, 1, above=True, below=True)]]
@@ -71,8 +71,8 @@ class BaseSelector(Selector):
         usable = counts.sum(axis=1) > 0
         if usable.sum() < budget:
             advice = f'lower the budget to {usable.sum()}' if usable.any() else 'check the ids in the masks'
-            raise DistillError(f'the budget is {budget} masks, but only {usable.sum()} of {len(counts)} have a '
-                               f'labelled pixel: {advice}')
+            raise DistillError(f'the budget is {counted(budget, "mask")}, but only {usable.sum()} of {len(counts)} '
+                               f'have a labelled pixel: {advice}')
         init = check_init(self.init, usable, budget)
         self.n_features_in_ = counts.shape[1]
         self.selected_ = np.asarray(self._select(counts, usable, budget, init), np.int64)
@@ -113,13 +113,13 @@ def check_params(estimator: BaseEstimator) -> None:
             check_value(f'{type(estimator).__name__}.{name}', value, hint)
 
 
-def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -> int:
+def resolve_budget(budget: Union[int, float], total: int, what: str = 'mask') -> int:
     """Convert a budget to a number of samples.
 
     Args:
         budget: Number of samples, 1..total, or ratio in (0, 1), rounded up: 0.01 of 20 210 masks is 203.
         total: Number of available samples.
-        what: Name of the samples in messages.
+        what: Name of a sample in messages.
 
     Raises:
         DistillError: The budget is out of range.
@@ -129,11 +129,11 @@ def resolve_budget(budget: Union[int, float], total: int, what: str = 'masks') -
         (203, 50)
     """
     if total < 1:
-        raise DistillError(f'there are no {what} to select from: check the data root and its folders')
+        raise DistillError(f'there are no {what}s to select from: check the data root and its folders')
     check_value('budget', budget, Budget)
     if isinstance(budget, Integral):
         if budget > total:
-            raise DistillError(f'budget {budget} is out of range: the set has {total} {what}, use 1..{total}')
+            raise DistillError(f'budget {budget} is out of range: the set has {counted(total, what)}, use 1..{total}')
         return int(budget)
     # Exact decimal arithmetic: as floats, 0.07 * 100 is 7.000000000000001, which would be rounded up to 8.
     return math.ceil(Fraction(repr(float(budget))) * total)
@@ -163,7 +163,7 @@ def check_init(init: Optional[Sequence[int]], usable: np.ndarray, budget: int) -
         raise DistillError('init has to be a list of mask indices')
     indices = indices.astype(np.int64)
     if len(indices) > budget:
-        raise DistillError(f'init has {len(indices)} masks, but they count towards the budget of {budget}')
+        raise DistillError(f'init has {counted(len(indices), "mask")}, but they count towards the budget of {budget}')
     outside = indices[(indices < 0) | (indices >= len(usable))]
     if len(outside):
         raise DistillError(f'init names mask {outside[0]}: the set has masks 0..{len(usable) - 1}')

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import row_norms
 
-from ..errors import DistillError
+from ..errors import DistillError, counted
 from ..metrics.checks import check_features, check_labels
 from .base import TIE, Budget, Selector, Stochastic, check_params, resolve_budget
 from .baselines import farthest_first
@@ -149,16 +149,16 @@ def class_groups(labels: Optional[Sequence[int]], size: int, budget: Budget,
         DistillError: Labels are missing or invalid, or the budget is out of range for a class.
     """
     if not per_class or not size:
-        return [(np.arange(size), resolve_budget(budget, size, 'samples'))]
+        return [(np.arange(size), resolve_budget(budget, size, 'sample'))]
     if labels is None:
         raise DistillError('a selection per class needs labels: give fit the class id of each sample')
     array = check_labels(labels, size, 'the')
     ids, counts = np.unique(array, return_counts=True)
     small = counts.argmin()
     if isinstance(budget, (int, np.integer)) and budget > counts[small]:
-        raise DistillError(f'class {ids[small]} has {counts[small]} samples, fewer than the budget of {budget} per '
-                           'class: lower the budget or leave the class out')
-    return [(np.flatnonzero(array == label), resolve_budget(budget, int(n), 'samples'))
+        raise DistillError(f'class {ids[small]} has {counted(counts[small], "sample")}, fewer than the budget of '
+                           f'{budget} per class: lower the budget or leave the class out')
+    return [(np.flatnonzero(array == label), resolve_budget(budget, int(n), 'sample'))
             for label, n in zip(ids, counts)]
 
 

@@ -169,6 +169,9 @@ class Task:
     def check_files(self, dataset: Any) -> None:
         """Raise a DistillError if a file that students would read as a label is missing; no file is opened."""
 
+    def check_annotations(self, dataset: Any, cache: Any = None) -> None:
+        """Raise a DistillError if an annotation of a test set is wrong; ``cache`` is a file for slow checks."""
+
     def check_training_set(self, name: str, dataset: Any) -> None:
         """Raise a DistillError if the training set ``name`` would make a comparison unfair."""
 

@@ -36,7 +36,7 @@ class Classification(Task):
     def check_dataset(self, dataset: type, settings: Mapping[str, Any], where: str) -> None:
         if unfit := [name for base in dataset.__mro__ if (name := base.__name__) in _UNFIT]:
             raise DistillError(f'{where}: {dataset.__name__} {_UNFIT[unfit[0]]}, and only image files with one class '
-                               f'each can be distilled{_ADVICE.get(unfit[0], ": use another dataset")}')
+                               f'each can be distilled or compared{_ADVICE.get(unfit[0], ": use another dataset")}')
         named = settings.get('classes') or (settings.get('metainfo') or {}).get('classes')
         if any(base.__name__ == 'InShop' for base in dataset.__mro__) and not named:
             raise DistillError(f'{where}: {dataset.__name__} has no class names: give it metainfo=dict(classes=(...))')

@@ -51,6 +51,10 @@ class Segmentation(Task):
     def check_files(self, dataset: Any) -> None:
         self.source(dataset).check_files()
 
+    def check_annotations(self, dataset: Any, cache: Any = None) -> None:
+        """Read all masks: mmseg's metric would ignore ids out of range."""
+        self.class_counts(dataset, cache)
+
     def distilled_dataset(self) -> type:
         from mmdistill.datasets.segmentation import DistilledSegDataset
         return DistilledSegDataset

@@ -112,7 +112,7 @@ def test_verify_names_each_file(work, capsys, damage):
     names = [manifest['images'][0]['image'], manifest['images'][1]['mask']]
     for name in names:
         damage(work / 'distilled' / name)
-    with pytest.raises(SystemExit, match='error: 2 problems were found'):
+    with pytest.raises(SystemExit, match='error: 2 problems found'):
         cli.main(['verify', str(work)])
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == names
     with pytest.raises(DistillError, match=f'is incomplete or damaged: {names[0]}.*and 1 more: mmdistill verify'):

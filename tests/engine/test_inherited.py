@@ -21,7 +21,8 @@ STARTS = dict(mmseg='mmdistill::quickstart/d3s2_streets-64x64.py',
 FILES = [(package.__name__, path.name) for package in (mmseg, mmpretrain)
          for path in sorted(Path(package.__file__).parent.glob('.mim/configs/_base_/datasets/*.py'))]
 NO_TASK = 'belongs to no known task: use a dataset derived from'
-PAIRS = 'pairs images with sentences, and only image files with one class each can be distilled: use another dataset'
+PAIRS = ('pairs images with sentences, and only image files with one class each can be distilled or compared: '
+         'use another dataset')
 REFUSED = {
     'levir_256x256.py': f'LEVIRCDDataset {NO_TASK}', 'nyu.py': 'NYUDataset reads depth maps',
     'nyu_512x512.py': 'NYUDataset reads depth maps', 'cifar10_bs16.py': 'CIFAR10 stores its images in a few archives',

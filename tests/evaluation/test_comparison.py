@@ -16,7 +16,9 @@ from mmdistill.toy.streets import StreetScenes
 
 ENCODER = dict(type='LatentEncoder', vae='mmdistill://streets', image_size=64, crop=False, pool=2)
 JUDGE = dict(type='SegmentorGuide', config='x.py', checkpoint='x.pth')
+CIFAR = dict(_delete_=True, type='CIFAR10', data_root='nowhere')
 OBJECTS = dict(type='mmdistill.ObjectPictures')
+NEW_OBJECTS = dict(OBJECTS, _delete_=True)
 
 
 @pytest.fixture
@@ -97,6 +99,15 @@ MISTAKES = [
                                             'num_scenes?'),
     (dict(test_dataset=OBJECTS), "test_dataset.type='mmdistill.ObjectPictures' is a dataset of classification, the "
                                  'protocol trains segmentation'),
+    (dict(protocol='idc_hard-tiny', overrides={'model.decode_head': {}}), "train_dataset.type='mmdistill.StreetScenes' "
+     'is a dataset of segmentation, the protocol trains classification: give one of its datasets, or another protocol'),
+    (dict(train_dataset=dict(_delete_=True, _scope_='mmpretrain', type='CustomDataset')), "train_dataset.type='mm"
+     "pretrain.CustomDataset' is a dataset of classification, the protocol trains segmentation"),
+    (dict(protocol='idc_hard-tiny', train_dataset=CIFAR, test_dataset=CIFAR), 'train_dataset: CIFAR10 stores its '
+     'images in a few archives, and only image files with one class each can be distilled or compared: write its'),
+    (dict(protocol='idc_hard-tiny', train_dataset=NEW_OBJECTS, test_dataset=CIFAR), 'test_dataset: CIFAR10 stores'),
+    (dict(protocol='idc_hard-tiny', train_dataset=NEW_OBJECTS, test_dataset=NEW_OBJECTS, **_sets(dataset=dict(
+        type='RepeatDataset', times=2, dataset=CIFAR))), 'training_sets.mine.dataset.dataset: CIFAR10 stores its '),
     (_sets(), 'training_sets.mine: set exactly one of data_root, dataset, selector, source_of, union'),
     (_sets(data_root='a', source_of='b'), 'training_sets.mine: set exactly one of data_root'),
     (_sets(dataroot='a'), 'training_sets.mine.dataroot: unknown key of a training set; did you mean data_root?'),

@@ -17,6 +17,7 @@ from mmdistill.datasets.manifest import MANIFEST, manifest_checksum, read_manife
 from mmdistill.errors import DistillError
 from mmdistill.evaluation import ComparisonRunner, workers
 from mmdistill.evaluation.dry_run import plan_text
+from mmdistill.evaluation.protocols import joined
 from mmdistill.evaluation.report.work_dirs import read_work_dir
 from mmdistill.evaluation.results import published_table
 
@@ -145,7 +146,7 @@ def test_a_dry_run_says_what_is_left_and_writes_nothing(config, counted, tmp_pat
     main(['evaluate', str(config), '--work-dir', str(tmp_path / 'work')])
     found = lines('trainings=2')
     # The second run was one of the other random set.
-    assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings are finished' for n in range(2)]
+    assert found[2:4] == [f'{first[2 + n]}; {n + 1} of 4 trainings finished' for n in range(2)]
     assert found[5].endswith(' x 4 runs = 8 trainings; 3 finished, 5 left')
     (config.parent / 'distilled/meta/distilled.json').unlink()
     (config.parent / 'plan.json').touch()
@@ -241,6 +242,28 @@ def test_a_comparison_grows_but_does_not_change(config, counted, tmp_path):
     say = 'overrides.train_dataloader is not set in the results and {\'batch_size\': 3} in the config'
     with pytest.raises(DistillError, match='another protocol, schedule or test set .*' + re.escape(say)):
         ComparisonRunner(cfg, tmp_path / 'a')
+
+
+@pytest.mark.parametrize('overrides', [
+    {'train_cfg.max_iters': 2}, dict(train_cfg=dict(max_iters=2)),
+    {'train_cfg': dict(val_interval=1), 'train_cfg.max_iters': 2}])
+def test_the_command_line_wins_over_any_form_of_overrides(config, tmp_path, capsys, overrides):
+    config.write_text(f'{config.read_text()}overrides = {overrides!r}\n')
+    main(['evaluate', str(config), '--work-dir', str(tmp_path / 'work'), '--dry-run',
+          '--cfg-options', 'overrides.train_cfg.max_iters=5'])
+    assert '; 5 iterations of batch size 2' in capsys.readouterr().out
+
+
+def test_overrides_in_both_forms_are_noted_once(config, tmp_path):
+    cfg = Config.fromfile(config)
+    cfg.overrides = {'train_cfg.max_iters': 6, 'train_dataloader.batch_size': 2, 'train_cfg': dict(max_iters=30),
+                     'train_cfg.val_begin': 2}
+    notes = ComparisonRunner(cfg, tmp_path).notes()
+    assert ('Deviations from the protocol: {"train_cfg": {"max_iters": 30, "val_begin": 2}, '
+            '"train_dataloader.batch_size": 2}.') in notes
+    first, last = dict(type='mmseg.Resize', scale=(8, 8)), dict(type='Flip', _delete_=True)
+    assert joined({'model.pipeline': [first], 'model': dict(pipeline=dict(Resize=dict(scale=9)), head=last)}) == dict(
+        model=dict(pipeline=[dict(first, scale=9)], head=last))
 
 
 def test_processes_share_the_cells(config, counted, tmp_path):

@@ -62,7 +62,7 @@ def comparison(root, tmp_path):
     def build(**keys):
         cfg = Config.fromfile(root / 'configs/_base_/datasets/objects.py')
         for key in ('train_dataset', 'test_dataset'):
-            cfg[key].num_images = 20
+            cfg[key].num_images = 500
         cfg.training_sets = dict(random_real=dict(selector=dict(type='RandomPerClassSelector')))
         merge_options(cfg, keys, keys)
         return ComparisonRunner(cfg, tmp_path)
@@ -117,6 +117,24 @@ def test_overrides_and_epochs_come_after_the_settings(comparison):
     assert found.configs['default'].train_cfg.max_epochs == 30
     assert found.configs['default'].param_scheduler.milestones == [20, 25]
     assert found.notes()[2] == 'The schedule was shortened: 30 epochs instead of 1500.'
+
+
+@pytest.mark.parametrize('settings, message', [
+    (dict(ipc=51), 'ipc=51 is out of range: train_dataset has 50 images of class {one!r}, use 1..50 (for the training '
+                   'sets random_real)'),
+    (dict(budget=9), 'budget=9 is fewer than the 10 classes, of each of which as many images are selected: use at '
+                     'least 10, or give ipc, images per class (for the training sets random_real)'),
+    (dict(budget=510), 'budget=510 is out of range: train_dataset has 50 images of class {one!r}, use 10..500'),
+    ({'ipc': 51, 'training_sets.random_real.selector.type': 'RandomSelector'},
+     'ipc=51 is out of range: 10 classes need 510 images, train_dataset has 500 images, use 1..50'),
+    ({'ipc': 2, 'training_sets.random_real.selector.budget': 51},
+     'training_sets.random_real.selector.budget=51 is out of range: train_dataset has 50 images of class {one!r}, use '
+     '1..50'),
+    (dict(ipc=2, evaluations=31), 'evaluations=31 is out of range: the students are trained for 30 epochs, use 1..30')])
+def test_sizes_that_no_training_has(comparison, settings, message):
+    with pytest.raises(DistillError) as caught:
+        comparison(protocol='rded-tiny', **settings)
+    assert str(caught.value).startswith(message.format(one=CLASSES[0])), caught.value
 
 
 @pytest.mark.parametrize('rules, message', [

@@ -52,8 +52,8 @@ def test_students_of_a_killed_process_are_trained_again(jobs, tmp_path, capsys, 
 
 def test_a_student_that_kills_its_process_does_not_affect_others(jobs, tmp_path):
     made = jobs({'3': 100})
-    with pytest.raises(DistillError, match='a process that trains students died, .*; 3 of 4 students are finished '
-                                           'and saved: .*'):
+    with pytest.raises(DistillError, match='a process that trains students died, .*; 3 of 4 students finished and '
+                                           'saved: .*'):
         run_jobs(made, 2)
     assert [job.result is None for job in made] == [False, False, False, True]
 
@@ -87,3 +87,6 @@ def test_students_of_two_comparisons_are_trained_together(tmp_path, monkeypatch,
     assert [line.partition(': ')[2] for line in lines[2:]] == [
         'mIoU 1.0, 60 s; about 180 s left',  # the second kind is not known yet
         'top1 2.0, 1 s; about 61 s left', 'top1 2.0, 1 s; about 60 s left', 'mIoU 1.0, 60 s']
+    slow[0].path(made[0].key).unlink()
+    run_jobs(made, 1)
+    assert capsys.readouterr().out.splitlines()[1].startswith('1 student to train, 1 at a time; ')

@@ -29,6 +29,11 @@ def test_refused_in_one_line(budget):
     assert '\n' not in str(error.value)
 
 
+def test_a_set_of_one():
+    with pytest.raises(DistillError, match='budget 2 is out of range: the set has 1 mask, use 1..1'):
+        resolve_budget(2, 1)
+
+
 def test_empty_set():
     with pytest.raises(DistillError, match='no masks'):
         resolve_budget(0.5, 0)
