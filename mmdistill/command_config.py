@@ -51,7 +51,7 @@ def _kept_images(work_dir: Path) -> str:
     root = next((folder for folder in (work_dir / 'candidates', work_dir / 'distilled') if folder.is_dir()),
                 work_dir / 'distilled')
     (journal := Journal(work_dir, root, None)).read()
-    return f'{len(journal) or "no"} images are in {root}; the same command with --resume continues'
+    return f'{counted(len(journal), "image")} in {root}; the same command with --resume continues'
 
 
 def _kept_checkpoint(work_dir: Path) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Callable, Dict, List, Mapping, Optional, TypedDict, Union
 
 from mmdistill.documents import check_paths, check_record, inside, read_document
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.files import file_digest, remove_temporary, write_atomic, write_json
 from mmdistill.plan import Colour, Plan, Seed, check_classes, check_entries
 from mmdistill.settings import NonNegativeInt, Range
@@ -138,7 +138,7 @@ def write_manifest(root: Union[str, Path], plan: Plan, layout: Union[SegLayout, 
             source=request.source, source_mask=request.mask, classes=request.classes, prompt=request.prompt,
             latent=request.latent, **(dict(weight=image_weights[request.id]) if image_weights else {})))
     if missing:
-        raise DistillError(f'{root} lacks {len(missing)} files of its plan, the first is {missing[0]}: run '
+        raise DistillError(f'{root} lacks {counted(len(missing), "file")} of its plan, the first is {missing[0]}: run '
                            'mmdistill distill with --resume')
     remove_temporary(root)
     if layout.ann_file:

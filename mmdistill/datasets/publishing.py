@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple, Union
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.files import make_folder, write_atomic
 from mmdistill.imagenet import imagenet_ids
 from mmdistill.weights.address import Address, licence
@@ -76,7 +76,7 @@ def export_set(root: Union[str, Path], out: Union[str, Path], form: str, shard_i
     except BaseException:  # incomplete output is removed
         shutil.rmtree(out, ignore_errors=True)
         raise
-    return f'{out}: {len(manifest["images"])} images, {note}; see {out / "README.md"} before you publish it'
+    return f'{out}: {counted(len(manifest["images"]), "image")}, {note}; see {out / "README.md"} before you publish it'
 
 
 def class_order(classes: Sequence[str], form: str) -> Tuple[List[int], str]:

@@ -6,7 +6,7 @@ from typing import Any, List, Mapping, Optional, Sequence
 
 from mmengine.logging import print_log
 
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.selection.report import shorten
 from .listing import no_images
 from .manifest import MANIFEST, read_manifest
@@ -41,8 +41,8 @@ def _wrong(indices: Any, dataset: Any, where: str) -> DistillError:
     outside = _outside(indices, count) if isinstance(indices, (list, tuple)) else []
     if not outside:
         return DistillError(f'{where}.indices={shown} has to be a whole number, or a list of them')
-    return DistillError(f'{where}.indices={shown}: {outside[0]} is out of range, since the dataset has {count} images, '
-                        f'0..{count - 1}: correct it, or leave indices out')
+    return DistillError(f'{where}.indices={shown}: {outside[0]} is out of range, since the dataset has '
+                        f'{counted(count, "image")}, 0..{count - 1}: correct it, or leave indices out')
 
 
 def _outside(indices: Sequence[Any], count: int) -> List[int]:
@@ -73,12 +73,12 @@ def check_subset(root: str, count: int, indices: Any, where: str = 'indices') ->
     chosen, advice = count, 'if they were meant for the real dataset, leave them out'
     if isinstance(indices, int):
         if (chosen := abs(indices)) > count:
-            raise DistillError(f'{where}={indices} is out of range, since the distilled set {root} has {count} images: '
-                               f'{advice}')
+            raise DistillError(f'{where}={indices} is out of range, since the distilled set {root} has '
+                               f'{counted(count, "image")}: {advice}')
     elif isinstance(indices, (list, tuple)):
         if outside := _outside(indices, count):
             raise DistillError(f'{where}={shorten(str(list(indices)))}: {outside[0]} is out of range, since the '
-                               f'distilled set {root} has {count} images: {advice}')
+                               f'distilled set {root} has {counted(count, "image")}: {advice}')
         chosen = len({*indices})
     if chosen < count:
         print_log(f'{where}: {chosen} of the {count} images of the distilled set {root} are read; {advice}', 'current',

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from mmdistill.documents import inside, read_file
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.masks import IGNORE
 from .checksums import damaged_files, foreign_files
 from .layouts import OF_TASK, SegLayout
@@ -113,4 +113,4 @@ def summary(root: Union[str, Path]) -> str:
     images = manifest['images']
     bare = '; its manifest has no checksums' if any('sha256' not in image for image in images) else (
         '' if 'checksum' in manifest else '; the manifest itself has no checksum')
-    return f'{root}: {len(images)} images, complete{bare}'
+    return f'{root}: {counted(len(images), "image")}, complete{bare}'

@@ -10,7 +10,7 @@ from mmdistill.bars import ProgressBar
 from mmdistill.cleaning import IgnoredPixels, LabelCleaner, clean_masks
 from mmdistill.components import resolve
 from mmdistill.config import member_names, type_name
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.plan import Request
 from mmdistill.registry import CLEANERS
 from mmdistill.settings import check_settings
@@ -91,7 +91,8 @@ def clean_labels(run: Any, cleaners: Mapping[str, LabelCleaner]) -> Dict[str, An
         groups.setdefault(request.mask, []).append(request)
     mine = list(groups.values())[get_rank()::get_world_size()]
     counts, device = IgnoredPixels(list(cleaners), len(run.source.classes)), get_device()
-    run.logger.info(f'Cleaning the labels of {len(run.plan.requests)} images of {len(groups)} masks')
+    run.logger.info(f'Cleaning the labels of {counted(len(run.plan.requests), "image")} of '
+                    f'{counted(len(groups), "mask")}')
     progress = ProgressBar(len(mine), 'masks') if is_main_process() and mine else None
     for requests in mine:
         mask = run.source.inputs(requests[:1], run.generator.image_size)['masks'][0]

@@ -9,7 +9,7 @@ from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
 from mmdistill.components import resolve
-from mmdistill.errors import DistillError, one_line
+from mmdistill.errors import DistillError, counted, one_line
 from mmdistill.generation.cost import GIB, Cost, Pace, Workload, estimate
 from mmdistill.generation.outline import NoOutline, outline
 from mmdistill.models.distiller import Distiller
@@ -117,7 +117,7 @@ def lines(cost: Cost, rate: Optional[float] = None) -> List[str]:
     shares = sorted(cost.tflop.items(), key=lambda item: -item[1])
     listed = ', '.join(f'{stage} {value / cost.total:.0%}' for stage, value in shares if value)
     stage = max(cost.stages, key=lambda name: cost.stages[name])
-    found = [f'Cost: {_number(cost.total)} TFLOP for {cost.images} images: {listed}',
+    found = [f'Cost: {_number(cost.total)} TFLOP for {counted(cost.images, "image")}: {listed}',
              f'Memory: about {_gib(cost.peak)} GiB at micro_batch={cost.micro_batch}: {_gib(cost.weights)} of weights, '
              f'{_gib(cost.stages[stage])} of activations in {stage}, the device\'s runtime not included']
     ranks = f' on {cost.processes} devices' if cost.processes > 1 else ''

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from mmengine.hooks import EMAHook
 
 from mmdistill.components import resolve
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.generation.autoencoders import save_vae
 from mmdistill.labels.hooks import ReplayedLabelsHook
 from mmdistill.models.latent_diffusion import LatentDiffusion
@@ -105,12 +105,13 @@ def _lines(runner: Any) -> List[str]:
     batch = loader.batch_size * runner.world_size if loader.batch_size else 'several'
     lines = [f'Plan: train {type(model).__name__}, {trained / 1e6:.1f} million parameters, for {loop.max_iters:,} '
              f'iterations{epochs} of {batch} images',
-             f'Data: {len(loader.dataset):,} images of {type(loader.dataset).__name__} (train_dataloader.dataset)']
+             f'Data: {counted(len(loader.dataset), "image")} of {type(loader.dataset).__name__} '
+             '(train_dataloader.dataset)']
     if any(isinstance(hook, MaskSelectionHook) for hook in runner.hooks):
         lines.append('Selection: MaskSelectionHook selects among these images when the training begins')
     if runner._val_loop is not None:
         lines.append(f'Validation: every {loop.val_interval:,} {"epochs" if epochs else "iterations"} on '
-                     f'{len(runner.val_loop.dataloader.dataset):,} images')
+                     f'{counted(len(runner.val_loop.dataloader.dataset), "image")}')
     return lines
 
 

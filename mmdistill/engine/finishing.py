@@ -5,7 +5,7 @@ from typing import Any, Dict
 from mmengine.dist import is_main_process
 
 from mmdistill.datasets.manifest import read_manifest, write_manifest
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.files import remove_temporary
 from .choosing import choose, copy_chosen
 from .cleaning import clean_labels
@@ -53,7 +53,7 @@ def finish(run: Any) -> None:
         write_manifest(run.final_root, plan, run.final_writer.layout, run.generator.describe(), extra, run.final_files,
                        weights)
         remove_temporary(run.root)  # the candidates, if there are any
-        run.logger.info(f'Distilled set is complete: {len(plan.requests)} images in {run.final_root}')
+        run.logger.info(f'Distilled set is complete: {counted(len(plan.requests), "image")} in {run.final_root}')
     run.runner.call_hook('after_test_epoch', metrics=dict(images=len(plan.requests)))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from mmengine.dist import is_main_process
 
 from mmdistill.bars import track
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, counted
 from mmdistill.plan import Request, request_seed
 from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
@@ -66,7 +66,7 @@ class MaskPlanner(Planner):
             with _selector_errors():
                 resolve_budget(budget, len(masks))
         if is_main_process():
-            logger.info(f'Reading {len(masks)} masks; class histograms: {cache}')
+            logger.info(f'Reading {counted(len(masks), "mask")}; class histograms: {cache}')
         # The masks are divided among the ranks; the main rank shows a progress bar.
         bar = track if is_main_process() else None
         histograms = masks.histograms(cache, self.workers, progress=bar)

@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping, Sequence, Tuple
 from mmdistill.datasets.masks import DatasetMasks
 from mmdistill.datasets.origin import other_split
 from mmdistill.datasets.wrappers import describe, real_parts
+from mmdistill.errors import counted
 from mmdistill.generation.trace import GuidanceTrace
 from mmdistill.plan import Plan
 from mmdistill.tasks.base import repeated_name
@@ -59,7 +60,7 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
         real: Its real samples (:func:`~mmdistill.datasets.wrappers.real_dataset`).
         key: Key of the dataset in the config.
     """
-    notes = [counted] if (counted := describe(dataset, real)) else []
+    notes = [parts] if (parts := describe(dataset, real)) else []
     if key == TRAINING_KEY:
         notes += ['the inherited keys of training and validation are ignored']
     if any(getattr(part, '_indices', None) is not None for part in real_parts(real)):
@@ -98,8 +99,7 @@ def announce(run: Any) -> None:
     """Log the plan of a run: what will be generated, from which data, and in which folder."""
     plan, logger = run.plan, run.logger
     counts = _class_counts(plan)
-    images = f'{len(plan.requests)} image{"s" * (len(plan.requests) > 1)}'
-    logger.info(f'Plan: {images} from {plan.source_size} real ones{_for_each(plan)}'
+    logger.info(f'Plan: {counted(len(plan.requests), "image")} from {plan.source_size} real ones{_for_each(plan)}'
                 f'{_per_class(plan, counts)}')
     if missing := [name for name, count in counts.items() if not count]:
         logger.warning(f'No image of the plan has these classes: {", ".join(missing)}')

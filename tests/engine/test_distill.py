@@ -215,4 +215,4 @@ def test_a_run_that_is_stopped_early_names_the_kept_files(tools, streets, finish
     os.kill(job.pid, signal.SIGTERM)
     done = tools.end(job)
     assert done.returncode == 143 and done.stderr.splitlines()[-1] == (
-        f'stopped by SIGTERM: 6 images are in {work}/distilled; the same command with --resume continues')
+        f'stopped by SIGTERM: 6 images in {work}/distilled; the same command with --resume continues')
