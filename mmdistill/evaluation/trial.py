@@ -12,14 +12,12 @@ from mmdistill.config import type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.engine.runner import Runner
 from mmdistill.engine.training import build_optimization
+from mmdistill.engine.training_trial import IMAGES, LARGE
 from mmdistill.errors import DistillError, Problems, one_line
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
 from .students import import_scope, student_runner_config
 from .workers import Job, worker_pool
-
-_LARGE = 20_000_000  # parameters; without a GPU, a step of a larger student takes minutes, so it is only built
-_IMAGES = 2  # some layers need more than one image in training
 
 
 class _Config(Config):
@@ -82,7 +80,7 @@ def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) ->
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
         configs = {row: student_runner_config(cfg, dataset, 0, scratch) for row, dataset in training_sets.items()}
         runner = _build(student, configs[name])
-        if not torch.cuda.is_available() and sum(one.numel() for one in runner.model.parameters()) > _LARGE:
+        if not torch.cuda.is_available() and sum(one.numel() for one in runner.model.parameters()) > LARGE:
             return
         collate = runner.train_dataloader.collate_fn
         pipeline = pipeline_of(configs[name].train_dataloader.dataset)
@@ -92,7 +90,7 @@ def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) ->
             with _explained(f'{where} cannot be read', 'correct the pipeline of the protocol, or overrides'):
                 dataset = runner.train_dataloader.dataset if row == name else DATASETS.build(
                     config.train_dataloader.dataset)
-                count = min(runner.train_dataloader.batch_size or _IMAGES, _IMAGES)
+                count = min(runner.train_dataloader.batch_size or IMAGES, IMAGES)
                 batch = collate([dataset[index % len(dataset)] for index in range(count)])
             if (size := tuple(batch['inputs'][0].shape[-2:])) not in sizes:
                 sizes.append(size)
