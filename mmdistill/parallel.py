@@ -1,5 +1,7 @@
 """Multiprocessing: parallel maps, process pools, and the number of available cores."""
 import contextlib
+import ctypes
+import gc
 import multiprocessing
 import os
 import signal
@@ -60,6 +62,8 @@ def process_pool(workers: int, context: BaseContext, initializer: Callable[..., 
     A generator that is closed inside the block is no error: its caller needs no further results.
     """
     bind_children()
+    release_memory()  # which forked processes would inherit
+    gc.freeze()  # their garbage collection would copy the pages of all objects that they share
     pool = ProcessPoolExecutor(workers, context, _begin, (os.getpid(), initializer, arguments))
     try:
         yield pool
@@ -74,6 +78,7 @@ def process_pool(workers: int, context: BaseContext, initializer: Callable[..., 
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+        gc.unfreeze()
 
 
 def inheriting_context() -> BaseContext:
@@ -95,6 +100,13 @@ def run_apart(function: Callable[..., Any], *arguments: Any) -> int:
     process.start()
     process.join()
     return process.exitcode or 0
+
+
+def release_memory() -> None:
+    """Give freed memory back to the system. glibc may keep it, and does so with the settings of the Makefile."""
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError, TypeError):  # other C libraries
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def end_children() -> None:

@@ -24,6 +24,7 @@ from .guards import check_several, check_soft_labels
 from .protocols import load_protocol, student_config, student_models, weighted_config
 from .results import ResultCache, mean_of, rare_classes, read_results, summarise, weights_notes
 from .schedule import check_evaluations, settings_by_size
+from .students import import_scope
 from .training_sets import RealData, TrainingSet
 from .trial import try_students
 from .workers import Job, run_jobs
@@ -230,6 +231,8 @@ def run_comparisons(runners: Sequence[ComparisonRunner], workers: Optional[int] 
         list: The results of each comparison, as :meth:`ComparisonRunner.run` returns them; empty if ``rank`` is not 0.
     """
     for runner in runners:
+        for config in runner.configs.values():
+            import_scope(config)  # shared by processes that are forked
         if rank == 0:
             runner.check_first()
         _ = runner.real.encoder  # loads the encoder before anything is trained

@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmdistill.datasets.wrapped_configs import pipeline_of, with_pipeline
 from mmdistill.engine.runner import restored_globals
 from mmdistill.files import config_hash
+from mmdistill.parallel import release_memory
 from mmdistill.tasks.base import task_of_scope
 from .schedule import training_length
 
@@ -80,4 +81,6 @@ def train_student(student_cfg: Config, train_dataset_cfg: dict, seed: int, work_
         runner = Runner.from_cfg(cfg)
         runner.register_hook(curve)
         runner.train()
+    del runner
+    release_memory()  # the process may train another student
     return dict(curve.last, curve=curve.points, seconds=time.perf_counter() - start)
