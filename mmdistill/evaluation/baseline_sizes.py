@@ -53,8 +53,8 @@ def _class_problem(key: str, size: int, real: RealData, classes: int) -> str:
     labels, counts = np.unique(np.asarray(real.labels), return_counts=True)
     least, names = int(counts.min()), real.dataset.metainfo.get('classes')
     if size < each:
-        return (f'is fewer than the {classes} classes, of each of which as many images are selected: use at least '
-                f'{classes}, or give ipc, images per class')
+        return (f'is fewer than the {classes} classes, and the same number of images is selected from each: use at '
+                f'least {classes}, or give ipc, the number of images per class')
     name: Any = names[labels[counts.argmin()]] if names else labels[counts.argmin()]
     problem = f'is out of range: train_dataset has {counted(least, "image")} of class {name!r}, use '
     return f'{problem}{each}..{least * each}' if size // each > least else ''
