@@ -30,6 +30,16 @@ _NOT_DECODED = 'the image that the autoencoder made of finite latents is not fin
 logger = logging.getLogger('mmdistill')
 
 
+def _check_size(size: Tuple[int, int], unit: int) -> None:
+    """Raise a DistillError if images of this (H, W) cannot be generated or read; sides are multiples of ``unit``."""
+    if (pixels := size[0] * size[1]) > _MOST_PIXELS:
+        raise DistillError(f'image_size={size} has {pixels:,} pixels: use at most {_MOST_PIXELS:,}, since larger images '
+                           'cannot be read')
+    if any(side % unit for side in size):
+        near = tuple(max(round(side / unit), 1) * unit for side in size)
+        raise DistillError(f'image_size={size} has to be a multiple of {unit} with these weights, such as {near}')
+
+
 class LatentGenerator:
     """Generates images with frozen latent diffusion networks (:meth:`generate`).
 
@@ -100,15 +110,8 @@ class LatentGenerator:
         first_step(num_steps, strength)  # raises an error if the strength leaves no step
         self.sources: Dict[str, dict] = {}
         self._batches = MicroBatches(self)
-        if (pixels := self.image_size[0] * self.image_size[1]) > _MOST_PIXELS:
-            raise DistillError(f'image_size={self.image_size} has {pixels:,} pixels: use at most {_MOST_PIXELS:,}, '
-                               'since larger images cannot be read')
         factor = vae_factor(vae)
-        if any(side % (factor * multiple) for side in self.image_size):
-            unit = factor * multiple
-            near = tuple(max(round(side / unit), 1) * unit for side in self.image_size)
-            raise DistillError(f'image_size={self.image_size} has to be a multiple of {unit} with these weights, such '
-                               f'as {near}')
+        _check_size(self.image_size, factor * multiple)
         check_fit('factor of guidance_vae', vae_factor(self.guide_vae), 'of vae', factor)
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
         self.compiled = bool(compile)

@@ -123,7 +123,8 @@ def test_overrides_and_epochs_come_after_the_settings(comparison):
     (dict(ipc=51), 'ipc=51 is out of range: train_dataset has 50 images of class {one!r}, use 1..50 (for the training '
                    'sets random_real)'),
     (dict(budget=9), 'budget=9 is fewer than the 10 classes, and the same number of images is selected from each: '
-                     'use at least 10, or give ipc, the number of images per class (for the training sets random_real)'),
+                     'use at least 10, or give ipc, the number of images per class (for the training sets '
+                     'random_real)'),
     (dict(budget=510), 'budget=510 is out of range: train_dataset has 50 images of class {one!r}, use 10..500'),
     ({'ipc': 51, 'training_sets.random_real.selector.type': 'RandomSelector'},
      'ipc=51 is out of range: 10 classes need 510 images, train_dataset has 500 images, use 1..50'),
