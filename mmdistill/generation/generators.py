@@ -33,8 +33,8 @@ logger = logging.getLogger('mmdistill')
 def _check_size(size: Tuple[int, int], unit: int) -> None:
     """Raise a DistillError if images of this (H, W) cannot be generated or read; sides are multiples of ``unit``."""
     if (pixels := size[0] * size[1]) > _MOST_PIXELS:
-        raise DistillError(f'image_size={size} has {pixels:,} pixels: use at most {_MOST_PIXELS:,}, since larger images '
-                           'cannot be read')
+        raise DistillError(f'image_size={size} has {pixels:,} pixels: use at most {_MOST_PIXELS:,}, since larger '
+                           'images cannot be read')
     if any(side % unit for side in size):
         near = tuple(max(round(side / unit), 1) * unit for side in size)
         raise DistillError(f'image_size={size} has to be a multiple of {unit} with these weights, such as {near}')
