@@ -10,7 +10,7 @@ from mmengine.registry import Registry
 from .config import member_names
 from .errors import DistillError
 from .registry import LazyRegistry
-from .settings import NO_SETTINGS, check_settings, nearest
+from .settings import NO_SETTINGS, check_settings, closest, nearest
 from .weights.checkpoints import check_exists
 
 
@@ -103,7 +103,7 @@ def similar(name: str, scope: Optional[str], registry: str) -> str:
     root: Any = next((one for one in vars(registries).values() if isinstance(one, Registry) and one.name == registry),
                      None)
     known = _names(root.children.get(scope, root), '') if root is not None else ()
-    return text if 'did you mean' in (text := nearest(name, known)) else ''
+    return f'; did you mean {close}?' if (close := closest(name, known)) else ''
 
 
 def _suggestion(name: str, registry: Registry) -> str:
@@ -114,8 +114,8 @@ def _suggestion(name: str, registry: Registry) -> str:
                 return f'; did you mean {scope}.{name}?'
     scope, _, bare = name.rpartition('.')
     names = {known.rpartition('.')[2]: known for known in _names(registry, scope)}
-    close = difflib.get_close_matches(bare, sorted(names), 1, 0.6)  # without the scope, which is always similar
-    return f'; did you mean {names[close[0]]}?' if close else nearest('', names.values())
+    close = closest(bare, names)  # without the scope, which is always similar
+    return f'; did you mean {names[close]}?' if close else nearest('', names.values())
 
 
 def _names(registry: Registry, scope: str) -> Set[str]:

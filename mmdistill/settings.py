@@ -46,11 +46,16 @@ NonNegative = Annotated[float, Range(0)]
 Share = Annotated[float, Range(0, 1)]
 
 
+def closest(name: Any, names: Iterable[str]) -> str:
+    """The most similar known name; '' if none is similar."""
+    return next(iter(get_close_matches(str(name), sorted(names), 1, 0.6)), '')
+
+
 def nearest(name: Any, names: Iterable[str]) -> str:
     """``'; did you mean X?'`` with the most similar known name; if there is none, the list of up to 12 names."""
     known = sorted(names)
-    if close := get_close_matches(str(name), known, 1, 0.6):
-        return f'; did you mean {close[0]}?'
+    if close := closest(name, known):
+        return f'; did you mean {close}?'
     return f'; known: {", ".join(known)}' if known and len(known) <= 12 else ''
 
 

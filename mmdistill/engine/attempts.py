@@ -1,7 +1,7 @@
 """Builds the cheap components of a config to see whether they can be built."""
 import copy
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterator, Mapping
+from typing import Any, Callable, ContextManager, Dict, Iterator, Mapping
 
 from mmdistill.errors import DistillError, one_line, unregistered
 from mmdistill.settings import NO_SETTINGS
@@ -27,8 +27,8 @@ def is_fault_of_machine(error: BaseException) -> bool:
 
 
 @contextmanager
-def errors_at(key: str) -> Iterator[None]:
-    """Context that replaces an exception by a :class:`DistillError` that names the ``key`` of the config.
+def replaced(text: Callable[[Exception], str]) -> Iterator[None]:
+    """Context that replaces an exception by a :class:`DistillError` with ``text(exception)``.
 
     Faults of the machine, such as a full disk or memory, are not replaced: the command explains them.
     """
@@ -37,7 +37,12 @@ def errors_at(key: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, DistillError) or is_fault_of_machine(error):
             raise
-        raise DistillError(f'{key}: {reason(error)}') from error
+        raise DistillError(text(error)) from error
+
+
+def errors_at(key: str) -> ContextManager[None]:
+    """Like :func:`replaced`, with a text that names the ``key`` of the config."""
+    return replaced(lambda error: f'{key}: {reason(error)}')
 
 
 def attempt(build: Build, settings: Mapping[str, Any], where: str) -> Any:

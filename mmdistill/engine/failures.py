@@ -5,13 +5,13 @@ import shutil
 import traceback
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Iterator, List, Optional, Set
+from typing import Any, ContextManager, Iterator, List, Optional, Set
 
 from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill import stopping
 from mmdistill.errors import DistillError, one_line
-from .attempts import is_fault_of_machine
+from .attempts import is_fault_of_machine, replaced
 from .runner import Runner, restored_globals
 
 #: What fails, and what to correct.
@@ -22,15 +22,9 @@ VAL = 'the model cannot be validated', 'correct model, or val_dataloader.dataset
 EVALUATE = 'val_evaluator: the metrics cannot be computed', 'correct val_evaluator'
 
 
-@contextmanager
-def failing(what: str, advice: str) -> Iterator[None]:
-    """Context that replaces an exception by a :class:`DistillError`, except faults of the machine."""
-    try:
-        yield
-    except Exception as error:
-        if isinstance(error, DistillError) or is_fault_of_machine(error):
-            raise
-        raise DistillError(f'{what} ({_reason(error)}): {advice}') from error
+def failing(what: str, advice: str) -> ContextManager[None]:
+    """Like :func:`~.attempts.replaced`, with one of the failures above."""
+    return replaced(lambda error: f'{what} ({_reason(error)}): {advice}')
 
 
 @contextmanager
@@ -96,7 +90,7 @@ def _place(runner: Runner, error: Exception) -> Any:
 def _reason(error: Exception) -> str:
     """The message of an exception in one line, with the image that was read.
 
-    An exception of a process of a DataLoader contains its traceback, of which only the last line is used.
+    The exception of a DataLoader's process contains a whole traceback; its last line is enough.
     """
     text = str(error).strip()
     if 'Original Traceback' in text:

@@ -60,7 +60,7 @@ def announce_source(runner: Any, dataset: Any, real: Any, key: str) -> None:
         real: Its real samples (:func:`~mmdistill.datasets.wrappers.real_dataset`).
         key: Key of the dataset in the config.
     """
-    notes = [parts] if (parts := describe(dataset, real)) else []
+    notes = [text] if (text := describe(dataset, real)) else []
     if key == TRAINING_KEY:
         notes += ['the inherited keys of training and validation are ignored']
     if any(getattr(part, '_indices', None) is not None for part in real_parts(real)):

@@ -1,7 +1,7 @@
 """A trial of a training, for its dry run: one step on a few images, and the metrics of a validation image."""
 import logging
 from contextlib import contextmanager
-from typing import Any, Iterator, Optional
+from typing import Any, Iterator, Optional, Tuple
 
 import torch
 from mmengine.hooks import Hook, RuntimeInfoHook
@@ -46,6 +46,17 @@ def try_training(runner: Runner) -> str:
     return f'Trial: one step on {count} training images and the metrics of one validation image succeeded'
 
 
+def is_too_large(model: torch.nn.Module) -> bool:
+    """Whether a step of a model takes minutes on this machine."""
+    return not torch.cuda.is_available() and sum(one.numel() for one in model.parameters()) > LARGE
+
+
+def small_batch(loader: Any, dataset: Any) -> Tuple[Any, int]:
+    """The first images of a dataset as a batch of a training's loader, and their number."""
+    count = min(loader.batch_size or IMAGES, IMAGES)
+    return loader.collate_fn([dataset[index % len(dataset)] for index in range(count)]), count
+
+
 def _obstacle(runner: Runner) -> Optional[str]:
     """Why a training cannot be tried."""
     loop, loader = runner.train_loop, runner.train_loop.dataloader
@@ -56,7 +67,7 @@ def _obstacle(runner: Runner) -> Optional[str]:
         if isinstance(hook, OnlineLabelsHook) or foreign and any(
                 getattr(type(hook), stage) is not getattr(Hook, stage) for stage in _PREPARING):
             return f'{type(hook).__name__} prepares the training'
-    if not torch.cuda.is_available() and sum(one.numel() for one in runner.model.parameters()) > LARGE:
+    if is_too_large(runner.model):
         return f'the model has more than {LARGE // 10**6} million parameters, and there is no GPU'
     return None
 
@@ -75,8 +86,7 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
 def _train(runner: Runner) -> int:
     loader = runner.train_loop.dataloader
     with failing(*READ_TRAIN):
-        count = min(loader.batch_size or IMAGES, IMAGES)
-        batch: Any = loader.collate_fn([loader.dataset[index % len(loader.dataset)] for index in range(count)])
+        batch, count = small_batch(loader, loader.dataset)
     runner.model.train()
     with failing(*TRAIN):
         unwrap(runner.model).train_step(batch, optim_wrapper=runner.optim_wrapper)

@@ -161,17 +161,30 @@ class ComparisonRunner:
             self._datasets[name, image_set] = cfg, identity(cfg, built), len(built)
         return self._datasets[name, image_set]
 
-    def check_first(self) -> None:
+    def prepare(self, rank: int) -> List[str]:
+        """Import the students' package, load the encoder, and on rank 0 find mistakes (:meth:`check_first`)."""
+        for config in self.configs.values():
+            import_scope(config)  # shared by processes that are forked
+        tried = self.check_first() if rank == 0 else []
+        _ = self.real.encoder
+        return tried
+
+    def check_first(self) -> List[str]:
         """Find mistakes before the whole real set is encoded or counted: try the students on the sets that need
         neither, and read the annotations of the test set.
+
+        Returns:
+            list: Names of the sets that the students were tried on.
 
         Raises:
             DistillError: A student cannot be trained or tested, or an annotation cannot be read.
         """
         known = [name for name, one in self.sets.items() if not one.selected_later()]
-        if len(known) < len(self.sets):
+        later = len(known) < len(self.sets)
+        if later:
             self.try_students(self.jobs(known) if known else [])
         self.task.check_annotations(self.test, self.work_dir / f'{self.settings.split}_histograms.npz')
+        return known if later else []
 
     def try_students(self, jobs: Sequence[Job]) -> None:
         """Try the students of ``jobs`` (:func:`.try_students`); without jobs, on images of the real training set."""
@@ -230,15 +243,10 @@ def run_comparisons(runners: Sequence[ComparisonRunner], workers: Optional[int] 
     Returns:
         list: The results of each comparison, as :meth:`ComparisonRunner.run` returns them; empty if ``rank`` is not 0.
     """
-    for runner in runners:
-        for config in runner.configs.values():
-            import_scope(config)  # shared by processes that are forked
-        if rank == 0:
-            runner.check_first()
-        _ = runner.real.encoder  # loads the encoder before anything is trained
+    tried = {runner.cache.root: runner.prepare(rank) for runner in runners}
     by_runner = [runner.jobs() for runner in runners]
     jobs = [job for part in by_runner for job in part]
-    try_students(jobs[rank::world])
+    try_students([job for job in jobs[rank::world] if job.set not in tried[job.cache.root]])
     for runner in runners if rank == 0 else ():
         _ = runner.rare  # for the notes: reads all real masks, which may have mistakes
     run_jobs(jobs[rank::world], workers)

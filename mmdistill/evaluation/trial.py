@@ -5,14 +5,13 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
 
-import torch
 from mmengine.config import Config
 
 from mmdistill.config import type_name
 from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.engine.runner import Runner
 from mmdistill.engine.training import build_optimization
-from mmdistill.engine.training_trial import IMAGES, LARGE
+from mmdistill.engine.training_trial import is_too_large, small_batch
 from mmdistill.errors import DistillError, Problems, one_line
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
@@ -80,9 +79,8 @@ def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) ->
     with TemporaryDirectory() as scratch:  # the runner writes its log as soon as it is built
         configs = {row: student_runner_config(cfg, dataset, 0, scratch) for row, dataset in training_sets.items()}
         runner = _build(student, configs[name])
-        if not torch.cuda.is_available() and sum(one.numel() for one in runner.model.parameters()) > LARGE:
+        if is_too_large(runner.model):
             return
-        collate = runner.train_dataloader.collate_fn
         pipeline = pipeline_of(configs[name].train_dataloader.dataset)
         sizes: List[Tuple[int, ...]] = []
         for row, config in configs.items():
@@ -90,8 +88,7 @@ def try_student(student: str, cfg: Config, training_sets: Mapping[str, dict]) ->
             with _explained(f'{where} cannot be read', 'correct the pipeline of the protocol, or overrides'):
                 dataset = runner.train_dataloader.dataset if row == name else DATASETS.build(
                     config.train_dataloader.dataset)
-                count = min(runner.train_dataloader.batch_size or IMAGES, IMAGES)
-                batch = collate([dataset[index % len(dataset)] for index in range(count)])
+                batch, _ = small_batch(runner.train_dataloader, dataset)
             if (size := tuple(batch['inputs'][0].shape[-2:])) not in sizes:
                 sizes.append(size)
                 with _explained(f'{where} ({_text(size)} pixels) cannot be trained on', _resizing(pipeline, 'train')):
