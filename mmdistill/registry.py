@@ -100,7 +100,7 @@ DATASETS = _child(
     toy__streets='StreetScenes', toy__objects='ObjectPictures')
 TRANSFORMS = _child(roots.TRANSFORMS, datasets__transforms='ShufflePatches')
 MODELS = _child(
-    roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer',
+    roots.MODELS, models__distiller='Distiller', models__autoencoder='AutoencoderTrainer DecoderTrainer',
     models__latent_diffusion='ClassDiffusion LayoutDiffusion',
     models__evaluation_nets='ConvNet ResNetAP', models__losses='TemperatureKLLoss WeightedLoss',
     models__segmentor='SegmentorGuide', models__efficientnet_lite='EfficientNetLite0')

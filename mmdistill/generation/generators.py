@@ -77,6 +77,7 @@ class LatentGenerator:
         annotation: Annotation from which images are generated: ``'masks'`` or ``'classes'``.
         needs: Arguments that are taken from the dataset's metainfo by default: ``'classes'``, ``'palette'``.
         parts: Sub-folders of the weights.
+        replaced: Parts for which a setting of the same name can name other weights.
         sources: Address and checksums of the loaded weights.
 
     Raises:
@@ -86,6 +87,7 @@ class LatentGenerator:
     needs: Tuple[str, ...] = ()
     networks: Tuple[str, ...] = ()  # allowed class names of the unet or transformer; empty: any
     parts: Tuple[str, ...] = ('unet', 'vae', 'scheduler')
+    replaced: Tuple[str, ...] = ('vae', )
 
     @validated
     def __init__(self, vae: Any, denoiser: Any, scheduler: Any, num_classes: int, multiple: int = 1, *,
@@ -127,15 +129,17 @@ class LatentGenerator:
 
     @classmethod
     def from_pretrained(cls, weights: str, *, config: Optional[str] = None, scheduler: SchedulerConfig = None,
-                        dtype: Dtype = 'float32', guidance_vae: Optional[str] = None,
+                        dtype: Dtype = 'float32', vae: Optional[str] = None, guidance_vae: Optional[str] = None,
                         **settings: Any) -> 'LatentGenerator':
         """Load a generator from a diffusers folder, a hub address or a single file.
 
         Args:
             weights, config: See :class:`~mmdistill.weights.hub.Weights`; the sub-folders are :attr:`parts`.
             scheduler: See :func:`~mmdistill.generation.schedulers.load_scheduler`.
-            guidance_vae: Folder, hub address or single file of the autoencoder for guidance.
             dtype: See the constructor.
+            vae: Folder, hub address or single file of another autoencoder of the same latent space, such as one whose
+                decoder was fine-tuned (:class:`~mmdistill.models.DecoderTrainer`).
+            guidance_vae: Folder, hub address or single file of the autoencoder for guidance.
             **settings: Further arguments of the constructor.
 
         Raises:
@@ -143,22 +147,23 @@ class LatentGenerator:
         """
         if terms := licence(weights):
             logger.warning('%s: weights under %s', weights, terms)
-        source = Weights(weights, cls.parts_of(settings), config)
+        source = Weights(weights, cls.parts_of(dict(settings, vae=vae)), config)
         cls.check_classes(source.configs, settings, cls.__name__)
         steps = load_scheduler(source.configs, scheduler)  # before the networks, since the scheduler may be rejected
         modules = cls.load(source, dtype_of(dtype))
-        guide = Weights(guidance_vae, ('vae', ), str(source.configs)) if guidance_vae else None
-        generator = cls(vae=load_vae(source), scheduler=steps, **modules, dtype=dtype,
+        others = {name: Weights(address, ('vae', ), str(source.configs))
+                  for name, address in (('vae', vae), ('guidance_vae', guidance_vae)) if address}
+        guide = others.get('guidance_vae')
+        generator = cls(vae=load_vae(others.get('vae', source)), scheduler=steps, **modules, dtype=dtype,
                         guidance_vae=load_vae(guide) if guide else None, **settings)
         generator.sources['generator'] = dict(source.describe(), **(dict(licence=terms) if terms else {}))
-        if guide:
-            generator.sources['guidance_vae'] = guide.describe()
+        generator.sources.update((name, other.describe()) for name, other in others.items())
         return generator
 
     @classmethod
     def parts_of(cls, settings: Mapping[str, Any]) -> Tuple[str, ...]:
         """The :attr:`parts` that are required with these settings of :meth:`from_pretrained`."""
-        return cls.parts
+        return tuple(part for part in cls.parts if part not in cls.replaced or settings.get(part) is None)
 
     @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
@@ -203,9 +208,10 @@ class LatentGenerator:
             if cls.networks:
                 check_network(folder, cls.networks, f'{where}.weights')
             cls._process_of(folder, settings)
-        if settings.get('guidance_vae'):
-            check_weights(settings['guidance_vae'], ('vae', ), f'{where}.guidance_vae',
-                          settings.get('config') or settings['weights'])
+        for name in (*cls.replaced, 'guidance_vae'):
+            if settings.get(name):
+                check_weights(settings[name], (name.removeprefix('guidance_'), ), f'{where}.{name}',
+                              settings.get('config') or settings['weights'])
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:

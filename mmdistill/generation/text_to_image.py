@@ -9,7 +9,7 @@ from ..errors import DistillError
 from ..masks import IGNORE
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, setting, validated
-from ..weights.hub import Weights, check_fit, check_weights, dtype_of
+from ..weights.hub import Weights, check_fit, dtype_of
 from .autoencoders import vae_factor
 from .conditions import Condition
 from .denoisers import TextDenoiser, unet_multiple
@@ -31,6 +31,7 @@ class TextToImage(LatentGenerator):
         image_size: Side, or (H, W), in pixels; default: the UNet's size.
     """
     parts = ('unet', 'vae', 'text_encoder', 'tokenizer', 'scheduler')
+    replaced = ('unet', 'vae')
 
     @validated
     def __init__(self, vae: Any, unet: Any, prompts: PromptEncoder, denoiser: Any, scheduler: Any,
@@ -61,20 +62,10 @@ class TextToImage(LatentGenerator):
         return generator  # type: ignore[return-value]
 
     @classmethod
-    def parts_of(cls, settings: Mapping[str, Any]) -> Tuple[str, ...]:
-        return tuple(part for part in cls.parts if part != 'unet' or settings.get('unet') is None)
-
-    @classmethod
     def load(cls, weights: Weights, dtype: torch.dtype) -> Dict[str, Any]:
         from diffusers import UNet2DConditionModel
         unet = dict(unet=weights.load(UNet2DConditionModel, 'unet', dtype)) if 'unet' in weights.parts else {}
         return dict(unet, prompts=PromptEncoder.from_pretrained(weights, dtype))
-
-    @classmethod
-    def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
-        super().check_weights(settings, where)
-        if settings.get('unet') is not None:
-            check_weights(settings['unet'], ('unet', ), f'{where}.unet', settings.get('config') or settings['weights'])
 
     def to(self, device) -> 'TextToImage':
         self.prompts.text_encoder.to(device)

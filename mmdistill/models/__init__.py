@@ -3,7 +3,7 @@ import mmdistill.registry  # noqa: F401  first: it says what to install where th
 from mmdistill.lazy import lazy_exports
 
 __getattr__, __all__ = lazy_exports(__name__, {
-    'autoencoder': ['AutoencoderTrainer'],
+    'autoencoder': ['AutoencoderTrainer', 'DecoderTrainer'],
     'distiller': ['Distiller'],
     'efficientnet_lite': ['EfficientNetLite0'],
     'evaluation_nets': ['ConvNet', 'ResNetAP'],

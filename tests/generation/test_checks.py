@@ -48,6 +48,7 @@ def test_right_settings(cls, settings):
     (Img2ImgGenerator, dict(num_steps=1), 'g: strength=0.7 leaves none of 1 steps'),
     (Img2ImgGenerator, dict(strength=0), 'g.strength=0 is out of range'),
     (Img2ImgGenerator, dict(guidance_vae=3), 'g.guidance_vae=3'),
+    (Img2ImgGenerator, dict(vae=3), 'g.vae=3'),
     (ClassConditionalGenerator, dict(classes=NAMES, class_ids=[1]), 'g: 1 class_ids for the 3 classes'),
     (ClassConditionalGenerator, dict(class_ids=[1, -1]), 'g.class_ids'),
     (ControlNetGenerator, {}, 'ControlNetGenerator needs controlnet'),

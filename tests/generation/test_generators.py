@@ -114,6 +114,28 @@ def test_guidance_can_decode_with_another_autoencoder(layout_folder, work, tmp_p
     assert (generator.generate(requests, masks, guide())[0] != usual.generate(requests, masks, guide())[0]).any()
 
 
+def test_another_autoencoder_of_the_same_latents(layout_folder, work, tmp_path):
+    """It encodes and decodes in place of the one in the weights, which need not have one."""
+    other = load_vae(str(layout_folder))
+    torch.manual_seed(5)
+    for value in other.decoder.parameters():
+        value.add_(torch.randn_like(value) * 0.02)
+    other.save_pretrained(tmp_path / 'other')
+    shutil.copytree(layout_folder, tmp_path / 'weights', ignore=shutil.ignore_patterns('vae'))
+    settings = dict(vae=str(tmp_path / 'other'))
+    LayoutUNetGenerator.check_weights(dict(weights=str(tmp_path / 'weights'), **settings), 'g')
+    usual, generator, (requests, masks) = build(layout_folder), build(tmp_path / 'weights', **settings), work(2)
+    first, second = list(usual.synthesize(requests, masks)), list(generator.synthesize(requests, masks))
+    for one, two in zip(first, second):
+        assert torch.equal(one.latents, two.latents) and (one.image != two.image).any()
+    expected = ((decode(generator.vae, second[0].latents[None])[0] / 2 + 0.5).clamp(0, 1) * 255).round()
+    assert np.abs(expected.permute(1, 2, 0).numpy() - second[0].image).max() <= 1
+    sources = generator.describe()['weights']
+    assert list(sources['vae']['sha256']) == ['diffusion_pytorch_model.safetensors']
+    assert not [name for name in sources['generator']['sha256'] if name.startswith('vae')]
+    assert (generator.generate(requests, masks, guide())[0] != usual.generate(requests, masks, guide())[0]).any()
+
+
 def test_the_constructor_leaves_a_training_network_alone(layout_folder):
     whole = build(layout_folder)
     unet = whole.denoiser.network.requires_grad_(True)

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.autoencoders import encode, load_vae
-from mmdistill.models import AutoencoderTrainer
+from mmdistill.generation.autoencoders import decode, encode, load_vae
+from mmdistill.models import AutoencoderTrainer, DecoderTrainer
 
 from .conftest import TINY
 
@@ -100,3 +100,41 @@ def test_sample_grids_are_pairs(images):
 def test_settings(settings, message):
     with pytest.raises(DistillError, match=f'AutoencoderTrainer: {message}'):
         AutoencoderTrainer(**{'autoencoder': TINY, **settings})
+
+
+def kl_folder(folder):
+    from diffusers import AutoencoderKL
+    torch.manual_seed(0)
+    AutoencoderKL(down_block_types=('DownEncoderBlock2D', ) * 2, up_block_types=('UpDecoderBlock2D', ) * 2,
+                  block_out_channels=(32, 32), scaling_factor=0.3, shift_factor=0.1).save_pretrained(folder / 'vae')
+    return str(folder)
+
+
+@pytest.mark.parametrize('kind', ['tiny', 'kl'])
+def test_only_the_decoder_is_trained(kind, images, vae_folder, tmp_path):
+    """The exported autoencoder has the same latents, and reconstructs the images better."""
+    folder = vae_folder if kind == 'tiny' else kl_folder(tmp_path / 'kl')
+    model, before = DecoderTrainer(folder), load_vae(folder)
+    optimizer = torch.optim.Adam([one for one in model.parameters() if one.requires_grad], lr=1e-2)
+    model.train()
+    for _ in range(5):
+        optimizer.zero_grad()
+        losses = model(images, mode='loss')
+        sum(losses.values()).backward()
+        optimizer.step()
+    model.export(str(tmp_path))
+    after = load_vae(str(tmp_path))
+    changed = {name.split('.')[0] for name, value in after.state_dict().items()
+               if not torch.equal(value.half(), before.state_dict()[name].half())}
+    assert changed == ({'decoder'} if kind == 'tiny' else {'decoder', 'post_quant_conv'})
+    torch.testing.assert_close(encode(after, images), encode(before, images), atol=2e-3, rtol=2e-3)
+    error = {name: float((decode(vae, encode(vae, images)) - images).abs().mean())
+             for name, vae in (('before', before), ('after', after))}
+    assert error['after'] < error['before']
+    config = json.loads((tmp_path / 'vae/config.json').read_text())
+    assert config['scaling_factor'] == (0.7 if kind == 'tiny' else 0.3)
+
+
+def test_a_decoder_without_weights(tmp_path):
+    with pytest.raises(DistillError, match='model.vae: no weights at /nowhere'):
+        DecoderTrainer('/nowhere')

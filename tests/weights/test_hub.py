@@ -40,6 +40,8 @@ def test_complete_folders(sd_folder):
     (dict(controlnet='./nowhere'), 'g.controlnet: no weights at ./nowhere'),
     (dict(controlnet='{}'), 'g.controlnet=.*no config.json in'),
     (dict(guidance_vae='{}/tokenizer'), 'g.guidance_vae=.*no config.json in'),
+    (dict(vae='{}/tokenizer'), 'g.vae=.*no config.json in'),
+    (dict(unet='{}/tokenizer'), 'g.unet=.*no config.json in'),
     (dict(scheduler=None), 'PNDMScheduler cannot be guided'),
     (dict(scheduler=dict(type='DDIMScheduler', clip_sample=True)), 'clip_sample=False'),
     (dict(num_steps=1001), r'num_steps=1001 is outside \[1, 1000\]'),

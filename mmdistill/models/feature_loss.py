@@ -1,0 +1,63 @@
+"""Distance of images in the features of a frozen backbone."""
+from typing import List, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmdistill.errors import DistillError
+from mmdistill.registry import MODELS
+from mmdistill.settings import NonNegative, Positive, validated
+
+
+class FeatureLoss(nn.Module):
+    r"""Perceptual loss: distance of images in the feature maps of a frozen backbone (Johnson et al., ECCV 2016).
+
+    .. math:: L = \frac{\lambda}{S}\sum_{s=1}^S \frac1{C_s}\sum_{c=1}^{C_s}
+        \frac{\mathrm{mean}_p (f_{scp}(\hat x) - f_{scp}(x))^2}{\mathrm{var}_p f_{scp}(x) + 10^{-4}}
+
+    for the maps f of S stages with C channels, at the positions p of a batch. Dividing by the variance of each channel
+    is our choice: all channels count alike, and 1 is the error of a constant.
+
+    Args:
+        backbone: Config of a backbone of mmpretrain, mmsegmentation or mmdistill that returns one or several feature
+            maps. Its ``init_weights`` has to load trained weights.
+        weight: λ >= 0.
+        mean, std: Normalisation of the backbone's RGB images in [0, 255]. The default is ImageNet's.
+        scale: Images are resized by this factor first, bilinearly with antialiasing: 0.5 for students that read
+            generated images at half their size.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    @validated
+    def __init__(self, backbone: dict, weight: NonNegative = 1.0, mean: Sequence[float] = (123.675, 116.28, 103.53),
+                 std: Sequence[Positive] = (58.395, 57.12, 57.375), scale: Positive = 1.0) -> None:
+        super().__init__()
+        network = MODELS.build(backbone)
+        network.init_weights()
+        network.requires_grad_(False)
+        network.eval()
+        self._frozen = [network]  # in a list, so that it is in neither the state dict nor the averaged (EMA) copy
+        self.weight, self.scale = weight, scale
+        for name, values in (('mean', mean), ('std', std)):
+            if len(values) != 3:
+                raise DistillError(f'FeatureLoss: {name} has {len(values)} values: give one for each of R, G, B')
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1), persistent=False)
+
+    def features(self, images: Tensor) -> List[Tensor]:
+        """Images (B, 3, H, W) RGB in [-1, 1] → feature maps (B, C_s, h_s, w_s)."""
+        if self.scale != 1:
+            images = F.interpolate(images, scale_factor=self.scale, mode='bilinear', antialias=True)
+        maps = self._frozen[0].to(images.device)(((images + 1) * 127.5 - self.mean) / self.std)
+        return [maps] if isinstance(maps, Tensor) else list(maps)
+
+    def forward(self, output: Tensor, target: Tensor) -> Tensor:
+        """The loss, a scalar, of images (B, 3, H, W) RGB in [-1, 1]; the ``target`` gets no gradient."""
+        with torch.no_grad():
+            wanted = self.features(target)
+        losses = [((one.float() - other.float()).square().mean((0, 2, 3))
+                   / (other.float().var((0, 2, 3), correction=0) + 1e-4)).mean()
+                  for one, other in zip(self.features(output), wanted)]
+        return self.weight * torch.stack(losses).mean()
