@@ -72,7 +72,8 @@ def test_the_mean_over_stages_and_who_gets_gradients():
     parts = []
     for one, other in zip(loss.features(output), loss.features(target)):
         assert one.shape[-1] in (8, 4)
-        parts.append(float(((one - other).square().mean((0, 2, 3)) / (other.var((0, 2, 3), correction=0) + 1e-4)).mean()))
+        variance = other.var((0, 2, 3), correction=0) + 1e-4
+        parts.append(float(((one - other).square().mean((0, 2, 3)) / variance).mean()))
     assert len(parts) == 2 and float(value) == pytest.approx(sum(parts) / 2, rel=1e-5)
     value.backward()
     assert output.grad.abs().sum() > 0 and target.grad is None
