@@ -52,7 +52,7 @@ def test_an_entry_says_what_the_config_says(name):
     assert model.config.endswith(f'/{name}.py') and name == name.lower()  # mim looks names up in lower case
     assert model.in_collection == ('Unguided' if name.startswith('unguided') else cfg.test_cfg.method)
     assert model.data['Weights'] == [
-        generator[key] for key in ('weights', 'unet', 'controlnet', 'guidance_vae') if generator.get(key)]
+        generator[key] for key in ('weights', 'unet', 'vae', 'controlnet', 'guidance_vae') if generator.get(key)]
     assert about['License'] == [licence_of(address) for address in model.data['Weights']]
     trained = [address for address in model.data['Weights'] if address.endswith('/export')]
     assert about.get('Trained By') == (f'configs/generators/{trained[0].split("/")[1]}.py' if trained else None)

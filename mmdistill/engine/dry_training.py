@@ -13,6 +13,7 @@ from mmdistill.components import resolve
 from mmdistill.errors import DistillError, counted
 from mmdistill.generation.autoencoders import save_vae
 from mmdistill.labels.hooks import ReplayedLabelsHook
+from mmdistill.models.autoencoder import DecoderTrainer
 from mmdistill.models.latent_diffusion import LatentDiffusion
 from mmdistill.registry import MODELS
 from mmdistill.weights.address import local_path
@@ -70,8 +71,8 @@ def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
         The address of an autoencoder that is not in the cache; None if there is none.
     """
     address, component = model.get('vae'), resolve(model, MODELS, 'model')
-    latent = inspect.isclass(component) and issubclass(component, LatentDiffusion)
-    if not latent or not isinstance(address, str) or local_path(address) is not None:
+    reads = inspect.isclass(component) and issubclass(component, (LatentDiffusion, DecoderTrainer))
+    if not reads or not isinstance(address, str) or local_path(address) is not None:
         return None
     with suppress(DistillError):
         cached = str(find_weights(address, fetch=False))
