@@ -21,7 +21,7 @@ NAMES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob('*.py') if
 NETWORKS = ['convnet6_224px', 'convnet6_64px', 'resnet101_224px', 'resnet18-in_224px', 'resnet18_224px',
             'resnet50_224px', 'resnetap10_224px', 'resnetap10_64px']
 DISTILL = ('cgs', 'coda', 'd3s2', 'd4m', 'dap', 'ddoq', 'dmgd', 'mgd3', 'quickstart', 's3')
-OURS = ('Distiller', 'ClassDiffusion', 'LayoutDiffusion')  # are built with weights
+OURS = ('Distiller', 'ClassDiffusion', 'DecoderTrainer', 'LayoutDiffusion')  # are built with weights
 
 
 def test_no_two_share_a_default_work_dir():

@@ -37,10 +37,14 @@ def camvid(root, tmp_path, monkeypatch):
 
 
 def test_everything_is_made_first(camvid):
-    commands = camvid('--share', '0.05', '--split', 'val')
-    assert [command[:2] for command in commands[:2]] == [
-        ('train', 'layout-unet_camvid-512x384'), ('train', 'efficientnet-guide_camvid-256x192')]
-    made = {folder: (config, options) for command, config, folder, options in commands[2:-1] if command == 'distill'}
+    commands = camvid('--share', '0.05', '--split', 'val', '--vae', 'taesd')
+    assert [command[:2] for command in commands[:3]] == [
+        ('train', 'layout-unet_camvid-512x384'), ('train', 'taesd-decoder_camvid-512x384'),
+        ('train', 'efficientnet-guide_camvid-256x192')]
+    assert [Path(options.get('model.vae', '')).name for *_, options in commands[:3]] == ['taesd', 'taesd', '']
+    made = {folder: (config, options) for command, config, folder, options in commands[3:-1] if command == 'distill'}
+    assert {options['model.generator.vae'] for _, options in made.values()} == {
+        'work_dirs/taesd-decoder_camvid-512x384/export'}
     assert list(made) == [f'{kind}_{seed}' for kind in ('photo-10', 'unguided', 'd3s2', 'd3s2-two')
                           for seed in range(3)]
     hook, guide = 'custom_hooks.MaskSelectionHook.', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'
@@ -90,17 +94,18 @@ def test_one_student_of_the_two(camvid, tmp_path):
 
 def test_every_set_is_resumed_and_a_union_has_its_members(camvid):
     """So a finished set is kept, and one of other settings is an error of the command."""
-    commands = camvid('--share', '0.05', '--rows', 'distilled_and_random', '--generator', 'mine', '--guide', 'my.pth')
+    commands = camvid('--share', '0.05', '--rows', 'distilled_and_random', '--generator', 'mine', '--decoder', 'tuned',
+                      '--guide', 'my.pth')
     assert [command[::2][:2] for command in commands] == [
         *(('distill', f'd3s2_{seed}') for seed in range(3)), ('evaluate', None)]
-    assert commands[0][3]['model.generator.weights'] == 'mine'
+    assert [commands[0][3][f'model.generator.{part}'] for part in ('weights', 'vae')] == ['mine', 'tuned']
     left_out = {key.partition('.')[2] for key, value in commands[-1][3].items() if value is None}
     assert not {'distilled', 'random_real', 'distilled_and_random'} & left_out and 'unguided' in left_out
 
 
 def test_the_stages_of_the_synthesis(camvid, root):
     """Starts from photos by one setting each; the guide is trained for guided sets alone."""
-    commands = camvid('--share', 'stages', '--generator', 'mine', '--rows', 'selected_real', 'autoencoder', 'photo_70')
+    commands = camvid('--share', 'stages', '--generator', 'mine', '--decoder', 'tuned', '--rows', 'selected_real', 'autoencoder', 'photo_70')
     assert [(command, folder) for command, _, folder, _ in commands[:-1]] == [
         ('distill', f'{kind}_{seed}') for kind in ('autoencoder', 'photo-70') for seed in range(3)]
     assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-512x384'}
