@@ -105,7 +105,8 @@ def test_every_set_is_resumed_and_a_union_has_its_members(camvid):
 
 def test_the_stages_of_the_synthesis(camvid, root):
     """Starts from photos by one setting each; the guide is trained for guided sets alone."""
-    commands = camvid('--share', 'stages', '--generator', 'mine', '--decoder', 'tuned', '--rows', 'selected_real', 'autoencoder', 'photo_70')
+    commands = camvid('--share', 'stages', '--generator', 'mine', '--decoder', 'tuned', '--rows',
+                      'selected_real', 'autoencoder', 'photo_70')
     assert [(command, folder) for command, _, folder, _ in commands[:-1]] == [
         ('distill', f'{kind}_{seed}') for kind in ('autoencoder', 'photo-70') for seed in range(3)]
     assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-512x384'}
