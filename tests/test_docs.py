@@ -116,19 +116,22 @@ def test_the_config_of_a_training_with_weights(root, tmp_path):
     assert type(head.loss_module).__name__ == 'WeightedLoss' and head.num_classes == 10
 
 
-def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_path, monkeypatch):
+@pytest.mark.parametrize('name, size', [('my_generator.py', (384, 512)), ('my_decoder.py', (192, 192))])
+def test_the_config_of_a_generator_of_ones_own_builds_its_datasets(pages, tmp_path, monkeypatch, name, size):
     import mmseg.registry
     from mmengine.config import Config
 
     import mmdistill.registry  # noqa: F401  'mmdistill::'
     draw(tmp_path)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / 'my_generator.py').write_text(pages['my_generator.py'])
-    cfg = Config.fromfile('my_generator.py')
-    for loader in (cfg.train_dataloader, cfg.val_dataloader):
+    (tmp_path / name).write_text(pages[name])
+    cfg = Config.fromfile(name)
+    for loader, shape in ((cfg.train_dataloader, size), (cfg.val_dataloader, (384, 512))):
         dataset = mmseg.registry.DATASETS.build(loader.dataset)
-        assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, 384, 512)
-    assert cfg.model.unet.num_classes == len(dataset.metainfo['classes']) and cfg.train_dataloader.batch_size == 4
+        assert len(dataset) == 6 and dataset[0]['inputs'].shape == (3, *shape)
+    assert cfg.train_dataloader.batch_size == 4 and dataset.metainfo['classes'] == ('sky', 'road', 'car')
+    if name == 'my_generator.py':
+        assert cfg.model.unet.num_classes == len(dataset.metainfo['classes'])
 
 
 def test_the_comparison_of_own_classes(pages, tmp_path):
