@@ -6,13 +6,13 @@
     python benchmarks/camvid.py --share stages ...   # the loss of each stage of the synthesis, at 5 %
     python benchmarks/camvid.py --held-out 0001TP 0006R0 0016E5 --rows greedy_real dense_greedy_real
 
-Trains the generator, the decoder and the guide unless they are given, distils three image sets of each kind, and
-compares them with configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed
-and saved as results.md in the work dir that the last line names. Re-running completes an interrupted run, and stops at
-a set that was made with other settings or weights. Use --split val to choose settings; the default, the test split, is
-for the reported numbers. The validation frames continue one of the three training sequences, and selectors of real
-frames can exploit this. Therefore, --held-out selects frames from two training sequences and tests on every other frame
-of the third one. The students that start from ImageNet weights need the package of the extra `benchmarks`.
+Trains the generator and the guide unless they are given, distils three image sets of each kind, and compares them with
+configs/evaluation/mmseg_pretrained-tiny_{5p,10p,5p-stages}_camvid-256x192.py. The table is printed and saved as
+results.md in the work dir that the last line names. Re-running completes an interrupted run, and stops at a set that
+was made with other settings or weights. Use --split val to choose settings; the default, the test split, is for the
+reported numbers. The validation frames continue one of the three training sequences, and selectors of real frames can
+exploit this. Therefore, --held-out selects frames from two training sequences and tests on every other frame of the
+third one. The students that start from ImageNet weights need the package of the extra `benchmarks`.
 """
 import argparse
 import subprocess
@@ -25,14 +25,14 @@ import mmdistill.registry  # noqa: F401  'mmdistill::' in configs
 from mmdistill.config import read_config
 
 NAMES = {'0.05': '5p', '0.1': '10p', 'stages': '5p-stages'}
-GENERATOR, DECODER = 'layout-unet_camvid-512x384', 'taesd-decoder_camvid-512x384'
-GUIDE = 'efficientnet-guide_camvid-256x192'
+GENERATOR, GUIDE = 'layout-unet_camvid-512x384', 'efficientnet-guide_camvid-256x192'
 FRAMES = 367
 SEQUENCES = {'0001TP': range(62), '0006R0': range(62, 163), '0016E5': range(163, FRAMES)}  # of train frames
 HOOK = 'custom_hooks.MaskSelectionHook.'
 # Starts from the photo. One step of 100 adds almost no noise, so the autoencoder causes any loss.
 STARTS = {'autoencoder': {'strength': 0.01, 'num_steps': 100},
           **{f'photo-{percent}': {'strength': percent / 100} for percent in (10, 20, 40, 70)}}
+GUIDED = ('d3s2', 'd3s2-two', 'photo-guided')
 
 
 def run(command, config, folder=None, workers=None, **options):
@@ -62,28 +62,31 @@ def sets_of(config, rows):
 def distil(folder, budget, args):
     """Distil the set of a folder such as `d3s2-two_0` (kind and seed); check the settings of a finished set."""
     kind, _, seed = folder.name.partition('_')
-    options = {'data_root': args.data_root, 'model.generator.weights': args.generator,
-               'model.generator.vae': args.decoder, 'test_cfg.seed': seed, f'{HOOK}selector.budget': budget}
+    options = {'data_root': args.data_root, 'model.generator.weights': args.generator, 'test_cfg.seed': seed,
+               f'{HOOK}selector.budget': budget}
+    if args.decoder:
+        options['model.generator.vae'] = args.decoder
     if kind == 'd3s2-two':  # for an odd budget, one image too many; the comparison leaves it out
         options.update({f'{HOOK}selector.budget': (budget + 1) // 2, f'{HOOK}images_per_mask': 2})
     if kind in STARTS:
         options.update({f'model.generator.{key}': value for key, value in STARTS[kind].items()})
-    if kind.startswith('d3s2'):
+    if kind in GUIDED:
         options['custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'] = args.guide
-    name = 'photo-start' if kind in STARTS else kind.partition('-')[0]
+    name = 'photo-start' if kind in STARTS else kind.removesuffix('-two')
     run('distill', f'configs/d3s2/{name}_layout-unet_5p_camvid-512x384.py', folder, **options)
 
 
 def parts(args, guided):
-    """Train the generator, the decoder, and the guide if needed, unless options name them or they exist; set the
-    options."""
-    vae = {'model.vae': args.vae} if args.vae else {}
-    for name, training, file, options in (('generator', GENERATOR, 'export', vae), ('decoder', DECODER, 'export', vae),
-                                          ('guide', GUIDE, 'export/model.safetensors', {})):
-        if getattr(args, name) is None and (guided or name != 'guide'):
-            setattr(args, name, f'work_dirs/{training}/{file}')
-            if not (ROOT / getattr(args, name)).exists():
-                run('train', f'configs/generators/{training}.py', data_root=args.data_root, **options)
+    """Train the generator, and the guide if needed, unless options name them or they exist; set the options."""
+    data = dict(data_root=args.data_root)
+    if args.generator is None:
+        args.generator = f'work_dirs/{GENERATOR}/export'
+        if not (ROOT / args.generator).is_dir():
+            run('train', f'configs/generators/{GENERATOR}.py', **data, **({'model.vae': args.vae} if args.vae else {}))
+    if guided and args.guide is None:
+        args.guide = f'work_dirs/{GUIDE}/export/model.safetensors'
+        if not (ROOT / args.guide).is_file():
+            run('train', f'configs/generators/{GUIDE}.py', **data)
 
 
 def only(path, config, students):
@@ -115,7 +118,7 @@ def make_sets(config, args, sequence=None):
     if folders and sequence:
         sys.exit(f'error: --held-out compares real frames: leave {folders[0]} out with --rows')
     if folders:
-        parts(args, any(folder.name.startswith('d3s2') for folder in folders))
+        parts(args, any(folder.name.partition('_')[0] in GUIDED for folder in folders))
         for folder in folders:
             distil(folder, config.budget, args)
     return rows
@@ -147,9 +150,9 @@ def main():
     parser.add_argument('--image-sets', type=int, default=3, help='runs of each row and student')
     parser.add_argument('--workers', type=int, default=2, help='students at a time, on one thread each')
     parser.add_argument('--data-root', default='data/camvid')
-    parser.add_argument('--vae', help='folder of the weights of TAESD, to train the generator and the decoder')
+    parser.add_argument('--vae', help='folder of the weights of TAESD, for the training of the generator')
     parser.add_argument('--generator', help='folder of a trained generator')
-    parser.add_argument('--decoder', help='folder of an autoencoder with a fine-tuned decoder; or of TAESD')
+    parser.add_argument('--decoder', help='folder of an autoencoder with a fine-tuned decoder; default: TAESD')
     parser.add_argument('--guide', help='weights of a trained guide')
     args = parser.parse_args()
     resolve_paths(args, 'data_root', 'vae', 'generator', 'decoder', 'guide')

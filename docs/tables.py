@@ -65,7 +65,7 @@ def _weights(address: str, about: dict) -> str:
         return known.name
     if address.startswith('mmdistill://'):
         return 'built-in'
-    made = next((path for path in about.get('Trained By', ()) if Path(path).stem in Path(address).parts), None)
+    made = about.get('Trained By')
     return f'trained first by [`{Path(made).stem}`](../{made})' if made else f'{FREESTYLENET.name}, converted first'
 
 

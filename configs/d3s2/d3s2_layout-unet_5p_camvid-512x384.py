@@ -1,17 +1,12 @@
 # D3S2 on CamVid at twice the size of d3s2_layout-unet_5p_camvid-256x192.py, which small objects need, and with a
 # guiding segmentor that starts from ImageNet weights. Students read the images at 256x192, and so does the segmentor.
-# Generator, decoder and segmentor have to be trained first; model.generator.vae=None uses the decoder of TAESD:
+# Generator and segmentor have to be trained first:
 # mmdistill train configs/generators/layout-unet_camvid-512x384.py
-# mmdistill train configs/generators/taesd-decoder_camvid-512x384.py
 # mmdistill train configs/generators/efficientnet-guide_camvid-256x192.py
 # mmdistill distill configs/d3s2/d3s2_layout-unet_5p_camvid-512x384.py
 _base_ = './d3s2_layout-unet_5p_camvid-256x192.py'
 
-model = dict(
-    generator=dict(
-        weights='work_dirs/layout-unet_camvid-512x384/export',
-        vae='work_dirs/taesd-decoder_camvid-512x384/export',
-        image_size=(384, 512)))
+model = dict(generator=dict(weights='work_dirs/layout-unet_camvid-512x384/export', image_size=(384, 512)))
 guidance = dict(
     _base_.guidance,
     segmentor=dict(

