@@ -7,6 +7,7 @@ __getattr__, __all__ = lazy_exports(__name__, {
     'distiller': ['Distiller'],
     'efficientnet_lite': ['EfficientNetLite0'],
     'evaluation_nets': ['ConvNet', 'ResNetAP'],
+    'feature_loss': ['FeatureLoss'],
     'latent_diffusion': ['ClassDiffusion', 'LayoutDiffusion'],
     'losses': ['TemperatureKLLoss', 'WeightedLoss'],
     'segmentor': ['SegmentorGuide'],

@@ -18,7 +18,7 @@ from .samples import masks_of
 
 
 class Reconstruction(BaseModel):
-    r"""Reconstruction training of an autoencoder of diffusers.
+    r"""Base class of trainings that reconstruct images with an autoencoder of diffusers.
 
     .. math:: L = \mathrm{mean}_p\, w_p (|\hat x_p - x_p| + \lambda (\hat x_p - x_p)^2) + L_{features}
 
@@ -98,12 +98,14 @@ class Reconstruction(BaseModel):
 class AutoencoderTrainer(Reconstruction):
     """Training of diffusers' ``AutoencoderTiny`` from scratch; exported with latents of unit variance.
 
-    Without weights, small objects are neglected: traffic signs of a few pixels lose their colour although the PSNR is
-    high.
+    The loss (:class:`~mmdistill.models.autoencoder.Reconstruction`) is by default plain reconstruction, since the
+    sharpness of the decoder limits a small generator. Without class weights, small objects are neglected: traffic signs
+    of a few pixels lose their colour although the PSNR is high.
 
     Args:
         autoencoder: Arguments of ``AutoencoderTiny``.
-        settings: See :class:`Reconstruction`.
+        settings: ``mse_weight``, ``class_balance``, ``feature_loss`` and ``data_preprocessor``; see
+            :class:`~mmdistill.models.autoencoder.Reconstruction`.
 
     Example:
         >>> model = dict(type='AutoencoderTrainer', class_balance=dict(num_classes=11, gamma=0.5),
@@ -131,7 +133,8 @@ class DecoderTrainer(Reconstruction):
 
     Args:
         vae: diffusers folder or hub id with the autoencoder, in the folder itself or in its sub-folder ``vae``.
-        settings: See :class:`Reconstruction`.
+        settings: ``mse_weight``, ``class_balance``, ``feature_loss`` and ``data_preprocessor``; see
+            :class:`~mmdistill.models.autoencoder.Reconstruction`.
 
     Example:
         >>> model = dict(type='DecoderTrainer', vae='madebyollin/taesd', feature_loss=dict(

@@ -26,6 +26,15 @@ class FeatureLoss(nn.Module):
         mean, std: Normalisation of the backbone's RGB images in [0, 255]. The default is ImageNet's.
         scale: Images are resized by this factor first, bilinearly with antialiasing: 0.5 for students that read
             generated images at half their size.
+
+    Raises:
+        DistillError: ``mean`` or ``std`` has another number of values than 3, or the backbone has no weights.
+
+    Example:
+        >>> backbone = dict(type='mmdistill.EfficientNetLite0', pretrained=False)
+        >>> loss = FeatureLoss(backbone, mean=[127] * 3, std=[128] * 3)
+        >>> float(loss(torch.zeros(1, 3, 64, 64), torch.zeros(1, 3, 64, 64)))
+        0.0
     """
 
     mean: Tensor
