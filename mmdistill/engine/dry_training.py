@@ -72,8 +72,13 @@ def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
     """
     address, component = model.get('vae'), resolve(model, MODELS, 'model')
     reads = inspect.isclass(component) and issubclass(component, (LatentDiffusion, DecoderTrainer))
-    if not reads or not isinstance(address, str) or local_path(address) is not None:
+    if not reads or not isinstance(address, str):
         return None
+    try:
+        if local_path(address) is not None:
+            return None
+    except DistillError as error:
+        raise DistillError(f'model.vae: {error}') from None
     with suppress(DistillError):
         cached = str(find_weights(address, fetch=False))
         check_weights(cached, ('vae', ), 'model.vae')

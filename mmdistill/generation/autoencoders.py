@@ -1,11 +1,13 @@
 """Conversion between images and scaled latents with a frozen autoencoder."""
 import json
 from pathlib import Path
-from typing import Callable, Sequence, Union
+from typing import Callable, Optional, Sequence, Tuple, Union
 
 import torch
 from torch import Tensor
 
+from ..errors import DistillError
+from ..weights.configs import read_config
 from ..weights.hub import Weights
 
 SLICE_PIXELS = 4 * 512 * 512  # decoding them in float32 with Stable Diffusion's autoencoder takes about 3 GiB
@@ -30,6 +32,30 @@ def save_vae(vae, folder: Path) -> None:
 def vae_factor(vae) -> int:
     """Ratio of the image's side to the latents' side."""
     return 2**(len(vae.config.block_out_channels) - 1)
+
+
+def check_same_latents(folder: Path, other: Path, where: str) -> None:
+    """Raise a DistillError if the latents of two autoencoders differ in their channels or their size.
+
+    Args:
+        folder: Folder of the autoencoder that the denoiser was trained with.
+        other: Folder of another autoencoder, or one with a sub-folder ``vae``.
+        where: The other autoencoder, for the message.
+    """
+    kinds = [_kind(folder), _kind(other / 'vae' if (other / 'vae').is_dir() else other)]
+    known = [kind for kind in kinds if kind is not None]
+    if len(known) == 2 and known[0] != known[1]:
+        needed, given = (f'{channels} channels at 1/{factor} of the size of the image' for channels, factor in known)
+        raise DistillError(f'{where} has latents of {given}, and the generator needs {needed}: give an autoencoder of '
+                           'the same latents, or None')
+
+
+def _kind(folder: Path) -> Optional[Tuple[int, int]]:
+    """Channels of an autoencoder's latents, and its factor, from its config; None if they are not in it."""
+    config = read_config(folder)
+    levels, channels = config.get('block_out_channels') or config.get('encoder_block_out_channels'), config.get(
+        'latent_channels')
+    return (channels, 2**(len(levels) - 1)) if isinstance(levels, list) and isinstance(channels, int) else None
 
 
 def encode(vae, images: Tensor) -> Tensor:

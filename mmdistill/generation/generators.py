@@ -14,7 +14,7 @@ from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.address import licence
 from ..weights.hub import Dtype, Weights, check_fit, check_network, check_weights, dtype_of, known_configs
-from .autoencoders import decode, encode, in_slices, load_vae, slice_rows, vae_factor
+from .autoencoders import check_same_latents, decode, encode, in_slices, load_vae, slice_rows, vae_factor
 from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
 from .process import NoiseProcess, first_step
@@ -100,7 +100,8 @@ class LatentGenerator:
         if cfg_channels is not None and cfg_channels > vae.config.latent_channels:
             raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')
-        self.vae, self.denoiser, self.scheduler, self.guide_vae = vae, denoiser, scheduler, guidance_vae or vae
+        self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
+        self.guide_vae: Any = guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.num_classes, self.num_steps = num_classes, num_steps
         self.micro_batch, self.strength = micro_batch, strength
@@ -115,6 +116,8 @@ class LatentGenerator:
         factor = vae_factor(vae)
         _check_size(self.image_size, factor * multiple)
         check_fit('factor of guidance_vae', vae_factor(self.guide_vae), 'of vae', factor)
+        check_fit('latent_channels of guidance_vae', self.guide_vae.config.latent_channels, 'of vae',
+                  vae.config.latent_channels)
         self.latent_shape = (vae.config.latent_channels, *(side // factor for side in self.image_size))
         self.compiled = bool(compile)
         for network in denoiser.children() if compile else ():
@@ -210,8 +213,11 @@ class LatentGenerator:
             cls._process_of(folder, settings)
         for name in (*cls.replaced, 'guidance_vae'):
             if settings.get(name):
-                check_weights(settings[name], (name.removeprefix('guidance_'), ), f'{where}.{name}',
-                              settings.get('config') or settings['weights'])
+                part = name.removeprefix('guidance_')
+                other = check_weights(settings[name], (part, ), f'{where}.{name}',
+                                      settings.get('config') or settings['weights'])
+                if part == 'vae' and folder and other and (folder / part).is_dir():
+                    check_same_latents(folder / part, other, f'{where}.{name}={settings[name]!r}')
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:

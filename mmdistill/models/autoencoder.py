@@ -9,7 +9,7 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.autoencoders import decode, encode, load_vae, save_vae
+from mmdistill.generation.autoencoders import decode, encode, load_vae, save_vae, vae_factor
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegative, check_settings, validated
 from .class_balance import ClassBalance
@@ -52,8 +52,13 @@ class Reconstruction(BaseModel):
             ``'tensor'``: the reconstructions (B, 3, H, W).
 
         Raises:
-            DistillError: With ``class_balance``, a mask has channels or an unknown id.
+            DistillError: The sides of the images are no multiples of the autoencoder's factor. With ``class_balance``,
+                a mask is missing, has channels or an unknown id.
         """
+        factor, (height, width) = vae_factor(self.autoencoder), inputs.shape[-2:]
+        if height % factor or width % factor:
+            raise DistillError(f'images of {height}x{width} pixels (height x width) do not fit this autoencoder: '
+                               f'resize or crop them to multiples of {factor} in the pipeline of the dataset')
         masks = None
         if mode == 'loss' and self.balance is not None:
             masks = masks_of(data_samples, len(self.balance.frequency), 'model.class_balance.num_classes')

@@ -17,9 +17,12 @@ def masks_of(data_samples: Sequence[Any], num_classes: int, key: str) -> Tensor:
         key: Key of this number in the config, for messages.
 
     Raises:
-        DistillError: A mask has several channels, or an id that the model does not know.
+        DistillError: A mask is missing, has several channels, or an id that the model does not know.
     """
     for sample in data_samples:
+        if getattr(sample, 'gt_sem_seg', None) is None:
+            raise DistillError(f'{sample.get("img_path")}: the sample has no mask: add LoadAnnotations to the pipeline '
+                               'of the dataset')
         if sample.gt_sem_seg.data.ndim != 3 or len(sample.gt_sem_seg.data) != 1:
             raise DistillError(f'{sample.get("seg_map_path")}: a mask has one channel, whose values are the class ids, '
                                'and this one has several: save it as a grey or palette PNG')

@@ -11,7 +11,7 @@ from mmdistill.generation.autoencoders import load_vae
 
 CONFIG = """
 _base_ = ['mmdistill::_base_/schedules/generator.py', 'mmdistill::_base_/datasets/streets.py']
-crop = [*_base_.load_pipeline[:-1], dict(_scope_='mmseg', type='RandomCrop', crop_size=(32, 32)),
+crop = [*_base_.load_pipeline[:-1], dict(_scope_='mmseg', type='RandomCrop', crop_size=(64, 64)),
         _base_.load_pipeline[-1]]
 model = dict(type='DecoderTrainer', vae='mmdistill://streets', feature_loss=dict(
     weight=0.5, backbone=dict(type='mmdistill.EfficientNetLite0', pretrained=False)))
@@ -73,7 +73,7 @@ def test_a_dry_run_does_not_ask_the_hub(config, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize('option, message', [
     ('model.vae=/no/vae', 'model.vae: no weights at /no/vae'),
     ('model.feature_loss.scal=0.5', 'feature_loss.scal: unknown setting of FeatureLoss; did you mean scale'),
-    ('model.feature_loss.backbone.type=EfficientNet', 'not in the .* registry; did you mean EfficientNetLite0'),
+    ('model.feature_loss.backbone.type=EfficientNet', 'feature_loss.backbone: EfficientNet is not in the .* registry'),
     ('model.feature_loss=None model.feature_los=1', "model: got an unexpected keyword argument 'feature_los'")])
 def test_mistakes(config, tmp_path, option, message):
     with pytest.raises(SystemExit, match=message):

@@ -138,3 +138,17 @@ def test_only_the_decoder_is_trained(kind, images, vae_folder, tmp_path):
 def test_a_decoder_without_weights(tmp_path):
     with pytest.raises(DistillError, match='model.vae: no weights at /nowhere'):
         DecoderTrainer('/nowhere')
+
+
+@pytest.mark.parametrize('mode', ['loss', 'predict'])
+def test_sides_that_the_autoencoder_cannot_have(mode):
+    with pytest.raises(DistillError, match=r'images of 18x16 pixels .* resize or crop them to multiples of 4'):
+        AutoencoderTrainer(TINY)(torch.zeros(2, 3, 18, 16), mode=mode)
+
+
+def test_a_sample_without_a_mask(images, masks_as_samples):
+    model = AutoencoderTrainer(TINY, class_balance=dict(num_classes=2, gamma=1.0))
+    samples = masks_as_samples(torch.zeros(4, 16, 16))
+    del samples[2].gt_sem_seg
+    with pytest.raises(DistillError, match='2.png: the sample has no mask: add LoadAnnotations'):
+        model(images, samples, mode='loss')

@@ -17,6 +17,7 @@ BACKBONE = dict(type='mmpretrain.ResNet', depth=18, stem_channels=4, base_channe
 @MODELS.register_module()
 class OneMap(nn.Module):
     """A backbone that returns one map: the averages of 2x2 pixels, scaled by a weight that `init_weights` sets."""
+    pretrained = True
 
     def __init__(self):
         super().__init__()
@@ -105,3 +106,36 @@ def test_settings(settings, message):
 def test_misspelt_settings():
     with pytest.raises(DistillError, match='AutoencoderTrainer: feature_loss.wieght: .* did you mean weight'):
         AutoencoderTrainer(TINY, feature_loss=dict(backbone=dict(type='OneMap'), wieght=1))
+
+
+def test_too_few_positions_for_a_variance():
+    loss = FeatureLoss(dict(type='OneMap'))
+    with pytest.raises(DistillError, match='output 1 of the backbone has 1x1 positions, at least 4 are needed'):
+        loss(*pair(2))
+    assert float(loss(*pair(4))) > 0
+    with pytest.raises(DistillError, match='feature_loss.scale=0.01 leaves nothing of images of 32x32 pixels'):
+        FeatureLoss(dict(type='OneMap'), scale=0.01)(*pair())
+
+
+def test_random_weights_are_named(caplog):
+    FeatureLoss(BACKBONE)
+    FeatureLoss(dict(type='OneMap'))
+    warning, = (record.getMessage() for record in caplog.records if record.name == 'mmdistill')
+    assert warning.startswith('feature_loss.backbone: ResNet has random weights')
+    assert "init_cfg=dict(type='Pretrained', checkpoint=..., prefix='backbone.')" in warning
+
+
+@pytest.mark.parametrize('backbone, message', [
+    (dict(type='mmpretrain.ResNet', depth=18, wrong=1), "feature_loss.backbone: .*'wrong'"),
+    (dict(type='mmpretrain.ResNet', depth=18, init_cfg=dict(type='Pretrained', checkpoint='/no/weights.pth')),
+     'feature_loss.backbone: .*/no/weights.pth'),
+    (dict(type='ResNetX'), 'feature_loss.backbone: ResNetX is not in')])
+def test_backbones_that_cannot_be_built(backbone, message):
+    with pytest.raises(DistillError, match=message):
+        FeatureLoss(backbone)
+
+
+def test_a_backbone_without_maps():
+    loss = FeatureLoss(dict(type='mmpretrain.VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16))
+    with pytest.raises(DistillError, match='VisionTransformer returns no feature maps'):
+        loss(*pair())

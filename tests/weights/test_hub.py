@@ -22,9 +22,16 @@ def test_builtin_names():
 
 
 def test_weights_that_are_there():
-    LayoutUNetGenerator.check_weights(dict(weights='mmdistill://streets', guidance_vae='mmdistill://objects'), 'model')
+    LayoutUNetGenerator.check_weights(dict(weights='mmdistill://streets', guidance_vae='mmdistill://streets'), 'model')
     ClassConditionalGenerator.check_weights(dict(weights='mmdistill://objects', num_steps=20), 'model')
     Img2ImgGenerator.check_weights(dict(weights='someone/sd', guidance_vae='madebyollin/taesd'), 'model')
+
+
+@pytest.mark.parametrize('key', ['vae', 'guidance_vae'])
+def test_an_autoencoder_of_other_latents(key):
+    with pytest.raises(DistillError, match=f"g.{key}='mmdistill://objects' has latents of .* and the generator needs "
+                       '12 channels at 1/4 of the size of the image: give an autoencoder of the same latents, or None'):
+        LayoutUNetGenerator.check_weights({'weights': 'mmdistill://streets', key: 'mmdistill://objects'}, 'g')
 
 
 def test_complete_folders(sd_folder):
