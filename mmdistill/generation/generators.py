@@ -7,7 +7,7 @@ from typing import Annotated, Any, Dict, Iterator, List, Mapping, Optional, Sequ
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..errors import DistillError
 from ..plan import Request
@@ -93,7 +93,7 @@ class LatentGenerator:
     def __init__(self, vae: Any, denoiser: Any, scheduler: Any, num_classes: int, multiple: int = 1, *,
                  image_size: Optional[Size] = None, num_steps: PositiveInt = 20, cfg_scale: NonNegative = 2.0,
                  cfg_channels: Optional[PositiveInt] = None, dtype: Dtype = 'float32', micro_batch: PositiveInt = 8,
-                 guidance_vae: Optional[nn.Module] = None, gradient_checkpointing: bool = False,
+                 guidance_vae: Any = None, gradient_checkpointing: bool = False,
                  strength: Strength = 1.0, compile: Union[bool, dict] = False):
         if image_size is None:
             raise DistillError('the weights do not contain their image size: set image_size of the generator')
@@ -101,7 +101,7 @@ class LatentGenerator:
             raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')
         self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
-        self.guide_vae: Any = guidance_vae or vae
+        self.guide_vae = guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.num_classes, self.num_steps = num_classes, num_steps
         self.micro_batch, self.strength = micro_batch, strength
