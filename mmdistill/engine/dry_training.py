@@ -16,7 +16,6 @@ from mmdistill.labels.hooks import ReplayedLabelsHook
 from mmdistill.models.autoencoder import DecoderTrainer
 from mmdistill.models.latent_diffusion import LatentDiffusion
 from mmdistill.registry import MODELS
-from mmdistill.weights.address import local_path
 from mmdistill.weights.address import resolve as find_weights
 from mmdistill.weights.hub import check_weights
 from .composition import ComposingHook
@@ -72,13 +71,8 @@ def _replace_autoencoder(model: Any, scratch: str) -> Optional[str]:
     """
     address, component = model.get('vae'), resolve(model, MODELS, 'model')
     reads = inspect.isclass(component) and issubclass(component, (LatentDiffusion, DecoderTrainer))
-    if not reads or not isinstance(address, str):
+    if not reads or not isinstance(address, str) or check_weights(address, ('vae', ), 'model.vae') is not None:
         return None
-    try:
-        if local_path(address) is not None:
-            return None
-    except DistillError as error:
-        raise DistillError(f'model.vae: {error}') from None
     with suppress(DistillError):
         cached = str(find_weights(address, fetch=False))
         check_weights(cached, ('vae', ), 'model.vae')

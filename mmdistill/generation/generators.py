@@ -100,8 +100,7 @@ class LatentGenerator:
         if cfg_channels is not None and cfg_channels > vae.config.latent_channels:
             raise DistillError(f'cfg_channels={cfg_channels} has to be in [1, {vae.config.latent_channels}], the '
                                'channels of the latents, or None for all')
-        self.vae, self.denoiser, self.scheduler = vae, denoiser, scheduler
-        self.guide_vae = guidance_vae or vae
+        self.vae, self.denoiser, self.scheduler, self.guide_vae = vae, denoiser, scheduler, guidance_vae or vae
         self.image_size = (image_size, image_size) if isinstance(image_size, int) else (image_size[0], image_size[1])
         self.num_classes, self.num_steps = num_classes, num_steps
         self.micro_batch, self.strength = micro_batch, strength

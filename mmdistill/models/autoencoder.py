@@ -9,11 +9,12 @@ from mmengine.model import BaseModel
 from torch import Tensor
 
 from mmdistill.errors import DistillError
-from mmdistill.generation.autoencoders import decode, encode, load_vae, save_vae, vae_factor
+from mmdistill.generation.autoencoders import decode, encode, save_vae, vae_factor
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegative, check_settings, validated
 from .class_balance import ClassBalance
 from .feature_loss import FeatureLoss
+from .frozen import frozen_autoencoder
 from .samples import masks_of
 
 
@@ -148,11 +149,7 @@ class DecoderTrainer(Reconstruction):
 
     @validated
     def __init__(self, vae: str, **settings: Any) -> None:
-        try:
-            autoencoder = load_vae(vae)
-        except DistillError as error:
-            raise DistillError(f'model.vae: {error}') from None
-        super().__init__(autoencoder, **settings)
+        super().__init__(frozen_autoencoder(vae), **settings)
         for part in ('decoder', 'post_quant_conv'):  # the latter only in AutoencoderKL
-            if (module := getattr(autoencoder, part, None)) is not None:
+            if (module := getattr(self.autoencoder, part, None)) is not None:
                 module.requires_grad_(True)

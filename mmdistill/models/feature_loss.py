@@ -50,7 +50,7 @@ class FeatureLoss(nn.Module):
                  std: Sequence[Positive] = (58.395, 57.12, 57.375), scale: Positive = 1.0) -> None:
         super().__init__()
         network = _trained(backbone)
-        self._frozen = [network]  # in a list, so that it is in neither the state dict nor the averaged (EMA) copy
+        self._frozen = [network]  # in a list, so that it is not in the state dict
         self.weight, self.scale = weight, scale
         for name, values in (('mean', mean), ('std', std)):
             if len(values) != 3:
@@ -58,7 +58,7 @@ class FeatureLoss(nn.Module):
             self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(3, 1, 1), persistent=False)
 
     def features(self, images: Tensor) -> List[Tensor]:
-        """Images (B, 3, H, W) RGB in [-1, 1] → feature maps (B, C_s, h_s, w_s)."""
+        """Images (B, 3, H, W) RGB in [-1, 1] → feature maps (B, C_s, h_s, w_s), float32."""
         if self.scale != 1:
             if int(min(images.shape[-2:]) * self.scale) < 1:
                 raise DistillError(f'feature_loss.scale={self.scale} leaves nothing of images of '
@@ -75,14 +75,13 @@ class FeatureLoss(nn.Module):
                     f'feature_loss: output {number + 1} of the backbone has {height}x{width} positions, at least '
                     f'{_POSITIONS} are needed: use larger crops, increase feature_loss.scale, or leave this output out '
                     'with out_indices of the backbone')
-        return maps
+        return [one.float() for one in maps]
 
     def forward(self, output: Tensor, target: Tensor) -> Tensor:
         """The loss, a scalar, of images (B, 3, H, W) RGB in [-1, 1]; the ``target`` gets no gradient."""
         with torch.no_grad():
             wanted = self.features(target)
-        losses = [((one.float() - other.float()).square().mean((0, 2, 3))
-                   / (other.float().var((0, 2, 3), correction=0) + 1e-4)).mean()
+        losses = [((one - other).square().mean((0, 2, 3)) / (other.var((0, 2, 3), correction=0) + 1e-4)).mean()
                   for one, other in zip(self.features(output), wanted)]
         return self.weight * torch.stack(losses).mean()
 

@@ -1,4 +1,4 @@
-"""Frozen networks of OpenMMLab packages with trained weights."""
+"""Frozen networks with trained weights, of OpenMMLab packages and of diffusers."""
 from typing import Any, Mapping, Optional, Tuple
 
 from mmengine.config import Config, ConfigDict
@@ -7,6 +7,7 @@ from mmengine.registry import Registry
 
 from mmdistill.datasets.wrapped_configs import part_configs
 from mmdistill.errors import DistillError, one_line
+from mmdistill.generation.autoencoders import load_vae
 from mmdistill.weights.checkpoints import load_checkpoint, trained_classes
 
 
@@ -36,6 +37,14 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
     except RuntimeError as error:
         raise DistillError(f'the weights {checkpoint} do not fit {name}: {one_line(error)}') from None
     return network.float().eval().requires_grad_(False), loaded.get('meta')
+
+
+def frozen_autoencoder(vae: str) -> Any:
+    """The autoencoder that ``model.vae`` of a training names; raises a DistillError that begins with this key."""
+    try:
+        return load_vae(vae)
+    except DistillError as error:
+        raise DistillError(f'model.vae: {error}') from None
 
 
 def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = None) -> Optional[Tuple[str, ...]]:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from mmdistill.errors import DistillError
 from mmdistill.generation import ClassConditionalGenerator, LayoutUNetGenerator
-from mmdistill.generation.autoencoders import encode, load_vae, save_vae, vae_factor
+from mmdistill.generation.autoencoders import encode, save_vae, vae_factor
 from mmdistill.generation.unets import ClassUNet, LayoutUNet
 from mmdistill.known_classes import KnownClasses
 from mmdistill.masks import IGNORE
@@ -20,6 +20,7 @@ from mmdistill.plan import Request
 from mmdistill.registry import MODELS
 from mmdistill.settings import PositiveInt, Share, check_settings, validated
 from .class_balance import ClassBalance
+from .frozen import frozen_autoencoder
 from .samples import masks_of
 
 
@@ -50,10 +51,7 @@ class LatentDiffusion(BaseModel):
                  num_sampling_steps: PositiveInt = 20, data_preprocessor: Optional[dict] = None) -> None:
         check_settings(self.network, unet, f'{type(self).__name__}: unet', ('latent_channels', ))
         super().__init__(data_preprocessor=data_preprocessor)
-        try:  # in a list, so that it is in neither the state dict nor the averaged (EMA) copy
-            self._frozen = [load_vae(vae).eval().requires_grad_(False)]
-        except DistillError as error:
-            raise DistillError(f'model.vae: {error}') from None
+        self._frozen = [frozen_autoencoder(vae)]  # in a list, so that it is not in the state dict
         self.scheduler = DDPMScheduler(beta_schedule='squaredcos_cap_v2', prediction_type='v_prediction',
                                        clip_sample=False)
         self.drop = drop
