@@ -1,6 +1,5 @@
 """The command line ``mmdistill`` or ``python -m mmdistill``. Mistakes of the user are reported in one line."""
 import argparse
-import errno
 import logging
 import math
 import re
@@ -8,10 +7,9 @@ from typing import Callable, Optional, Sequence
 
 from . import commands, stopping, terminal
 from .command_config import LAUNCHERS
-from .errors import DistillError, SeveralErrors, one_line, unregistered
+from .errors import DistillError, SeveralErrors, disk_failed, one_line, out_of_memory, unregistered
 from .version import __version__
 
-_DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
 _CONFIG = 'config file, or package::path for a config of an installed package'
 
 
@@ -152,10 +150,10 @@ def _line(error: Exception) -> Optional[str]:
                       one_line(error, None))
     if isinstance(error, KeyError):
         return unregistered(error)
-    if isinstance(error, OSError) and error.errno in _DISK:
+    if disk_failed(error):
         where = f' {error.filename}' if error.filename else ''
         return f'cannot write{where}: {error.strerror}; free the disk. {stopping.current.kept_files_message()}'
-    if isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError':  # torch's; torch is not imported
+    if out_of_memory(error):
         return f'out of memory ({text}): generate fewer images at a time, or smaller ones'
     if isinstance(error, RuntimeError) and 'DataLoader worker' in text:
         return (f'a process that reads data was killed or ran out of memory ({text}): run the command '

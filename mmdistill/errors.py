@@ -1,7 +1,10 @@
 """Exceptions for errors that a user can correct."""
+import errno
 import re
 from contextlib import contextmanager
-from typing import Iterator, List, Optional, Sequence, Type, Union
+from typing import Iterator, List, Optional, Sequence, Type, TypeGuard, Union
+
+_DISK = [getattr(errno, name, None) for name in ('ENOSPC', 'EDQUOT', 'EROFS', 'EIO', 'EFBIG')]
 
 
 class DistillError(ValueError):
@@ -89,6 +92,25 @@ def counted(number: int, what: str) -> str:
         ('1 class', '2,000 images')
     """
     return f'{number:,} {what}' + ('' if number == 1 else 'es' if what.endswith('s') else 's')
+
+
+def disk_failed(error: BaseException) -> TypeGuard[OSError]:
+    """Whether an exception says that a disk is full, read-only or broken."""
+    return isinstance(error, OSError) and error.errno in _DISK
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that the memory of the machine or of its accelerator is full."""
+    if isinstance(error, MemoryError) or isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return True
+    # torch is not imported here; its allocator for the CPU raises a plain RuntimeError
+    return type(error).__name__ == 'OutOfMemoryError' or (
+        isinstance(error, RuntimeError) and 'DefaultCPUAllocator' in str(error))
+
+
+def is_fault_of_machine(error: BaseException) -> bool:
+    """Whether an exception is no mistake of the user, but a full disk or memory. The command line explains both."""
+    return disk_failed(error) or out_of_memory(error)
 
 
 def unregistered(error: BaseException) -> Optional[str]:

@@ -139,7 +139,7 @@ def check_settings(component: Callable, settings: Mapping[str, Any], where: str,
             check_value(f'{where}.{key}', value, hint)
     for key, (parameter, _) in known.items():
         if parameter.default is parameter.empty and key not in settings and key not in provided:
-            raise DistillError(f'{where}: {name} needs {key}; give it {where}.{key}')
+            raise DistillError(f'{where}: {name} needs {key}: add it')
 
 
 def validated(function: F) -> F:

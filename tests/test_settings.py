@@ -76,7 +76,7 @@ class Derived(Base):
     (dict(name='a', size=1, stps=1), r'^part\.stps: unknown setting of Derived; did you mean steps\?$'),
     (dict(name='a', size=1, rate=2), r'^part\.rate=2 is out of range'),
     (dict(name='a', size=0), r'^part\.size=0 is out of range'),
-    (dict(size=1), r'^part: Derived needs name; give it part\.name$'),
+    (dict(size=1), r'^part: Derived needs name: add it$'),
 ])
 def test_settings_of_a_class_reach_its_bases(settings, say):
     check_settings(Derived, dict(type='Derived', name='a', size=1, rate=1), 'part')

@@ -192,12 +192,19 @@ def _licence(weights: str) -> str:
 
 
 def _ids(weights: Any) -> List[str]:
-    """Addresses of the weights in a manifest; for a local folder, only its name."""
+    """Addresses of the weights in a manifest."""
     if isinstance(weights, Mapping):
-        found = [weights['id']] if isinstance(weights.get('id'), str) else []
-        found = [name if '://' in name or not name.startswith(('/', '.', '~')) else Path(name).name for name in found]
+        found = [_address(weights['id'])] if isinstance(weights.get('id'), str) else []
         return found + [name for value in weights.values() for name in _ids(value)]
     return []
+
+
+def _address(weights: str) -> str:
+    """An address of weights without the path of a local folder."""
+    if '://' in weights or not weights.startswith(('/', '.', '~')):
+        return weights
+    path = Path(weights)
+    return path.parent.name if path.name == 'export' and path.parent.name else path.name  # training writes to export/
 
 
 def _plain(text: Optional[Any]) -> str:

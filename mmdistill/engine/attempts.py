@@ -3,7 +3,7 @@ import copy
 from contextlib import contextmanager
 from typing import Any, Callable, ContextManager, Dict, Iterator, Mapping
 
-from mmdistill.errors import DistillError, one_line, unregistered
+from mmdistill.errors import DistillError, is_fault_of_machine, one_line, unregistered
 from mmdistill.settings import NO_SETTINGS
 
 Build = Callable[[Dict[str, Any]], Any]
@@ -17,13 +17,6 @@ def reason(error: BaseException) -> str:
     if isinstance(error, TypeError) and 'not supported between instances' in text:
         return f'it has the wrong type ({text})'
     return text if ' ' in text and not isinstance(error, LookupError) else one_line(error, None, named=True)
-
-
-def is_fault_of_machine(error: BaseException) -> bool:
-    """Whether an exception is no mistake of the user, but a full disk or memory, for example."""
-    if isinstance(error, OSError):
-        return bool(error.errno) and not isinstance(error, FileNotFoundError)
-    return isinstance(error, MemoryError) or type(error).__name__ == 'OutOfMemoryError'
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from typing import Any, ContextManager, Iterator, List, Optional, Set
 from mmengine.runner.base_loop import BaseLoop
 
 from mmdistill import stopping
-from mmdistill.errors import DistillError, one_line
-from .attempts import is_fault_of_machine, replaced
+from mmdistill.errors import DistillError, is_fault_of_machine, one_line
+from .attempts import replaced
 from .runner import Runner, restored_globals
 
 #: What fails, and what to correct.

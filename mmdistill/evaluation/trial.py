@@ -12,7 +12,7 @@ from mmdistill.datasets.wrapped_configs import pipeline_of
 from mmdistill.engine.runner import Runner
 from mmdistill.engine.training import build_optimization
 from mmdistill.engine.training_trial import is_too_large, small_batch
-from mmdistill.errors import DistillError, Problems, one_line
+from mmdistill.errors import DistillError, Problems, disk_failed, one_line
 from mmdistill.files import config_hash
 from mmdistill.registry import DATASETS
 from .students import import_scope, student_runner_config
@@ -141,10 +141,12 @@ def _resizing(pipeline: Sequence[Any], part: str) -> str:
 
 @contextmanager
 def _explained(what: str, advice: str) -> Iterator[None]:
-    """Turns any exception of the block into a DistillError of one line."""
+    """Turns any exception of the block, except those of a full disk, into a DistillError of one line."""
     try:
         yield
     except DistillError as error:
         raise DistillError(f'{what}: {error}') from None
     except Exception as error:
+        if disk_failed(error):
+            raise
         raise DistillError(f'{what} ({one_line(error, 300, named=True)}): {advice}') from None

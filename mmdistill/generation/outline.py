@@ -95,7 +95,7 @@ def network_of(folder: Path, dtype: torch.dtype) -> nn.Module:
     name = class_in(config)
     cls: Any = getattr(unets, name, None) or getattr(diffusers, name, None)
     if cls is None or not hasattr(cls, 'from_config'):
-        raise DistillError(f'{folder} holds a {name}, which is not a network of diffusers')
+        raise DistillError(f'{folder} holds {name}, which is not a network of diffusers')
     known = inspect.signature(cls).parameters  # saved configs may have arguments of other versions
     with META, config_errors(f'{name} in {folder}'):
         network = cls.from_config({key: value for key, value in config.items() if key in known})

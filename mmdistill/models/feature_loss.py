@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmdistill.errors import DistillError, one_line
+from mmdistill.errors import DistillError, is_fault_of_machine, one_line
 from mmdistill.registry import MODELS
 from mmdistill.settings import NonNegative, Positive, validated
 
@@ -94,6 +94,8 @@ def _trained(backbone: dict) -> Any:
     except DistillError as error:
         raise type(error)(f'feature_loss.backbone: {error}') from None
     except Exception as error:  # mm packages raise many types for a wrong config or missing weights
+        if is_fault_of_machine(error):
+            raise
         raise DistillError(f'feature_loss.backbone: {one_line(error)}') from None
     init = getattr(network, 'init_cfg', None) or {}
     kinds = {dict(one).get('type') for one in (init if isinstance(init, list) else [init])}

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping
 
 from ..documents import read_document
-from ..errors import DistillError, one_line, unfit
+from ..errors import DistillError, is_fault_of_machine, one_line, unfit
 
 #: diffusers < 0.30 used one class name for several networks, distinguished by ``norm_type`` (as in diffusers).
 _FORMER_NAMES = {('Transformer2DModel', 'ada_norm_zero'): 'DiTTransformer2DModel'}
@@ -30,7 +30,7 @@ def config_errors(where: str) -> Iterator[None]:
     """Replace the exceptions of a library that builds something from a config by a DistillError about ``where``."""
     try:
         yield
-    except DistillError:
-        raise
     except Exception as error:  # diffusers, transformers and safetensors raise many different errors
+        if isinstance(error, DistillError) or is_fault_of_machine(error):
+            raise
         raise unfit(f'{where}: {one_line(error)}') from None

@@ -205,7 +205,7 @@ def check_network(folder: Path, names: Sequence[str], where: str) -> None:
     """Raise a DistillError unless the ``transformer`` or ``unet`` in a folder has one of these class names."""
     part = folder / ('transformer' if (folder / 'transformer').is_dir() else 'unet')
     if (name := class_in(read_config(part))) not in names:
-        raise DistillError(f'{where}: {part} holds a {name}, not a {" or ".join(names)}')
+        raise DistillError(f'{where}: {part} holds {name}, not {" or ".join(names)}')
 
 
 def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) -> Any:
@@ -214,7 +214,7 @@ def load_part(known: Known, folder: Path, dtype: torch.dtype = torch.float32) ->
     if isinstance(known, tuple):
         names, name = [one.__name__ for one in known], class_in(read_config(folder))
         if name not in names:
-            raise unfit(f'{folder} holds a {name}, not a {" or ".join(names)}')
+            raise unfit(f'{folder} holds {name}, not {" or ".join(names)}')
         cls = known[names.index(name)]
     where = f'{cls.__name__} in {folder}'
     if part := _missing_part(folder, None, True):

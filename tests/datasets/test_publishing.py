@@ -154,12 +154,14 @@ def test_the_card_says_what_the_set_is_and_trusts_nothing(make, tmp_path):
     weights = dict(generator=dict(id='owner/name'), guide=dict(id='/data/own/guide'), other=dict(id='x|<script>'))
     weights['known'] = dict(id='facebook/DiT-XL-2-256@main')
     weights['own'] = dict(id='mmdistill://objects')
+    weights['trained'] = dict(id='/data/layout-unet/export', vae=dict(id='../taesd-decoder/export'))
     root = make(['a', '<b>|'], weights)
     export_set(root, tmp_path / 'out', 'imagefolder', tables=['| set |\n|---|\n| d |'])
     text = (tmp_path / 'out/README.md').read_text()
     assert '4 synthetic images for 100 real ones' in text and '| images per class | 2 |' in text
     assert '| d |' in text and 'owner/name' in text and 'guide' in text
-    assert '/data/own' not in text and '<' not in text and 'x script' in text
+    assert '- layout-unet: see its publisher\n- ' in text and '- taesd-decoder: see' in text and '- export' not in text
+    assert '/data/' not in text and '<' not in text and 'x script' in text
     assert 'licences of both apply' in text and '- owner/name: see its publisher\n' in text
     assert '- facebook/DiT-XL-2-256@main: CC-BY-NC-4.0: not for commercial use\n' in text
     assert '- mmdistill://objects: Apache-2.0, part of mmdistill\n' in text

@@ -277,7 +277,7 @@ def test_bad_generators_and_writers(refused, weights, sd_folder):
     refused('model.generator.type=LayoutUNetGenerator', 'model.generator.image_size=32',
             say='LayoutUNetGenerator is for masks, .* classification: use ClassConditionalGenerator or Img2Img')
     refused('test_cfg.writer.type=SegWriter', say='SegWriter is for masks.*use ClassWriter')
-    refused(f'model.generator.weights={weights}', say='holds a LayoutUNet, not a DiTTransformer2DModel or ClassUNet')
+    refused(f'model.generator.weights={weights}', say='holds LayoutUNet, not DiTTransformer2DModel or ClassUNet')
     refused('model.generator.timestep_shift=0', say='model.generator: timestep_shift=0 is a setting of a DiT.*leave it')
     refused('model.generator.timestep_shift=2', say='timestep_shift=2')
     refused('model.generator.class_ids=[0,1]', say='2 class_ids for the 3 classes')

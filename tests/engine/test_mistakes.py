@@ -79,7 +79,7 @@ SEGMENTATION = [
     ({'model.generator.weights': '/no/such'}, r'model\.generator\.weights.*/no/such'),
     ({'model.generator.weights': 'mmdistill://street'}, r'model\.generator\.weights.*did you mean .*streets'),
     ({'model.generator.weights': 'mmdistill://objects'},
-     r'model\.generator\.weights.*holds a ClassUNet, not a LayoutUNet'),
+     r'model\.generator\.weights.*holds ClassUNet, not LayoutUNet'),
     ({'model.generator.weights': 5}, r'model\.generator\.weights=5 has to be a string'),
     ({'model.generator.guidance_vae': '/no/vae'}, r'model\.generator\.guidance_vae.*/no/vae'),
     # The dataset and its loader.

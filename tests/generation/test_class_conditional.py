@@ -189,7 +189,7 @@ def test_weights_that_name_their_classes(folders, name, tmp_path):
 
 
 def test_wrong_weights_and_requests(folders, sd_folder, tmp_path):
-    with pytest.raises(DistillError, match='holds a UNet2DConditionModel, not a DiTTransformer2DModel or ClassUNet'):
+    with pytest.raises(DistillError, match='holds UNet2DConditionModel, not DiTTransformer2DModel or ClassUNet'):
         build(sd_folder)
     generator = build(folders / 'ClassUNet')
     for classes in ((), (0, 1), (3, )):

@@ -70,7 +70,7 @@ def test_networks_without_an_outline(sd_folder, tmp_path):
     with pytest.raises(DistillError, match='somebody/something are not in the local cache of the hub'):
         known_configs('somebody/something')
     (tmp_path / 'config.json').write_text('{"_class_name": "Nothing"}')
-    with pytest.raises(DistillError, match='holds a Nothing'):
+    with pytest.raises(DistillError, match='holds Nothing'):
         network_of(tmp_path, torch.float32)
 
 

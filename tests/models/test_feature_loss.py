@@ -135,6 +135,12 @@ def test_backbones_that_cannot_be_built(backbone, message):
         FeatureLoss(backbone)
 
 
+def test_a_full_memory_is_no_mistake_of_the_backbone(monkeypatch):
+    monkeypatch.setattr(OneMap, 'init_weights', lambda self: torch.empty(1 << 55, dtype=torch.uint8), raising=False)
+    with pytest.raises(RuntimeError, match='DefaultCPUAllocator'):
+        FeatureLoss(dict(type='OneMap'))
+
+
 def test_a_backbone_without_maps():
     loss = FeatureLoss(dict(type='mmpretrain.VisionTransformer', arch='deit-tiny', img_size=32, patch_size=16))
     with pytest.raises(DistillError, match='VisionTransformer returns no feature maps'):

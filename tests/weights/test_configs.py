@@ -12,6 +12,7 @@ from mmdistill.generation.process import NoiseProcess
 from mmdistill.generation.schedulers import load_scheduler
 from mmdistill.weights.address import builtin
 from mmdistill.weights.classes import classes_in
+from mmdistill.weights.configs import config_errors
 from mmdistill.weights.hub import Weights, check_network, check_weights
 
 TEXTS = ['[]', 'null', '3', '"x"', '{', '[' * 100000, '\x00']
@@ -63,7 +64,7 @@ def test_a_scheduler_without_a_class(folder):
     dict(_class_name=[]), dict(_class_name={}), dict(norm_type=[]), dict(_class_name=1)])
 def test_class_of_a_network(folder, values):
     change(folder / 'unet/config.json', **{'_class_name': 'Transformer2DModel', **values})
-    refused(lambda: check_network(folder, ['ClassUNet'], 'g.weights'), 'g.weights: .*unet holds a .*, not a ClassUNet')
+    refused(lambda: check_network(folder, ['ClassUNet'], 'g.weights'), 'g.weights: .*unet holds .*, not ClassUNet')
 
 
 def test_values_of_a_network(folder):
@@ -93,3 +94,10 @@ def test_a_converted_unet_of_a_list(tmp_path):
     (tmp_path / 'like').mkdir()
     (tmp_path / 'like/config.json').write_text('[]')
     refused(lambda: convert_unet('x.ckpt', str(tmp_path / 'out'), str(tmp_path / 'like')), 'no config.json of a UNet')
+
+
+def test_a_full_memory_is_no_mistake_of_the_weights():
+    with pytest.raises(MemoryError), config_errors('unet'):
+        raise MemoryError
+    with pytest.raises(DistillError, match=r'do not fit the config: unet: \[Errno 13\]'), config_errors('unet'):
+        raise PermissionError(13, 'Permission denied')
