@@ -1,5 +1,6 @@
 """From the command line to the config, the launcher and the work dir of a run."""
 import argparse
+import logging
 import os
 import os.path as osp
 from contextlib import contextmanager, suppress
@@ -111,6 +112,7 @@ def lock_work_dir(args: argparse.Namespace, cfg: 'Config') -> Iterator[None]:
 def command_config(args: argparse.Namespace) -> 'Config':
     """Read the config that the command line names, with its ``--cfg-options``."""
     from .config import merge_options, read_config
+    from .config_variables import unused_variables
     from .engine.loading import restrict_loading
     from .options import read_options
     from .terminal import quiet_mmengine
@@ -127,5 +129,7 @@ def command_config(args: argparse.Namespace) -> 'Config':
         known = [field.name for field in fields(Comparison)]
         if isinstance(cfg.get('overrides'), dict):
             cfg.overrides = joined(cfg.overrides)  # before the options, which win
+    for text in unused_variables(args.config, cfg, known):
+        logging.getLogger('mmdistill').warning(text)
     merge_options(cfg, options, known)
     return cfg

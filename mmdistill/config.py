@@ -74,7 +74,9 @@ def _config_error(file: Path, error: Exception) -> DistillError:
     if imported := _import_problem(error):
         return DistillError(f'cannot read the config {file}: custom_imports: {imported}')
     where, line = _place(file, error)
-    reason = one_line(error)
+    reason = one_line(error, 600)
+    if 'cannot inherit from base because' in reason and "<class 'list'>" in reason:
+        reason += ': write the whole list; its members have keys only in --cfg-options'
     if isinstance(error, RecursionError):
         where, line, reason = str(file), None, 'its _base_ configs inherit each other in a circle'
     elif isinstance(error, SyntaxError):
@@ -143,22 +145,19 @@ def merge_options(cfg: Config, options: Dict[str, Any], known: Collection[str] =
             places = [place for place, _ in _members(cfg, name)]
             raise DistillError(f'{key}: the config has no {name}'
                                + (f', but {", ".join(places)}: set that' if places else nearest(name, keys)))
-        if name not in known and (place := _copy_of(cfg, name)):
+        if name in cfg and name not in {*known, *RUNNER_KEYS} and (places := copies_of(cfg, name, cfg[name])):
             where = name if key == name else f'{key}: {name}'
-            raise DistillError(f'{where} is a variable of the config file, whose value is in {place}: set that')
+            raise DistillError(f'{where} is a variable of the config file, whose value is in {places[0]}: set that')
         cfg[name] = changed(cfg[name] if name in cfg else ConfigDict(), path, value, name)
 
 
-def _copy_of(cfg: Config, name: str) -> str:
-    """Key of MMEngine's runner into which a variable of a config file was copied; '' if there is none.
+def copies_of(cfg: Config, name: str, value: Any) -> List[str]:
+    """Keys of MMEngine's runner into which the value of a variable of a config file was copied.
 
     Dicts and lists are found under any key; other values are found only under the variable's own name.
     """
-    if name in RUNNER_KEYS or name not in cfg:
-        return ''
-    value = cfg[name]
     anywhere = None if value and isinstance(value, (dict, list, tuple)) else name
-    return next((place for place, found in _members(cfg, anywhere) if found == value), '')
+    return [place for place, found in _members(cfg, anywhere) if found == value]
 
 
 def _members(cfg: Config, name: Optional[str] = None) -> Iterator[Tuple[str, Any]]:

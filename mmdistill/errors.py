@@ -62,6 +62,15 @@ class Problems:
             raise SeveralErrors(self.errors)
 
 
+@contextmanager
+def named(where: str) -> Iterator[None]:
+    """Context that puts ``where``, such as a key of a config, before the message of a DistillError of its block."""
+    try:
+        yield
+    except DistillError as error:
+        raise DistillError(f'{where}: {error}') from None
+
+
 class MissingPackage(DistillError, ImportError):
     """A required package is not installed; the message says how to install it."""
 

@@ -97,6 +97,11 @@ def test_configs_that_cannot_be_read(tmp_path):
         read_config('nowhere::students/x.py')
     with pytest.raises(DistillError, match='no config at dmdd_objects-64px: give .*did you mean dmgd_objects-64px'):
         read_config('dmdd_objects-64px')
+    (tmp_path / 'base.py').write_text("pipeline = [dict(type='Resize', scale=(256, 192))]\n")
+    (tmp_path / 'keyed.py').write_text("_base_ = './base.py'\npipeline = dict(Resize=dict(scale=(192, 128)))\n")
+    with pytest.raises(DistillError, match='`_delete_=True`.*: write the whole list; its members have keys only in '
+                                           '--cfg-options$'):
+        read_config(str(tmp_path / 'keyed.py'))
     (tmp_path / 'broken.py').write_text('model = dict(\n')
     with pytest.raises(DistillError, match='cannot read the config .*broken.py'):
         read_config(str(tmp_path / 'broken.py'))

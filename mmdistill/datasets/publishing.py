@@ -201,10 +201,11 @@ def _ids(weights: Any) -> List[str]:
 
 def _address(weights: str) -> str:
     """An address of weights without the path of a local folder."""
-    if '://' in weights or not weights.startswith(('/', '.', '~')):
-        return weights
     path = Path(weights)
-    return path.parent.name if path.name == 'export' and path.parent.name else path.name  # training writes to export/
+    trained = path.name == 'export' and path.parent.name  # the folder that a training writes
+    if '://' in weights or not (trained or weights.startswith(('/', '.', '~'))):
+        return weights
+    return trained or path.name
 
 
 def _plain(text: Optional[Any]) -> str:

@@ -171,7 +171,7 @@ def _segmentor(settings: Mapping[str, Any], size: Tuple[int, int]) -> Tuple[Any,
     The function is called once for an image of ``size`` (height, width), so that unsupported networks raise an error.
     """
     component: Any = resolve(settings, MODELS, 'segmentor')
-    guide = component.outline({key: value for key, value in settings.items() if key not in ('type', '_scope_')})
+    guide = component.outline(settings)
 
     def look(images: torch.Tensor) -> Tuple[torch.Tensor, Any]:
         return guide(images), guide.features(images)

@@ -44,7 +44,9 @@ def supervised(folder: Any) -> Iterator[List[Runner]]:
     try:
         with restored_globals():
             yield runners
-    except DistillError:
+    except DistillError as error:
+        if runners and runners[0].begun and _within(runners[0]._train_loop, error):
+            raise DistillError(f'{error}; {stopping.current.kept_files_message()}') from None
         if not any(runner.begun for runner in runners) and not Path(folder, 'plan.json').is_file():
             for path in _logs(folder) - before if not stopping.current.rank else ():
                 shutil.rmtree(path, ignore_errors=True)
@@ -71,20 +73,21 @@ def _place(runner: Runner, error: Exception) -> Any:
     killed = 'DataLoader worker (pid' in str(error)
     if killed or is_fault_of_machine(error) or stopping.lost_peer(error):
         return None
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    modules = [frame.f_globals.get('__name__', '') for frame in frames]
-
-    def within(loop: Any) -> bool:
-        return isinstance(loop, BaseLoop) and any(frame.f_locals.get('self') is loop for frame in frames)
-
-    validates = within(runner._val_loop)
-    if not validates and not within(runner._train_loop):
+    modules = [frame.f_globals.get('__name__', '') for frame, _ in traceback.walk_tb(error.__traceback__)]
+    validates = _within(runner._val_loop, error)
+    if not validates and not _within(runner._train_loop, error):
         return None
     if any(name.startswith('torch.utils.data.') for name in modules):
         return READ_VAL if validates else READ_TRAIN
     if validates:
         return EVALUATE if any(name.startswith('mmengine.evaluator.') for name in modules) else VAL
     return None if runner.begun else TRAIN
+
+
+def _within(loop: Any, error: Exception) -> bool:
+    """Whether an exception was raised while ``loop`` ran."""
+    return isinstance(loop, BaseLoop) and any(
+        frame.f_locals.get('self') is loop for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def _reason(error: Exception) -> str:

@@ -16,7 +16,7 @@ from mmdistill.selection.base import resolve_budget
 from mmdistill.settings import NonNegativeInt, PositiveInt, validated
 from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
-from .planning import Planner, StartLatents, strength_of
+from .planning import Planner, StartLatents, strength_of, warn_of_strength
 
 
 @contextmanager
@@ -85,6 +85,7 @@ class MaskPlanner(Planner):
 
         Their ids are ``<index of the mask>_<number>``, or ``<index of the mask>`` if there is one image per mask.
         """
+        warn_of_strength(self, run, "start='photo' of MaskSelectionHook")
         masks, several = run.source, self.images_per_mask > 1
         histograms, selected = self.select(masks, run.work_dir, run.logger)
         return [Request(id=(name := f'{index:06d}' + f'_{number}' * several), seed=request_seed(run.seed, name),

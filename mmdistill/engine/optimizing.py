@@ -54,10 +54,12 @@ def check_optimization(cfg: Mapping[str, Any], scope: Mapping[str, str]) -> None
         built.step()
         return wrapped
 
-    _check_schedulers(cfg.get('param_scheduler'), scope, attempt(step, settings, 'optim_wrapper'))
+    _check_schedulers(cfg.get('param_scheduler'), scope, attempt(step, settings, 'optim_wrapper'),
+                      cfg.get('train_cfg') or {})
 
 
-def _check_schedulers(schedulers: Any, scope: Mapping[str, str], wrapped: OptimWrapper) -> None:
+def _check_schedulers(schedulers: Any, scope: Mapping[str, str], wrapped: OptimWrapper, loop: Mapping[str, Any]
+                      ) -> None:
     if schedulers is None or isinstance(schedulers, Mapping) and 'type' not in schedulers:
         return  # a dict for several optimizers
     if not isinstance(schedulers, (list, tuple, Mapping)):
@@ -70,6 +72,10 @@ def _check_schedulers(schedulers: Any, scope: Mapping[str, str], wrapped: OptimW
         settings = _settings(scope, scheduler)
         known = {key: value for key, value in settings.items() if key not in _OF_MMENGINE}
         check_component(known, PARAM_SCHEDULERS, where, ('optimizer', 'param_name'), values=False)
+        length = 'max_epochs' if settings.get('by_epoch', True) else 'max_iters'
+        begin, last = settings.get('begin', 0), loop.get(length)
+        if settings.get('end') is None and isinstance(begin, int) and isinstance(last, int) and begin >= last > 0:
+            raise DistillError(f'{where}.begin={begin}, but train_cfg.{length}={last}: decrease begin, or train longer')
         # The length of an epoch is not known yet.
         attempt(lambda settings: PARAM_SCHEDULERS.build({'epoch_length': 100, **settings, 'optimizer': wrapped}),
                 settings, where)

@@ -139,6 +139,7 @@ class ClassPlanner(Planner):
             source.of_class(label)  # raises an error for a class without images
 
     def requests(self, run: Any) -> List[Request]:
+        warn_of_strength(self, run, 'PrototypeHook in place of ClassPlanHook')
         source = run.source
         return [Request(id=(name := f'{source.folders[label]}/{number:05d}' + f'_{candidate}' * (candidate > 0)),
                         seed=request_seed(run.seed, name), classes=(label, ), prompt=self.prompt.format(text.strip()),
@@ -158,6 +159,13 @@ def strength_of(generator: Mapping[str, Any]) -> Optional[float]:
     """Share of the denoising steps that a generator runs from start latents; None if it has no such setting."""
     component = resolve(generator, GENERATORS, 'model.generator')
     return setting(component, generator, 'strength') if 'strength' in parameters(component) else None
+
+
+def warn_of_strength(planner: Planner, run: Any, remedy: str) -> None:
+    """Log a warning if the generator's ``strength`` is set, but images start from pure noise; ``remedy`` changes it."""
+    if not planner.starts and (strength := strength_of(run.runner.cfg.model['generator'])) not in (None, 1):
+        run.logger.warning(f'model.generator.strength={strength} has no effect, since images start from pure noise: '
+                           f'use {remedy}, or remove it')
 
 
 class PrototypePlanner(ClassPlanner):

@@ -17,23 +17,26 @@ from mmengine.runner import Runner
 
 from mmdistill.documents import read_file
 from mmdistill.errors import DistillError
+from mmdistill.weights.checkpoints import misfit
 from .attempts import reason
 from .training_settings import changed_settings
+
+_LAST = 'last_checkpoint'  # MMEngine's file with the path of the newest complete checkpoint
 
 
 def continue_training(cfg: Any, resume: bool) -> None:
     """Set ``resume`` and ``load_from`` of a training config: the newest complete checkpoint is resumed.
 
-    If the only checkpoint is incomplete, the training starts again. A warning names the settings that have changed;
-    they apply from now on.
+    If the only checkpoint is incomplete because its writing was interrupted, the training starts again. A warning names
+    the settings that have changed; they apply from now on.
 
     Args:
         cfg: The training config; changed in place.
         resume: Whether to resume the training in the work dir.
 
     Raises:
-        DistillError: The work dir contains a training and ``resume`` is False, or none of several checkpoints is
-            complete.
+        DistillError: The work dir contains a training and ``resume`` is False, or no checkpoint is complete although
+            one was.
     """
     cfg.resume, folder = resume, Path(cfg.work_dir)
     found = checkpoints(folder)
@@ -44,21 +47,22 @@ def continue_training(cfg: Any, resume: bool) -> None:
         if is_complete(path):
             cfg.load_from = str(path)
             if gone := _missing_last_checkpoint(folder):
-                print_log(f'{folder / "last_checkpoint"} names {gone}, which does not exist: resuming from {path}',
+                print_log(f'{folder / _LAST} names {gone}, which does not exist: resuming from {path}',
                           'current', logging.WARNING)
             if changes := changed_settings(cfg):
                 print_log(f'{path.name} is resumed with other settings: {changes}', 'current', logging.WARNING)
             return
-        next_step = 'resuming from the one before' if len(found) > 1 else 'starting again'
+        interrupted = len(found) == 1 and Path(_last_checkpoint(folder)).name != path.name
+        next_step = 'starting again' if interrupted else 'looking for the one before'
         print_log(f'{path} is incomplete or damaged: {next_step}', 'current', logging.WARNING)
-    if len(found) == 1:
-        cfg.resume = False
-        return
+        if interrupted:
+            cfg.resume = False
+            return
     if found:
         raise DistillError(f'none of the checkpoints in {folder} is complete; the last is {found[-1].name}: remove '
                            'them to start again, or choose another --work-dir')
     if resume and (gone := _missing_last_checkpoint(folder)):
-        raise DistillError(f'{folder / "last_checkpoint"} names {gone}, which does not exist, and {folder} has no '
+        raise DistillError(f'{folder / _LAST} names {gone}, which does not exist, and {folder} has no '
                            'other checkpoint: restore it, or remove last_checkpoint to start again')
 
 
@@ -81,17 +85,10 @@ def guard_loading(runner: Runner) -> None:
                 raise
             advice = ('restore the settings with which it was trained, or choose another --work-dir'
                       if runner._resume else 'remove it, or give another checkpoint')
-            raise DistillError(f'{runner._load_from} does not fit this training ({_misfit(error)}): {advice}') from None
+            raise DistillError(f'{runner._load_from} does not fit this training ({misfit(error) or reason(error)}): '
+                               f'{advice}') from None
 
     runner.load_or_resume = guarded  # type: ignore[method-assign]
-
-
-def _misfit(error: Exception) -> str:
-    """What does not fit; of a list of tensors, the first."""
-    lines = [line for line in map(str.strip, str(error).splitlines()) if line]
-    if len(lines) > 1 and 'state' in lines[0] and 'dict' in lines[0]:
-        return re.sub(r'(keys?(?:\(s\))? in (?:source )?state_dict: [^,]+), .*', r'\1, …', lines[1]).rstrip('.')
-    return reason(error)
 
 
 def _check_optimizer(built: Any) -> None:
@@ -117,13 +114,18 @@ def discard_partial_checkpoint(folder: str) -> Iterator[None]:
         raise
 
 
-def _missing_last_checkpoint(folder: Path) -> Optional[Path]:
-    """The checkpoint that the file ``last_checkpoint`` of MMEngine names, if it does not exist; else None."""
+def _last_checkpoint(folder: Path) -> str:
+    """The path in MMEngine's file about the newest complete checkpoint; '' if there is none."""
     try:
-        path = Path(read_file(folder / 'last_checkpoint')[:4096].decode().strip())
-        return None if os.path.isfile(path) or os.path.isfile(folder / path.name) else path
+        return read_file(folder / _LAST)[:4096].decode().strip()
     except (OSError, ValueError):
-        return None
+        return ''
+
+
+def _missing_last_checkpoint(folder: Path) -> Optional[Path]:
+    """The newest complete checkpoint according to MMEngine, if it does not exist; else None."""
+    path = Path(_last_checkpoint(folder))
+    return path if path.name and not (os.path.isfile(path) or os.path.isfile(folder / path.name)) else None
 
 
 def checkpoints(folder: Path) -> List[Path]:

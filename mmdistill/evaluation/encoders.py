@@ -26,7 +26,7 @@ from mmdistill.generation.autoencoders import encode, load_vae, vae_factor
 from mmdistill.models.published import published_model
 from mmdistill.registry import ENCODERS
 from mmdistill.settings import PositiveInt, validated
-from mmdistill.weights.checkpoints import check_exists, load_weights
+from mmdistill.weights.checkpoints import check_exists, load_weights, misfit
 from mmdistill.weights.hub import check_weights, network_digest
 
 
@@ -188,9 +188,10 @@ class BackboneEncoder(Encoder):
         try:
             missing = network.load_state_dict(state, strict=False).missing_keys
         except RuntimeError as error:
-            missing = [one_line(error)]
+            missing = [misfit(error) or one_line(error)]
         if missing:
-            raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name}: {missing[0]}')
+            raise DistillError(f'the weights {checkpoint} do not fit the backbone of {name} ({missing[0]}): give a '
+                               'checkpoint that was trained with this config')
         self._transforms = Compose([TRANSFORMS.build(dict(step, _scope_='mmpretrain'))
                                     for step in [*pipeline, dict(type='PackInputs')]])
         super().__init__(network, [pipeline, preprocessor], device)
@@ -199,7 +200,7 @@ class BackboneEncoder(Encoder):
     def check_weights(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError if there is no such model or the local checkpoint is missing; nothing is loaded."""
         _, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmpretrain')
-        check_exists(checkpoint, f'{where}.checkpoint')
+        check_exists(checkpoint, f'{where}.checkpoint', 'give the path or URL of its weights')
 
     def read(self, path: str) -> Tensor:
         """uint8 (3, H, W), BGR, as mmpretrain loads images."""

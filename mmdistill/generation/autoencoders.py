@@ -7,16 +7,17 @@ import torch
 from torch import Tensor
 
 from ..errors import DistillError
-from ..weights.configs import read_config
+from ..weights.configs import class_in, read_config
 from ..weights.hub import Weights
 
+AUTOENCODERS = ('AutoencoderKL', 'AutoencoderTiny')  # the supported classes of diffusers
 SLICE_PIXELS = 4 * 512 * 512  # decoding them in float32 with Stable Diffusion's autoencoder takes about 3 GiB
 
 
 def load_vae(weights: Union[str, Path, Weights]):
     """Load a frozen autoencoder (KL or Tiny) in float32 from the sub-folder ``vae`` of weights, or from their root."""
-    from diffusers import AutoencoderKL, AutoencoderTiny
-    return Weights.of(weights, ('vae', )).load((AutoencoderKL, AutoencoderTiny), 'vae')
+    import diffusers
+    return Weights.of(weights, ('vae', )).load(tuple(getattr(diffusers, name) for name in AUTOENCODERS), 'vae')
 
 
 def save_vae(vae, folder: Path) -> None:
@@ -34,6 +35,18 @@ def vae_factor(vae) -> int:
     return 2**(len(vae.config.block_out_channels) - 1)
 
 
+def check_autoencoder(folder: Path) -> None:
+    """Raise a DistillError unless a folder, or its sub-folder ``vae``, is that of an autoencoder."""
+    name = class_in(read_config(_folder(folder)))
+    if name not in AUTOENCODERS:
+        raise DistillError(f'{_folder(folder)} holds {name}, not {" or ".join(AUTOENCODERS)}: give the folder of an '
+                           'autoencoder, or one with a sub-folder vae')
+
+
+def _folder(folder: Path) -> Path:
+    return folder / 'vae' if (folder / 'vae').is_dir() else folder
+
+
 def check_same_latents(folder: Path, other: Path, where: str) -> None:
     """Raise a DistillError if the latents of two autoencoders differ in their channels or their size.
 
@@ -42,7 +55,7 @@ def check_same_latents(folder: Path, other: Path, where: str) -> None:
         other: Folder of another autoencoder, or one with a sub-folder ``vae``.
         where: The other autoencoder, for the message.
     """
-    kinds = [_kind(folder), _kind(other / 'vae' if (other / 'vae').is_dir() else other)]
+    kinds = [_kind(folder), _kind(_folder(other))]
     known = [kind for kind in kinds if kind is not None]
     if len(known) == 2 and known[0] != known[1]:
         needed, given = (f'{channels} channels at 1/{factor} of the size of the image' for channels, factor in known)

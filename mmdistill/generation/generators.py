@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..errors import DistillError, named
 from ..plan import Request
 from ..settings import NonNegative, PositiveInt, Range, setting, validated
 from ..weights.address import licence
 from ..weights.hub import Dtype, Weights, check_fit, check_network, check_weights, dtype_of, known_configs
-from .autoencoders import check_same_latents, decode, encode, in_slices, load_vae, slice_rows, vae_factor
+from .autoencoders import (
+    check_autoencoder, check_same_latents, decode, encode, in_slices, load_vae, slice_rows, vae_factor)
 from .batching import Arrays, MicroBatches, Synthesis
 from .conditions import Condition
 from .process import NoiseProcess, first_step
@@ -211,12 +212,15 @@ class LatentGenerator:
                 check_network(folder, cls.networks, f'{where}.weights')
             cls._process_of(folder, settings)
         for name in (*cls.replaced, 'guidance_vae'):
-            if settings.get(name):
+            if address := settings.get(name):
                 part = name.removeprefix('guidance_')
-                other = check_weights(settings[name], (part, ), f'{where}.{name}',
-                                      settings.get('config') or settings['weights'])
-                if part == 'vae' and folder and other and (folder / part).is_dir():
-                    check_same_latents(folder / part, other, f'{where}.{name}={settings[name]!r}')
+                other = check_weights(address, (part, ), f'{where}.{name}', settings.get('config') or
+                                      settings['weights'])
+                if part == 'vae' and other:
+                    with named(f'{where}.{name}'):
+                        check_autoencoder(other)
+                    if folder and (folder / part).is_dir():
+                        check_same_latents(folder / part, other, f'{where}.{name}={address!r}')
 
     @classmethod
     def steps(cls, settings: Mapping[str, Any], start_latents: bool = True, where: str = 'generator') -> range:

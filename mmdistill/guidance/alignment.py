@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..errors import DistillError, named
 from ..generation.inner import inner_features, inner_layers
 from ..plan import Request, request_seed
 from ..settings import NonNegativeInt, validated
@@ -74,10 +74,8 @@ class FeatureAlignment:
     @classmethod
     def check_generator(cls, settings: Mapping[str, Any], generator: Any, where: str) -> None:
         """Raise a DistillError if the generator's network does not have the ``blocks`` in the settings."""
-        try:
+        with named(where):
             inner_layers(generator.denoiser, settings.get('blocks'))
-        except DistillError as error:
-            raise DistillError(f'{where}: {error}') from None
 
     def __call__(self, x: Tensor, batch, level: Any) -> Tensor:
         """Losses (B,) of noisy latents (B, C, h, w) at a noise level; with ``joint``, the loss of a group is divided

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Dict, Literal, Mapping, Optional, Sequence, T
 import torch
 from torch import Tensor
 
-from ..errors import DistillError
+from ..errors import DistillError, named
 from ..plan import Request, request_seed
 from ..settings import NonNegative, Positive, Range, setting, validated
 from .memo import BatchMemo
@@ -76,10 +76,8 @@ class SemanticMatching:
         if not hasattr(generator, 'class_embeddings'):
             raise DistillError(f'{where}: semantic matching mixes embeddings of classes, and '
                                f'{type(generator).__name__} has no class condition: use a generator that has one')
-        try:
+        with named(where):
             return generator.class_embeddings(requests)
-        except DistillError as error:
-            raise DistillError(f'{where}: {error}') from None
 
     def level(self, t: float) -> float:
         """:math:`\\lambda_t` for a timestep t in 0..1000."""

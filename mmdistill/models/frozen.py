@@ -6,9 +6,9 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import Registry
 
 from mmdistill.datasets.wrapped_configs import part_configs
-from mmdistill.errors import DistillError, one_line
+from mmdistill.errors import DistillError, named, one_line
 from mmdistill.generation.autoencoders import load_vae
-from mmdistill.weights.checkpoints import load_checkpoint, trained_classes
+from mmdistill.weights.checkpoints import load_checkpoint, misfit, read_shapes, trained_classes
 
 
 def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str, name: str
@@ -35,16 +35,34 @@ def frozen_network(model: Mapping[str, Any], registry: Registry, checkpoint: str
     try:
         network.load_state_dict(loaded['state_dict'])
     except RuntimeError as error:
-        raise DistillError(f'the weights {checkpoint} do not fit {name}: {one_line(error)}') from None
+        raise _unfit(checkpoint, name, misfit(error) or one_line(error)) from None
     return network.float().eval().requires_grad_(False), loaded.get('meta')
+
+
+def check_fits(network: Any, checkpoint: str, name: str) -> None:
+    """Raise a DistillError unless the tensors of a local checkpoint have the names and shapes of a network.
+
+    Args:
+        network: The network, on the meta device.
+        checkpoint: The file; the values of its tensors are not read.
+        name: Name of the network in messages.
+    """
+    try:
+        network.load_state_dict(read_shapes(checkpoint))
+    except (NotImplementedError, RuntimeError) as error:  # also of hooks that need the values, so loading decides
+        if difference := misfit(error):
+            raise _unfit(checkpoint, name, difference) from None
+
+
+def _unfit(checkpoint: str, name: str, difference: str) -> DistillError:
+    return DistillError(f'the weights {checkpoint} do not fit {name} ({difference}): give a checkpoint that was '
+                        'trained with this config')
 
 
 def frozen_autoencoder(vae: str) -> Any:
     """The autoencoder that ``model.vae`` of a training names; raises a DistillError that begins with this key."""
-    try:
+    with named('model.vae'):
         return load_vae(vae)
-    except DistillError as error:
-        raise DistillError(f'model.vae: {error}') from None
 
 
 def class_names_of(meta: Any, config: Config, datasets: Optional[Registry] = None) -> Optional[Tuple[str, ...]]:

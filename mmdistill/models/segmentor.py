@@ -1,4 +1,5 @@
 """Any mmseg segmentor as a frozen, differentiable guide."""
+from pathlib import Path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple, Union
 
 import torch
@@ -10,14 +11,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmdistill.config import read_config
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, named
 from mmdistill.known_classes import KnownClasses
 from mmdistill.registry import MODELS
-from mmdistill.settings import NonNegativeInt, PositiveInt, validated
+from mmdistill.settings import NO_SETTINGS, NonNegativeInt, PositiveInt, validated
 from mmdistill.weights.address import builtin
 from mmdistill.weights.checkpoints import check_checkpoint, check_exists, read_meta
 from mmdistill.weights.hub import network_digest
-from .frozen import class_names_of, frozen_network
+from .frozen import check_fits, class_names_of, frozen_network
 from .published import published_model
 
 
@@ -57,7 +58,7 @@ class SegmentorGuide(nn.Module):
         super().__init__()
         register_all_modules(init_default_scope=False)
         config, checkpoint = published_model(config, checkpoint, 'mmseg')
-        name = config if isinstance(config, str) else 'the given model'
+        name = _name(config)
         cfg = _config_of(config)
         self.model, meta = frozen_network(dict(cfg.model, _scope_='mmseg'), MMSEG_MODELS, checkpoint, name)
         pre = self.model.data_preprocessor
@@ -83,17 +84,14 @@ class SegmentorGuide(nn.Module):
     @classmethod
     def check(cls, settings: Mapping[str, Any], where: str) -> None:
         """Raise a DistillError unless the config exists and the checkpoint is readable; neither is loaded."""
-        try:
+        with named(f'{where}.config'):
             checkpoint = builtin(published_model(settings['config'], settings.get('checkpoint'), 'mmseg')[1])
-        except DistillError as error:
-            raise DistillError(f'{where}.config: {error}') from None
         if '://' in checkpoint:  # downloaded when the run begins
             return
-        check_exists(checkpoint, f'{where}.checkpoint')
-        try:
+        check_exists(checkpoint, f'{where}.checkpoint', '`mmdistill train` writes this file, so train first, or give '
+                     'another' if 'export' in Path(checkpoint).parts else 'give the path or URL of its weights')
+        with named(f'{where}.checkpoint'):
             check_checkpoint(checkpoint)
-        except DistillError as error:
-            raise DistillError(f'{where}.checkpoint: {error}') from None
 
     @classmethod
     def check_trained(cls, settings: Mapping[str, Any], classes: Sequence[str]) -> None:
@@ -106,13 +104,22 @@ class SegmentorGuide(nn.Module):
             names = class_names_of(read_meta(checkpoint), cfg, MMSEG_DATASETS)
             _check(KnownClasses.of(count, names), settings.get('outputs'), classes)
 
+    @classmethod
+    def check_fits(cls, settings: Mapping[str, Any], where: str) -> None:
+        """Raise a DistillError if a local checkpoint does not fit the network; the values are not read."""
+        config, checkpoint = published_model(settings['config'], settings.get('checkpoint'), 'mmseg')
+        if '://' not in (checkpoint := builtin(checkpoint)):
+            with named(f'{where}.checkpoint'):
+                check_fits(cls.outline(settings).model, checkpoint, _name(config))
+
     def check_classes(self, classes: Sequence[str]) -> None:
         """Raise a DistillError if a dataset's classes, or their order, differ from the segmentor's."""
         _check(self.known, self.outputs, classes)
 
     @classmethod
     def outline(cls, settings: Mapping[str, Any]) -> 'SegmentorGuide':
-        """The guide with these settings on the meta device (shapes only); no checkpoint is read."""
+        """The guide with these settings of a config on the meta device (shapes only); no checkpoint is read."""
+        settings = {key: value for key, value in settings.items() if key not in NO_SETTINGS}
         return cls(**dict(settings, checkpoint='')).to('meta')
 
     def _record(self, module, inputs, output) -> None:
@@ -151,6 +158,10 @@ class SegmentorGuide(nn.Module):
     def forget(self) -> None:
         """Release the last batch and its graph."""
         self._seen, self._logits, self._outputs = None, None, []
+
+
+def _name(config: Union[str, dict]) -> str:
+    return config if isinstance(config, str) else 'the given model'
 
 
 def _config_of(config: Union[str, dict]) -> Config:

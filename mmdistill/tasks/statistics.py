@@ -53,8 +53,11 @@ class MaskResources(Resources):
     @classmethod
     def check_classes(cls, settings: Mapping[str, Any], classes: Sequence[str], where: str) -> None:
         if segmentor := settings.get('segmentor'):
-            if check := getattr(resolve(segmentor, MODELS, f'{where}.segmentor'), 'check_trained', None):
+            component = resolve(segmentor, MODELS, f'{where}.segmentor')
+            if check := getattr(component, 'check_trained', None):
                 check(segmentor, classes)
+            if check := getattr(component, 'check_fits', None):
+                check(segmentor, f'{where}.segmentor')
 
     def segmentor(self) -> Any:
         """The network, on the run's device; raises a DistillError if its classes are not the dataset's."""

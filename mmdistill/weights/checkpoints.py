@@ -105,6 +105,29 @@ def check_checkpoint(path: str) -> None:
         raise DistillError(f'{path} holds no tensors by name: give a checkpoint or a state dict')
 
 
+def read_shapes(path: str) -> Dict[str, torch.Tensor]:
+    """The tensors of a checkpoint in a local file, on the meta device (shapes only).
+
+    Raises:
+        DistillError: See :func:`check_checkpoint`.
+    """
+    check_checkpoint(path)
+    if path.endswith('.safetensors'):
+        with safe_open(path, 'pt') as file:
+            return {name: torch.empty(file.get_slice(name).get_shape(), device='meta') for name in file.keys()}
+    found = _load(path, {}, mmap=zipfile.is_zipfile(path))
+    return {name: value.to('meta') for name, value in found.get('state_dict', found).items()
+            if isinstance(value, torch.Tensor)}
+
+
+def misfit(error: Exception) -> str:
+    """The first difference in an exception of ``load_state_dict``, which lists all; '' for other exceptions."""
+    lines = [line for line in map(str.strip, str(error).splitlines()) if line]
+    if len(lines) < 2 or not ('state' in lines[0] and 'dict' in lines[0]):
+        return ''
+    return re.sub(r'(keys?(?:\(s\))? in (?:source )?state_dict: [^,]+), .*', r'\1, …', lines[1]).rstrip('.')
+
+
 def _unreadable(path: str, error: Exception) -> DistillError:
     reason = one_line(error)
     if isinstance(error, pickle.UnpicklingError) or 'weights_only' in str(error):  # torch suggests an unsafe option

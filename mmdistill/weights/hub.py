@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 import torch
 
-from ..errors import DistillError, unfit
+from ..errors import DistillError, named, unfit
 from ..files import file_digest
 from ..settings import check_value
 from .address import local_path, resolve, revision_of
@@ -143,14 +143,12 @@ def check_weights(weights: str, parts: Sequence[str], where: str, config: Option
     Raises:
         DistillError: A file is missing or unreadable.
     """
-    try:
+    with named(where):
         path = configs = local_path(weights)
         if path is not None and path.is_file():
             check_single(path)
             on_hub = config is not None and local_path(config) is None
             configs = None if on_hub else config_folder(config, str(weights), parts or ('unet', ))
-    except DistillError as error:
-        raise DistillError(f'{where}: {error}') from None
     if path is None or configs is None:
         return None
     for part, place in _places(configs, parts or ('' if path.is_dir() else 'unet', )).items():
@@ -171,11 +169,9 @@ def _expected(folder: Path, parts: Sequence[str]) -> str:
 def _check_files(files: Sequence[Path], where: str) -> None:
     """Check that files of weights can be opened."""
     for file in files:
-        try:
+        with named(where):
             if file.suffix != '.json':  # an index of shards
                 check_checkpoint(str(file))
-        except DistillError as error:
-            raise DistillError(f'{where}: {error}') from None
 
 
 def _places(folder: Path, parts: Sequence[str]) -> Dict[str, Path]:

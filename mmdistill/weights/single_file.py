@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..documents import parse_object
 from ..errors import DistillError, unfit
-from .checkpoints import load_checkpoint
+from .checkpoints import load_checkpoint, read_shapes
 from .configs import config_errors, read_config
 from .layout import LOADABLE
 
@@ -26,12 +26,14 @@ _OTHERS = (
      'diffusion_pytorch_model.safetensors or .bin'),
     ('transformer_blocks.', 'a single network in the layout of diffusers: put it into a folder with its config.json, '
      'as diffusion_pytorch_model.safetensors or .bin'),
+    *((name, 'a checkpoint of `mmdistill train`: give the folder export beside it') for name in (
+        'autoencoder.', 'unet.')),
     ('backbone.', "a network of OpenMMLab, not a generator's"),
 )
 
 
 def check_single(path: Path) -> None:
-    """Raise a DistillError if a file cannot be loaded, judging by its suffix and, for safetensors, its tensor names."""
+    """Raise a DistillError if a file cannot be loaded, judging by its suffix and the names of its tensors."""
     if not path.name.endswith(LOADABLE):
         raise DistillError(f'{path} is not a supported file of weights: give one of {", ".join(LOADABLE)}, or a '
                            'diffusers folder')
@@ -42,7 +44,9 @@ def check_single(path: Path) -> None:
                 names = parse_object(stream.read(min(size, path.stat().st_size)))
         except (OSError, ValueError, struct.error):
             raise DistillError(f'{path} is not a complete safetensors file: download it again') from None
-        _identify(names, path)
+    else:
+        names = read_shapes(str(path))
+    _identify(names, path)
 
 
 def read_single(path: Path) -> Dict[str, Tensor]:

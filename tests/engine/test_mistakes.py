@@ -11,6 +11,7 @@ from mmdistill.engine.check import check_run
 from mmdistill.engine.guiding import GuidanceSettings
 from mmdistill.errors import DistillError
 from mmdistill.generation import NoiseProcess
+from mmdistill.weights.address import builtin
 
 D3S2 = 'mmdistill::quickstart/d3s2_streets-64x64.py'
 D4M = 'mmdistill::quickstart/d4m_objects-64px.py'
@@ -82,6 +83,9 @@ SEGMENTATION = [
      r'model\.generator\.weights.*holds ClassUNet, not LayoutUNet'),
     ({'model.generator.weights': 5}, r'model\.generator\.weights=5 has to be a string'),
     ({'model.generator.guidance_vae': '/no/vae'}, r'model\.generator\.guidance_vae.*/no/vae'),
+    ({'model.generator.guidance_vae': builtin('mmdistill://streets') + '/unet'},
+     r'model\.generator\.guidance_vae: \S*unet holds LayoutUNet, not AutoencoderKL or AutoencoderTiny: give'),
+    ({'model.generator.vae': builtin('mmdistill://streets') + '/unet'}, r'model\.generator\.vae: .*LayoutUNet'),
     # The dataset and its loader.
     ({'test_dataloader.dataset': REMOVED}, r'test_dataloader\.dataset: the real dataset is missing'),
     ({'test_dataloader.dataset.type': 'StreetScene'},

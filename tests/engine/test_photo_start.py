@@ -96,3 +96,10 @@ def test_an_unknown_start_is_refused(tools, streets, tmp_path):
 def test_a_start_without_effect_or_under_another_name_is_refused(tools, streets, tmp_path, options, error):
     done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', '--cfg-options', *options)
     assert done.returncode != 0 and error in done.stderr.splitlines()[-1]
+
+
+def test_a_strength_without_a_start_is_named(tools, streets, tmp_path):
+    done = tools('distill', streets, '--work-dir', tmp_path, '--dry-run', '--cfg-options', OPTIONS[2])
+    say = ('model.generator.strength=0.5 has no effect, since images start from pure noise: use '
+           "start='photo' of MaskSelectionHook, or remove it")
+    assert done.returncode == 0 and say in done.stdout + done.stderr

@@ -198,6 +198,11 @@ def test_resume_skips_an_incomplete_checkpoint(trained, tools, tmp_path):
     assert done.returncode == 1 and 'none of the checkpoints in' in done.stderr.splitlines()[-1], done.stderr
     for path in sorted((tmp_path / 'unet').glob('*.pth'))[1:]:  # as if the first one had been cut short
         path.unlink()
+    last, = (tmp_path / 'unet').glob('*.pth')
+    (tmp_path / 'unet/last_checkpoint').write_text(str(last))  # it was complete once
+    done = tools(*command, '--resume')
+    assert done.returncode == 1 and 'none of the checkpoints in' in done.stderr.splitlines()[-1], done.stderr
+    (tmp_path / 'unet/last_checkpoint').unlink()
     done = tools(*command, 'train_cfg.max_iters=2', '--resume')
     assert done.returncode == 0 and 'starting again' in done.stdout + done.stderr, done.stderr[-2000:]
     assert re.findall(r'Iter\(train\) *\[ *(\d+)/2\]', done.stdout) == ['1', '2']

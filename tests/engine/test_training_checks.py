@@ -61,6 +61,8 @@ OF_THE_GENERATOR = [
     ({f'{EMA}.momentum': 5}, r'custom_hooks\.EMAHook\.momentum=5: momentum must be in range'),
     ({f'{EMA}.ema_type': 'Foo'}, r"custom_hooks\.EMAHook\.ema_type='Foo': Foo is not in the .* registry: check"),
     ({f'{EMA}.priority': 'Foo'}, r"custom_hooks\.EMAHook\.priority='Foo': "),
+    ({'train_cfg.max_iters': 50, f'{COSINE}.end': None},
+     r'param_scheduler\.CosineAnnealingLR\.begin=100, but train_cfg\.max_iters=50: decr'),
     ({f'{COSINE}.end': 50}, r'param_scheduler\.CosineAnnealingLR: end should be larger .* begin=100, end=50$'),
 ]
 

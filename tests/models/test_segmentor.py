@@ -7,6 +7,7 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from mmseg.utils import register_all_modules
 from PIL import Image
+from safetensors.torch import save_file
 
 from mmdistill.errors import DistillError
 from mmdistill.models import SegmentorGuide
@@ -101,6 +102,21 @@ def test_weights_and_layers_that_do_not_fit(guide, tmp_path):
     SegmentorGuide.check(dict(config=cfg, checkpoint=path), 'guide')
     with pytest.raises(DistillError, match=r'^guide\.checkpoint: cannot read weights .*broken\.pth \(it is damaged'):
         SegmentorGuide.check(dict(config=cfg, checkpoint=str(tmp_path / 'broken.pth')), 'guide')
+
+
+@pytest.mark.parametrize('name', ['guide.pth', 'guide.safetensors'])
+def test_a_checkpoint_that_does_not_fit_is_refused_without_its_values(guide, tmp_path, name):
+    _, network = guide
+    if name.endswith('.safetensors'):
+        save_file(network.state_dict(), tmp_path / name)
+    settings = dict(type='SegmentorGuide', config=model(), checkpoint=str(tmp_path / name))
+    SegmentorGuide.check_fits(settings, 'guide')
+    wide = dict(model(), decode_head=dict(model()['decode_head'], num_classes=4))
+    with pytest.raises(DistillError, match=rf'^guide\.checkpoint: the weights \S*{name} do not fit the given model \('
+                                           r'size mismatch for decode_head\.conv_seg\.weight: .*\[3, 4, 1, 1\].*\): '
+                                           'give a checkpoint that was trained with this config$'):
+        SegmentorGuide.check_fits(dict(settings, config=wide), 'guide')
+    SegmentorGuide.check_fits(dict(settings, config=wide, checkpoint='https://not.asked/guide.pth'), 'guide')
 
 
 def test_fingerprint_changes_with_a_weight(guide):

@@ -252,6 +252,8 @@ def test_one_file_of_a_controlnet(sd_folder, tmp_path, channels):
     (['lora_unet_down.weight'], 'LoRA weights'),
     (['down_blocks.0.resnets.0.norm1.weight'], 'a single network in the layout of diffusers: put it into a folder'),
     (['backbone.stem.0.weight', 'decode_head.x'], 'a network of OpenMMLab'),
+    (['autoencoder.decoder.layers.0.weight'], 'a checkpoint of `mmdistill train`: give the folder export beside it'),
+    (['module.unet.conv_in.weight'], 'a checkpoint of `mmdistill train`'),
     (['model.diffusion_model.time_embed.0.weight'], 'tensors are missing, the first is'),
     (['something'], 'tensors are missing'),
 ])
@@ -261,7 +263,7 @@ def test_files_that_are_something_else(sd_folder, tmp_path, names, message, endi
     save_file(state, path) if ending == 'safetensors' else torch.save(state, path)
     settings = dict(SETTINGS, config=str(sd_folder))
     with pytest.raises(DistillError, match=message) as raised:
-        if 'missing' not in message and ending == 'safetensors':
+        if 'missing' not in message:
             Img2ImgGenerator.check_weights(dict(weights=str(path), **settings), 'g')
         else:
             Img2ImgGenerator.from_pretrained(str(path), **settings)
