@@ -45,22 +45,29 @@ def supervised(folder: Any) -> Iterator[List[Runner]]:
         with restored_globals():
             yield runners
     except DistillError as error:
-        if runners and runners[0].begun and _within(runners[0]._train_loop, error):
+        runner = runners[0] if runners else None
+        if runner and runner.begun and _within(runner._train_loop, error):
             raise DistillError(f'{error}; {stopping.current.kept_files_message()}') from None
-        if not any(runner.begun for runner in runners) and not Path(folder, 'plan.json').is_file():
+        if not (runner and runner.begun) and not Path(folder, 'plan.json').is_file():
             for path in _logs(folder) - before if not stopping.current.rank else ():
                 shutil.rmtree(path, ignore_errors=True)
         raise
     except Exception as error:
-        runner = runners[0] if runners else None
-        if runner is None or runner.rank or (place := _place(runner, error)) is None:
-            raise
-        what, advice = place
-        log = osp.join(runner.log_dir, f'{runner.timestamp}.log')
-        with suppress(OSError), open(log, 'a') as file:
-            traceback.print_exception(error, file=file)
-        kept = f'; {stopping.current.kept_files_message()}' if runner.begun else ''
-        raise DistillError(f'{what} ({_reason(error)}): {advice}; the traceback is in {log}{kept}') from None
+        if runners and (found := _described(runners[0], error)):
+            raise found from None
+        raise
+
+
+def _described(runner: Runner, error: Exception) -> Optional[DistillError]:
+    """The line about a failure of data, model or metrics, whose traceback is logged; None for other exceptions."""
+    if runner.rank or (place := _place(runner, error)) is None:
+        return None
+    what, advice = place
+    log = osp.join(runner.log_dir, f'{runner.timestamp}.log')
+    with suppress(OSError), open(log, 'a') as file:
+        traceback.print_exception(error, file=file)
+    kept = f'; {stopping.current.kept_files_message()}' if runner.begun else ''
+    return DistillError(f'{what} ({_reason(error)}): {advice}; the traceback is in {log}{kept}')
 
 
 def _logs(folder: Any) -> Set[Path]:

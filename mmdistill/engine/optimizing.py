@@ -72,13 +72,18 @@ def _check_schedulers(schedulers: Any, scope: Mapping[str, str], wrapped: OptimW
         settings = _settings(scope, scheduler)
         known = {key: value for key, value in settings.items() if key not in _OF_MMENGINE}
         check_component(known, PARAM_SCHEDULERS, where, ('optimizer', 'param_name'), values=False)
-        length = 'max_epochs' if settings.get('by_epoch', True) else 'max_iters'
-        begin, last = settings.get('begin', 0), loop.get(length)
-        if settings.get('end') is None and isinstance(begin, int) and isinstance(last, int) and begin >= last > 0:
-            raise DistillError(f'{where}.begin={begin}, but train_cfg.{length}={last}: decrease begin, or train longer')
+        _check_begin(settings, loop, where)
         # The length of an epoch is not known yet.
         attempt(lambda settings: PARAM_SCHEDULERS.build({'epoch_length': 100, **settings, 'optimizer': wrapped}),
                 settings, where)
+
+
+def _check_begin(scheduler: Mapping[str, Any], loop: Mapping[str, Any], where: str) -> None:
+    """Raise a DistillError if a scheduler would begin after the end of the training, which MMEngine sets as its end."""
+    length = 'max_epochs' if scheduler.get('by_epoch', True) else 'max_iters'
+    begin, last = scheduler.get('begin', 0), loop.get(length)
+    if scheduler.get('end') is None and isinstance(begin, int) and isinstance(last, int) and begin >= last > 0:
+        raise DistillError(f'{where}.begin={begin}, but train_cfg.{length}={last}: decrease begin, or train longer')
 
 
 def _settings(scope: Mapping[str, str], cfg: Any) -> Any:
