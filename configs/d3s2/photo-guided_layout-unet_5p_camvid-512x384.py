@@ -4,6 +4,6 @@
 _base_ = './d3s2_layout-unet_5p_camvid-512x384.py'
 
 test_cfg = dict(method='photo-guided')
-model = dict(generator=dict(strength=0.2, num_steps=50))
+model = dict(generator=dict(strength=0.2))
 guidance = dict(_base_.guidance, window=(0.0, 1.0))
 custom_hooks = [dict(_base_.selection, start='photo'), guidance, dict(type='PreviewHook')]

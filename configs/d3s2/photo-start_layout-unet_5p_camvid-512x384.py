@@ -4,5 +4,5 @@
 _base_ = './unguided_layout-unet_5p_camvid-512x384.py'
 
 test_cfg = dict(method='photo-start')
-model = dict(generator=dict(strength=0.1))
+model = dict(generator=dict(strength=0.1, num_steps=20))
 custom_hooks = [dict(_base_.selection, start='photo'), dict(type='PreviewHook')]

@@ -92,32 +92,26 @@ def check_checkpoint(path: str) -> None:
     Raises:
         DistillError: The file cannot be read, or contains no tensor.
     """
+    read_shapes(path)
+
+
+def read_shapes(path: str) -> Dict[str, torch.Tensor]:
+    """The tensors in a local file on the meta device, so only their names and shapes; see :func:`check_checkpoint`."""
     try:
         if path.endswith('.safetensors'):
             with safe_open(path, 'pt') as file:
-                found: Any = dict.fromkeys(file.keys(), torch.empty(0))
+                found: Any = {name: torch.empty(file.get_slice(name).get_shape(), device='meta')
+                              for name in file.keys()}
         else:
             found = _load(path, {}, mmap=zipfile.is_zipfile(path))
     except _UNREADABLE as error:
         raise _unreadable(path, error) from None
     found = found.get('state_dict', found) if isinstance(found, dict) else found
-    if not isinstance(found, dict) or not any(isinstance(value, torch.Tensor) for value in found.values()):
+    shapes = {name: value.to('meta') for name, value in found.items() if isinstance(value, torch.Tensor)
+              } if isinstance(found, dict) else {}
+    if not shapes:
         raise DistillError(f'{path} holds no tensors by name: give a checkpoint or a state dict')
-
-
-def read_shapes(path: str) -> Dict[str, torch.Tensor]:
-    """The tensors of a checkpoint in a local file, on the meta device (shapes only).
-
-    Raises:
-        DistillError: See :func:`check_checkpoint`.
-    """
-    check_checkpoint(path)
-    if path.endswith('.safetensors'):
-        with safe_open(path, 'pt') as file:
-            return {name: torch.empty(file.get_slice(name).get_shape(), device='meta') for name in file.keys()}
-    found = _load(path, {}, mmap=zipfile.is_zipfile(path))
-    return {name: value.to('meta') for name, value in found.get('state_dict', found).items()
-            if isinstance(value, torch.Tensor)}
+    return shapes
 
 
 def misfit(error: Exception) -> str:
