@@ -36,7 +36,7 @@ def _segmentation(data: Data, model: str, own_guide: Optional[Path] = None) -> L
             f'the segmentor that {own_guide.name} trains. Without it: test_cfg.method=unguided, and no such hook',
             [f'size={mask_sizes(data)[1]},', f"config='{own_guide}',",
              f"checkpoint='work_dirs/{own_guide.stem}/export/model.safetensors'"],
-            "window=(0.25, 0.65), norm='rms', scale=0.02")
+            "window=(0.8, 1.0), norm='rms', scale=0.02")
     elif guide:
         guidance = _guidance('a published segmentor of mmseg, which is downloaded in the first run',
                              [f"config='{guide}'"], "window=(0.25, 1.0), norm='rms', scale=0.05")
@@ -116,7 +116,7 @@ def _layout_unet(data: Data, training: Path) -> str:
         f'# First: mmdistill train {training}', "model = dict(type='Distiller', generator=dict(",
         f"    type='LayoutUNetGenerator', weights='work_dirs/{training.stem}/export',",
         '    # image_size: height and width of the training.',
-        f"    scheduler='DPMSolverMultistepScheduler', image_size={mask_sizes(data)[0]}, num_steps=20, "
+        f"    scheduler='DPMSolverMultistepScheduler', image_size={mask_sizes(data)[0]}, num_steps=50, "
         'cfg_scale=1.5, micro_batch=4))'])
     guide = guide_file(training)
     return _config(['distill_runtime'], [f'those that {training.name} and {guide.name} train', TAESD], data,
