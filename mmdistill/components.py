@@ -113,7 +113,8 @@ def _suggestion(name: str, registry: Registry) -> str:
             if registry.get(f'{scope}.{name}') is not None:
                 return f'; did you mean {scope}.{name}?'
     scope, _, bare = name.rpartition('.')
-    names = {known.rpartition('.')[2]: known for known in _names(registry, scope)}
+    ordered = sorted(_names(registry, scope), key=lambda known: (known.startswith(f'{scope}.'), known))
+    names = {known.rpartition('.')[2]: known for known in ordered}  # of equal names, that of the scope
     close = closest(bare, names)  # without the scope, which is always similar
     return f'; did you mean {names[close]}?' if close else nearest('', names.values())
 
