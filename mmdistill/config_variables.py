@@ -4,7 +4,7 @@ from typing import Collection, List
 
 from mmengine.config import Config
 
-from .config import RUNNER_KEYS, config_path, copies_of, without_scope
+from .config import RUNNER_KEYS, config_path, copies_of, read_config, without_scope
 
 
 def unused_variables(path: str, cfg: Config, known: Collection[str] = ()) -> List[str]:
@@ -26,7 +26,7 @@ def unused_variables(path: str, cfg: Config, known: Collection[str] = ()) -> Lis
     file, found = str(config_path(path)), []
     for base in Config._get_base_files(file):
         base_path, scope = Config._get_cfg_path(base, file)
-        old = Config.fromfile(base_path)
+        old = read_config(base_path)
         for name in sorted({*old} & {*cfg} - RUNNER_KEYS - {*known}):
             inherited = without_scope(cfg[name], scope or '') == without_scope(old[name], scope or '')
             if inherited or copies_of(cfg, name, cfg[name]):

@@ -29,8 +29,8 @@ SMALL = {SCENES: ['test_dataloader.dataset.num_scenes=20', 'custom_hooks.MaskSel
          PICTURES: ['test_dataloader.dataset.num_images=20', 'custom_hooks.PrototypeHook.ipc=1']}
 STACK = ('mmengine', 'mmcv', 'mmseg', 'mmpretrain', 'mmdet')
 # The modules and packages that may import them.
-ADAPTERS = ('components', 'config', 'datasets', 'differences', 'engine', 'evaluation', 'labels', 'models', 'options',
-            'registry', 'starters', 'tasks', 'toy')
+ADAPTERS = ('components', 'config', 'config_variables', 'datasets', 'differences', 'engine', 'evaluation', 'labels',
+            'models', 'options', 'registry', 'starters', 'tasks', 'toy')
 
 
 def blocker(*packages: str) -> str:
