@@ -1,14 +1,13 @@
 """The planner of segmentation, which selects the masks of a run."""
 import copy
 import os.path as osp
-from contextlib import contextmanager
-from typing import Any, Dict, Iterator, List, Literal, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Literal, Mapping, Optional, Tuple
 
 import numpy as np
 from mmengine.dist import is_main_process
 
 from mmdistill.bars import track
-from mmdistill.errors import DistillError, counted
+from mmdistill.errors import DistillError, counted, named
 from mmdistill.plan import Request, request_seed
 from mmdistill.registry import SELECTORS
 from mmdistill.selection import format_table, plot_selection, selection_table
@@ -18,14 +17,7 @@ from mmdistill.tasks.latents import RealLatents
 from mmdistill.terminal import LOG_FILE_ONLY
 from .planning import Planner, StartLatents, strength_of, warn_of_strength
 
-
-@contextmanager
-def _selector_errors() -> Iterator[None]:
-    """Context that adds the config key of the selector to its errors."""
-    try:
-        yield
-    except DistillError as error:
-        raise DistillError(f'MaskSelectionHook.selector: {error}') from None
+_SELECTOR = 'MaskSelectionHook.selector'
 
 
 class MaskPlanner(Planner):
@@ -63,14 +55,14 @@ class MaskPlanner(Planner):
         cache = osp.join(work_dir, 'class_histograms.npz')
         selector = SELECTORS.build(copy.deepcopy(self.selector))
         if isinstance(budget := getattr(selector, 'budget', None), (int, float)):
-            with _selector_errors():
+            with named(_SELECTOR):
                 resolve_budget(budget, len(masks))
         if is_main_process():
             logger.info(f'Reading {counted(len(masks), "mask")}; class histograms: {cache}')
         # The masks are divided among the ranks; the main rank shows a progress bar.
         bar = track if is_main_process() else None
         histograms = masks.histograms(cache, self.workers, progress=bar)
-        with _selector_errors():
+        with named(_SELECTOR):
             selected = [int(i) for i in selector.fit(histograms).selected_]
         if is_main_process():
             rows = selection_table(histograms, selected, masks.classes)

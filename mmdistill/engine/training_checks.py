@@ -2,7 +2,7 @@
 from typing import Any, Mapping
 
 from mmdistill.datasets.subsets import check_subsets
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, named
 from mmdistill.weights.checkpoints import check_checkpoint, check_exists
 from .optimizing import check_optimization
 from .runner_parts import check_evaluator, check_hooks, check_loader, check_loop, check_visualizer, incomplete_loop
@@ -28,10 +28,8 @@ def check_training(cfg: Mapping[str, Any], name: str) -> None:
     if isinstance(path := cfg.get('load_from'), str):
         check_exists(path, 'load_from', 'give a checkpoint, or load_from=None')
         if '://' not in path:
-            try:
+            with named('load_from'):
                 check_checkpoint(path)
-            except DistillError as error:
-                raise DistillError(f'load_from: {error}') from None
     scope = dict(_scope_=cfg['default_scope']) if cfg.get('default_scope') else {}
     loop = dict(cfg['train_cfg'])
     default = 'EpochBasedTrainLoop' if loop.pop('by_epoch', True) else 'IterBasedTrainLoop'

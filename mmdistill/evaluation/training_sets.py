@@ -1,8 +1,7 @@
 """The training sets of a comparison: distilled sets, and baselines of selected real images."""
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, ContextManager, Dict, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
@@ -10,7 +9,7 @@ from mmdistill.components import resolve
 from mmdistill.datasets.manifest import read_manifest
 from mmdistill.datasets.wrapped_configs import part_config, scoped, without_pipeline
 from mmdistill.datasets.wrappers import Part, parts_of, real_dataset, real_parts, real_rows
-from mmdistill.errors import DistillError
+from mmdistill.errors import DistillError, named
 from mmdistill.lock import one_at_a_time
 from mmdistill.registry import ENCODERS, SELECTORS
 from mmdistill.selection.base import resolve_budget
@@ -207,12 +206,8 @@ class TrainingSet:
     def _draws(self) -> bool:
         return self.kind == 'selector' and _draws(self.values[0])
 
-    @contextmanager
-    def _named(self) -> Iterator[None]:
-        try:
-            yield
-        except DistillError as error:
-            raise DistillError(f'training_sets.{self.name}.selector: {error}') from None
+    def _named(self) -> ContextManager[None]:
+        return named(f'training_sets.{self.name}.selector')
 
     def dataset(self, image_set: int) -> Dict[str, Any]:
         """The dataset config of one image set, without a pipeline. Indices beyond the last image set wrap around.

@@ -4,7 +4,7 @@ from typing import Any, Dict, List, Optional, Sequence
 import numpy as np
 from scipy.spatial.distance import jensenshannon
 
-from ..errors import DistillError
+from ..errors import DistillError, named
 from .checks import check_labels, check_pair
 from .coverage import coverage_density, diversity
 from .transport import frechet_distance, transport_distance
@@ -55,10 +55,8 @@ def set_metrics(real, distilled, real_labels: Optional[Sequence[int]] = None,
     balance = class_balance(counts, counts_distilled, classes)
     rows[0].update({key: balance[key] for key in ('jensen_shannon', 'total_variation')})
     for index, name in enumerate(classes):
-        try:
+        with named(f'class {name!r}'):
             row = _metrics(real[ids == index], distilled[ids_distilled == index], k)
-        except DistillError as error:
-            raise DistillError(f'class {name!r}: {error}') from None
         rows.append({'class': name, **row, 'real_share': balance['real'][name],
                      'distilled_share': balance['distilled'][name]})
     return rows
